@@ -1,0 +1,206 @@
+"""Cameras: pose, intrinsics and orbiting.
+
+Conventions (see also docs/conventions.md)
+
+    frame     +X       +Y       +Z            handedness
+    world     right    ahead    up            right
+    camera    right    up       backwards     right (OpenGL: the camera looks along -Z)
+
+`T_world_camera` maps camera coordinates to world coordinates; its columns are the camera's right,
+up and backward axes and its position. Angles are degrees: azimuth counter-clockwise about +Z from
++X, elevation above the horizon. Pixel (column i, row j) of a W x H image with focal length f pixels
+looks along ((i - W/2)/f, -(j - H/2)/f, -1) in the camera frame: no half-pixel offset, not
+normalised, exactly as the released R2L code has it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.errors import CameraError
+
+BLENDER_CAMERA_ANGLE_X_RAD = 0.6911112
+"""Horizontal field of view of the NeRF synthetic scenes (`camera_angle_x`)."""
+
+MAX_ELEVATION_DEG = 90.0
+
+
+def focal_from_angle(width_px: int, camera_angle_x_rad: float) -> float:
+    """Focal length in pixels of an image `width_px` wide that sees `camera_angle_x_rad`."""
+    return width_px / 2 / math.tan(camera_angle_x_rad / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole camera. `T_world_camera`: float64 (4, 4), rigid, read-only; sizes in pixels."""
+
+    T_world_camera: NDArray[np.float64]
+    width_px: int
+    height_px: int
+    focal_px: float
+
+    def __post_init__(self) -> None:
+        pose = np.array(self.T_world_camera, dtype=np.float64)
+        if pose.shape != (4, 4) or not np.isfinite(pose).all():
+            raise CameraError(
+                "The camera pose cannot be used",
+                f"it must be a finite 4x4 matrix, not shape {pose.shape}",
+                "Give a camera-to-world matrix as four rows of four numbers.",
+            )
+        rotation = pose[:3, :3]
+        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or (
+            np.linalg.det(rotation) < 0
+        ):
+            raise CameraError(
+                "The camera pose cannot be used",
+                "its upper-left 3x3 block is not a rotation",
+                "Remove scale and shear, and give OpenGL axes: right, up, backwards.",
+            )
+        if not np.allclose(pose[3], (0, 0, 0, 1), atol=1e-6):
+            raise CameraError(
+                "The camera pose cannot be used",
+                "its last row is not 0 0 0 1",
+                "Give the matrix row by row, translation in the last column.",
+            )
+        if self.width_px < 1 or self.height_px < 1:
+            raise CameraError(
+                "The image size cannot be used",
+                f"{self.width_px}x{self.height_px} has no pixels",
+                "Give a width and height of at least 1 pixel.",
+            )
+        if not (math.isfinite(self.focal_px) and self.focal_px > 0):
+            raise CameraError(
+                "The focal length cannot be used",
+                f"{self.focal_px} is not a positive number of pixels",
+                "Give a focal length above 0.",
+            )
+        pose.flags.writeable = False
+        object.__setattr__(self, "T_world_camera", pose)
+
+    @property
+    def position(self) -> NDArray[np.float64]:
+        """World position, float64 (3,)."""
+        return self.T_world_camera[:3, 3]
+
+    @property
+    def fov_y_deg(self) -> float:
+        """Vertical field of view in degrees."""
+        return math.degrees(2 * math.atan(self.height_px / 2 / self.focal_px))
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """A turntable camera: always upright, always looking at its pivot; smooth over the poles.
+
+    Elevation is kept within +-90 degrees, where the picture is still well defined because the
+    camera's right axis depends on the azimuth alone.
+    """
+
+    azimuth_deg: float
+    elevation_deg: float
+    radius: float
+    pivot: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def T_world_camera(self) -> NDArray[np.float64]:
+        """Camera-to-world matrix, float64 (4, 4)."""
+        azimuth, elevation = math.radians(self.azimuth_deg), math.radians(self.elevation_deg)
+        backward = np.array(
+            [
+                math.cos(elevation) * math.cos(azimuth),
+                math.cos(elevation) * math.sin(azimuth),
+                math.sin(elevation),
+            ]
+        )
+        right = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
+        pose = np.eye(4)
+        pose[:3, 0] = right
+        pose[:3, 1] = np.cross(backward, right)
+        pose[:3, 2] = backward
+        pose[:3, 3] = np.asarray(self.pivot) + self.radius * backward
+        return pose
+
+    def camera(self, width_px: int, height_px: int, focal_px: float) -> Camera:
+        """The pinhole camera at this orbit position."""
+        return Camera(self.T_world_camera(), width_px, height_px, focal_px)
+
+    def orbited(self, azimuth_by_deg: float, elevation_by_deg: float) -> Orbit:
+        """Turned about the pivot; the azimuth wraps into [-180, 180), the elevation stops at the
+        poles."""
+        return replace(
+            self,
+            azimuth_deg=wrap_deg(self.azimuth_deg + azimuth_by_deg),
+            elevation_deg=float(
+                np.clip(
+                    self.elevation_deg + elevation_by_deg, -MAX_ELEVATION_DEG, MAX_ELEVATION_DEG
+                )
+            ),
+        )
+
+    def panned(self, dx_px: float, dy_px: float, focal_px: float) -> Orbit:
+        """Moved sideways so that what lies in the pivot's plane follows the pointer.
+
+        `dx_px` to the right and `dy_px` downwards, in image pixels.
+        """
+        pose = self.T_world_camera()
+        world_per_px = self.radius / focal_px
+        step = (-dx_px * pose[:3, 0] + dy_px * pose[:3, 1]) * world_per_px
+        return replace(self, pivot=_moved(self.pivot, step))
+
+    def zoomed(
+        self,
+        factor: float,
+        towards_px: tuple[float, float] = (0.0, 0.0),
+        focal_px: float = 1.0,
+        radius_range: tuple[float, float] = (0.05, 1000.0),
+    ) -> Orbit:
+        """Radius multiplied by `factor` while the pivot-plane point under the pointer stays put.
+
+        `towards_px`: pointer position relative to the image centre, right and down, in pixels.
+        """
+        radius = float(np.clip(self.radius * factor, *radius_range))
+        closer = self.radius - radius
+        pose = self.T_world_camera()
+        x_px, y_px = towards_px
+        step = closer / focal_px * (x_px * pose[:3, 0] - y_px * pose[:3, 1])
+        return replace(self, radius=radius, pivot=_moved(self.pivot, step))
+
+
+def _moved(
+    point: tuple[float, float, float], step: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in np.asarray(point) + step)
+    return x, y, z
+
+
+def wrap_deg(angle_deg: float) -> float:
+    """The same angle in [-180, 180)."""
+    return (angle_deg + 180.0) % 360.0 - 180.0
+
+
+def load_pose(path: Path) -> NDArray[np.float64]:
+    """Read a 4x4 camera-to-world matrix from JSON nested lists. Raises CameraError."""
+    try:
+        pose = np.array(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
+    except OSError as error:
+        raise CameraError(
+            f"The pose file {path} cannot be read", str(error.strerror), "Check the path."
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise CameraError(
+            f"The pose file {path} cannot be used",
+            "it is not a JSON list of four rows of four numbers",
+            "Write the camera-to-world matrix as nested lists.",
+        ) from error
+    if pose.shape != (4, 4):
+        raise CameraError(
+            f"The pose file {path} cannot be used",
+            f"its shape is {pose.shape}, not (4, 4)",
+            "Write the camera-to-world matrix as nested lists.",
+        )
+    return pose

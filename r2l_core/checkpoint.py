@@ -1,0 +1,219 @@
+"""Light fields on disk: native `.safetensors` files that open by themselves.
+
+The file's header metadata holds `format` = "r2l-light-field", `version` = "1" and three JSON texts:
+`network` (NetworkConfig), `scene` (SceneSpec) and `provenance` (how it was made). The tensors bear
+the released state-dict names. The format carries no code, so nothing in a file is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from r2l_core.errors import CheckpointError
+from r2l_core.network import NetworkConfig, R2LNetwork
+from r2l_core.scene import SceneSpec
+
+FORMAT = "r2l-light-field"
+VERSION = "1"
+CHECKPOINTS_DIR = Path(__file__).resolve().parent.parent / "checkpoints"
+MAX_FILE_BYTES = 4 * 1024**3
+_STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True, eq=False)
+class LightField:
+    """An opened light field. `tensors`: float32 on the CPU, by state-dict name; treat as read-only.
+
+    `stored_dtype`: the type the file holds, such as "float32". `sha256`: of the whole file, or
+    empty for one that was never on disk.
+    """
+
+    name: str
+    network: NetworkConfig
+    scene: SceneSpec
+    tensors: Mapping[str, Tensor]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    stored_dtype: str = "float32"
+    sha256: str = ""
+
+    def module(self) -> R2LNetwork:
+        """A fresh float32 torch module with these weights, in evaluation mode."""
+        with torch.device("meta"):
+            network = R2LNetwork(self.network)
+        network.load_state_dict(dict(self.tensors), assign=True)
+        return network.eval().requires_grad_(False)
+
+
+def embedded_names() -> list[str]:
+    """Names of the light fields that come with the project, such as `demo`."""
+    return sorted(path.stem for path in CHECKPOINTS_DIR.glob("*.safetensors"))
+
+
+def load_light_field(name_or_path: str, scene: SceneSpec | None = None) -> LightField:
+    """Open an embedded light field by name, or a native file by path.
+
+    `scene` replaces the one in the file. Raises CheckpointError with what, why and the remedy.
+    """
+    path = Path(name_or_path).expanduser()
+    embedded = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
+    if path.suffix == "" and not path.exists() and embedded.is_file():
+        path = embedded
+    data = _read(path)
+    header, tensors = _parse(path, data)
+    config, file_scene, provenance = _describe(path, header)
+    _check_tensors(path, config, tensors)
+    return LightField(
+        name=path.stem,
+        network=config,
+        scene=scene or file_scene,
+        tensors={name: tensor.to(torch.float32) for name, tensor in tensors.items()},
+        provenance=provenance,
+        stored_dtype=str(tensors["head.0.weight"].dtype).removeprefix("torch."),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def save_light_field(light_field: LightField, path: Path) -> None:
+    """Write a native file, whole or not at all. Raises CheckpointError."""
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": json.dumps(light_field.network.to_dict()),
+        "scene": light_field.scene.to_json(),
+        "provenance": json.dumps(dict(light_field.provenance)),
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in light_field.tensors.items()}
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(tensors, temporary, metadata)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"The light field could not be written to {path}",
+            _reason(error),
+            "Choose a folder you can write to, with enough free space.",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
+
+
+def _cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
+    return CheckpointError(f"The light field {path} cannot be opened", why, remedy)
+
+
+def _read(path: Path) -> bytes:
+    if not path.exists():
+        names = ", ".join(embedded_names()) or "none"
+        raise _cannot_open(
+            path,
+            "there is no such file",
+            f"Check the path, or name an embedded light field ({names}).",
+        )
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise OSError(27, f"it is larger than {MAX_FILE_BYTES // 1024**3} GiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise _cannot_open(path, _reason(error), "Choose a readable .safetensors file.") from error
+
+
+def _parse(path: Path, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if data[:4] == b"PK\x03\x04" or data[:2] == b"\x80\x02":
+        raise _cannot_open(
+            path,
+            "it is a torch pickle, not a native light field",
+            "Open a .safetensors light field; pickles are not read, because they can run code.",
+        )
+    try:
+        tensors = safetensors.torch.load(data)
+        header_size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + header_size]).get("__metadata__", {})
+    except (SafetensorError, ValueError, RecursionError, KeyError, RuntimeError) as error:
+        raise _cannot_open(
+            path,
+            f"it is truncated, damaged or not a .safetensors file ({error})",
+            "Download or copy it again, or choose another file.",
+        ) from error
+    return header, tensors
+
+
+def _describe(
+    path: Path, header: Mapping[str, str]
+) -> tuple[NetworkConfig, SceneSpec, dict[str, Any]]:
+    if header.get("format") != FORMAT:
+        raise _cannot_open(
+            path,
+            "it is a .safetensors file of something else: its header does not say "
+            f'format "{FORMAT}"',
+            "Choose a light field made by this project's distill or convert command.",
+        )
+    if header.get("version") != VERSION:
+        raise _cannot_open(
+            path,
+            f"it has format version {header.get('version')}, and this program reads {VERSION}",
+            "Update the viewer.",
+        )
+    try:
+        network = json.loads(header["network"])
+        config = NetworkConfig(
+            depth=int(network["depth"]),
+            width=int(network["width"]),
+            n_sample=int(network["n_sample"]),
+            n_frequencies=int(network["n_frequencies"]),
+            res_scale=float(network["res_scale"]),
+            use_residual=bool(network["use_residual"]),
+        )
+        scene_values = json.loads(header["scene"])
+        provenance = json.loads(header.get("provenance", "{}"))
+        if not isinstance(scene_values, dict) or not isinstance(provenance, dict):
+            raise TypeError("scene and provenance must be JSON objects")
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _cannot_open(
+            path,
+            f"its header does not describe a network and a scene ({error!r})",
+            "Make the file again, or choose another.",
+        ) from error
+    return config, SceneSpec.from_mapping(scene_values), provenance
+
+
+def _check_tensors(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
+    remedy = "Make the file again, or choose another."
+    # The count comes first: a forged depth must not make us build a billion names.
+    if len(tensors) != 4 + 4 * config.n_blocks:
+        raise _cannot_open(
+            path,
+            f"it holds {len(tensors)} tensors, and a network of depth {config.depth} has "
+            f"{4 + 4 * config.n_blocks}",
+            remedy,
+        )
+    for name, shape in config.tensor_shapes().items():
+        tensor = tensors.get(name)
+        if tensor is None:
+            raise _cannot_open(path, f"the tensor {name} is missing", remedy)
+        if tuple(tensor.shape) != shape:
+            raise _cannot_open(
+                path, f"{name} has the shape {tuple(tensor.shape)} instead of {shape}", remedy
+            )
+        if tensor.dtype not in _STORED_DTYPES:
+            raise _cannot_open(path, f"{name} is of type {tensor.dtype}, not floating", remedy)
+        if not torch.isfinite(tensor).all():
+            raise _cannot_open(path, f"{name} holds NaN or infinite values", remedy)

@@ -1,0 +1,57 @@
+"""Everything that can tell the true colour of a ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from r2l_core.camera import Camera
+from r2l_core.distill import demo_scene
+from r2l_core.errors import SceneError
+from r2l_core.rays import pixel_rays
+from r2l_core.scene import SceneSpec
+
+Teacher = Callable[[Tensor, Tensor], Tensor]
+"""Origins and directions, float32 (N, 3) each, to sRGB colours, float32 (N, 3): one point sample
+a ray."""
+
+TEACHERS: dict[str, Teacher] = {"demo": demo_scene.render_rays}
+
+_CHUNK_RAYS = 8192
+"""Rays per teacher call: small enough to stay in cache."""
+
+
+def teacher_of(scene: SceneSpec) -> Teacher:
+    """The teacher a scene names. Raises SceneError where it has none."""
+    if scene.teacher is None or scene.teacher not in TEACHERS:
+        raise SceneError(
+            f"The scene '{scene.name}' has no ground truth of its own",
+            "it names no teacher" if scene.teacher is None else f"'{scene.teacher}' is unknown",
+            f"Give a data set, or a scene with one of the teachers {', '.join(TEACHERS)}.",
+        )
+    return TEACHERS[scene.teacher]
+
+
+def supersampled_image(teacher: Teacher, camera: Camera, samples_per_axis: int = 4) -> Tensor:
+    """Ground truth of an image: the mean colour over each pixel, float32 (H, W, 3).
+
+    Samples lie on a regular grid centred on the pixel's own ray: with 4 per axis at -3/8, -1/8,
+    1/8 and 3/8 pixel around it.
+    """
+    rows, columns = torch.meshgrid(
+        torch.arange(camera.height_px, dtype=torch.float32),
+        torch.arange(camera.width_px, dtype=torch.float32),
+        indexing="ij",
+    )
+    rows, columns = rows.reshape(-1), columns.reshape(-1)
+    offsets = [(k + 0.5) / samples_per_axis - 0.5 for k in range(samples_per_axis)]
+    total = torch.zeros(len(rows), 3)
+    for start in range(0, len(rows), _CHUNK_RAYS):
+        chunk = slice(start, start + _CHUNK_RAYS)
+        for dy in offsets:
+            for dx in offsets:
+                origins, directions = pixel_rays(camera, columns[chunk] + dx, rows[chunk] + dy)
+                total[chunk] += teacher(origins, directions)
+    return (total / samples_per_axis**2).reshape(camera.height_px, camera.width_px, 3)

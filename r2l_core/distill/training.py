@@ -1,0 +1,270 @@
+"""Training of a light field: growing depth, Muon and Adam, a schedule in minutes, resumable.
+
+The published network is 88 layers deep; a shallow one learns faster per second. So training
+starts shallow and doubles the depth by inserting residual blocks whose last layer is zero: the
+network's function does not change at that moment.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from r2l_core.checkpoint import LightField
+from r2l_core.distill.sampling import RayBatch, RaySampler, SamplingConfig
+from r2l_core.distill.teachers import Teacher
+from r2l_core.encoding import encode
+from r2l_core.errors import CheckpointError
+from r2l_core.network import NetworkConfig, R2LNetwork, ResidualBlock
+from r2l_core.rays import sample_depths, sample_points
+from r2l_core.scene import SceneSpec
+
+DEFAULT_NETWORK = NetworkConfig(depth=88, width=256, n_sample=16, n_frequencies=6)
+"""The demo's network: the released architecture with fewer octaves, which learn faster."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """minutes: training time in all, resumed parts included. growth: (share of the time, share of
+    the final blocks) pairs at which the network grows. Learning rates are peaks; both follow one
+    cosine to zero after a short linear start."""
+
+    minutes: float = 45.0
+    batch_rays: int = 4096
+    growth: tuple[tuple[float, float], ...] = ((0.0, 0.25), (0.18, 0.5), (0.44, 1.0))
+    muon_lr: float = 0.02
+    adam_lr: float = 1e-3
+    weight_decay: float = 0.1
+    save_every_s: float = 60.0
+    seed: int = 0
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def learning_rate_scale(self, progress: float) -> float:
+        """Factor on the peak rates at `progress` in [0, 1]."""
+        warm_up = min(1.0, (progress + 1e-4) / 0.005)
+        return warm_up * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+    def blocks(self, progress: float, final_blocks: int) -> int:
+        """Residual blocks the network should have at `progress`."""
+        share = max(share for start, share in self.growth if progress >= start)
+        return max(min(final_blocks, 1), round(share * final_blocks))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a run for a progress bar: PSNRs in dB on one point of the schedule."""
+
+    elapsed_s: float
+    total_s: float
+    rays: int
+    depth: int
+    train_psnr_db: float
+    krays_per_s: float
+
+
+class Trainer:
+    """One training run. Iterate `run()`; call `save()` any time between its steps."""
+
+    def __init__(
+        self,
+        scene: SceneSpec,
+        teacher: Teacher,
+        network: NetworkConfig,
+        config: TrainingConfig,
+        state_path: Path,
+    ) -> None:
+        self.scene = scene
+        self.config = config
+        self.final_network = network
+        self.state_path = state_path
+        self.elapsed_s = 0.0
+        self.rays = 0
+        self._teacher = teacher
+        self._depths = sample_depths(scene, network.n_sample)
+        torch.manual_seed(config.seed)
+        self.network = _start_network(network, config.blocks(0.0, network.n_blocks))
+        self._optimizers = self._build_optimizers()
+
+    @property
+    def progress(self) -> float:
+        """Share of the training time that is used up, 0 to 1."""
+        return min(1.0, self.elapsed_s / (self.config.minutes * 60.0))
+
+    def run(self) -> Iterator[Progress]:
+        """Train until the time is used up, yielding after every step; saves every minute."""
+        # A resumed run draws other rays than the ones it has seen.
+        seed = self.config.seed + self.rays
+        sampler = RaySampler(self.scene, self._teacher, self.config.sampling, seed)
+        last_save_s, smooth_mse, smooth_rate = self.elapsed_s, math.nan, math.nan
+        while self.progress < 1.0:
+            start = time.perf_counter()
+            self._grow_if_due()
+            mse = self._step(sampler.batch(self.config.batch_rays))
+            if not math.isfinite(mse):
+                raise FloatingPointError(f"the loss became {mse} after {self.rays} rays")
+            seconds = time.perf_counter() - start
+            self.elapsed_s += seconds
+            self.rays += self.config.batch_rays
+            rate = self.config.batch_rays / seconds / 1e3
+            smooth_mse = mse if math.isnan(smooth_mse) else 0.98 * smooth_mse + 0.02 * mse
+            smooth_rate = rate if math.isnan(smooth_rate) else 0.9 * smooth_rate + 0.1 * rate
+            if self.elapsed_s - last_save_s >= self.config.save_every_s:
+                self.save()
+                last_save_s = self.elapsed_s
+            yield Progress(
+                elapsed_s=self.elapsed_s,
+                total_s=self.config.minutes * 60.0,
+                rays=self.rays,
+                depth=self.network.config.depth,
+                train_psnr_db=-10.0 * math.log10(max(smooth_mse, 1e-12)),
+                krays_per_s=smooth_rate,
+            )
+        self.save()
+
+    def _step(self, batch: RayBatch) -> float:
+        scale = self.config.learning_rate_scale(self.progress)
+        for optimizer, peak in zip(
+            self._optimizers, (self.config.muon_lr, self.config.adam_lr), strict=True
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * scale
+            optimizer.zero_grad(set_to_none=True)
+        features = self._features(batch.origins, batch.directions)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            predicted = self.network(features)
+        loss = functional.mse_loss(predicted.float(), batch.colors)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self._optimizers:
+            optimizer.step()
+        return float(loss.detach())
+
+    def _features(self, origins: Tensor, directions: Tensor) -> Tensor:
+        points = sample_points(origins, directions, self._depths)
+        return encode(points, self.final_network.n_frequencies)
+
+    def _grow_if_due(self) -> None:
+        blocks = self.config.blocks(self.progress, self.final_network.n_blocks)
+        if blocks > self.network.config.n_blocks:
+            self.network = grown(self.network, blocks)
+            states = [dict(optimizer.state) for optimizer in self._optimizers]
+            self._optimizers = self._build_optimizers()
+            for optimizer, state in zip(self._optimizers, states, strict=True):
+                optimizer.state.update(state)
+
+    def _build_optimizers(self) -> list[torch.optim.Optimizer]:
+        body = [p for p in self.network.body.parameters() if p.ndim == 2]
+        matrices = {id(p) for p in body}
+        rest = [p for p in self.network.parameters() if id(p) not in matrices]
+        return [
+            torch.optim.Muon(body, lr=self.config.muon_lr, weight_decay=self.config.weight_decay),
+            torch.optim.Adam(rest, lr=self.config.adam_lr, betas=(0.9, 0.99)),
+        ]
+
+    def save(self) -> None:
+        """Write everything needed to go on, atomically, to `state_path`."""
+        self.state_path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.state_path.with_suffix(".tmp")
+        torch.save(
+            {
+                "scene": self.scene.to_json(),
+                "network": self.final_network.to_dict(),
+                "blocks": self.network.config.n_blocks,
+                "elapsed_s": self.elapsed_s,
+                "rays": self.rays,
+                "weights": self.network.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            },
+            temporary,
+        )
+        os.replace(temporary, self.state_path)
+
+    def resume(self) -> None:
+        """Go on from `state_path`. Raises CheckpointError where that cannot be."""
+        try:
+            state: dict[str, Any] = torch.load(self.state_path, weights_only=True)
+        except Exception as error:
+            raise CheckpointError(
+                f"The training state {self.state_path} cannot be resumed",
+                f"it cannot be read ({error})",
+                "Start again without --resume.",
+            ) from error
+        if (
+            state["scene"] != self.scene.to_json()
+            or state["network"] != self.final_network.to_dict()
+        ):
+            raise CheckpointError(
+                f"The training state {self.state_path} cannot be resumed",
+                "it belongs to another scene or network",
+                "Start again without --resume, or give the same options as before.",
+            )
+        self.network = _start_network(self.final_network, int(state["blocks"]))
+        self.network.load_state_dict(state["weights"])
+        self._optimizers = self._build_optimizers()
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.elapsed_s, self.rays = float(state["elapsed_s"]), int(state["rays"])
+
+    def light_field(self, name: str) -> LightField:
+        """The network as it is now, with scene and provenance, ready to save or render."""
+        return LightField(
+            name=name,
+            network=self.network.config,
+            scene=self.scene,
+            tensors={k: v.detach().clone() for k, v in self.network.state_dict().items()},
+            provenance=self._provenance(),
+        )
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            "method": "distilled from the analytic teacher, pixel-footprint targets",
+            "teacher": self.scene.teacher,
+            "rays": self.rays,
+            "training_s": round(self.elapsed_s, 1),
+            "config": asdict(self.config),
+            "torch": torch.__version__,
+        }
+
+
+def grown(network: R2LNetwork, blocks: int) -> R2LNetwork:
+    """The same function with more residual blocks, spread evenly; old parameters are reused.
+
+    New blocks end in a zero layer, so they pass their input through until trained.
+    """
+    old = list(network.body)
+    config = replace(network.config, depth=2 * blocks + 2)
+    result = R2LNetwork(config)
+    result.head, result.tail = network.head, network.tail
+    # Block k of the old network goes to the first slot of its share of the new one.
+    places = {round(k * blocks / len(old)): block for k, block in enumerate(old)}
+    body: list[nn.Module] = []
+    for slot in range(blocks):
+        fresh = result.body[slot]
+        assert isinstance(fresh, ResidualBlock)
+        _zero_last(fresh)
+        body.append(places.get(slot, fresh))
+    result.body = nn.Sequential(*body)
+    return result
+
+
+def _start_network(final: NetworkConfig, blocks: int) -> R2LNetwork:
+    network = R2LNetwork(replace(final, depth=2 * blocks + 2))
+    for block in network.body:
+        assert isinstance(block, ResidualBlock)
+        _zero_last(block)
+    return network
+
+
+def _zero_last(block: ResidualBlock) -> None:
+    last = block.body[2]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)

@@ -1,0 +1,52 @@
+"""The contract every engine keeps: rays in, colours out, and an honest account of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from r2l_core.checkpoint import LightField
+from r2l_core.types import Availability, EngineInfo, Precision
+
+
+@dataclass(frozen=True, eq=False)
+class Shaded:
+    """colors: float32 (tile_rays, 3) on the CPU, not rounded to 8 bits. Times are measured."""
+
+    colors: Tensor
+    encode_ms: float
+    network_ms: float
+
+
+class Engine(Protocol):
+    """Renders rays of one light field in one precision. Used by one thread at a time.
+
+    A ray's colour must depend on the ray alone, bit for bit: every call has the same batch shape
+    (`tile_rays`, the caller pads), because the result of a matrix product depends on its shape.
+    """
+
+    @property
+    def info(self) -> EngineInfo:
+        """What really runs."""
+
+    @property
+    def tile_rays(self) -> int:
+        """Rays per call of `shade`."""
+
+    def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
+        """Colours of exactly `tile_rays` rays; float32 (tile_rays, 3) each, on the CPU.
+
+        Raises EngineError where the backend fails.
+        """
+
+
+class EngineFactory(Protocol):
+    """How a backend is asked what it can do, and built."""
+
+    def available(self, precision: Precision, device: str) -> Availability:
+        """Whether this backend can run `precision` on `device` ("cpu" or "cuda") here."""
+
+    def build(self, light_field: LightField, precision: Precision, device: str) -> Engine:
+        """A ready engine. Raises EngineUnavailable or EngineError."""

@@ -1,0 +1,57 @@
+"""One error tree for everything that can go wrong with a person's files or machine.
+
+    R2LError
+    +-- CheckpointError      a light-field file that cannot be opened, or is not one
+    +-- SceneError           a scene name or scene file that cannot be used
+    +-- CameraError          a pose or intrinsics no picture can be taken with
+    +-- EngineError          an engine that failed while building or rendering
+    |   +-- EngineUnavailable    an engine or precision this machine does not have
+    +-- RecordingError       pictures or videos that could not be written
+
+Programming mistakes stay ordinary exceptions (ValueError, TypeError): they are for us, these are
+for the user.
+"""
+
+from __future__ import annotations
+
+
+class R2LError(Exception):
+    """What went wrong, why, and what the user can do about it.
+
+    `what` and `why` are full clauses without a trailing full stop; `remedy` is an imperative
+    sentence, or empty where there is nothing to do.
+    """
+
+    def __init__(self, what: str, why: str, remedy: str = "") -> None:
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+        super().__init__(what, why, remedy)
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.why}."
+        return f"{text} {self.remedy}" if self.remedy else text
+
+
+class CheckpointError(R2LError):
+    """A light-field file that cannot be opened, or is not one."""
+
+
+class SceneError(R2LError):
+    """A scene name or scene file that cannot be used."""
+
+
+class CameraError(R2LError):
+    """A pose or intrinsics no picture can be taken with."""
+
+
+class EngineError(R2LError):
+    """An engine that failed while building or rendering."""
+
+
+class EngineUnavailable(EngineError):
+    """An engine or precision that this machine does not have."""
+
+
+class RecordingError(R2LError):
+    """Pictures or videos that could not be written."""

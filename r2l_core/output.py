@@ -1,0 +1,69 @@
+"""Writing what people asked for: pictures and JSON reports."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.errors import RecordingError
+
+IMAGE_SUFFIXES = (".png", ".npy")
+
+
+def save_image(path: Path, colors: NDArray[np.float32]) -> None:
+    """Write float32 (H, W, 3) colours in [0, 1]: `.png` rounded to 8 bits, `.npy` as they are.
+
+    Raises RecordingError.
+    """
+    if path.suffix not in IMAGE_SUFFIXES:
+        raise RecordingError(
+            f"The picture {path} cannot be written",
+            f"its ending '{path.suffix}' is not known",
+            f"Use one of {', '.join(IMAGE_SUFFIXES)}.",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".npy":
+            np.save(path, colors)
+        else:
+            import imageio.v3 as iio
+
+            iio.imwrite(path, np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8))
+    except OSError as error:
+        raise RecordingError(
+            f"The picture {path} could not be written",
+            error.strerror or str(error),
+            "Choose a folder you can write to, with enough free space.",
+        ) from error
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write one UTF-8 JSON object; infinite and undefined numbers become null.
+
+    Raises RecordingError.
+    """
+    text = json.dumps(_finite(values), indent=2, ensure_ascii=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RecordingError(
+            f"The report {path} could not be written",
+            error.strerror or str(error),
+            "Choose a folder you can write to, with enough free space.",
+        ) from error
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value

@@ -1,0 +1,88 @@
+"""Cameras to rays, and rays to the points the network is asked about.
+
+Source of the conventions: the released R2L code (model/nerf_raybased.py, `get_rays` and
+`PointSampler`), to the letter; see docs/conventions.md.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from r2l_core.camera import Camera
+from r2l_core.scene import SceneSpec
+
+
+def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """World-space rays through the given pixels.
+
+    columns, rows: (N,) pixel coordinates, integer or fractional; pixel (i, j) means the ray of the
+    released code, without a half-pixel offset. Returns origins and directions, float32 (N, 3);
+    directions are not normalised: their component along the optical axis is 1.
+    """
+    device = columns.device
+    pose = torch.tensor(camera.T_world_camera, dtype=torch.float32, device=device)
+    x = (columns.to(torch.float32) - camera.width_px * 0.5) / camera.focal_px
+    y = -(rows.to(torch.float32) - camera.height_px * 0.5) / camera.focal_px
+    directions_camera = torch.stack([x, y, -torch.ones_like(x)], dim=-1)
+    directions = (directions_camera[:, None, :] * pose[:3, :3]).sum(-1)
+    origins = pose[:3, 3].expand_as(directions)
+    return origins, directions
+
+
+def image_rays(camera: Camera) -> tuple[Tensor, Tensor]:
+    """Rays of every pixel, row by row: origins and directions, float32 (H*W, 3)."""
+    rows, columns = torch.meshgrid(
+        torch.arange(camera.height_px), torch.arange(camera.width_px), indexing="ij"
+    )
+    return pixel_rays(camera, columns.reshape(-1), rows.reshape(-1))
+
+
+def canonicalise(origins: Tensor, directions: Tensor, scene: SceneSpec) -> tuple[Tensor, Tensor]:
+    """Move each ray's origin along its own line to the sphere the light field was trained on.
+
+    In empty space a ray's colour does not depend on where along it the origin lies, so any camera
+    outside the scene's bounding sphere can be rendered by a network that has only seen origins at
+    `scene.origin_radius`. The origin goes to where the line enters that sphere, and the direction
+    is rescaled so that its component towards the centre is 1, as for a camera that looks at the
+    centre from there. Lines that miss the sphere altogether keep their nearest point (they are
+    background). Scenes without an origin sphere are returned unchanged.
+
+    origins, directions: float32 (N, 3). Returns the same shapes.
+    """
+    radius = scene.origin_radius
+    if radius is None:
+        return origins, directions
+    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    unit = directions / directions.norm(dim=-1, keepdim=True)
+    relative = origins - center
+    along = -(relative * unit).sum(-1, keepdim=True)
+    nearest = relative + along * unit
+    half_chord = (radius * radius - (nearest * nearest).sum(-1, keepdim=True)).clamp_min(0.0).sqrt()
+    entry = nearest - half_chord * unit
+    # Rays that only graze the sphere have hardly any component towards the centre; the bound keeps
+    # their (background) samples finite.
+    towards_center = (-(unit * entry).sum(-1, keepdim=True) / radius).clamp_min(0.1)
+    return entry + center, unit / towards_center
+
+
+def hits_bounds(origins: Tensor, directions: Tensor, scene: SceneSpec) -> Tensor:
+    """Which rays meet the scene's bounding sphere, in front of their origin: bool (N,)."""
+    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    relative = origins - center
+    a = (directions * directions).sum(-1)
+    b = (relative * directions).sum(-1)
+    c = (relative * relative).sum(-1) - scene.bound_radius**2
+    return (b * b >= a * c) & ((b < 0) | (c < 0))
+
+
+def sample_depths(scene: SceneSpec, n_sample: int, device: torch.device | str = "cpu") -> Tensor:
+    """Depths near*(1-t) + far*t with t evenly spaced in [0, 1]: float32 (n_sample,)."""
+    t = torch.linspace(0.0, 1.0, n_sample, dtype=torch.float32, device=device)
+    return scene.near * (1.0 - t) + scene.far * t
+
+
+def sample_points(origins: Tensor, directions: Tensor, depths: Tensor) -> Tensor:
+    """Points origin + direction*depth: (N, 3), (N, 3), (S,) -> float32 (N, S*3), sample-major."""
+    points = origins[:, None, :] + directions[:, None, :] * depths[None, :, None]
+    return points.reshape(origins.shape[0], -1)

@@ -1,0 +1,196 @@
+"""What a light field cannot know by itself: where its scene lies and how it was photographed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.camera import BLENDER_CAMERA_ANGLE_X_RAD, Camera, Orbit, focal_from_angle
+from r2l_core.errors import SceneError
+from r2l_core.types import RayMode
+
+
+@dataclass(frozen=True)
+class SceneSpec:
+    """Scene facts, in world units and a Z-up world.
+
+    near, far: depths along the optical axis between which rays are sampled.
+    background_rgb: sRGB in [0, 1]. center, bound_radius: the sphere that holds everything visible.
+    origin_radius: radius of the sphere about `center` on which the training origins lay, or None
+    where that is unknown (released checkpoints). min_elevation_deg: lowest elevation of those.
+    camera_angle_x_rad, width_px, height_px: the scene's own camera.
+    teacher: name of the procedural teacher that can render this scene exactly, or None.
+    """
+
+    name: str
+    near: float = 2.0
+    far: float = 6.0
+    background_rgb: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    center: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    bound_radius: float = 2.0
+    origin_radius: float | None = None
+    min_elevation_deg: float = -90.0
+    camera_angle_x_rad: float = BLENDER_CAMERA_ANGLE_X_RAD
+    width_px: int = 400
+    height_px: int = 400
+    view_radius: float = 4.0
+    teacher: str | None = None
+
+    def __post_init__(self) -> None:
+        numbers = [
+            self.near,
+            self.far,
+            *self.background_rgb,
+            *self.center,
+            self.bound_radius,
+            self.camera_angle_x_rad,
+            self.view_radius,
+            self.min_elevation_deg,
+        ]
+        if len(self.background_rgb) != 3 or len(self.center) != 3:
+            raise _bad_scene(self.name, "background_rgb and center need three numbers each")
+        if not all(math.isfinite(number) for number in numbers):
+            raise _bad_scene(self.name, "it holds a number that is not finite")
+        if not 0 <= self.near < self.far:
+            raise _bad_scene(self.name, f"near {self.near} and far {self.far} are out of order")
+        if self.bound_radius <= 0 or self.view_radius <= 0:
+            raise _bad_scene(self.name, "bound_radius and view_radius must be above 0")
+        if self.origin_radius is not None and not self.origin_radius > self.bound_radius:
+            raise _bad_scene(self.name, "the origin sphere must lie outside the bounding sphere")
+        if not 0 < self.camera_angle_x_rad < math.pi:
+            raise _bad_scene(self.name, "camera_angle_x_rad must lie between 0 and pi")
+        if not (1 <= self.width_px <= 65536 and 1 <= self.height_px <= 65536):
+            raise _bad_scene(self.name, "its image size is not between 1 and 65536 pixels")
+
+    def focal_px(self, width_px: int) -> float:
+        """Focal length that shows the scene's own horizontal field of view on `width_px`."""
+        return focal_from_angle(width_px, self.camera_angle_x_rad)
+
+    def ray_mode(self, wish: str = "auto") -> RayMode:
+        """`auto` is canonical where the scene names its origin sphere, otherwise plain."""
+        if wish == "plain" or self.origin_radius is None:
+            return "plain"
+        return "canonical"
+
+    def outside_trained_views(
+        self, position: NDArray[np.float64], ray_mode: RayMode
+    ) -> str | None:
+        """Why a camera at `position` sees what the network was never shown, or None.
+
+        Says nothing of scenes whose training cameras are unknown.
+        """
+        if self.origin_radius is None:
+            return None
+        relative = position - np.asarray(self.center)
+        distance = float(np.linalg.norm(relative))
+        if distance <= self.bound_radius:
+            return "inside the scene: outside trained views"
+        if ray_mode == "plain" and abs(distance - self.origin_radius) > 0.02 * self.origin_radius:
+            return "off the trained sphere: outside trained views"
+        elevation_deg = math.degrees(math.asin(max(-1.0, min(1.0, relative[2] / distance))))
+        if elevation_deg < self.min_elevation_deg:
+            return "below the horizon: outside trained views"
+        return None
+
+    def home(self) -> Orbit:
+        """The view a person sees first."""
+        return Orbit(35.0, 30.0, self.view_radius, self.center)
+
+    def home_camera(self) -> Camera:
+        """The camera of the first view, at the scene's own image size."""
+        return self.home().camera(self.width_px, self.height_px, self.focal_px(self.width_px))
+
+    def to_json(self) -> str:
+        """One JSON object with every field."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any]) -> SceneSpec:
+        """Build from a parsed JSON object; unknown keys and wrong types raise SceneError."""
+        name = str(values.get("name", "unnamed"))
+        known = {field.name for field in fields(SceneSpec)}
+        if unknown := sorted(set(values) - known):
+            raise _bad_scene(name, f"it has the unknown entry '{unknown[0]}'")
+        try:
+            return SceneSpec(
+                name=name,
+                near=float(values.get("near", 2.0)),
+                far=float(values.get("far", 6.0)),
+                background_rgb=_triple(values.get("background_rgb", (1.0, 1.0, 1.0))),
+                center=_triple(values.get("center", (0.0, 0.0, 0.0))),
+                bound_radius=float(values.get("bound_radius", 2.0)),
+                origin_radius=_optional_float(values.get("origin_radius")),
+                min_elevation_deg=float(values.get("min_elevation_deg", -90.0)),
+                camera_angle_x_rad=float(
+                    values.get("camera_angle_x_rad", BLENDER_CAMERA_ANGLE_X_RAD)
+                ),
+                width_px=int(values.get("width_px", 400)),
+                height_px=int(values.get("height_px", 400)),
+                view_radius=float(values.get("view_radius", 4.0)),
+                teacher=None if values.get("teacher") is None else str(values["teacher"]),
+            )
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _bad_scene(name, f"a value has the wrong type ({error})") from error
+
+
+def _triple(value: Any) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in value)
+    return x, y, z
+
+
+def _optional_float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _bad_scene(name: str, why: str) -> SceneError:
+    return SceneError(
+        f"The scene '{name}' cannot be used", why, "Correct the scene file or choose a preset."
+    )
+
+
+_DEMO_BOUND_RADIUS = 1.4
+_DEMO_ORIGIN_RADIUS = 4.0
+
+PRESETS: dict[str, SceneSpec] = {
+    "demo": SceneSpec(
+        name="demo",
+        near=_DEMO_ORIGIN_RADIUS - _DEMO_BOUND_RADIUS,
+        far=_DEMO_ORIGIN_RADIUS + _DEMO_BOUND_RADIUS,
+        bound_radius=_DEMO_BOUND_RADIUS,
+        origin_radius=_DEMO_ORIGIN_RADIUS,
+        min_elevation_deg=0.0,
+        view_radius=_DEMO_ORIGIN_RADIUS,
+        teacher="demo",
+    ),
+}
+
+
+def load_scene(name_or_path: str) -> SceneSpec:
+    """A preset by name, or a scene JSON file by path. Raises SceneError."""
+    if name_or_path in PRESETS:
+        return PRESETS[name_or_path]
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise SceneError(
+            f"The scene '{name_or_path}' was not found",
+            "it is neither a preset nor a file",
+            f"Presets: {', '.join(sorted(PRESETS))}.",
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SceneError(
+            f"The scene file {path} cannot be read", str(error), "Give a JSON object."
+        ) from error
+    if not isinstance(values, dict):
+        raise SceneError(
+            f"The scene file {path} cannot be used", "it is not a JSON object", "Give an object."
+        )
+    return SceneSpec.from_mapping(values)

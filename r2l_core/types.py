@@ -1,0 +1,108 @@
+"""Frozen value objects that cross threads. Imports neither torch nor Qt, so it loads at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.camera import Camera
+
+RayMode = Literal["plain", "canonical"]
+"""`plain`: rays as the camera makes them. `canonical`: moved along their own line to the sphere the
+light field was trained on (`rays.canonicalise`)."""
+
+STRIDES = (8, 4, 2, 1)
+"""Pixel strides of the progressive passes, coarse to fine."""
+
+
+class Precision(StrEnum):
+    """A number format the network can be asked to run in; the value is its command-line name."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What really runs. Everything a label on the screen says about precision comes from here.
+
+    `kernel` names the library or kernel; `emulated` says why the arithmetic is not native, or is
+    None where it is.
+    """
+
+    engine: str
+    precision: Precision
+    device: str
+    weight_type: str
+    arithmetic: str
+    kernel: str
+    weight_bytes: int
+    emulated: str | None = None
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a precision can run here, and if not, why (a clause for a tooltip)."""
+
+    available: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """One wish for a picture. Later wishes (greater `seq`) replace earlier ones.
+
+    `target_ms`: time the first, coarse picture may take. `created_s`: `time.perf_counter` at the
+    input that caused it.
+    """
+
+    seq: int
+    camera: Camera
+    target_ms: float = 33.0
+    created_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class FrameTimings:
+    """Milliseconds spent on one pass, measured on the render thread."""
+
+    rays_ms: float = 0.0
+    encode_ms: float = 0.0
+    network_ms: float = 0.0
+    copy_ms: float = 0.0
+
+    @property
+    def total_ms(self) -> float:
+        return self.rays_ms + self.encode_ms + self.network_ms + self.copy_ms
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A picture and everything needed to label it truthfully.
+
+    `image`: uint8 (height_px, width_px, 3), sRGB as the network gives it, owned by the frame and
+    read-only. `epoch` counts checkpoint and precision changes: a frame of an older epoch must not be
+    shown. `stride`: the finest pixel grid that is complete; 1 means every pixel is exact.
+    `network_rays`: rays this pass sent through the network (not skipped, not interpolated).
+    `elapsed_ms`: wall time from the start of this request's first pass to this frame.
+    """
+
+    seq: int
+    epoch: int
+    camera: Camera
+    image: NDArray[np.uint8]
+    stride: int
+    network_rays: int
+    timings: FrameTimings
+    elapsed_ms: float
+    engine: EngineInfo
+    created_s: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        return self.stride == 1
