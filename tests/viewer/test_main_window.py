@@ -1,0 +1,349 @@
+"""The window as a whole: signals out, what it shows, keys, and what it remembers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QByteArray, QPoint, QSettings, Qt
+from PyQt6.QtGui import QAction, QIcon
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QDockWidget,
+    QFileDialog,
+    QLabel,
+    QMessageBox,
+    QScrollArea,
+)
+
+from r2l_core.camera import Camera, Orbit
+from r2l_core.scene import PRESETS
+from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precision
+from viewer import theme
+from viewer.main_window import ICON_PATH, MainWindow
+from viewer.widgets.key_help import KeyHelp
+from viewer.widgets.message_bar import MessageBar
+from viewer.widgets.performance_panel import PerformanceReadout
+from viewer.widgets.value_spin import ValueSpin
+
+INFO = EngineInfo(
+    "torch", Precision.BF16, "CPU", "bf16", "bf16 × bf16 → fp32", "oneDNN", 11_800_000
+)
+
+
+def make_frame(width_px: int = 400, height_px: int = 400, stride: int = 1) -> Frame:
+    """A grey frame."""
+    image = np.full((height_px, width_px, 3), 127, np.uint8)
+    camera = Camera(np.eye(4), width_px, height_px, 500.0)
+    return Frame(3, 1, camera, image, stride, 10, FrameTimings(), 5.0, INFO)
+
+
+def fill(window: MainWindow) -> None:
+    """Show something in every place."""
+    window.show_scene(PRESETS["demo"], "demo", "88 layers of 256, 16 samples a ray, 5.9 M weights")
+    window.set_precisions({p: Availability(True) for p in Precision}, Precision.BF16)
+    window.show_engine(INFO)
+    window.show_orbit(PRESETS["demo"].home(), 39.6)
+    window.show_frame(make_frame(stride=4))
+    window.show_performance(PerformanceReadout(16, 62, 118, 78, 4, 400, 400, 1210, (60.0, 64.0)))
+
+
+def words(window: MainWindow) -> str:
+    """Every text that can be seen."""
+    return "\n".join(one.text() for one in window.findChildren(QLabel) if one.isVisible())
+
+
+@pytest.fixture
+def settings(qapp, tmp_path) -> QSettings:
+    return QSettings(str(tmp_path / "viewer.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def window(qtbot, qapp, settings) -> MainWindow:
+    theme.install(qapp)
+    window = MainWindow(settings)
+    qtbot.addWidget(window)
+    fill(window)
+    window.show()
+    return window
+
+
+class TestWhatTheUserDoes:
+    def test_gestures_over_the_picture(self, qtbot, window):
+        with qtbot.waitSignals([window.drag_started, window.orbit_dragged, window.drag_finished]):
+            qtbot.mousePress(window.pane, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+            qtbot.mouseMove(window.pane, QPoint(120, 100))
+            qtbot.mouseRelease(window.pane, Qt.MouseButton.LeftButton)
+
+    def test_a_painted_picture_is_reported(self, qtbot, window):
+        with qtbot.waitSignal(window.picture_painted) as painted:
+            window.show_frame(make_frame())
+        assert painted.args == [3]
+
+    @pytest.mark.parametrize(
+        ("key", "view"),
+        [
+            (Qt.Key.Key_R, "home"),
+            (Qt.Key.Key_T, "top"),
+            (Qt.Key.Key_F, "front"),
+            (Qt.Key.Key_S, "side"),
+        ],
+    )
+    def test_view_keys(self, qtbot, window, key, view):
+        with qtbot.waitSignal(window.view_requested) as requested:
+            qtbot.keyClick(window.pane, key)
+        assert requested.args == [view]
+
+    def test_digit_keys_choose_a_precision_but_show_what_runs(self, qtbot, window):
+        with qtbot.waitSignal(window.precision_chosen) as chosen:
+            qtbot.keyClick(window.pane, Qt.Key.Key_1)
+        assert chosen.args == [Precision.FP32]
+        actions = window.commands.precisions
+        assert [name for name, one in actions.items() if one.isChecked()] == [Precision.BF16]
+        window.show_active_precision(Precision.FP32)
+        assert [name for name, one in actions.items() if one.isChecked()] == [Precision.FP32]
+
+    def test_a_digit_typed_into_a_number_is_no_shortcut(self, qtbot, window):
+        field = next(
+            one
+            for one in window.findChildren(ValueSpin)
+            if one.accessibleName().startswith("Radius")
+        )
+        field.setFocus()
+        field.selectAll()
+        with qtbot.assertNotEmitted(window.precision_chosen):
+            qtbot.keyClick(field, Qt.Key.Key_1)
+        with qtbot.waitSignal(window.orbit_edited) as edited:
+            qtbot.keyClick(field, Qt.Key.Key_Return)
+        assert edited.args[0].radius == 1.0
+
+    @pytest.mark.parametrize("name", ["inertia", "canonical"])
+    def test_toggles(self, qtbot, window, name):
+        with qtbot.waitSignal(getattr(window, f"{name}_toggled")) as toggled:
+            getattr(window.commands, name).trigger()
+        assert toggled.args == [True]
+
+    def test_showing_canonical_reports_nothing(self, qtbot, window):
+        with qtbot.assertNotEmitted(window.canonical_toggled):
+            window.show_canonical(True)
+        assert window.commands.canonical.isChecked()
+
+    def test_a_scene_of_unknown_sphere_says_why_rays_stay(self, window):
+        scene = PRESETS["demo"].from_mapping({"name": "lego"})
+        window.show_scene(scene, "lego", "")
+        assert not window.commands.canonical.isEnabled()
+        assert "not known" in window.commands.canonical.toolTip()
+
+    def test_open_reports_the_file_and_remembers_its_folder(self, qtbot, window, settings):
+        window.commands.open.trigger()
+        dialog = window.findChild(QFileDialog)
+        with qtbot.waitSignal(window.open_requested) as requested:
+            dialog.fileSelected.emit("/fields/lego.tar")
+        dialog.close()
+        assert requested.args == ["/fields/lego.tar"]
+        assert settings.value("folder") == "/fields"
+
+    def test_screenshot_proposes_a_name_that_says_what_it_is(self, qtbot, window):
+        window.commands.screenshot.trigger()
+        dialog = window.findChild(QFileDialog)
+        assert dialog.selectedFiles()[0].endswith("r2l-bf16-400x400.png")
+        with qtbot.waitSignal(window.screenshot_requested) as requested:
+            dialog.fileSelected.emit("/shots/a.png")
+        dialog.close()
+        assert requested.args == ["/shots/a.png"]
+
+    def test_copy(self, qtbot, window):
+        with qtbot.waitSignal(window.copy_requested):
+            qtbot.keyClick(window.pane, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+
+    def test_panel_edits_reach_the_controller(self, qtbot, window):
+        with qtbot.waitSignal(window.orbit_edited) as edited:
+            window.findChild(ValueSpin).setValue(90)
+        assert isinstance(edited.args[0], Orbit)
+        with qtbot.waitSignal(window.render_size_chosen) as chosen:
+            window.findChild(QComboBox).activated.emit(0)
+        assert chosen.args == [200, 200]
+
+
+class TestWhatItShows:
+    def test_what_runs_is_in_the_card_the_footer_and_the_status_bar(self, window):
+        seen = words(window)
+        assert "bf16 native · oneDNN · CPU" in seen
+        assert "100×100 of 400×400 · preview, interpolated" in seen
+        assert "400×400 1/4 preview" in seen
+        assert "bf16 × bf16 → fp32" in seen
+
+    def test_busy_and_badge(self, window):
+        window.show_busy("Building fp16…")
+        window.show_badge("outside trained views")
+        seen = words(window)
+        assert seen.count("Building fp16…") == 2
+        assert seen.count("outside trained views") == 2
+        window.show_busy(None)
+        window.show_badge(None)
+        assert "Building" not in words(window)
+        assert "outside" not in words(window)
+
+    def test_an_error_can_be_retried_and_dismissed_with_esc(self, qtbot, window):
+        bar = window.findChild(MessageBar)
+        window.show_error("It failed", "it was late", "Try tomorrow.")
+        assert bar.isVisible()
+        retry = next(one for one in bar.findChildren(QAbstractButton) if one.text() == "Try again")
+        with qtbot.waitSignal(window.retry_requested):
+            qtbot.mouseClick(retry, Qt.MouseButton.LeftButton)
+        qtbot.keyClick(window.pane, Qt.Key.Key_Escape)
+        assert not bar.isVisible()
+        window.show_error("It failed", "it was late", "Try tomorrow.")
+        window.clear_error()
+        assert not bar.isVisible()
+
+    def test_h_hides_everything_but_the_picture(self, qtbot, window):
+        docks = window.findChildren(QDockWidget)
+        docks[1].close()
+        before = [dock.isVisible() for dock in docks]
+        qtbot.keyClick(window.pane, Qt.Key.Key_H)
+        assert not any(dock.isVisible() for dock in docks)
+        assert not window.menuBar().isVisible()
+        assert "H shows the panels" in words(window)
+        qtbot.keyClick(window.pane, Qt.Key.Key_H)
+        assert [dock.isVisible() for dock in docks] == before
+        assert window.menuBar().isVisible()
+
+    def test_reset_layout_brings_every_panel_back(self, window):
+        docks = window.findChildren(QDockWidget)
+        docks[0].close()
+        docks[2].setFloating(True)
+        window.commands.reset_layout.trigger()
+        assert all(dock.isVisible() and not dock.isFloating() for dock in docks)
+
+    @pytest.mark.parametrize("name", ["Light", "Dark"])
+    def test_a_theme_changes_the_open_window(self, qtbot, window, settings, name):
+        window.commands.themes[name].trigger()
+        qtbot.waitUntil(lambda: theme.is_dark(window.pane.palette()) == (name == "Dark"))
+        assert settings.value("theme") == name
+
+    def test_nothing_is_cut_off_at_1280_by_720(self, qtbot, window):
+        window.resize(1280, 720)
+        qtbot.waitUntil(lambda: window.size().width() == 1280)
+        for area in window.findChildren(QScrollArea):
+            if area.isVisible():
+                bars = area.verticalScrollBar(), area.horizontalScrollBar()
+                assert all(bar.maximum() == 0 for bar in bars)
+        # The picture is wider than the panels at both sides together.
+        assert window.pane.width() > 1280 / 2
+        assert window.pane.height() > 0.85 * 720
+
+    def test_it_can_be_made_small(self, window):
+        least = window.minimumSizeHint()
+        assert least.width() <= 960
+        assert least.height() <= 640
+
+    def test_full_screen_and_back_with_esc(self, qtbot, window):
+        window.commands.full_screen.trigger()
+        assert window.isFullScreen()
+        qtbot.keyClick(window.pane, Qt.Key.Key_Escape)
+        assert not window.isFullScreen()
+        assert not window.commands.full_screen.isChecked()
+
+    def test_about_blocks_nothing(self, window):
+        window.commands.about.trigger()
+        box = window.findChild(QMessageBox)
+        assert "PyQt6 " in box.informativeText()
+        box.close()
+
+    def test_the_icon_can_be_drawn(self, qapp):
+        assert not QIcon(str(ICON_PATH)).pixmap(32, 32).isNull()
+
+
+class TestKeys:
+    def named(self, window: MainWindow) -> list[QAction]:
+        menus = [action.menu() for action in window.menuBar().actions()]
+        entries = [one for menu in menus for one in menu.actions() if not one.menu()]
+        return [one for one in entries if not one.isSeparator()]
+
+    def test_no_two_actions_have_one_key(self, window):
+        keys = Counter(
+            one.shortcut().toString() for one in window.actions() if not one.shortcut().isEmpty()
+        )
+        assert [key for key, count in keys.items() if count > 1] == []
+
+    def test_every_action_says_what_it_does_and_its_key(self, window):
+        for action in self.named(window):
+            assert action.statusTip(), action.text()
+            assert action.shortcut().toString() in action.toolTip()
+
+    def test_the_sheet_lists_every_key_of_the_menus(self, qtbot, window):
+        sheet = window.findChild(KeyHelp)
+        qtbot.keyClick(window.pane, Qt.Key.Key_Question)
+        assert sheet.isVisible()
+        for action in self.named(window):
+            if not action.shortcut().isEmpty():
+                assert f"<b>{action.shortcut().toString()}</b>" in sheet.words()
+        qtbot.keyClick(sheet, Qt.Key.Key_Escape)
+        assert not sheet.isVisible()
+        assert window.focusWidget() is window.pane
+
+    def test_the_sheet_knows_precisions_that_come_later(self, qtbot, window):
+        window.set_precisions({Precision.FP32: Availability(True)}, Precision.FP32)
+        window.commands.keys.trigger()
+        assert ">bf16<" not in window.findChild(KeyHelp).words()
+
+
+class TestWhatIsRemembered:
+    def reopened(self, qtbot, settings: QSettings) -> MainWindow:
+        window = MainWindow(settings)
+        qtbot.addWidget(window)
+        fill(window)
+        window.show()
+        return window
+
+    def test_layout_and_choices(self, qtbot, window, settings):
+        window.findChildren(QDockWidget)[1].close()
+        window.commands.integer_zoom.trigger()
+        window.commands.themes["Light"].trigger()
+        with qtbot.waitSignal(window.closed):
+            window.close()
+        other = self.reopened(qtbot, settings)
+        assert [dock.isVisible() for dock in other.findChildren(QDockWidget)] == [
+            True,
+            False,
+            True,
+            True,
+        ]
+        assert other.commands.integer_zoom.isChecked()
+        assert other.commands.themes["Light"].isChecked()
+
+    def test_hidden_panels_are_back_next_time(self, qtbot, window, settings):
+        window.commands.hide_panels.trigger()
+        window.close()
+        other = self.reopened(qtbot, settings)
+        assert all(dock.isVisible() for dock in other.findChildren(QDockWidget))
+
+    def test_the_hint_never_comes_back(self, qtbot, window, settings):
+        assert "Orbit around" in words(window)
+        qtbot.mousePress(window.pane, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+        qtbot.mouseMove(window.pane, QPoint(120, 100))
+        qtbot.mouseRelease(window.pane, Qt.MouseButton.LeftButton)
+        assert "Orbit around" not in words(window)
+        settings.sync()
+        assert "Orbit around" not in words(self.reopened(qtbot, settings))
+
+    @pytest.mark.parametrize(
+        "rubbish", ["text", 7, ["a", "b"], {"a": 1}, QByteArray(b"\x00\xff not a layout")]
+    )
+    def test_rubbish_in_the_settings_is_ignored(self, qtbot, settings, rubbish):
+        for key in ("geometry", "layout", "theme", "folder", "integer_zoom", "hint_seen"):
+            settings.setValue(key, rubbish)
+        window = self.reopened(qtbot, settings)
+        assert all(dock.isVisible() for dock in window.findChildren(QDockWidget))
+        window.commands.open.trigger()
+        window.findChild(QFileDialog).close()
+
+
+def test_the_window_loads_without_torch():
+    code = "import sys, viewer.main_window; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

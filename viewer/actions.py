@@ -1,0 +1,170 @@
+"""Menus and keys: every action of the window, with its tooltip and status tip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
+from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolButton, QWidget
+
+from r2l_core.types import Availability, Precision
+
+THEMES: dict[str, Qt.ColorScheme] = {
+    "System": Qt.ColorScheme.Unknown,
+    "Light": Qt.ColorScheme.Light,
+    "Dark": Qt.ColorScheme.Dark,
+}
+_CANONICAL_TIP = (
+    "Move each ray's origin along its line to the sphere the light field was trained on"
+)
+
+
+class Actions:
+    """The actions of `window`, in its menus. The window connects them; they decide nothing."""
+
+    def __init__(self, window: QMainWindow, docks: list[QDockWidget]) -> None:
+        self._window = window
+        bar = window.menuBar()
+        assert bar is not None
+        self.bar = bar
+        self._make_file()
+        self._make_view(docks)
+        self._make_camera()
+        self._precision_menu = self._menu("&Precision")
+        self.precisions: dict[Precision, QAction] = {}
+        self._make_help()
+        self._make_corner()
+
+    def set_precisions(
+        self,
+        precisions: Mapping[Precision, Availability],
+        chosen: Callable[[Precision], None],
+    ) -> None:
+        """Fill the Precision menu; `chosen` is called with the one that was triggered."""
+        for old in self.precisions.values():
+            self._window.removeAction(old)
+            old.deleteLater()
+        self._precision_menu.clear()
+        self.precisions = {}
+        for position, (precision, availability) in enumerate(precisions.items(), start=1):
+            tip = (
+                f"Render in {precision}"
+                if availability.available
+                else f"{precision} cannot run here: {availability.why_not}"
+            )
+            if precision.published_recipe and not any(p.published_recipe for p in self.precisions):
+                self._precision_menu.addSection("Published recipes")
+            action = self._add(self._precision_menu, str(precision), str(position), tip, True)
+            action.setEnabled(availability.available)
+            action.triggered.connect(lambda _=False, one=precision: chosen(one))
+            self.precisions[precision] = action
+
+    def offer_canonical(self, sphere_known: bool) -> None:
+        """Rays can be re-based only on a sphere the light field is known to be trained on."""
+        tip = _CANONICAL_TIP if sphere_known else "The trained sphere of this scene is not known"
+        self.canonical.setEnabled(sphere_known)
+        self.canonical.setToolTip(f"{tip} ({self.canonical.shortcut().toString()})")
+        self.canonical.setStatusTip(tip)
+
+    def _make_file(self) -> None:
+        menu = self._menu("&File")
+        self.open = self._add(menu, "&Open…", "Ctrl+O", "Open a light field")
+        self.screenshot = self._add(
+            menu, "&Save screenshot…", "Ctrl+S", "Save the rendered pixels as PNG"
+        )
+        self.copy = self._add(menu, "&Copy picture", "Ctrl+C", "Copy the rendered pixels")
+        menu.addSeparator()
+        self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
+
+    def _make_view(self, docks: list[QDockWidget]) -> None:
+        menu = self._menu("&View")
+        self.hide_panels = self._add(
+            menu, "&Hide panels", "H", "Hide everything but the picture", True
+        )
+        self.full_screen = self._add(menu, "&Full screen", "F11", "Fill the screen", True)
+        self.integer_zoom = self._add(
+            menu,
+            "&Integer zoom",
+            "Z",
+            "Enlarge by whole factors with nearest sampling, so every pixel can be judged",
+            True,
+        )
+        menu.addSeparator()
+        menu.addActions([toggle for dock in docks if (toggle := dock.toggleViewAction())])
+        self.reset_layout = self._add(menu, "&Reset layout", "", "Put all panels back in place")
+        menu.addSeparator()
+        themes = menu.addMenu("&Theme")
+        assert themes is not None
+        themes.setToolTipsVisible(True)
+        group = QActionGroup(self._window)
+        self.themes: dict[str, QAction] = {}
+        for name in THEMES:
+            tip = "Follow the system" if name == "System" else f"Always {name.lower()}"
+            self.themes[name] = self._add(themes, f"&{name}", "", tip, True)
+            group.addAction(self.themes[name])
+        self.themes["System"].setChecked(True)
+
+    def _make_camera(self) -> None:
+        menu = self._menu("&Camera")
+        self.views: dict[str, QAction] = {
+            "home": self._add(menu, "&Home", "R", "Go back to the first view"),
+            "top": self._add(menu, "&Top", "T", "Look straight down"),
+            "front": self._add(menu, "&Front", "F", "Look from the front"),
+            "side": self._add(menu, "&Side", "S", "Look from the side"),
+        }
+        menu.addSeparator()
+        self.inertia = self._add(
+            menu, "&Inertia", "I", "Let the camera glide on after a drag", True
+        )
+        self.canonical = self._add(
+            menu,
+            "Re-&base rays on trained sphere",
+            "B",
+            _CANONICAL_TIP,
+            True,
+        )
+
+    def _make_help(self) -> None:
+        menu = self._menu("&Help")
+        self.keys = self._add(menu, "&Keys", "?", "Show all keys")
+        self.about = self._add(menu, "&About R2L viewer", "", "Versions of everything it uses")
+        # Esc has many meanings (see MainWindow), none of which a menu entry could name.
+        self.dismiss = QAction("Dismiss", self._window)
+        self.dismiss.setShortcut(QKeySequence(Qt.Key.Key_Escape))
+        self._window.addAction(self.dismiss)
+
+    def _make_corner(self) -> None:
+        corner = QWidget()
+        row = QHBoxLayout(corner)
+        row.setContentsMargins(0, 0, 8, 0)
+        row.setSpacing(2)
+        for action, label in (
+            (self.open, "Open"),
+            (self.screenshot, "Screenshot"),
+            (self.keys, "?"),
+        ):
+            button = QToolButton(corner)
+            button.setDefaultAction(action)
+            button.setText(label)
+            button.setAutoRaise(True)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            row.addWidget(button)
+        self.bar.setCornerWidget(corner)
+
+    def _menu(self, title: str) -> QMenu:
+        menu = self.bar.addMenu(title)
+        assert menu is not None
+        menu.setToolTipsVisible(True)
+        return menu
+
+    def _add(self, menu: QMenu, text: str, key: str, tip: str, checkable: bool = False) -> QAction:
+        action = QAction(text, self._window)
+        action.setShortcut(QKeySequence(key))
+        action.setToolTip(f"{tip} ({key})" if key else tip)
+        action.setStatusTip(tip)
+        action.setCheckable(checkable)
+        menu.addAction(action)
+        # Keys must work while the menu bar is hidden, too.
+        self._window.addAction(action)
+        return action

@@ -1,0 +1,294 @@
+"""The composition root: builds window, controller and render thread, and wires them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from PyQt6.QtCore import (
+    QMessageLogContext,
+    QObject,
+    QRunnable,
+    QSettings,
+    QThreadPool,
+    QtMsgType,
+    pyqtSignal,
+    qInstallMessageHandler,
+)
+from PyQt6.QtGui import QGuiApplication, QImage
+from PyQt6.QtWidgets import QApplication
+
+from r2l_core.errors import R2LError, RecordingError
+from r2l_core.types import Precision
+from viewer import theme
+from viewer.controller import Controller
+from viewer.mailbox import Wish
+from viewer.main_window import MainWindow
+from viewer.messages import describe
+from viewer.render_thread import RenderThread, Running
+from viewer.report import Report
+from viewer.tour import Tour
+
+_SWITCH_INTERVAL_S = 0.001
+"""How soon the interpreter hands over to the window's thread when both want to run."""
+
+
+class App(QObject):
+    """Everything that runs while the window is open."""
+
+    uncaught = pyqtSignal(object)
+    """An exception that nobody expected, from any thread."""
+
+    def __init__(self, wish: Wish, settings: QSettings | None = None) -> None:
+        """`settings`: where the window remembers its state; the user's own where None."""
+        super().__init__()
+        self.wish = wish
+        """What was asked for at the start."""
+        self.report = Report()
+        self.window = MainWindow(settings)
+        self.thread_ = RenderThread()
+        self.controller = Controller(self.thread_.mailbox, wish, self)
+        self.has_failed = False
+        self._again: Callable[[], object] = _nothing
+        self._saver = _Saver()
+        self._wire()
+
+    def _wire(self) -> None:
+        window, controller, thread = self.window, self.controller, self.thread_
+        for gesture in (
+            "orbit_dragged",
+            "pan_dragged",
+            "zoomed",
+            "drag_started",
+            "drag_finished",
+            "view_requested",
+        ):
+            getattr(window, gesture).connect(getattr(controller, gesture))
+        window.orbit_edited.connect(controller.set_orbit)
+        window.fov_x_edited.connect(controller.set_fov_x_deg)
+        window.precision_chosen.connect(controller.choose_precision)
+        window.render_size_chosen.connect(controller.set_render_size)
+        window.open_requested.connect(controller.open)
+        window.inertia_toggled.connect(controller.set_inertia)
+        window.canonical_toggled.connect(controller.set_canonical)
+        window.target_fps_chosen.connect(controller.set_target_fps)
+        # What is asked for now, an older error says nothing about.
+        for asked in (
+            window.precision_chosen,
+            window.open_requested,
+            window.canonical_toggled,
+            window.retry_requested,
+        ):
+            asked.connect(window.clear_error)
+        window.retry_requested.connect(lambda: self._again())
+        window.screenshot_requested.connect(self._save_picture)
+        window.copy_requested.connect(self._copy_picture)
+        window.picture_painted.connect(controller.painted)
+        window.picture_painted.connect(self.report.painted)
+        window.closed.connect(thread.stop)
+
+        controller.frame_shown.connect(window.show_frame)
+        controller.frame_shown.connect(self.report.frame_shown)
+        controller.orbit_changed.connect(window.show_orbit)
+        controller.badge_changed.connect(window.show_badge)
+        controller.readout_ready.connect(window.show_performance)
+        controller.kept.connect(self._show_choices)
+
+        thread.frame_ready.connect(controller.frame_ready)
+        thread.running_changed.connect(self._running_changed)
+        thread.busy_changed.connect(window.show_busy)
+        thread.failed.connect(self._thread_failed)
+        thread.measured.connect(self.report.measured)
+        self._saver.failed.connect(self.show_error)
+        self.uncaught.connect(self.show_error)
+
+    def start(self) -> None:
+        """Show the window and ask for the first picture."""
+        self.window.show()
+        self.thread_.start()
+        self.controller.start()
+
+    def close(self) -> None:
+        """Close the window; the render thread ends with it."""
+        self.window.close()
+
+    def show_error(self, error: Exception, again: Callable[[], object] | None = None) -> None:
+        """Say it above the picture and on the terminal; everything goes on as before.
+
+        `again`: does once more what failed.
+        """
+        self.report.error()
+        # Not the error itself: its traceback would keep alive what the render thread has let go.
+        self.has_failed = True
+        self._again = again or _nothing
+        message = describe(error)
+        if isinstance(error, R2LError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            traceback.print_exception(error)
+        self.window.show_error(message.what, message.why, message.remedy)
+
+    def expect_error(self) -> None:
+        """Forget the error a script has just provoked on purpose."""
+        self.report.forgive()
+        self.has_failed = False
+
+    def _thread_failed(self, error: Exception, wish: Wish | None) -> None:
+        if wish is None:
+            self.show_error(error, self.controller.refresh)
+        else:
+            self.show_error(error, partial(self.controller.want, wish))
+            self.controller.failed(wish)
+
+    def _running_changed(self, running: Running) -> None:
+        window = self.window
+        window.show_scene(running.scene, running.name, running.summary)
+        window.set_precisions(running.precisions, running.engine.precision)
+        window.show_engine(running.engine)
+        self._show_choices(running)
+        self.controller.running_changed(running)
+
+    def _show_choices(self, running: Running) -> None:
+        self.window.show_active_precision(running.engine.precision)
+        self.window.show_canonical(running.ray_mode == "canonical")
+
+    def _save_picture(self, path: str) -> None:
+        image = self.window.pane.copied_image()
+        if not image.isNull():
+            self._saver.save(image, Path(path))
+
+    def _copy_picture(self) -> None:
+        image = self.window.pane.copied_image()
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None and not image.isNull():
+            clipboard.setImage(image)
+
+
+def _nothing() -> None:
+    """What can be done again where nothing can."""
+
+
+class _Saver(QObject):
+    """Writes pictures on a pool thread: PNG compression is too slow for the window's."""
+
+    failed = pyqtSignal(object, object)
+    """The error, and a call that tries once more."""
+
+    def save(self, image: QImage, path: Path) -> None:
+        """Write `image` to `path` some time soon."""
+        pool = QThreadPool.globalInstance()
+        assert pool is not None
+        pool.start(_SaveJob(self, image, path))
+
+
+class _SaveJob(QRunnable):
+    def __init__(self, saver: _Saver, image: QImage, path: Path) -> None:
+        super().__init__()
+        self._saver, self._image, self._path = saver, image, path
+
+    def run(self) -> None:
+        if not self._image.save(str(self._path)):
+            self._saver.failed.emit(
+                RecordingError(
+                    f"The picture {self._path} could not be written",
+                    "the folder is missing, protected or full, or the ending is unknown",
+                    "Choose another place and a name that ends in .png.",
+                ),
+                partial(self._saver.save, self._image, self._path),
+            )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the window and run until it closes. Returns the exit code."""
+    try:
+        precision = None if options.precision is None else Precision(options.precision)
+    except ValueError:
+        known = ", ".join(Precision)
+        print(f"error: --precision {options.precision} is not one of {known}", file=sys.stderr)
+        return 2
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    # Python's own handler of Ctrl+C would wait for the next event, and then be one error of many.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    qInstallMessageHandler(_print_qt_message)
+    qt = QApplication(sys.argv[:1])
+    theme.install(qt)
+    wish = Wish(
+        options.checkpoint,
+        options.scene,
+        precision,
+        options.engine,
+        options.device,
+        options.rays,
+    )
+    scripted = options.tour is not None or options.exit_after_first_frame
+    if scripted:
+        # A script neither depends on what a person has set up nor changes it.
+        with tempfile.TemporaryDirectory() as folder:
+            settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
+            settings.setValue("hint_seen", options.tour is not None)
+            return _run(App(wish, settings), options, qt, scripted)
+    return _run(App(wish), options, qt, scripted)
+
+
+def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
+    _show_uncaught(app)
+    if options.tour is not None:
+        tour = Tour(app, options.tour, options.screens)
+        tour.finished.connect(app.close)
+    elif options.exit_after_first_frame:
+        app.report.first_picture.connect(app.close)
+    if scripted:
+        # Without a picture there is nothing to script.
+        app.thread_.failed.connect(lambda: None if app.report.has_picture else app.close())
+    else:
+        _fall_back_on_failure(app)
+    app.start()
+    qt.exec()
+    app.thread_.stop()
+    pool = QThreadPool.globalInstance()
+    assert pool is not None
+    pool.waitForDone()
+    if options.report is not None:
+        try:
+            app.report.write(options.report)
+        except R2LError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    return 2 if scripted and app.has_failed else 0
+
+
+def _fall_back_on_failure(app: App) -> None:
+    """A person whose first wish fails reads why over something simpler, in the end the demo."""
+    simpler = (Wish(app.wish.checkpoint, app.wish.scene), Wish("demo"))
+    untried = iter([wish for wish in simpler if wish != app.wish])
+
+    def fall_back() -> None:
+        if app.controller.running is None and (following := next(untried, None)) is not None:
+            app.controller.want(following)
+
+    app.thread_.failed.connect(fall_back)
+
+
+def _show_uncaught(app: App) -> None:
+    """A bug in a slot becomes a message instead of the end of the process."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            app.uncaught.emit(error)
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+def _print_qt_message(_kind: QtMsgType, _context: QMessageLogContext, text: str | None) -> None:
+    """As Qt does, without what its offscreen plugin remarks on every window."""
+    if text and not text.startswith("This plugin does not support"):
+        print(text, file=sys.stderr)

@@ -1,0 +1,72 @@
+"""The panels at both sides of the picture: where they start, hiding, and their stored layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtWidgets import QMainWindow, QWidget
+
+from viewer.widgets.panel_dock import PanelDock
+
+_LAYOUT_VERSION = 1
+"""Raise when docks are added or renamed: a layout stored by another version is not restored."""
+_SIDES = {
+    Qt.DockWidgetArea.LeftDockWidgetArea: 236,
+    Qt.DockWidgetArea.RightDockWidgetArea: 312,
+}
+"""First width of each side in logical pixels."""
+
+Panels = Mapping[str, list[QWidget]]
+"""The panels in each dock, by the dock's name, from top to bottom."""
+
+
+class Docks:
+    """All docks of `window`."""
+
+    def __init__(self, window: QMainWindow, left: Panels, right: Panels) -> None:
+        self._window = window
+        self._before_hiding = QByteArray()
+        self._sides: list[list[PanelDock]] = []
+        for panels in (left, right):
+            # The upper docks are as high as what is in them; the lowest has the rest and scrolls.
+            last = list(panels)[-1]
+            self._sides.append(
+                [
+                    PanelDock(name, window, contents, whole=name != last)
+                    for name, contents in panels.items()
+                ]
+            )
+        self.reset()
+
+    def __iter__(self) -> Iterator[PanelDock]:
+        return (dock for side in self._sides for dock in side)
+
+    def reset(self) -> None:
+        """Put every dock back to where it first was."""
+        for area, side in zip(_SIDES, self._sides, strict=True):
+            for dock in side:
+                dock.setFloating(False)
+                self._window.addDockWidget(area, dock)
+                dock.show()
+        self._window.resizeDocks(
+            [side[0] for side in self._sides], list(_SIDES.values()), Qt.Orientation.Horizontal
+        )
+
+    def hide(self) -> None:
+        """Hide them all and remember how they were."""
+        self._before_hiding = self.layout()
+        for dock in self:
+            dock.hide()
+
+    def bring_back(self) -> None:
+        """Show those that were there before `hide`."""
+        self.restore(self._before_hiding)
+
+    def layout(self) -> QByteArray:
+        """The places of all docks, for `restore`."""
+        return self._window.saveState(_LAYOUT_VERSION)
+
+    def restore(self, layout: QByteArray) -> bool:
+        """Put the docks where `layout` says; False, and nothing moved, where it is not usable."""
+        return self._window.restoreState(layout, _LAYOUT_VERSION)

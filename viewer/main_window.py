@@ -1,0 +1,306 @@
+"""The window: picture in the middle, panels around it, menus and state that is remembered.
+
+It says what the user wants through signals and shows what it is told; a controller decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import degrees
+from pathlib import Path
+
+from PyQt6.QtCore import QEvent, QSettings, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QIcon
+from PyQt6.QtWidgets import QMainWindow
+
+from r2l_core.camera import Orbit
+from r2l_core.scene import SceneSpec
+from r2l_core.types import Availability, EngineInfo, Frame, Precision
+from viewer import theme
+from viewer.actions import THEMES, Actions
+from viewer.docks import Docks
+from viewer.preferences import Preferences
+from viewer.widgets import about
+from viewer.widgets.camera_panel import CameraPanel
+from viewer.widgets.engine_card import EngineCard
+from viewer.widgets.file_dialogs import ask_light_field, ask_picture
+from viewer.widgets.key_help import KeyHelp
+from viewer.widgets.performance_panel import PerformancePanel, PerformanceReadout
+from viewer.widgets.picture_gestures import GESTURES
+from viewer.widgets.picture_view import PictureView
+from viewer.widgets.precision_switch import PrecisionSwitch
+from viewer.widgets.scene_panel import ScenePanel
+from viewer.widgets.status_line import StatusLine
+
+ICON_PATH = Path(__file__).resolve().parent.parent / "assets" / "icon.svg"
+_FIRST_SIZE = QSize(1280, 720)
+
+
+class MainWindow(QMainWindow):
+    """Units: `orbit_dragged` in logical pixels of the widget; `pan_dragged` and the position in
+    `zoomed` in image pixels (right, down, from the image centre); angles in degrees."""
+
+    orbit_dragged = pyqtSignal(float, float)
+    pan_dragged = pyqtSignal(float, float)
+    zoomed = pyqtSignal(float, float, float)
+    drag_started = pyqtSignal()
+    drag_finished = pyqtSignal()
+    view_requested = pyqtSignal(str)
+    orbit_edited = pyqtSignal(object)
+    fov_x_edited = pyqtSignal(float)
+    precision_chosen = pyqtSignal(object)
+    render_size_chosen = pyqtSignal(int, int)
+    open_requested = pyqtSignal(str)
+    screenshot_requested = pyqtSignal(str)
+    copy_requested = pyqtSignal()
+    inertia_toggled = pyqtSignal(bool)
+    canonical_toggled = pyqtSignal(bool)
+    target_fps_chosen = pyqtSignal(float)
+    retry_requested = pyqtSignal()
+    closed = pyqtSignal()
+    picture_painted = pyqtSignal(int)
+
+    def __init__(self, settings: QSettings | None = None) -> None:
+        """`settings`: where layout and choices are remembered; the user's own where None."""
+        super().__init__()
+        self._preferences = Preferences(settings)
+        self._active: Precision | None = None
+        self.setWindowTitle("R2L viewer")
+        self.setWindowIcon(QIcon(str(ICON_PATH)))
+        self._build_widgets()
+        self._docks = Docks(
+            self,
+            left={"Scene": [self._scene], "Camera": [self._camera]},
+            right={
+                "Precision": [self._switch, self._engine],
+                "Performance": [self._performance],
+            },
+        )
+        self.commands = Actions(self, list(self._docks))
+        self._key_help = KeyHelp(self, GESTURES)
+        self._connect_widgets()
+        self._connect_commands()
+        self._restore()
+        self.pane.setFocus()
+
+    # What the controller tells
+
+    def show_frame(self, frame: Frame) -> None:
+        """Show a picture with its labels."""
+        self._view.show_frame(frame)
+        self._status.show_frame(frame)
+        height_px, width_px, _ = frame.image.shape
+        self._scene.show_render_size(width_px, height_px)
+
+    def show_orbit(self, orbit: Orbit, fov_x_deg: float) -> None:
+        """Show where the camera is."""
+        self._camera.show_orbit(orbit, fov_x_deg)
+
+    def show_scene(self, scene: SceneSpec, name: str, summary: str) -> None:
+        """Describe the open light field."""
+        self.setWindowTitle(f"{name} – R2L viewer")
+        self._scene.show_scene(
+            name, summary, scene.near, scene.far, scene.width_px, scene.height_px
+        )
+        self._camera.set_home(scene.home(), degrees(scene.camera_angle_x_rad))
+        self.commands.offer_canonical(scene.origin_radius is not None)
+
+    def show_engine(self, info: EngineInfo) -> None:
+        """Describe the engine that runs."""
+        self._engine.show_engine(info)
+        self._status.show_engine(info)
+
+    def set_precisions(
+        self, precisions: Mapping[Precision, Availability], active: Precision
+    ) -> None:
+        """Offer precisions in their order, in the switch, the menu and on the digit keys."""
+        self._switch.set_precisions(precisions, active)
+        self.commands.set_precisions(precisions, self._choose_precision)
+        self.show_active_precision(active)
+        if not self._preferences.flag("hint_seen"):
+            self.pane.show_hint(
+                [
+                    ("Drag", "Orbit around the scene"),
+                    (f"1–{len(precisions)}", "Choose the precision"),
+                    ("?", "Show all keys"),
+                ]
+            )
+
+    def show_active_precision(self, precision: Precision) -> None:
+        """Mark the precision that runs."""
+        self._active = precision
+        self._switch.show_active(precision)
+        self._performance.set_precision(precision)
+        self._check_active()
+
+    def show_canonical(self, on: bool) -> None:
+        """Show whether rays are re-based on the trained sphere; reports nothing."""
+        action = self.commands.canonical
+        action.blockSignals(True)
+        action.setChecked(on)
+        action.blockSignals(False)
+
+    def show_target_fps(self, images_per_s: float) -> None:
+        """Show the target frame rate; reports nothing."""
+        self._scene.show_target_fps(images_per_s)
+
+    def show_busy(self, text: str | None) -> None:
+        """Say what is being waited for, over the picture and in the status bar; None ends it."""
+        self.pane.show_busy(text)
+        self._status.show_busy(text)
+
+    def show_badge(self, text: str | None) -> None:
+        """Remark quietly on the shown view; None takes the remark away."""
+        self.pane.show_badge(text)
+        self._status.show_badge(text)
+
+    def show_error(self, what: str, why: str, remedy: str) -> None:
+        """Say above the picture what went wrong, why and what to do; blocks nothing."""
+        self._switch.show_pending(None)
+        self._view.message.show_error(what, why, remedy)
+
+    def clear_error(self) -> None:
+        """Take the error away."""
+        self._view.message.dismiss()
+
+    def show_performance(self, readout: PerformanceReadout) -> None:
+        """Show one reading; at most about five a second can be read by anyone."""
+        self._performance.show_readout(readout)
+        self._status.show_performance(readout)
+
+    # Building
+
+    def _build_widgets(self) -> None:
+        self._view = PictureView()
+        self.pane = self._view.pane
+        self.setCentralWidget(self._view)
+        self._scene, self._camera = ScenePanel(), CameraPanel()
+        self._switch, self._engine = PrecisionSwitch(), EngineCard()
+        self._performance = PerformancePanel()
+        self._status = StatusLine()
+        self.setStatusBar(self._status)
+
+    def _connect_widgets(self) -> None:
+        pane = self.pane
+        pane.orbit_dragged.connect(self.orbit_dragged)
+        pane.pan_dragged.connect(self.pan_dragged)
+        pane.zoomed.connect(self.zoomed)
+        pane.drag_started.connect(self.drag_started)
+        pane.drag_finished.connect(self.drag_finished)
+        pane.picture_painted.connect(self.picture_painted)
+        pane.file_dropped.connect(self.open_requested)
+        pane.hint_dismissed.connect(lambda: self._preferences.store("hint_seen", True))
+        self._camera.orbit_edited.connect(self.orbit_edited)
+        self._camera.fov_x_edited.connect(self.fov_x_edited)
+        self._camera.view_requested.connect(self.view_requested)
+        self._scene.render_size_chosen.connect(self.render_size_chosen)
+        self._scene.target_fps_chosen.connect(self.target_fps_chosen)
+        self._switch.precision_chosen.connect(self._choose_precision)
+        self._view.message.retry_requested.connect(self.retry_requested)
+
+    def _connect_commands(self) -> None:
+        commands = self.commands
+        commands.open.triggered.connect(self._ask_open)
+        commands.screenshot.triggered.connect(self._ask_screenshot)
+        commands.copy.triggered.connect(self.copy_requested)
+        commands.quit.triggered.connect(self.close)
+        commands.hide_panels.toggled.connect(self._hide_panels)
+        commands.full_screen.toggled.connect(self._fill_screen)
+        commands.integer_zoom.toggled.connect(self._set_integer_zoom)
+        commands.reset_layout.triggered.connect(self._docks.reset)
+        for name, action in commands.themes.items():
+            action.triggered.connect(lambda _=False, chosen=name: self._choose_theme(chosen))
+        for name, action in commands.views.items():
+            action.triggered.connect(lambda _=False, view=name: self.view_requested.emit(view))
+        commands.inertia.toggled.connect(self.inertia_toggled)
+        commands.canonical.toggled.connect(self.canonical_toggled)
+        commands.keys.triggered.connect(self._key_help.toggle)
+        commands.about.triggered.connect(lambda: about.show_about(self))
+        commands.dismiss.triggered.connect(self._dismiss)
+
+    # What the user does
+
+    def _choose_precision(self, precision: Precision) -> None:
+        self._check_active()
+        self._switch.show_pending(precision)
+        self.precision_chosen.emit(precision)
+
+    def _check_active(self) -> None:
+        # The menu shows what runs, so a triggered entry is not checked before it does.
+        for precision, action in self.commands.precisions.items():
+            action.setChecked(precision == self._active)
+
+    def _ask_open(self) -> None:
+        dialog = ask_light_field(self, self._preferences.text("folder"))
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(self.open_requested)
+
+    def _ask_screenshot(self) -> None:
+        name, frame = "r2l.png", self.pane.frame
+        if frame is not None:
+            height_px, width_px, _ = frame.image.shape
+            name = f"r2l-{frame.engine.precision}-{width_px}x{height_px}.png"
+        dialog = ask_picture(self, self._preferences.text("folder"), name)
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(self.screenshot_requested)
+
+    def _remember_folder(self, path: str) -> None:
+        self._preferences.store("folder", str(Path(path).parent))
+
+    def _choose_theme(self, name: str) -> None:
+        theme.choose(THEMES[name])
+        self._preferences.store("theme", name)
+
+    def _set_integer_zoom(self, on: bool) -> None:
+        self.pane.set_integer_zoom(on)
+        self._preferences.store("integer_zoom", on)
+
+    def _dismiss(self) -> None:
+        if self._key_help.isVisible():
+            self._key_help.toggle()
+        elif self._view.message.isVisible():
+            self._view.message.dismiss()
+        elif self.isFullScreen():
+            self.commands.full_screen.setChecked(False)
+        self.pane.setFocus()
+
+    def _fill_screen(self, on: bool) -> None:
+        state, full = self.windowState(), Qt.WindowState.WindowFullScreen
+        self.setWindowState(state | full if on else state & ~full)
+
+    def _hide_panels(self, on: bool) -> None:
+        if on:
+            self._docks.hide()
+        else:
+            self._docks.bring_back()
+        self.commands.bar.setVisible(not on)
+        self._status.setVisible(not on)
+        self._view.footer.show_note("H shows the panels" if on else "")
+        self.pane.setFocus()
+
+    # What is remembered
+
+    def _restore(self) -> None:
+        self.resize(_FIRST_SIZE)
+        self.restoreGeometry(self._preferences.blob("geometry"))
+        if not self._docks.restore(self._preferences.blob("layout")):
+            self._docks.reset()
+        self.commands.integer_zoom.setChecked(self._preferences.flag("integer_zoom"))
+        name = self._preferences.text("theme")
+        if name in THEMES:
+            self.commands.themes[name].setChecked(True)
+            theme.choose(THEMES[name])
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Full screen can also be left through the window manager."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.WindowStateChange:
+            self.commands.full_screen.setChecked(self.isFullScreen())
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Remember the layout and say so."""
+        self.commands.hide_panels.setChecked(False)
+        self._preferences.store("geometry", self.saveGeometry())
+        self._preferences.store("layout", self._docks.layout())
+        self.closed.emit()
+        super().closeEvent(event)

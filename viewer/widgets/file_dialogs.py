@@ -1,0 +1,28 @@
+"""Dialogs that ask for a file. They return at once and report through `fileSelected`."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFileDialog, QWidget
+
+
+def ask_light_field(parent: QWidget, folder: str) -> QFileDialog:
+    """Ask which light field to open; an empty `folder` is the current one."""
+    dialog = QFileDialog(parent, "Open a light field", folder)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.setNameFilters(["Light fields (*.safetensors *.tar)", "All files (*)"])
+    dialog.open()
+    return dialog
+
+
+def ask_picture(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to save a PNG, with `name` as a proposal."""
+    dialog = QFileDialog(parent, "Save the rendered pixels", folder)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setNameFilters(["PNG image (*.png)"])
+    dialog.setDefaultSuffix("png")
+    dialog.selectFile(name)
+    dialog.open()
+    return dialog

@@ -1,0 +1,150 @@
+"""Mouse, wheel and keys over a picture, turned into orbit, pan and zoom signals."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QPointF, Qt, pyqtSignal
+from PyQt6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QMouseEvent, QWheelEvent
+from PyQt6.QtWidgets import QWidget
+
+GESTURES: tuple[tuple[str, str], ...] = (
+    ("Drag", "Orbit"),
+    ("Shift+drag, middle drag", "Pan"),
+    ("Wheel", "Zoom towards the pointer"),
+    ("Arrow keys", "Orbit in steps"),
+    ("Shift+arrow keys", "Pan in steps"),
+    ("+  −", "Zoom in, out"),
+    ("Drop a file", "Open a light field"),
+)
+"""What can be done with the pointer and the keys of the picture, for the list of keys."""
+
+_WHEEL_BASE = 0.999
+"""Zoom factor for each eighth of a degree the wheel turns: one notch (120) is 0.887."""
+_KEY_STEP_PX = 20.0
+_KEY_ZOOM_NOTCHES = 120
+_ARROWS: dict[int, tuple[float, float]] = {
+    Qt.Key.Key_Left: (-1.0, 0.0),
+    Qt.Key.Key_Right: (1.0, 0.0),
+    Qt.Key.Key_Up: (0.0, -1.0),
+    Qt.Key.Key_Down: (0.0, 1.0),
+}
+
+
+class PictureGestures(QWidget):
+    """Base of a widget that shows a picture: says what the user's hand does, decides nothing."""
+
+    orbit_dragged = pyqtSignal(float, float)
+    """dx, dy in logical pixels of the widget, right and down."""
+    pan_dragged = pyqtSignal(float, float)
+    """dx, dy in image pixels, right and down."""
+    zoomed = pyqtSignal(float, float, float)
+    """Factor (below 1 is closer), then the pointer's x, y from the image centre in image pixels."""
+    drag_started = pyqtSignal()
+    drag_finished = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._button: Qt.MouseButton | None = None
+        self._panning = False
+        self._moved = False
+        self._last = QPointF()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.OpenHandCursor)
+
+    def logical_px_per_image_px(self) -> float:
+        """Size of an image pixel in logical pixels of the widget."""
+        raise NotImplementedError
+
+    def image_center(self) -> QPointF:
+        """Centre of the picture in logical pixels of the widget."""
+        raise NotImplementedError
+
+    @property
+    def dragging(self) -> bool:
+        """Whether a button is down and the pointer has moved since."""
+        return self._button is not None and self._moved
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """Remember where a drag may begin; it begins with the first movement."""
+        assert event is not None
+        button = event.button()
+        if self._button is not None or button not in (
+            Qt.MouseButton.LeftButton,
+            Qt.MouseButton.MiddleButton,
+        ):
+            return
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        self._panning = shift or button == Qt.MouseButton.MiddleButton
+        self._button, self._last, self._moved = button, event.position(), False
+        self.setCursor(
+            Qt.CursorShape.SizeAllCursor if self._panning else Qt.CursorShape.ClosedHandCursor
+        )
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        """Report how far the pointer moved since the last report."""
+        assert event is not None
+        if self._button is None:
+            return
+        step = event.position() - self._last
+        if step.isNull():
+            return
+        self._last = event.position()
+        if not self._moved:
+            self._moved = True
+            self.drag_started.emit()
+        if self._panning:
+            size = self.logical_px_per_image_px()
+            self.pan_dragged.emit(step.x() / size, step.y() / size)
+        else:
+            self.orbit_dragged.emit(step.x(), step.y())
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """End the drag that this button began."""
+        assert event is not None
+        if event.button() == self._button:
+            self._end_drag()
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Zoom smoothly: high-resolution wheels send many small angles."""
+        assert event is not None
+        eighths = event.angleDelta().y()
+        if eighths:
+            offset = (event.position() - self.image_center()) / self.logical_px_per_image_px()
+            self.zoomed.emit(_WHEEL_BASE**eighths, offset.x(), offset.y())
+        event.accept()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Arrows orbit (Shift: pan), plus and minus zoom about the centre."""
+        assert event is not None
+        key = event.key()
+        if key in _ARROWS:
+            dx, dy = (_KEY_STEP_PX * part for part in _ARROWS[key])
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                size = self.logical_px_per_image_px()
+                self.pan_dragged.emit(dx / size, dy / size)
+            else:
+                self.orbit_dragged.emit(dx, dy)
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+            self.zoomed.emit(_WHEEL_BASE**_KEY_ZOOM_NOTCHES, 0.0, 0.0)
+        elif key in (Qt.Key.Key_Minus, Qt.Key.Key_Underscore):
+            self.zoomed.emit(_WHEEL_BASE**-_KEY_ZOOM_NOTCHES, 0.0, 0.0)
+        else:
+            super().keyPressEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        """A drag cannot go on in a window that lost the keyboard: its release may never come."""
+        self._end_drag()
+        super().focusOutEvent(event)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """End a drag with the widget."""
+        self._end_drag()
+        super().hideEvent(event)
+
+    def _end_drag(self) -> None:
+        if self._button is None:
+            return
+        moved = self._moved
+        self._button, self._moved = None, False
+        self.setCursor(Qt.CursorShape.OpenHandCursor)
+        if moved:
+            self.drag_finished.emit()
