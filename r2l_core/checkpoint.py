@@ -2,7 +2,10 @@
 
 The file's header metadata holds `format` = "r2l-light-field", `version` = "1" and three JSON texts:
 `network` (NetworkConfig), `scene` (SceneSpec) and `provenance` (how it was made). The tensors bear
-the released state-dict names. The format carries no code, so nothing in a file is ever run.
+the released state-dict names. A quantised light field has a fourth text, `quantization` (recipe and
+settings); its 8-bit layers are stored as an int8 `NAME.weight` with `NAME.weight_scale` (out, 1)
+and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,). The format carries no code,
+so nothing in a file is ever run.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from torch import Tensor
 
 from r2l_core.errors import CheckpointError
 from r2l_core.network import NetworkConfig, R2LNetwork
+from r2l_core.quantization.model import Quantization
+from r2l_core.quantization.packing import packed, unpacked
 from r2l_core.scene import SceneSpec
 
 FORMAT = "r2l-light-field"
@@ -35,6 +40,7 @@ _STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 class LightField:
     """An opened light field. `tensors`: float32 on the CPU, by state-dict name; treat as read-only.
 
+    `quantization`: scales the file brings along; `tensors` then holds what its integers stand for.
     `stored_dtype`: the type the file holds, such as "float32". `sha256`: of the whole file, or
     empty for one that was never on disk.
     """
@@ -44,6 +50,7 @@ class LightField:
     scene: SceneSpec
     tensors: Mapping[str, Tensor]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    quantization: Quantization | None = None
     stored_dtype: str = "float32"
     sha256: str = ""
 
@@ -72,14 +79,22 @@ def load_light_field(name_or_path: str, scene: SceneSpec | None = None) -> Light
     data = _read(path)
     header, tensors = _parse(path, data)
     config, file_scene, provenance = _describe(path, header)
+    try:
+        tensors, quantization = unpacked(tensors, header.get("quantization"))
+    except (ValueError, RecursionError) as error:
+        raise _cannot_open(
+            path, f"its quantised layers are damaged ({error})", "Quantise the original again."
+        ) from error
     _check_tensors(path, config, tensors)
+    stored = "int8" if quantization and quantization.layers else tensors["head.0.weight"].dtype
     return LightField(
         name=path.stem,
         network=config,
         scene=scene or file_scene,
         tensors={name: tensor.to(torch.float32) for name, tensor in tensors.items()},
         provenance=provenance,
-        stored_dtype=str(tensors["head.0.weight"].dtype).removeprefix("torch."),
+        quantization=quantization,
+        stored_dtype=str(stored).removeprefix("torch."),
         sha256=hashlib.sha256(data).hexdigest(),
     )
 
@@ -93,7 +108,12 @@ def save_light_field(light_field: LightField, path: Path) -> None:
         "scene": light_field.scene.to_json(),
         "provenance": json.dumps(dict(light_field.provenance)),
     }
-    tensors = {name: tensor.contiguous() for name, tensor in light_field.tensors.items()}
+    quantization = light_field.quantization
+    tensors = packed(light_field.tensors, quantization)
+    if quantization is not None:
+        metadata["quantization"] = json.dumps(
+            {"recipe": quantization.recipe, "settings": dict(quantization.settings)}
+        )
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The command line: `python -m r2l_core render | eval | distill`.
+"""The command line: `python -m r2l_core render | eval | bench | quantize | distill`.
 
 Exit codes: 0 done, 1 a stated threshold failed, 2 bad input or environment (one paragraph on
 stderr that names the file or flag). No command needs a display.
@@ -11,15 +11,24 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from tqdm import tqdm
 
+from r2l_core.bench import ROUNDS, Bench
 from r2l_core.camera import Camera, Orbit, load_pose
 from r2l_core.checkpoint import LightField, load_light_field, save_light_field
 from r2l_core.engines import ENGINES, build_engine
-from r2l_core.errors import CheckpointError, R2LError
+from r2l_core.errors import CheckpointError, QuantizationError, R2LError
 from r2l_core.evaluation import Evaluation, evaluation_cameras
 from r2l_core.output import IMAGE_SUFFIXES, save_image, write_json
+from r2l_core.quantization.calibration import (
+    CALIBRATION_RAYS,
+    CALIBRATORS,
+    CalibrationConfig,
+)
+from r2l_core.quantization.model import Recipe
+from r2l_core.quantization.recipes import load_mix, load_ranges, quantized
 from r2l_core.renderer import Renderer
 from r2l_core.scene import load_scene
 from r2l_core.types import Precision, RayMode
@@ -84,6 +93,46 @@ def _parser() -> argparse.ArgumentParser:
     _json_option(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
+    bench = commands.add_parser("bench", help="speed of every precision on every engine")
+    _light_field_options(bench)
+    _engine_options(bench)
+    bench.add_argument("--size", type=_size, default=(400, 400), metavar="N|WxH")
+    bench.add_argument("--precision", type=_precisions, required=True, metavar="P,P,...")
+    bench.add_argument(
+        "--rounds",
+        type=_positive_int,
+        default=ROUNDS,
+        metavar="N",
+        help=f"frames a path ({ROUNDS})",
+    )
+    _json_option(bench)
+    bench.set_defaults(command=_bench)
+
+    quantize = commands.add_parser("quantize", help="save a light field in eight or sixteen bits")
+    _light_field_options(quantize)
+    quantize.add_argument("--recipe", choices=get_args(Recipe), required=True)
+    quantize.add_argument(
+        "--calibrator", choices=CALIBRATORS, help="how int8-static finds its ranges (max)"
+    )
+    quantize.add_argument(
+        "--smooth-alpha", type=_share, metavar="A", help="SmoothQuant exponent for int8-static"
+    )
+    quantize.add_argument(
+        "--calibration-rays", type=_positive_int, metavar="N", help=f"({CALIBRATION_RAYS})"
+    )
+    quantize.add_argument(
+        "--layers", type=Path, metavar="MIX.json", help="which body layers stay in fp32"
+    )
+    quantize.add_argument(
+        "--amax",
+        type=Path,
+        metavar="RANGES",
+        help="ranges saved by pytorch-quantization or nvidia-modelopt, for int8-static",
+    )
+    quantize.add_argument("--out", type=Path, required=True, metavar="Q.safetensors")
+    _json_option(quantize)
+    quantize.set_defaults(command=_quantize)
+
     distill = commands.add_parser("distill", help="train a light field from a teacher")
     distill.add_argument("--scene", default="demo", metavar="S")
     distill.add_argument("--teacher", choices=["procedural"], default="procedural")
@@ -118,14 +167,18 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
 
 
-def _open(options: argparse.Namespace) -> tuple[LightField, RayMode]:
+def _open(options: argparse.Namespace) -> LightField:
     scene = None if options.scene is None else load_scene(options.scene)
-    light_field = load_light_field(options.checkpoint, scene)
+    return load_light_field(options.checkpoint, scene)
+
+
+def _open_to_render(options: argparse.Namespace) -> tuple[LightField, RayMode]:
+    light_field = _open(options)
     return light_field, light_field.scene.ray_mode(options.rays)
 
 
 def _render(options: argparse.Namespace) -> int:
-    light_field, ray_mode = _open(options)
+    light_field, ray_mode = _open_to_render(options)
     camera = _camera(options, light_field)
     engine = build_engine(light_field, options.precision, options.engine, options.device)
     renderer = Renderer(engine, light_field.scene, ray_mode)
@@ -173,7 +226,7 @@ def _camera(options: argparse.Namespace, light_field: LightField) -> Camera:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    light_field, ray_mode = _open(options)
+    light_field, ray_mode = _open_to_render(options)
     for precision, _ in options.fail_under:
         if precision not in options.precision:
             raise R2LError(
@@ -203,6 +256,99 @@ def _evaluate(options: argparse.Namespace) -> int:
         else:
             print(f"PASS {precision}: {reached_db:.1f} dB >= {bound_db:g} dB")
     return 1 if failed else 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    light_field, ray_mode = _open_to_render(options)
+    width_px, height_px = options.size
+    scene = light_field.scene
+    camera = scene.home().camera(width_px, height_px, scene.focal_px(width_px))
+    bench = Bench(light_field, options.precision, camera, ray_mode, options.engine, options.device)
+    total = options.rounds * (1 + len(bench.runs))
+    for _ in tqdm(bench.measure(options.rounds), total=total, unit="frame", file=sys.stderr):
+        pass
+    report = bench.report()
+    print(
+        f"{'precision':<18}{'engine':<11}{'ms/frame':>9}{'kray/s':>8}{'x published':>13}"
+        f"{'rays+enc %':>12}{'vs fp32 dB':>12}{'peak MB':>9}"
+    )
+    published = report["published"]
+    print(
+        f"{'fp32, published':<18}{'-':<11}{published['ms_median']:>9.0f}"
+        f"{published['krays_per_s']:>8.1f}{1:>13.2f}"
+    )
+    for run in report["runs"]:
+        preparing = 100 * (run["share"]["rays"] + run["share"]["encode"])
+        peak = "-" if run["peak_rss_mb"] is None else f"{run['peak_rss_mb']:.0f}"
+        print(
+            f"{run['precision']:<18}{run['engine']:<11}{run['ms_median']:>9.0f}"
+            f"{run['krays_per_s']:>8.1f}{run['ratio_to_published']:>13.2f}{preparing:>12.1f}"
+            f"{run['psnr_db_vs_fp32']:>12.1f}{peak:>9}"
+        )
+    if options.json:
+        write_json(options.json, report)
+    return 0
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    static = {
+        "--calibrator": options.calibrator,
+        "--smooth-alpha": options.smooth_alpha,
+        "--calibration-rays": options.calibration_rays,
+        "--amax": options.amax,
+    }
+    for flag, value in static.items():
+        if value is not None and options.recipe != "int8-static":
+            raise QuantizationError(
+                f"{flag} does not go with --recipe {options.recipe}",
+                "only int8-static has fixed ranges",
+                f"Leave {flag} out, or choose int8-static.",
+            )
+    if options.layers is not None and options.recipe not in ("int8", "int8-static"):
+        raise QuantizationError(
+            f"--layers does not go with --recipe {options.recipe}",
+            "the published recipes round every layer",
+            "Leave --layers out, or choose int8 or int8-static.",
+        )
+    _require_native_name(options.out)
+    light_field = _open(options)
+    config = CalibrationConfig(
+        calibrator=options.calibrator or "max",
+        smooth_alpha=options.smooth_alpha,
+        n_rays=options.calibration_rays or CALIBRATION_RAYS,
+    )
+    result = quantized(
+        light_field,
+        options.recipe,
+        config,
+        None if options.layers is None else load_mix(options.layers),
+        None if options.amax is None else load_ranges(options.amax),
+    )
+    save_light_field(result, options.out)
+    size_mb = options.out.stat().st_size / 1e6
+    assert result.quantization is not None
+    opens_in = result.quantization.opens_in
+    print(f"{options.out}: {options.recipe}, {size_mb:.1f} MB, opens in {opens_in}")
+    if options.json:
+        write_json(
+            options.json,
+            {
+                "recipe": options.recipe,
+                "layers_int8": sorted(result.quantization.layers),
+                "settings": dict(result.quantization.settings),
+                "size_mb": size_mb,
+            },
+        )
+    return 0
+
+
+def _require_native_name(path: Path) -> None:
+    if path.suffix != ".safetensors":
+        raise CheckpointError(
+            f"The light field {path} cannot be written",
+            "its name does not end in .safetensors",
+            "Correct --out.",
+        )
 
 
 def _print_table(precisions: dict[str, dict[str, float]]) -> None:
@@ -239,12 +385,7 @@ def _distill(options: argparse.Namespace) -> int:
         raise R2LError(
             "--depth, --width or --frequencies cannot be used", str(error), "Correct it."
         ) from error
-    if options.out.suffix != ".safetensors":
-        raise CheckpointError(
-            f"The light field {options.out} cannot be written",
-            "its name does not end in .safetensors",
-            "Correct --out.",
-        )
+    _require_native_name(options.out)
     cache = platformdirs.user_cache_path("r2l-viewer") / "distill"
     state = options.state or cache / f"{options.out.stem}.pt"
     trainer = Trainer(
@@ -290,6 +431,20 @@ def _positive_float(text: str) -> float:
     value = _finite_float(text)
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _finite_float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 

@@ -6,6 +6,7 @@
     +-- CameraError          a pose or intrinsics no picture can be taken with
     +-- EngineError          an engine that failed while building or rendering
     |   +-- EngineUnavailable    an engine or precision this machine does not have
+    +-- QuantizationError    a recipe, range file or layer mix that cannot be used
     +-- RecordingError       pictures or videos that could not be written
 
 Programming mistakes stay ordinary exceptions (ValueError, TypeError): they are for us, these are
@@ -51,6 +52,10 @@ class EngineError(R2LError):
 
 class EngineUnavailable(EngineError):
     """An engine or precision that this machine does not have."""
+
+
+class QuantizationError(R2LError):
+    """A recipe, range file or layer mix that cannot be used."""
 
 
 class RecordingError(R2LError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -141,9 +140,6 @@ class Evaluation:
 
 
 def _image(renderer: Renderer, camera: Camera) -> tuple[NDArray[np.float32], float]:
-    start = time.perf_counter()
-    colors = renderer.render(camera)
-    ms = (time.perf_counter() - start) * 1e3
-    assert colors is not None  # nothing cancels it
-    image: NDArray[np.float32] = colors.numpy()
-    return image, ms
+    timed = renderer.render_timed(camera)
+    image: NDArray[np.float32] = timed.colors.numpy()
+    return image, timed.seconds * 1e3

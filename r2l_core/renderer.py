@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,15 @@ _OVERHEAD_MS = 5.0
 def never() -> bool:
     """The cancel flag of a render that nobody interrupts."""
     return False
+
+
+@dataclass(frozen=True, eq=False)
+class TimedImage:
+    """colors: float32 (H, W, 3). seconds: wall time of the whole call; timings: its parts."""
+
+    colors: Tensor
+    timings: FrameTimings
+    seconds: float
 
 
 class Renderer:
@@ -75,11 +84,21 @@ class Renderer:
 
     def render(self, camera: Camera, cancelled: Callable[[], bool] = never) -> Tensor | None:
         """One whole image at once: float32 (H, W, 3) in [0, 1], or None where cancelled."""
-        canvas = _Canvas(camera)
-        order = grid_pixels(camera.width_px, camera.height_px, 1)
-        for _ in self._shade(canvas, order, cancelled):
-            pass
+        canvas, _ = self._whole(camera, cancelled)
         return canvas.colors if bool(canvas.known.all()) else None
+
+    def render_timed(self, camera: Camera) -> TimedImage:
+        """One whole image and where its time went."""
+        start = time.perf_counter()
+        canvas, spent = self._whole(camera, never)
+        return TimedImage(canvas.colors, spent.timings, time.perf_counter() - start)
+
+    def _whole(self, camera: Camera, cancelled: Callable[[], bool]) -> tuple[_Canvas, _Spent]:
+        canvas, total = _Canvas(camera), _Spent()
+        order = grid_pixels(camera.width_px, camera.height_px, 1)
+        for spent in self._shade(canvas, order, cancelled):
+            total = total.plus(spent)
+        return canvas, total
 
     def frames(
         self, request: RenderRequest, cancelled: Callable[[], bool] = never
@@ -180,9 +199,9 @@ class Renderer:
         began = time.perf_counter()
         n, tile_rays = len(pixels), self.engine.tile_rays
         if n < tile_rays:
-            padding = (0, 0, 0, tile_rays - n)
-            origins = torch.nn.functional.pad(origins, padding)
-            directions = torch.nn.functional.pad(directions, padding)
+            # Filled up with a ray of its own, so that a range over the whole tile stays the same.
+            rows = torch.arange(tile_rays).clamp_max(n - 1)
+            origins, directions = origins[rows], directions[rows]
         shaded = self.engine.shade(origins, directions)
         canvas.put(pixels, shaded.colors[:n])
         seconds = time.perf_counter() - began

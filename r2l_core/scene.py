@@ -79,9 +79,7 @@ class SceneSpec:
             return "plain"
         return "canonical"
 
-    def outside_trained_views(
-        self, position: NDArray[np.float64], ray_mode: RayMode
-    ) -> str | None:
+    def outside_trained_views(self, position: NDArray[np.float64], ray_mode: RayMode) -> str | None:
         """Why a camera at `position` sees what the network was never shown, or None.
 
         Says nothing of scenes whose training cameras are unknown.

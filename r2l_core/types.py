@@ -20,11 +20,29 @@ STRIDES = (8, 4, 2, 1)
 
 
 class Precision(StrEnum):
-    """A number format the network can be asked to run in; the value is its command-line name."""
+    """A number format the network can be asked to run in; the value is its command-line name.
+
+    The last three are the recipes of the public R2L-quant scripts, computed in float32 as there.
+    """
 
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+    INT8_STATIC_SIM = "int8-static-sim"
+    INT8_SIM = "int8-sim"
+    INT8 = "int8"
+    WEIGHTS_BF16 = "weights-bf16"
+    WEIGHTS_INT8_FAKE = "weights-int8-fake"
+    DYNAMIC_INT8_FAKE = "dynamic-int8-fake"
+
+    @property
+    def published_recipe(self) -> bool:
+        """Whether this is one of the published recipes rather than a precision of ours."""
+        return self in (
+            Precision.WEIGHTS_BF16,
+            Precision.WEIGHTS_INT8_FAKE,
+            Precision.DYNAMIC_INT8_FAKE,
+        )
 
 
 @dataclass(frozen=True)
@@ -86,8 +104,8 @@ class Frame:
     """A picture and everything needed to label it truthfully.
 
     `image`: uint8 (height_px, width_px, 3), sRGB as the network gives it, owned by the frame and
-    read-only. `epoch` counts checkpoint and precision changes: a frame of an older epoch must not be
-    shown. `stride`: the finest pixel grid that is complete; 1 means every pixel is exact.
+    read-only. `epoch` counts checkpoint and precision changes: a frame of an older epoch must not
+    be shown. `stride`: the finest pixel grid that is complete; 1 means every pixel is exact.
     `network_rays`: rays this pass sent through the network (not skipped, not interpolated).
     `elapsed_ms`: wall time from the start of this request's first pass to this frame.
     """

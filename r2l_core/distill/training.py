@@ -32,6 +32,10 @@ DEFAULT_NETWORK = NetworkConfig(depth=88, width=256, n_sample=16, n_frequencies=
 """The demo's network: the released architecture with fewer octaves, which learn faster."""
 
 
+_STALL = 0.05
+"""A step at less than this share of the usual speed was interrupted."""
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """minutes: training time in all, resumed parts included. growth: (share of the time, share of
@@ -112,9 +116,12 @@ class Trainer:
             if not math.isfinite(mse):
                 raise FloatingPointError(f"the loss became {mse} after {self.rays} rays")
             seconds = time.perf_counter() - start
-            self.elapsed_s += seconds
             self.rays += self.config.batch_rays
             rate = self.config.batch_rays / seconds / 1e3
+            if not math.isnan(smooth_rate) and rate < _STALL * smooth_rate:
+                # The machine slept or the process was stopped: that was no training time.
+                seconds, rate = self.config.batch_rays / smooth_rate / 1e3, smooth_rate
+            self.elapsed_s += seconds
             smooth_mse = mse if math.isnan(smooth_mse) else 0.98 * smooth_mse + 0.02 * mse
             smooth_rate = rate if math.isnan(smooth_rate) else 0.9 * smooth_rate + 0.1 * rate
             if self.elapsed_s - last_save_s >= self.config.save_every_s:

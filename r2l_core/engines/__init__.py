@@ -1,14 +1,21 @@
-"""Backends that turn rays into colours. A plain dict; `auto` takes the first that can."""
+"""Backends that turn rays into colours: a plain dict, and the choice among them.
+
+`auto` takes the fastest backend that agrees with the reference on the opened light field. The
+choice is remembered per machine and model (`choice`), so that a later start need not try again.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from r2l_core.checkpoint import LightField
+from r2l_core.engines import choice
 from r2l_core.engines.base import Engine, EngineFactory, Shaded
+from r2l_core.engines.openvino_engine import OpenVinoFactory
 from r2l_core.engines.reference import ReferenceFactory
+from r2l_core.engines.simulated import SimulatedFactory
 from r2l_core.engines.torch_engine import TorchFactory
-from r2l_core.errors import EngineError, EngineUnavailable
+from r2l_core.errors import EngineError, EngineUnavailable, R2LError
 from r2l_core.types import Availability, Precision
 
 __all__ = [
@@ -17,12 +24,18 @@ __all__ = [
     "Shaded",
     "availability",
     "build_engine",
+    "candidates",
     "default_precision",
     "resolve_device",
 ]
 
-ENGINES: dict[str, EngineFactory] = {"torch": TorchFactory(), "reference": ReferenceFactory()}
-"""By command-line name, fastest first: `auto` takes the first that can run a precision."""
+ENGINES: dict[str, EngineFactory] = {
+    "torch": TorchFactory(),
+    "openvino": OpenVinoFactory(),
+    "simulated": SimulatedFactory(),
+    "reference": ReferenceFactory(),
+}
+"""By command-line name. `auto` tries all but the reference, which others are measured against."""
 
 
 def resolve_device(device: str) -> str:
@@ -34,15 +47,21 @@ def resolve_device(device: str) -> str:
 
 def availability(precision: Precision, engine: str = "auto", device: str = "auto") -> Availability:
     """Whether `precision` can run on this machine, and why not."""
-    name, answer = _choose(precision, engine, resolve_device(device))
-    return answer if name is None else Availability(True)
+    names, why_not = _candidates(precision, engine, resolve_device(device))
+    return Availability(True) if names else Availability(False, why_not)
 
 
-def default_precision(device: str = "auto") -> Precision:
-    """The fastest precision that needs no apology: fp16 on a GPU, bf16 on a CPU that has it."""
-    on_gpu = resolve_device(device) == "cuda"
-    fast = Precision.FP16 if on_gpu else Precision.BF16
-    return fast if availability(fast, device=device).available else Precision.FP32
+def default_precision(light_field: LightField | None = None, device: str = "auto") -> Precision:
+    """What a light field opens in: the recipe it was quantised with; otherwise the fastest
+    floating precision the machine calculates in."""
+    wishes = []
+    if light_field is not None and light_field.quantization is not None:
+        wishes.append(light_field.quantization.opens_in)
+    wishes.append(Precision.FP16 if resolve_device(device) == "cuda" else Precision.BF16)
+    for wish in wishes:
+        if availability(wish, device=device).available:
+            return wish
+    return Precision.FP32
 
 
 def build_engine(
@@ -50,32 +69,73 @@ def build_engine(
 ) -> Engine:
     """A ready engine. Raises EngineUnavailable (cannot run here) or EngineError (failed)."""
     device = resolve_device(device)
-    name, answer = _choose(precision, engine, device)
-    if name is None:
-        raise EngineUnavailable(
-            f"{precision} cannot run here with engine '{engine}' on {device}",
-            answer.why_not,
-            "Choose another precision, engine or device.",
-        )
+    names = candidates(precision, engine, device)
+    if len(names) == 1:
+        return _build(names[0], light_field, precision, device)
+    remembered = choice.recall(light_field, precision, device, names)
+    if remembered is not None:
+        return _build(remembered, light_field, precision, device)
+    return _fastest(names, light_field, precision, device)
+
+
+def _build(name: str, light_field: LightField, precision: Precision, device: str) -> Engine:
     try:
         return ENGINES[name].build(light_field, precision, device)
-    except (RuntimeError, MemoryError) as error:
+    except R2LError:
+        raise
+    except Exception as error:
+        # Backends raise all kinds of errors; a failed engine is one thing to the user.
+        lines = str(error).splitlines()
         raise EngineError(
             f"The {name} engine could not be built for {precision}",
-            str(error).splitlines()[0] if str(error) else type(error).__name__,
+            lines[0] if lines else type(error).__name__,
             "Choose another precision or engine.",
         ) from error
 
 
-def _choose(precision: Precision, engine: str, device: str) -> tuple[str | None, Availability]:
-    """The first engine that can, or None and the reason why the first one tried cannot."""
-    if engine != "auto" and engine not in ENGINES:
-        return None, Availability(
-            False, f"there is no engine of that name; there are {', '.join(ENGINES)}"
+def candidates(precision: Precision, engine: str = "auto", device: str = "auto") -> list[str]:
+    """Names of the engines that can run `precision` here. Raises EngineUnavailable for none."""
+    device = resolve_device(device)
+    names, why_not = _candidates(precision, engine, device)
+    if not names:
+        raise EngineUnavailable(
+            f"{precision} cannot run here with engine '{engine}' on {device}",
+            why_not,
+            "Choose another precision, engine or device.",
         )
-    names = list(ENGINES) if engine == "auto" else [engine]
+    return names
+
+
+def _candidates(precision: Precision, engine: str, device: str) -> tuple[list[str], str]:
+    """Names of the engines that can, and the reason why not where there is none."""
+    if engine == "auto":
+        names = [name for name in ENGINES if name != "reference"]
+    elif engine in ENGINES:
+        names = [engine]
+    else:
+        return [], f"there is no engine of that name; there are {', '.join(ENGINES)}"
     answers = {name: ENGINES[name].available(precision, device) for name in names}
-    for name, answer in answers.items():
-        if answer.available:
-            return name, answer
-    return None, answers[names[0]]
+    able = [name for name, answer in answers.items() if answer.available]
+    reasons = dict.fromkeys(answer.why_not for answer in answers.values() if not answer.available)
+    return able, "; ".join(reasons)
+
+
+def _fastest(
+    names: list[str], light_field: LightField, precision: Precision, device: str
+) -> Engine:
+    """Build all candidates, keep the fastest that agrees with the reference, and remember it."""
+    reference = ENGINES["reference"].build(light_field, Precision.FP32, "cpu")
+    built: dict[str, Engine] = {}
+    failures: list[R2LError] = []
+    for name in names:
+        try:
+            engine = _build(name, light_field, precision, device)
+            choice.check(engine, reference, light_field)
+            built[name] = engine
+        except EngineError as error:
+            failures.append(error)
+    if not built:
+        raise failures[0]
+    name = min(built, key=lambda candidate: choice.seconds_per_ray(built[candidate]))
+    choice.remember(light_field, precision, device, name)
+    return built[name]

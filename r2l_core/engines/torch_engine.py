@@ -1,8 +1,8 @@
-"""The torch backend: oneDNN-packed weights on a CPU, plain tensor-core products on CUDA.
+"""The torch backend: oneDNN-packed weights on a CPU, plain products elsewhere.
 
 On a CPU, `torch.nn.functional.linear` in float32 runs at less than half the speed of the same
 product with weights packed by oneDNN once; the packed operators are the ones torch's own compiler
-emits. The residual blocks work in two reused activations per tile.
+emits.
 """
 
 from __future__ import annotations
@@ -14,22 +14,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode_into, feature_major_order
 from r2l_core.engines.base import Shaded
+from r2l_core.engines.features import FeatureEncoder
 from r2l_core.errors import EngineError
-from r2l_core.rays import sample_depths, sample_points
+from r2l_core.quantization.published import rounded_tensors
 from r2l_core.types import Availability, EngineInfo, Precision
 
-_DTYPES = {
-    Precision.FP32: torch.float32,
-    Precision.BF16: torch.bfloat16,
-    Precision.FP16: torch.float16,
-}
+_NO_FP16 = "this processor has no fp16 arithmetic: fp16 weights, calculated in float32"
+_RECIPE = "published recipe: weights are rounded, everything is calculated in float32"
 
 # Measured best on two AVX-512 cores; bf16 is nearly as fast in tiles half the size, and smaller
 # tiles answer a new camera sooner.
-_CPU_TILE_RAYS = {Precision.FP32: 2048, Precision.BF16: 1024}
-_CUDA_TILE_RAYS = 16384
+_TILE_RAYS = {torch.float32: 2048, torch.bfloat16: 1024, torch.float16: 1024}
 
 
 def _cpu_has(*features: str) -> bool:
@@ -41,17 +37,28 @@ def _onednn() -> bool:
     return bool(torch._C._has_mkldnn)
 
 
-class _Linear:
-    """One linear layer, packed by oneDNN where that exists, otherwise as torch has it."""
+def _fp16_arithmetic() -> bool:
+    # oneDNN reports fp16 only for processors that calculate in it.
+    return _onednn() and bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
 
-    def __init__(self, weight: Tensor, bias: Tensor, tile_rays: int, packed: bool) -> None:
-        self._packed = packed
+
+class PackedLinear:
+    """One linear layer on the CPU, packed by oneDNN where that exists, otherwise as torch has it.
+
+    weight: (out, in), bias: (out,), of one type, for inputs of `tile_rays` rows.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, tile_rays: int) -> None:
+        self._packed = _onednn()
         self._bias = bias
         self._weight = (
-            torch.ops.mkldnn._reorder_linear_weight(weight, tile_rays) if packed else weight
+            torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), tile_rays)
+            if self._packed
+            else weight
         )
 
     def __call__(self, x: Tensor, activation: str = "none") -> Tensor:
+        """(tile_rays, in) -> (tile_rays, out), with "relu" applied in the same sweep."""
         if self._packed:
             result: Tensor = torch.ops.mkldnn._linear_pointwise(
                 x, self._weight, self._bias, activation, [], ""
@@ -61,7 +68,7 @@ class _Linear:
         return result.relu_() if activation == "relu" else result
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        """other + linear(x), in one sweep over memory where oneDNN can."""
+        """other + linear(x), in one sweep where that is faster; `other` may be overwritten."""
         if self._packed and x.dtype is not torch.float32:
             result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
                 x, other, self._weight, self._bias, "add"
@@ -71,58 +78,32 @@ class _Linear:
 
 
 class TorchEngine:
-    """fp32, bf16 or fp16 through torch. See Engine for the contract."""
+    """Floating precisions and weight-only roundings on the CPU. See Engine for the contract."""
 
-    def __init__(self, light_field: LightField, precision: Precision, device: str) -> None:
+    def __init__(self, light_field: LightField, precision: Precision) -> None:
         network, tensors = light_field.network, light_field.tensors
-        self._dtype = _DTYPES[precision]
-        self._device = torch.device(device)
-        self._n_frequencies = network.n_frequencies
+        dtype, self.info = _plan(light_field, precision)
+        if self.info.emulated is not None:
+            tensors = rounded_tensors(precision, tensors)
+        self._dtype = dtype
         self._use_residual = network.use_residual
-        packed = device == "cpu" and _onednn()
-        self.tile_rays = _CUDA_TILE_RAYS if device == "cuda" else _CPU_TILE_RAYS[precision]
-        self._depths = sample_depths(light_field.scene, network.n_sample, self._device)
+        self.tile_rays = _TILE_RAYS[dtype]
+        self._encoder = FeatureEncoder(light_field, self.tile_rays)
 
-        order = feature_major_order(3 * network.n_sample, network.n_frequencies)
-        self._head = self._linear(
-            tensors["head.0.weight"][:, order], tensors["head.0.bias"], packed
-        )
+        def linear(name: str, scale: float = 1.0) -> PackedLinear:
+            weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+            if name == "head.0":
+                weight = self._encoder.head_weight(weight)
+            weight, bias = (weight * scale).to(dtype), (bias * scale).to(dtype)
+            return PackedLinear(weight, bias, self.tile_rays)
+
+        self._head = linear("head.0")
+        # res_scale is folded into the layer it multiplies.
         self._blocks = [
-            (
-                self._linear(
-                    tensors[f"body.{k}.body.0.weight"], tensors[f"body.{k}.body.0.bias"], packed
-                ),
-                # res_scale is folded into the layer it multiplies.
-                self._linear(
-                    tensors[f"body.{k}.body.2.weight"] * network.res_scale,
-                    tensors[f"body.{k}.body.2.bias"] * network.res_scale,
-                    packed,
-                ),
-            )
+            (linear(f"body.{k}.body.0"), linear(f"body.{k}.body.2", network.res_scale))
             for k in range(network.n_blocks)
         ]
-        self._tail = self._linear(tensors["tail.0.weight"], tensors["tail.0.bias"], packed)
-        self._features = torch.empty(self.tile_rays, network.input_size, device=self._device)
-
-        name = str(self._dtype).removeprefix("torch.")
-        kernel = "oneDNN, packed weights" if packed else "unpacked linear layers"
-        self.info = EngineInfo(
-            engine="torch",
-            precision=precision,
-            device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
-            weight_type=name,
-            arithmetic=f"{name} products, float32 sums",
-            kernel=f"torch {torch.__version__}, {kernel}",
-            weight_bytes=sum(t.numel() for t in tensors.values()) * self._dtype.itemsize,
-        )
-
-    def _linear(self, weight: Tensor, bias: Tensor, packed: bool) -> _Linear:
-        return _Linear(
-            weight.to(self._device, self._dtype).contiguous(),
-            bias.to(self._device, self._dtype),
-            self.tile_rays,
-            packed,
-        )
+        self._tail = linear("tail.0")
 
     @torch.inference_mode()
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
@@ -137,56 +118,71 @@ class TorchEngine:
             ) from error
 
     def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
-        start = self._clock()
-        origins, directions = origins.to(self._device), directions.to(self._device)
-        points = sample_points(origins, directions, self._depths)
-        encode_into(points, self._n_frequencies, self._features)
-        features = self._features.to(self._dtype)
-        encoded = self._clock()
+        start = time.perf_counter()
+        features = self._encoder.encode(origins, directions).to(self._dtype)
+        encoded = time.perf_counter()
         hidden = self._head(features, "relu")
         x = hidden.clone() if self._use_residual else hidden
         for first, second in self._blocks:
             x = second.plus(first(x, "relu"), x)
         if self._use_residual:
             x = x + hidden
-        colors = self._tail(x).float().sigmoid_().cpu()
-        done = self._clock()
+        colors = self._tail(x).float().sigmoid_()
+        done = time.perf_counter()
         return Shaded(colors, (encoded - start) * 1e3, (done - encoded) * 1e3)
 
-    def _clock(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
+
+def _plan(light_field: LightField, precision: Precision) -> tuple[torch.dtype, EngineInfo]:
+    """The type that is calculated in, and the words for it."""
+    emulated: str | None = None
+    if precision in (Precision.FP32, Precision.BF16):
+        dtype = stored = torch.float32 if precision is Precision.FP32 else torch.bfloat16
+    elif precision is Precision.FP16:
+        dtype = torch.float16 if _fp16_arithmetic() else torch.float32
+        stored = torch.float16
+        emulated = None if dtype is torch.float16 else _NO_FP16
+    else:
+        dtype, emulated = torch.float32, _RECIPE
+        stored = torch.bfloat16 if precision is Precision.WEIGHTS_BF16 else torch.int8
+    weight_type = str(stored).removeprefix("torch.")
+    if emulated is not None:
+        weight_type += " values in float32"
+    name = str(dtype).removeprefix("torch.")
+    kernel = "oneDNN, packed weights" if _onednn() else "unpacked linear layers"
+    info = EngineInfo(
+        engine="torch",
+        precision=precision,
+        device="cpu",
+        weight_type=weight_type,
+        arithmetic="float32" if dtype is torch.float32 else f"{name} products, float32 sums",
+        kernel=f"torch {torch.__version__}, {kernel}",
+        weight_bytes=sum(t.numel() for t in light_field.tensors.values()) * dtype.itemsize,
+        emulated=emulated,
+    )
+    return dtype, info
 
 
 class TorchFactory:
-    """Says what torch can do here, and builds its engines."""
+    """Says what torch can do on this processor, and builds its engines."""
 
     def available(self, precision: Precision, device: str) -> Availability:
-        """fp32 anywhere; 16-bit formats where the processor calculates in them."""
-        if device == "cuda":
-            if not torch.cuda.is_available():
-                return Availability(False, "torch finds no CUDA device")
-            if precision is Precision.BF16 and not torch.cuda.is_bf16_supported(
-                including_emulation=False
-            ):
-                return Availability(False, "this GPU has no bf16 arithmetic")
-            return Availability(True)
-        if precision is Precision.FP16:
-            # oneDNN reports fp16 support only for processors that calculate in it.
-            if not (_onednn() and torch.ops.mkldnn._is_mkldnn_fp16_supported()):
-                return Availability(
-                    False,
-                    "this processor has no fp16 arithmetic; torch would emulate it several times "
-                    "slower than fp32",
-                )
-            return Availability(True)
+        """fp32 and rounded weights anywhere; bf16 where the processor calculates in it."""
+        if device != "cpu":
+            return Availability(False, "the torch engine runs on the CPU")
         if precision is Precision.BF16 and not _cpu_has("avx512_bf16", "amx_bf16", "bf16"):
             return Availability(
                 False, "this processor has no bf16 arithmetic; torch would emulate it"
             )
-        return Availability(True)
+        if precision in (
+            Precision.FP32,
+            Precision.BF16,
+            Precision.FP16,
+            Precision.WEIGHTS_BF16,
+            Precision.WEIGHTS_INT8_FAKE,
+        ):
+            return Availability(True)
+        return Availability(False, "the torch engine has no eight-bit arithmetic")
 
     def build(self, light_field: LightField, precision: Precision, device: str) -> TorchEngine:
         """See EngineFactory.build."""
-        return TorchEngine(light_field, precision, device)
+        return TorchEngine(light_field, precision)

@@ -1,0 +1,153 @@
+"""How fast is each precision on each engine, beside the computation as published?
+
+All paths render the same frame in turn, round after round, so that a machine whose speed drifts
+slows them alike: quote the ratios. Every pixel goes through the network.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from r2l_core.camera import Camera
+from r2l_core.checkpoint import LightField
+from r2l_core.engines import ENGINES, candidates, resolve_device
+from r2l_core.engines.base import Engine
+from r2l_core.metrics import psnr_db
+from r2l_core.renderer import Renderer
+from r2l_core.types import EngineInfo, FrameTimings, Precision, RayMode
+
+ROUNDS = 3
+
+
+@dataclass
+class Run:
+    """One path's measurements, a value a round."""
+
+    renderer: Renderer
+    ms: list[float] = field(default_factory=list)
+    timings: list[FrameTimings] = field(default_factory=list)
+    peak_rss_mb: float | None = None
+    mse_vs_fp32: float = 0.0
+
+    @property
+    def info(self) -> EngineInfo:
+        """What ran."""
+        return self.renderer.engine.info
+
+    def ms_median(self) -> float:
+        """Median milliseconds of a frame."""
+        return statistics.median(self.ms)
+
+
+class Bench:
+    """Times `precisions` on every engine of `device` that has them, and the published path."""
+
+    def __init__(
+        self,
+        light_field: LightField,
+        precisions: Sequence[Precision],
+        camera: Camera,
+        ray_mode: RayMode,
+        engine: str = "auto",
+        device: str = "auto",
+    ) -> None:
+        device = resolve_device(device)
+        self._camera = camera
+
+        def run(name: str, precision: Precision) -> Run:
+            built: Engine = ENGINES[name].build(light_field, precision, device)
+            return Run(Renderer(built, light_field.scene, ray_mode))
+
+        reference = ENGINES["reference"].build(light_field, Precision.FP32, "cpu")
+        self.published = Run(Renderer(reference, light_field.scene, ray_mode))
+        self.runs = [
+            run(name, precision)
+            for precision in precisions
+            for name in candidates(precision, engine, device)
+            if name != "reference"
+        ]
+
+    def measure(self, rounds: int = ROUNDS) -> Iterator[Run]:
+        """Render `rounds` frames on every path, yielding after each; the first tiles of a path are
+        a warm-up and not counted."""
+        everything = [self.published, *self.runs]
+        for run in everything:
+            run.renderer.warm_up()
+        exact: Tensor | None = None
+        for number in range(rounds):
+            for run in everything:
+                _reset_peak_rss()
+                frame = run.renderer.render_timed(self._camera)
+                run.ms.append(frame.seconds * 1e3)
+                run.timings.append(frame.timings)
+                run.peak_rss_mb = _peak_rss_mb()
+                if number == 0:
+                    # The published path comes first, and is float32.
+                    exact = frame.colors if exact is None else exact
+                    run.mse_vs_fp32 = float((frame.colors - exact).square().mean())
+                yield run
+
+    def report(self) -> dict[str, Any]:
+        """The contract's JSON object."""
+        rays = self._camera.width_px * self._camera.height_px
+        published_ms = self.published.ms_median()
+        return {
+            "published": {"ms_median": published_ms, "krays_per_s": rays / published_ms},
+            "runs": [
+                {
+                    "precision": run.info.precision,
+                    "engine": run.info.engine,
+                    "ms_median": run.ms_median(),
+                    "ms_p95": statistics.quantiles(run.ms, n=20, method="inclusive")[-1]
+                    if len(run.ms) > 1
+                    else run.ms[0],
+                    "krays_per_s": rays / run.ms_median(),
+                    # Round by round, so that a drift of the machine's speed cancels.
+                    "ratio_to_published": statistics.median(
+                        slow / fast for slow, fast in zip(self.published.ms, run.ms, strict=True)
+                    ),
+                    "share": _shares(run.timings),
+                    "psnr_db_vs_fp32": psnr_db(run.mse_vs_fp32),
+                    "peak_rss_mb": run.peak_rss_mb,
+                    "engine_info": asdict(run.info),
+                }
+                for run in self.runs
+            ],
+            "rounds": len(self.published.ms),
+            "size": [self._camera.width_px, self._camera.height_px],
+        }
+
+
+def _shares(timings: list[FrameTimings]) -> dict[str, float]:
+    total = sum(t.total_ms for t in timings)
+    return {
+        "rays": sum(t.rays_ms for t in timings) / total,
+        "encode": sum(t.encode_ms for t in timings) / total,
+        "network": sum(t.network_ms for t in timings) / total,
+        "copy": sum(t.copy_ms for t in timings) / total,
+    }
+
+
+def _reset_peak_rss() -> None:
+    # Linux alone can set the high-water mark back; elsewhere the peak is not reported.
+    if sys.platform == "linux":
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        except OSError:
+            return
+
+
+def _peak_rss_mb() -> float | None:
+    if sys.platform != "linux":
+        return None
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return None

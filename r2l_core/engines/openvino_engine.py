@@ -1,0 +1,209 @@
+"""The OpenVINO backend for processors: fp32, bf16, and integer int8 with one scale per ray.
+
+int8 layers are written as compressed weights (int8 constant, converted and scaled), which the CPU
+plugin runs as integer products with activations quantised as they come, in groups of
+DYNAMIC_QUANTIZATION_GROUP_SIZE channels. One group as wide as the layer is one scale per ray. With
+group size 0 the same graph claims int8 but runs floats, so a freshly built int8 engine is probed
+(`quantization.probe`) before it may call itself integer.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from r2l_core.checkpoint import LightField
+from r2l_core.engines.base import Shaded
+from r2l_core.engines.features import FeatureEncoder
+from r2l_core.errors import EngineError
+from r2l_core.quantization.model import QuantizedLinear, body_layers, quantize_dynamic
+from r2l_core.types import Availability, EngineInfo, Precision
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+_TILE_RAYS = 1024
+_WIDTH_MULTIPLE = 16
+"""Other widths run as floats whatever the group size; layers are padded with zeros to this."""
+
+_ARITHMETIC = {
+    Precision.FP32: "float32",
+    Precision.BF16: "bfloat16 products, float32 sums",
+    Precision.INT8: "int8 x int8 -> int32, one scale per ray; float32 residual, head and tail",
+}
+
+
+class OpenVinoEngine:
+    """One compiled graph per engine. See Engine for the contract."""
+
+    tile_rays = _TILE_RAYS
+
+    def __init__(self, light_field: LightField, precision: Precision) -> None:
+        import openvino as ov
+
+        network = light_field.network
+        self._encoder = FeatureEncoder(light_field, self.tile_rays)
+        graph = _Graph(light_field, self._encoder, _quantized(light_field, precision))
+        config: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision is Precision.BF16 else "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "NUM_STREAMS": 1,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": graph.width if precision is Precision.INT8 else 0,
+        }
+        model = graph.model(self.tile_rays, network.input_size)
+        self._request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
+        # Both ends share memory with the graph, so that a tile is neither copied in nor out.
+        self._colors = torch.empty(self.tile_rays, 3)
+        self._request.set_input_tensor(
+            ov.Tensor(self._encoder.features.numpy(), shared_memory=True)
+        )
+        self._request.set_output_tensor(ov.Tensor(self._colors.numpy(), shared_memory=True))
+        self.info = EngineInfo(
+            engine="openvino",
+            precision=precision,
+            device="cpu",
+            weight_type={
+                Precision.FP32: "float32",
+                Precision.BF16: "bfloat16",
+                Precision.INT8: "int8",
+            }[precision],
+            arithmetic=_ARITHMETIC[precision],
+            kernel=f"OpenVINO {ov.__version__.split('-')[0]}",
+            weight_bytes=graph.weight_bytes(precision),
+        )
+
+    def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
+        """See Engine.shade."""
+        start = time.perf_counter()
+        self._encoder.encode(origins, directions)
+        encoded = time.perf_counter()
+        try:
+            self._request.infer()
+        except RuntimeError as error:
+            raise EngineError(
+                f"The openvino engine failed in {self.info.precision}",
+                str(error).splitlines()[0],
+                "Choose another engine or precision.",
+            ) from error
+        done = time.perf_counter()
+        return Shaded(self._colors.clone(), (encoded - start) * 1e3, (done - encoded) * 1e3)
+
+
+def _quantized(light_field: LightField, precision: Precision) -> Mapping[str, QuantizedLinear]:
+    if precision is not Precision.INT8:
+        return {}
+    own = light_field.quantization
+    if own is not None and own.recipe == "int8":
+        return own.layers
+    return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
+
+
+class _Graph:
+    """The network as OpenVINO nodes, body padded with zero channels to a supported width."""
+
+    def __init__(
+        self,
+        light_field: LightField,
+        encoder: FeatureEncoder,
+        quantized: Mapping[str, QuantizedLinear],
+    ) -> None:
+        self._network = light_field.network
+        self._tensors = light_field.tensors
+        self._encoder = encoder
+        self._quantized = quantized
+        self._pad = -self._network.width % _WIDTH_MULTIPLE if quantized else 0
+        self.width = self._network.width + self._pad
+
+    def weight_bytes(self, precision: Precision) -> int:
+        """Bytes of weights as this precision holds them."""
+        wide = 2 if precision is Precision.BF16 else 4
+        return sum(
+            tensor.numel() * (1 if name.removesuffix(".weight") in self._quantized else wide)
+            for name, tensor in self._tensors.items()
+        )
+
+    def model(self, tile_rays: int, input_size: int) -> ov.Model:
+        """Features (tile_rays, input_size) to colours (tile_rays, 3)."""
+        import openvino as ov
+        from openvino import opset13 as op
+
+        features = op.parameter([tile_rays, input_size], np.float32)
+        hidden = op.relu(self._linear(features, "head.0"))
+        x = hidden
+        for k in range(self._network.n_blocks):
+            inner = op.relu(self._linear(x, f"body.{k}.body.0"))
+            x = op.add(x, self._linear(inner, f"body.{k}.body.2", self._network.res_scale))
+        if self._network.use_residual:
+            x = op.add(x, hidden)
+        return ov.Model([op.sigmoid(self._linear(x, "tail.0"))], [features], "r2l")
+
+    def _linear(self, x: Any, name: str, scale: float = 1.0) -> Any:
+        from openvino import opset13 as op
+
+        weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"] * scale
+        # Zero rows and columns: the padded channels stay zero, and change no row's maximum.
+        columns = 0 if name == "head.0" else self._pad
+        rows = 0 if name == "tail.0" else self._pad
+        bias = functional.pad(bias, (0, rows))
+        if name in self._quantized:
+            rowwise = self._quantized[name].weight
+            values = functional.pad(rowwise.values, (0, columns, 0, rows))
+            scales = functional.pad(rowwise.scale * scale, (0, 0, 0, rows))
+            matrix = op.multiply(
+                op.convert(op.constant(values.numpy()), "f32"), op.constant(scales.numpy())
+            )
+        else:
+            if name == "head.0":
+                weight = self._encoder.head_weight(weight)
+            padded = functional.pad(weight * scale, (0, columns, 0, rows))
+            matrix = op.constant(padded.contiguous().numpy())
+        product = op.matmul(x, matrix, False, True)
+        return op.add(product, op.constant(bias.reshape(1, -1).numpy()))
+
+
+class OpenVinoFactory:
+    """Says what OpenVINO can do on this processor, and builds its engines."""
+
+    def available(self, precision: Precision, device: str) -> Availability:
+        """fp32, bf16 where the processor has it, and int8 where it has 8-bit dot products."""
+        if device != "cpu":
+            return Availability(False, "the openvino engine runs on the CPU")
+        if precision not in _ARITHMETIC:
+            return Availability(False, "the openvino engine runs fp32, bf16 and int8")
+        if importlib.util.find_spec("openvino") is None:
+            return Availability(False, "OpenVINO is not installed (pip install openvino)")
+        capabilities = torch.cpu.get_capabilities()
+        if precision is Precision.BF16 and not (
+            capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+        ):
+            return Availability(False, "this processor has no bf16 arithmetic")
+        if precision is Precision.INT8 and not (
+            capabilities.get("avx512_vnni") or capabilities.get("avx_vnni")
+        ):
+            return Availability(False, "this processor has no 8-bit dot products (VNNI)")
+        return Availability(True)
+
+    def build(self, light_field: LightField, precision: Precision, device: str) -> OpenVinoEngine:
+        """See EngineFactory.build. An int8 engine that fails the integer probe is refused."""
+        if precision is Precision.INT8:
+            _require_integers(light_field.network.width)
+        return OpenVinoEngine(light_field, precision)
+
+
+def _require_integers(width: int) -> None:
+    from r2l_core.errors import EngineUnavailable
+    from r2l_core.quantization.probe import runs_integers
+
+    if not runs_integers(lambda field: OpenVinoEngine(field, Precision.INT8), width):
+        raise EngineUnavailable(
+            f"int8 cannot run at width {width} with OpenVINO",
+            "its layers were calculated in floating point, so the label would not be true",
+            "Choose int8-sim, or another engine.",
+        )

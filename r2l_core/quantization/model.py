@@ -1,0 +1,95 @@
+"""A light field in eight bits: which layers, with which scales.
+
+Layers are named as in the state dict without `.weight`, such as `body.3.body.0`. Head and tail
+always stay in high precision: the head's inputs span frequencies that eight bits cannot hold, and
+the tail is three outputs wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from r2l_core.errors import QuantizationError
+from r2l_core.network import NetworkConfig
+from r2l_core.quantization.arithmetic import QuantizedRows, quantize_rows
+from r2l_core.types import Precision
+
+LayerPrecision = Literal["int8", "fp32"]
+Recipe = Literal["weights-bf16", "weights-int8-fake", "dynamic-int8-fake", "int8", "int8-static"]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedLinear:
+    """One linear layer in eight bits.
+
+    weight: int8 (out, in), one scale per output row; where `smooth` is given, of the weight times
+    it. input_amax: the range of all inputs of a static recipe, or None for one dynamic scale per
+    ray. smooth: float32 (in,), by which inputs are divided first (SmoothQuant), or None.
+    """
+
+    weight: QuantizedRows
+    input_amax: float | None = None
+    smooth: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """How a light field was quantised.
+
+    layers: those in eight bits, none for published recipes; all others run in float32. settings:
+    how the scales were found, for people and provenance."""
+
+    recipe: Recipe
+    layers: Mapping[str, QuantizedLinear]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def opens_in(self) -> Precision:
+        """The precision that runs this recipe; rounded weights are run as they are, in fp32."""
+        return {
+            "int8": Precision.INT8,
+            "int8-static": Precision.INT8_STATIC_SIM,
+            "dynamic-int8-fake": Precision.DYNAMIC_INT8_FAKE,
+        }.get(self.recipe, Precision.FP32)
+
+
+def body_layers(network: NetworkConfig) -> list[str]:
+    """Names of the layers that can run in eight bits, first to last."""
+    return [f"body.{k}.body.{j}" for k in range(network.n_blocks) for j in (0, 2)]
+
+
+def chosen_layers(network: NetworkConfig, mix: Mapping[str, LayerPrecision] | None) -> list[str]:
+    """The layers to quantise: all of the body, less those that `mix` keeps in fp32.
+
+    Raises QuantizationError for names and values that are not known.
+    """
+    names = body_layers(network)
+    for name, precision in (mix or {}).items():
+        if name not in names:
+            raise QuantizationError(
+                f"The layer mix names '{name}'",
+                "the network has no such body layer",
+                f"Body layers are {names[0]} to {names[-1]}." if names else "",
+            )
+        if precision not in ("int8", "fp32"):
+            raise QuantizationError(
+                f"The layer mix asks for '{precision}' in {name}",
+                "a layer is either int8 or fp32",
+                "Correct the mix.",
+            )
+    return [name for name in names if (mix or {}).get(name, "int8") == "int8"]
+
+
+def quantize_dynamic(
+    tensors: Mapping[str, Tensor], layers: Iterable[str]
+) -> dict[str, QuantizedLinear]:
+    """The `int8` recipe: weights per output row; activations get a scale per ray as they run."""
+    return {
+        name: QuantizedLinear(quantize_rows(tensors[f"{name}.weight"].to(torch.float32)))
+        for name in layers
+    }
