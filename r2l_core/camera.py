@@ -180,7 +180,9 @@ def _moved(
 
 def wrap_deg(angle_deg: float) -> float:
     """The same angle in [-180, 180)."""
-    return (angle_deg + 180.0) % 360.0 - 180.0
+    wrapped = (angle_deg + 180.0) % 360.0 - 180.0
+    # The remainder of a number just below zero rounds to 360 itself.
+    return wrapped - 360.0 if wrapped >= 180.0 else wrapped
 
 
 def load_pose(path: Path) -> NDArray[np.float64]:

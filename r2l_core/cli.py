@@ -15,6 +15,7 @@ from typing import get_args
 
 from tqdm import tqdm
 
+from r2l_core.arguments import Parser
 from r2l_core.bench import ROUNDS, Bench
 from r2l_core.camera import Camera, Orbit, load_pose
 from r2l_core.checkpoint import LightField, load_light_field, save_light_field
@@ -51,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m r2l_core", description="Neural light fields without a window."
-    )
+    parser = Parser(prog="python -m r2l_core", description="Neural light fields without a window.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     render = commands.add_parser("render", help="one picture of a light field")

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ _NICENESS = 10
 
 @dataclass(frozen=True)
 class Running:
-    """What the thread renders with from now on. `wish` is the one it fulfils, made definite."""
+    """What the thread renders with from now on. `wish` is the one it fulfils."""
 
     epoch: int
     wish: Wish
@@ -155,7 +155,7 @@ class _Worker:
         self._thread.running_changed.emit(
             Running(
                 epoch=self._epoch,
-                wish=replace(wish, precision=precision),
+                wish=wish,
                 name=light_field.name,
                 summary=_summary(light_field),
                 scene=light_field.scene,

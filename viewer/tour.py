@@ -29,6 +29,7 @@ WARM_UP_S = 1.0
 DRAG_S = 10.0
 EVENTS_PER_S = 60
 IDLE_S = 3.0
+PATIENCE_S = 3.0
 VIDEO_FPS = 10
 WINDOW_PX = (1440, 900)
 _ORBIT_PX_PER_EVENT = 4.0
@@ -120,6 +121,11 @@ class Tour(QObject):
             and np.array_equal(frame.camera.T_world_camera, wanted.T_world_camera)
         )
 
+    def _complete_within(self, seconds: float) -> Callable[[], bool]:
+        """Complete, or as far as a slow precision gets in that time."""
+        until_s = time.perf_counter() + seconds
+        return lambda: self._complete() or time.perf_counter() >= until_s
+
     # Scripts
 
     def _drag(self) -> Script:
@@ -156,6 +162,7 @@ class Tour(QObject):
         app, window = self._app, self._app.window
         if self._film is not None:
             self._film.start()
+        app.report.begin_watching()
         yield 1.0
         self._press()
         yield from self._orbit(3.0)
@@ -168,10 +175,11 @@ class Tour(QObject):
                 window.commands.precisions[precision].trigger()
                 yield self._runs(precision)
                 self._press()
-                yield from self._orbit(1.5)
+                yield from self._orbit(1.0)
                 self._release()
-                yield self._complete
-                yield 0.5
+                yield self._complete_within(PATIENCE_S)
+        window.commands.precisions[running.engine.precision].trigger()
+        yield self._runs(running.engine.precision)
         self._press(Qt.MouseButton.MiddleButton)
         yield from self._orbit(0.7, Qt.MouseButton.MiddleButton)
         self._release(Qt.MouseButton.MiddleButton)
@@ -210,6 +218,7 @@ class Tour(QObject):
         yield 1.0
         self._screenshot("error.png")
         window.clear_error()
+        app.report.end_watching()
         yield self._complete
         yield 0.5
 

@@ -6,6 +6,8 @@ choice is remembered per machine and model (`choice`), so that a later start nee
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 
 from r2l_core.checkpoint import LightField
@@ -74,7 +76,9 @@ def build_engine(
         return _build(names[0], light_field, precision, device)
     remembered = choice.recall(light_field, precision, device, names)
     if remembered is not None:
-        return _build(remembered, light_field, precision, device)
+        # What failed since then is no reason to fail while there are others.
+        with contextlib.suppress(EngineError):
+            return _build(remembered, light_field, precision, device)
     return _fastest(names, light_field, precision, device)
 
 

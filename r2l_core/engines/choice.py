@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -73,22 +74,29 @@ def seconds_per_ray(engine: Engine) -> float:
 def recall(
     light_field: LightField, precision: Precision, device: str, names: list[str]
 ) -> str | None:
-    """The engine chosen before for this machine and model, if it is still a candidate."""
+    """The engine chosen before for this machine and model, if it is still a candidate.
+
+    Models that were never on disk have no name to be remembered by.
+    """
+    if not light_field.sha256:
+        return None
     name = _memory().get(_key(light_field, precision, device))
     return name if name in names else None
 
 
 def remember(light_field: LightField, precision: Precision, device: str, name: str) -> None:
     """Keep a choice; a cache that cannot be written is no reason to fail."""
+    if not light_field.sha256:
+        return
     choices = {**_memory(), _key(light_field, precision, device): name}
     path = _path()
-    try:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(choices, indent=1), encoding="utf-8")
         os.replace(temporary, path)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _path() -> Path:
@@ -98,7 +106,7 @@ def _path() -> Path:
 def _memory() -> dict[str, str]:
     try:
         choices = json.loads(_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return choices if isinstance(choices, dict) else {}
 

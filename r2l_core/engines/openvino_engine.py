@@ -23,7 +23,12 @@ from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.errors import EngineError
-from r2l_core.quantization.model import QuantizedLinear, body_layers, quantize_dynamic
+from r2l_core.quantization.model import (
+    QuantizedLinear,
+    body_layers,
+    described,
+    quantize_dynamic,
+)
 from r2l_core.types import Availability, EngineInfo, Precision
 
 if TYPE_CHECKING:
@@ -50,7 +55,8 @@ class OpenVinoEngine:
 
         network = light_field.network
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
-        graph = _Graph(light_field, self._encoder, _quantized(light_field, precision))
+        quantized = _quantized(light_field, precision)
+        graph = _Graph(light_field, self._encoder, quantized)
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision is Precision.BF16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -72,9 +78,11 @@ class OpenVinoEngine:
             weight_type={
                 Precision.FP32: "float32",
                 Precision.BF16: "bfloat16",
-                Precision.INT8: "int8",
+                Precision.INT8: "int8" if quantized else "float32",
             }[precision],
-            arithmetic=_ARITHMETIC[precision],
+            arithmetic=described(_ARITHMETIC[precision], network, quantized)
+            if precision is Precision.INT8
+            else _ARITHMETIC[precision],
             kernel=f"OpenVINO {ov.__version__.split('-')[0]}",
             weight_bytes=graph.weight_bytes(precision),
         )
@@ -193,7 +201,8 @@ class OpenVinoFactory:
     def build(self, light_field: LightField, precision: Precision, device: str) -> OpenVinoEngine:
         """See EngineFactory.build. An int8 engine that fails the integer probe is refused."""
         if precision is Precision.INT8:
-            _require_integers(light_field.network.width)
+            # Narrower networks are padded to this width, and too narrow ones prove nothing.
+            _require_integers(max(light_field.network.width, _WIDTH_MULTIPLE))
         return OpenVinoEngine(light_field, precision)
 
 

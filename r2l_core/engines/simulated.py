@@ -23,6 +23,7 @@ from r2l_core.quantization.model import (
     Quantization,
     QuantizedLinear,
     body_layers,
+    described,
     quantize_dynamic,
 )
 from r2l_core.quantization.published import fake_batch, fake_rows
@@ -77,18 +78,18 @@ class SimulatedEngine:
         self._blocks = [
             (layer(f"body.{k}.body.0"), layer(f"body.{k}.body.2")) for k in range(network.n_blocks)
         ]
-        weight_bytes = sum(
-            t.numel() * (1 if name.removesuffix(".weight") in quantized else 4)
-            for name, t in tensors.items()
-        )
+        arithmetic = _ARITHMETIC[precision]
+        rounds_weights = precision is Precision.DYNAMIC_INT8_FAKE
+        if not rounds_weights:
+            arithmetic = described(arithmetic, network, quantized)
         self.info = EngineInfo(
             engine="simulated",
             precision=precision,
             device="cpu",
-            weight_type="int8" if quantized or not network.n_blocks else "float32",
-            arithmetic=_ARITHMETIC[precision],
+            weight_type="int8 values in float32" if rounds_weights or quantized else "float32",
+            arithmetic=arithmetic,
             kernel=f"torch {torch.__version__}",
-            weight_bytes=weight_bytes,
+            weight_bytes=sum(t.numel() * 4 for t in tensors.values()),
             emulated=_EMULATED[precision],
         )
 

@@ -25,7 +25,8 @@ def fake_quantize(x: Tensor, amax: Tensor | float) -> Tensor:
     x: float, any shape. amax: largest magnitude represented, broadcastable to `x`, not negative.
     """
     amax = torch.as_tensor(amax, dtype=x.dtype, device=x.device)
-    scale = torch.where(amax <= TINY, 0.0, LEVELS / amax.clamp_min(TINY))
+    # A tensor, because torch turns `number / tensor` into a reciprocal, which is off by a bit.
+    scale = torch.where(amax <= TINY, 0.0, x.new_tensor(LEVELS) / amax.clamp_min(TINY))
     levels = (x * scale).round().clamp(-LEVELS, LEVELS)
     return levels / torch.where(scale == 0, 1.0, scale)
 

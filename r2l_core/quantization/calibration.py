@@ -21,11 +21,12 @@ from r2l_core.camera import Orbit
 from r2l_core.checkpoint import LightField
 from r2l_core.encoding import encode
 from r2l_core.errors import QuantizationError
-from r2l_core.quantization.arithmetic import LEVELS, QuantizedRows, quantize_rows
+from r2l_core.quantization.arithmetic import LEVELS, TINY, QuantizedRows, quantize_rows
 from r2l_core.quantization.model import (
     LayerPrecision,
     Quantization,
     QuantizedLinear,
+    body_layers,
     chosen_layers,
 )
 from r2l_core.rays import canonicalise, pixel_rays, sample_depths, sample_points
@@ -65,19 +66,23 @@ def calibrated(
     mix: Mapping[str, LayerPrecision] | None = None,
     imported: Mapping[str, ImportedRange] | None = None,
 ) -> Quantization:
-    """The `int8-static` recipe. `imported` ranges replace calibration for the layers they name.
+    """The `int8-static` recipe. `imported` ranges replace calibration for the layers they name;
+    those of layers that stay in float32 (head, tail and by `mix`) are left aside.
 
     Raises QuantizationError where a range or the mix cannot be used.
     """
     config = config or CalibrationConfig()
     imported = imported or {}
     layers = chosen_layers(light_field.network, mix)
-    if unknown := sorted(set(imported) - set(layers)):
+    # Both libraries quantise every linear layer, so their files name head and tail as well.
+    known = {"head.0", "tail.0", *body_layers(light_field.network)}
+    if unknown := sorted(set(imported) - known):
         raise QuantizationError(
             f"The imported ranges name '{unknown[0]}'",
-            "that layer is not quantised in this network",
+            "the network has no such layer",
             "Import ranges that were calibrated on this light field.",
         )
+    imported = {name: imported[name] for name in layers if name in imported}
     open_layers = [name for name in layers if name not in imported]
     smooth = _smoothing(light_field, open_layers, config)
     ranges = _input_ranges(light_field, open_layers, smooth, config)
@@ -190,7 +195,14 @@ def _input_ranges(
 
     largest: dict[str, float] = {}
     for name, x in magnitudes():
-        largest[name] = max(largest.get(name, 0.0), float(x.max()))
+        in_batch = float(x.max())
+        if not math.isfinite(in_batch):
+            raise QuantizationError(
+                f"{name} cannot be calibrated",
+                "its inputs grow beyond what float32 holds",
+                "Choose a light field whose fp32 picture is sound.",
+            )
+        largest[name] = max(largest.get(name, 0.0), in_batch)
     if config.calibrator == "max":
         return largest
     counts = {name: np.zeros(_BINS) for name in layers}
@@ -248,7 +260,7 @@ def _rows_with_range(weight: Tensor, amax: Tensor | None) -> QuantizedRows:
     if amax is None:
         return quantize_rows(weight)
     rows = amax.reshape(-1, 1).to(torch.float32).expand(weight.shape[0], 1)
-    scale = rows / LEVELS
+    scale = torch.where(rows <= TINY, 0.0, rows / LEVELS)
     safe = torch.where(scale == 0, 1.0, scale)
     values = (weight / safe).round().clamp(-LEVELS, LEVELS)
     return QuantizedRows(torch.where(scale == 0, 0.0, values).to(torch.int8), scale.contiguous())

@@ -36,6 +36,11 @@ class QuantizedLinear:
     input_amax: float | None = None
     smooth: Tensor | None = None
 
+    def effective_weight(self) -> Tensor:
+        """The float32 weight (out, in) of unsmoothed inputs that the integers stand for."""
+        weight = self.weight.dequantized()
+        return weight if self.smooth is None else weight / self.smooth
+
 
 @dataclass(frozen=True, eq=False)
 class Quantization:
@@ -83,6 +88,18 @@ def chosen_layers(network: NetworkConfig, mix: Mapping[str, LayerPrecision] | No
                 "Correct the mix.",
             )
     return [name for name in names if (mix or {}).get(name, "int8") == "int8"]
+
+
+def described(
+    arithmetic: str, network: NetworkConfig, quantized: Mapping[str, QuantizedLinear]
+) -> str:
+    """`arithmetic`, the words for an eight-bit layer, of a network that may have others as well."""
+    n_layers = len(body_layers(network))
+    if not quantized:
+        return "float32"
+    if len(quantized) == n_layers:
+        return arithmetic
+    return f"{arithmetic}; {n_layers - len(quantized)} of {n_layers} body layers in float32"
 
 
 def quantize_dynamic(

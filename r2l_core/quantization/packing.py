@@ -50,8 +50,8 @@ def unpacked(
     for key in [key for key in stored if key.endswith(".weight_scale")]:
         name = key.removesuffix(".weight_scale")
         layer = _layer(name, tensors)
-        weight = layer.weight.dequantized()
-        tensors[f"{name}.weight"] = weight if layer.smooth is None else weight / layer.smooth
+        _check_recipe(name, layer, values["recipe"])
+        tensors[f"{name}.weight"] = layer.effective_weight()
         layers[name] = layer
     settings = values.get("settings")
     return tensors, Quantization(
@@ -77,6 +77,18 @@ def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLinear:
         None if amax is None else float(amax),
         None if smooth is None else smooth.to(torch.float32),
     )
+
+
+def _check_recipe(name: str, layer: QuantizedLinear, recipe: Recipe) -> None:
+    # What runs is decided by the layer and labelled by the recipe, so the two must not differ.
+    if not name.startswith("body."):
+        raise ValueError(f"{name} is in eight bits, and only body layers can be")
+    if recipe not in ("int8", "int8-static"):
+        raise ValueError(f"{name} is in eight bits, and {recipe} has no such layers")
+    if recipe == "int8" and (layer.input_amax is not None or layer.smooth is not None):
+        raise ValueError(f"{name} has a fixed range, and {recipe} has none")
+    if recipe == "int8-static" and layer.input_amax is None:
+        raise ValueError(f"{name}.input_amax is missing")
 
 
 def _positive(values: Tensor, or_zero: bool) -> bool:

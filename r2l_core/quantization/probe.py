@@ -18,9 +18,17 @@ from r2l_core.engines.base import Engine
 from r2l_core.network import NetworkConfig
 from r2l_core.scene import SceneSpec
 
+_LEAST_WIDTH = 16
+
 
 def runs_integers(build: Callable[[LightField], Engine], width: int) -> bool:
-    """Whether engines from `build` quantise activations to 8 bits per ray at this width."""
+    """Whether engines from `build` quantise activations to 8 bits per ray at this width.
+
+    At least 16 channels: over fewer, the small activations can also vanish in the rounding of
+    bfloat16, and a single one is exact in eight bits.
+    """
+    if width < _LEAST_WIDTH:
+        raise ValueError(f"{width} channels are too few to tell, at least {_LEAST_WIDTH} needed")
     quiet = torch.zeros(width)
     quiet[0] = 127.0
     noisy = torch.full((width,), 0.4)

@@ -52,11 +52,20 @@ def quantized(
         if recipe != "dynamic-int8-fake":
             tensors = rounded_tensors(Precision(recipe), tensors)
         quantization = Quantization(recipe, {})
+    # As after reopening the file: `tensors` holds what the integers stand for.
+    stands_for = {name: layer.effective_weight() for name, layer in quantization.layers.items()}
+    tensors = {**tensors, **{f"{name}.weight": weight for name, weight in stands_for.items()}}
     provenance = {
         **light_field.provenance,
         "quantized_from_sha256": light_field.sha256,
     }
-    return replace(light_field, tensors=tensors, quantization=quantization, provenance=provenance)
+    return replace(
+        light_field,
+        tensors=tensors,
+        quantization=quantization,
+        provenance=provenance,
+        sha256="",  # of the original's file, and this is another light field
+    )
 
 
 def load_mix(path: Path) -> dict[str, LayerPrecision]:
@@ -65,7 +74,7 @@ def load_mix(path: Path) -> dict[str, LayerPrecision]:
         mix = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(mix, dict):
             raise ValueError("it is not a JSON object")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise QuantizationError(
             f"The layer mix {path} cannot be read",
             str(error),
@@ -84,11 +93,21 @@ def load_ranges(path: Path) -> dict[str, ImportedRange]:
     entries = _entries(path)
     inputs: dict[str, float] = {}
     weights: dict[str, Tensor] = {}
-    for key, value in entries.items():
+    for key, stored in entries.items():
+        if key.endswith("_quantizer._pre_quant_scale"):
+            raise _bad_ranges(
+                path,
+                f"{key} smooths its layer's inputs, so the ranges do not fit this light field",
+                "Calibrate without smoothing and import again; --smooth-alpha smooths here.",
+            )
         if not key.endswith("_quantizer._amax"):
             continue
         owner, _, quantizer = key.removesuffix("._amax").rpartition(".")
         name = owner.removeprefix("module.")
+        if not stored.is_floating_point():
+            raise _bad_ranges(path, f"{key} is of type {stored.dtype}, not floating")
+        # Converted first: what float32 cannot hold is no range here.
+        value = stored.to(torch.float32)
         if not torch.isfinite(value).all() or (value < 0).any():
             raise _bad_ranges(path, f"{key} is not a range: {value.flatten()[:3].tolist()}")
         if quantizer.lstrip("_") == "input_quantizer":
@@ -96,7 +115,7 @@ def load_ranges(path: Path) -> dict[str, ImportedRange]:
                 raise _bad_ranges(path, f"{key} has {value.numel()} values; one per layer is read")
             inputs[name] = float(value)
         elif quantizer.lstrip("_") == "weight_quantizer":
-            weights[name] = value.to(torch.float32)
+            weights[name] = value
     if not inputs:
         raise _bad_ranges(path, "it holds no entry that ends in input_quantizer._amax")
     return {name: ImportedRange(amax, weights.get(name)) for name, amax in inputs.items()}
@@ -110,8 +129,11 @@ def _entries(path: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         raise _bad_ranges(path, f"it cannot be read ({error})") from error
     except Exception as error:
-        # torch reports foreign files and refused pickles through many kinds of exception.
-        raise _bad_ranges(path, f"it is not a plain state dict ({error})") from error
+        # torch reports foreign files and refused pickles through many kinds of exception, in many
+        # lines, and recommends to load the latter without protection: not to be repeated here.
+        raise _bad_ranges(
+            path, "it is damaged, or holds more than tensors, which is not read: it could run code"
+        ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict):
@@ -119,9 +141,9 @@ def _entries(path: Path) -> dict[str, Tensor]:
     return {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
 
 
-def _bad_ranges(path: Path, why: str) -> QuantizationError:
-    return QuantizationError(
-        f"The ranges {path} cannot be imported",
-        why,
-        "Save the calibrated model's state_dict() with torch.save.",
-    )
+def _bad_ranges(
+    path: Path,
+    why: str,
+    remedy: str = "Save the calibrated model's state_dict() with torch.save.",
+) -> QuantizationError:
+    return QuantizationError(f"The ranges {path} cannot be imported", why, remedy)

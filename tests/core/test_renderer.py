@@ -1,0 +1,474 @@
+"""Pictures in passes: the same rays as one shot, each of them once, and no longer than asked."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from r2l_core import renderer as renderer_module
+from r2l_core.camera import Camera, Orbit
+from r2l_core.engines import ENGINES, Shaded, availability, build_engine
+from r2l_core.errors import EngineError
+from r2l_core.progressive import grid_pixels
+from r2l_core.rays import canonicalise, hits_bounds, image_rays
+from r2l_core.renderer import Renderer, to_uint8
+from r2l_core.types import STRIDES, EngineInfo, Frame, Precision, RenderRequest
+
+INFO = EngineInfo("fake", Precision.FP32, "cpu", "float32", "float32", "none", 0)
+WIDTH, HEIGHT = 50, 37
+
+
+class FakeEngine:
+    """Colours computed from the ray by hand; counts the rays that are not padding: a tile is filled
+    up with its last ray.
+
+    `clock` goes forward by `seconds_per_tile` with every tile.
+    """
+
+    info = INFO
+
+    def __init__(self, tile_rays: int = 64, clock=None, seconds_per_tile: float = 0.0) -> None:
+        self.tile_rays = tile_rays
+        self.tiles = 0
+        self.asked: list[torch.Tensor] = []
+        self._clock = clock
+        self._seconds = seconds_per_tile
+
+    def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
+        assert origins.shape == directions.shape == (self.tile_rays, 3)
+        assert origins.dtype == directions.dtype == torch.float32
+        self.tiles += 1
+        self.asked.append(directions.unique_consecutive(dim=0))
+        if self._clock is not None:
+            self._clock.now += self._seconds
+        return Shaded((directions * 3 + origins).sin() * 0.5 + 0.5, 0.0, 0.0)
+
+    @property
+    def rays(self) -> int:
+        return sum(len(tile) for tile in self.asked)
+
+
+class RecordingEngine:
+    """A real engine, of which every ray and its colour are remembered, bit for bit."""
+
+    def __init__(self, engine) -> None:
+        self._engine = engine
+        self.info = engine.info
+        self.tile_rays = engine.tile_rays
+        self.colors: dict[bytes, bytes] = {}
+
+    def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
+        shaded = self._engine.shade(origins, directions)
+        rays = torch.cat([origins, directions], 1)
+        n = len(rays.unique_consecutive(dim=0))  # the rest is padding
+        for ray, color in zip(rays.numpy()[:n], shaded.colors.numpy()[:n], strict=True):
+            assert ray.tobytes() not in self.colors, "this ray was computed before"
+            self.colors[ray.tobytes()] = color.tobytes()
+        return shaded
+
+
+class Cancel:
+    """Says yes from the n-th question on."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def camera_at(azimuth: float = 20.0, width: int = WIDTH, height: int = HEIGHT, radius: float = 4.0):
+    return Orbit(azimuth, 25.0, radius, (0.1, -0.2, 0.3)).camera(width, height, 1.4 * width)
+
+
+def request(camera: Camera | None = None, **values) -> RenderRequest:
+    return RenderRequest(**{"seq": 1, "camera": camera or camera_at(), **values})
+
+
+# --- passes and the whole ----------------------------------------------------------------------
+
+
+EXACT = [
+    (engine, precision)
+    for engine in ENGINES
+    for precision in Precision
+    if availability(precision, engine, "cpu").available
+    # Its colours depend on the rays that are rendered together, and it says so.
+    and precision is not Precision.DYNAMIC_INT8_FAKE
+]
+MODES = [("plain", False), ("plain", True), ("canonical", False), ("canonical", True)]
+
+
+@pytest.mark.parametrize(
+    ("engine_name", "precision", "ray_mode", "skip_background"),
+    [
+        *(("torch", Precision.FP32, *mode) for mode in MODES),
+        *((*combination, "canonical", True) for combination in EXACT),
+    ],
+)
+def test_the_passes_are_bit_for_bit_the_whole_picture(
+    light_field, scene, engine_name, precision, ray_mode, skip_background
+):
+    engine = build_engine(light_field, precision, engine_name, "cpu")
+    camera = camera_at(radius=3.5)
+    at_once, in_passes = RecordingEngine(engine), RecordingEngine(engine)
+    whole = Renderer(at_once, scene, ray_mode, skip_background).render(camera)
+    *_, last = Renderer(in_passes, scene, ray_mode, skip_background).frames(request(camera))
+    assert in_passes.colors == at_once.colors
+    assert (len(at_once.colors) < WIDTH * HEIGHT) == skip_background
+    assert last.complete
+    np.testing.assert_array_equal(last.image, to_uint8(whole))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 3), (3, 7), (17, 1), (50, 37), (64, 64)])
+def test_nothing_is_computed_twice_and_nothing_is_left_out(scene, width, height):
+    engine = FakeEngine()
+    frames = list(Renderer(engine, scene).frames(request(camera_at(0, width, height))))
+    assert engine.rays == width * height
+    assert len(torch.cat(engine.asked).unique(dim=0)) == width * height
+    assert sum(frame.network_rays for frame in frames) == width * height
+    assert frames[-1].complete
+
+
+@pytest.mark.parametrize("chunk", [64, 100, 1000])
+def test_large_images_are_made_in_chunks(scene, monkeypatch, chunk):
+    camera = camera_at()
+    expected = Renderer(FakeEngine(), scene, skip_background=True).render(camera)
+    monkeypatch.setattr(renderer_module, "_CHUNK_PIXELS", chunk)
+    engine = FakeEngine()
+    *_, last = Renderer(engine, scene, skip_background=True).frames(request(camera))
+    np.testing.assert_array_equal(last.image, to_uint8(expected))
+    origins, directions = image_rays(camera)
+    assert engine.rays == hits_bounds(origins, directions, scene).sum()
+
+
+def test_one_shot_is_the_engine_asked_for_every_pixel(scene):
+    engine = FakeEngine(tile_rays=WIDTH * HEIGHT)
+    camera = camera_at(radius=2.5)
+    rays = image_rays(camera)
+    for ray_mode, expected in (("plain", rays), ("canonical", canonicalise(*rays, scene))):
+        picture = Renderer(engine, scene, ray_mode).render(camera)
+        assert picture.shape == (HEIGHT, WIDTH, 3)
+        # The engine is elementwise, but its vector loops may round their tails differently.
+        torch.testing.assert_close(
+            picture.view(-1, 3), engine.shade(*expected).colors, atol=1e-6, rtol=0
+        )
+
+
+# --- frames ------------------------------------------------------------------------------------
+
+
+def test_frames_come_coarse_to_fine(scene):
+    frames = list(Renderer(FakeEngine(), scene).frames(request()))
+    strides = [frame.stride for frame in frames]
+    assert strides == [8, 4, 2, 1]
+    elapsed = [frame.elapsed_ms for frame in frames]
+    assert elapsed == sorted(elapsed)
+    assert [frame.complete for frame in frames] == [False, False, False, True]
+
+
+def test_each_frame_shows_its_stride_exactly(scene):
+    camera = camera_at()
+    whole = to_uint8(Renderer(FakeEngine(), scene).render(camera))
+    for frame in Renderer(FakeEngine(), scene).frames(request(camera)):
+        grid = (slice(None, None, frame.stride), slice(None, None, frame.stride))
+        np.testing.assert_array_equal(frame.image[grid], whole[grid])
+
+
+def test_frames_are_read_only_owned_and_stamped(scene):
+    camera = camera_at()
+    renderer = Renderer(FakeEngine(), scene, epoch=7)
+    seen: list[tuple[Frame, np.ndarray]] = []
+    for frame in renderer.frames(request(camera, seq=42, created_s=12.5)):
+        assert frame.image.dtype == np.uint8
+        assert frame.image.shape == (HEIGHT, WIDTH, 3)
+        assert not frame.image.flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            frame.image[0, 0] = 0
+        assert (frame.seq, frame.epoch, frame.created_s) == (42, 7, 12.5)
+        assert frame.camera is camera
+        assert frame.engine is INFO
+        seen.append((frame, frame.image.copy()))
+    list(renderer.frames(request(camera_at(200))))
+    for frame, image in seen:
+        np.testing.assert_array_equal(frame.image, image, "later passes must not write to it")
+        assert not any(np.shares_memory(frame.image, f.image) for f, _ in seen if f is not frame)
+
+
+def test_a_changed_epoch_is_stamped(scene):
+    renderer = Renderer(FakeEngine(), scene, epoch=1)
+    frames = renderer.frames(request())
+    assert next(frames).epoch == 1
+    renderer.epoch = 2
+    assert next(frames).epoch == 2
+
+
+def test_long_passes_show_what_they_have(scene, fake_clock):
+    clock = fake_clock(renderer_module)
+    engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.06)
+    frames = list(Renderer(engine, scene).frames(request()))
+    strides = [frame.stride for frame in frames]
+    assert strides == sorted(strides, reverse=True)
+    assert strides.count(2) > 3, "the pass to stride 1 was shown as it grew"
+    assert sum(frame.network_rays for frame in frames) == WIDTH * HEIGHT
+    assert frames[-1].elapsed_ms == pytest.approx(60 * engine.tiles)
+    growing = [f.image for f in frames if f.stride == 2]
+    assert all((a != b).any() for a, b in itertools.pairwise(growing))
+
+
+def test_a_timed_picture_is_the_picture(scene, fake_clock):
+    clock = fake_clock(renderer_module)
+    camera = camera_at()
+    engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.01)
+    timed = Renderer(engine, scene).render_timed(camera)
+    assert torch.equal(timed.colors, Renderer(FakeEngine(), scene).render(camera))
+    assert timed.seconds == pytest.approx(0.01 * engine.tiles)
+    assert timed.timings.total_ms == pytest.approx(10 * engine.tiles)
+
+
+def test_timings_account_for_the_time(scene, fake_clock):
+    clock = fake_clock(renderer_module)
+    engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.01)
+    frames = list(Renderer(engine, scene).frames(request()))
+    assert sum(f.timings.total_ms for f in frames) == pytest.approx(10 * engine.tiles)
+
+
+# --- cancelling and resuming -------------------------------------------------------------------
+
+
+def test_cancelling_stops_between_tiles(scene):
+    engine = FakeEngine(tile_rays=16)
+    frames = list(Renderer(engine, scene).frames(request(), Cancel(20)))
+    assert frames
+    assert not frames[-1].complete
+    first = len(grid_pixels(WIDTH, HEIGHT, 8))
+    assert first < engine.rays < WIDTH * HEIGHT
+    assert engine.tiles <= -(-first // 16) + 20
+
+
+def test_the_first_picture_comes_whatever_is_cancelled(scene):
+    engine = FakeEngine()
+    frames = list(Renderer(engine, scene).frames(request(), lambda: True))
+    assert [frame.stride for frame in frames] == [8]
+    assert engine.rays == len(grid_pixels(WIDTH, HEIGHT, 8))
+
+
+@pytest.mark.parametrize("questions", [1, 5, 20, 60, 100])
+def test_resuming_keeps_the_known_pixels(scene, questions):
+    engine = FakeEngine(tile_rays=16)
+    renderer = Renderer(engine, scene)
+    camera = camera_at()
+    list(renderer.frames(request(camera), Cancel(questions)))
+    cancelled_at = engine.rays
+    assert cancelled_at < WIDTH * HEIGHT
+    # The same view, but not the same object.
+    again = Camera(camera.T_world_camera, WIDTH, HEIGHT, camera.focal_px)
+    frames = list(renderer.frames(request(again, seq=2)))
+    assert engine.rays == WIDTH * HEIGHT
+    assert frames[0].network_rays == 0, "what is known is shown at once"
+    assert frames[0].seq == 2
+    assert sum(frame.network_rays for frame in frames) == WIDTH * HEIGHT - cancelled_at
+    whole = to_uint8(Renderer(FakeEngine(), scene).render(camera))
+    np.testing.assert_array_equal(frames[-1].image, whole)
+    assert frames[-1].complete
+
+
+def test_a_finished_picture_is_only_shown_again(scene):
+    engine = FakeEngine()
+    renderer = Renderer(engine, scene)
+    *_, last = renderer.frames(request())
+    tiles = engine.tiles
+    frames = list(renderer.frames(request(seq=5)))
+    assert engine.tiles == tiles
+    assert [frame.stride for frame in frames] == [1]
+    np.testing.assert_array_equal(frames[0].image, last.image)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        camera_at(21.0),
+        camera_at(width=WIDTH + 1),
+        replace(camera_at(), focal_px=camera_at().focal_px * 1.01),
+    ],
+    ids=["pose", "size", "focal"],
+)
+def test_another_camera_starts_afresh(scene, other):
+    engine = FakeEngine()
+    renderer = Renderer(engine, scene)
+    list(renderer.frames(request()))
+    before = engine.rays
+    *_, last = renderer.frames(request(other))
+    assert engine.rays - before == other.width_px * other.height_px
+    np.testing.assert_array_equal(last.image, to_uint8(Renderer(FakeEngine(), scene).render(other)))
+
+
+def test_a_cancelled_one_shot_is_nothing(scene):
+    engine = FakeEngine(tile_rays=16)
+    assert Renderer(engine, scene).render(camera_at(), Cancel(3)) is None
+    assert engine.tiles == 3
+
+
+def test_a_picture_whose_first_pass_failed_starts_afresh(scene):
+    class FailsOnce(FakeEngine):
+        def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
+            if not self.tiles:
+                self.tiles += 1
+                raise EngineError("The engine failed", "memory ran out")
+            return super().shade(origins, directions)
+
+    renderer = Renderer(FailsOnce(), scene)
+    with pytest.raises(EngineError):
+        list(renderer.frames(request()))
+    frames = list(renderer.frames(request()))
+    expected = list(Renderer(FakeEngine(), scene).frames(request()))
+    assert [frame.stride for frame in frames] == [frame.stride for frame in expected]
+    np.testing.assert_array_equal(frames[0].image, expected[0].image)
+
+
+# --- the budget --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("budget_rays", "stride"),
+    [(0, 8), (63, 8), (64, 8), (255, 8), (256, 4), (1023, 4), (1024, 2), (4095, 2), (4096, 1)],
+)
+def test_the_preview_is_the_finest_stride_that_fits(scene, budget_rays, stride):
+    # 64x64 pixels: 64, 256, 1024 and 4096 rays at strides 8, 4, 2, 1; 5 ms are kept back.
+    engine = FakeEngine(tile_rays=10_000)
+    renderer = Renderer(engine, scene)
+    renderer.rays_per_s = (budget_rays + 0.5) / 0.1
+    camera = camera_at(width=64, height=64)
+    first = next(renderer.frames(request(camera, target_ms=105.0)))
+    assert first.stride == stride
+    assert first.network_rays == engine.rays == (64 // stride) ** 2
+
+
+def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(scene):
+    class Edge(FakeEngine):
+        """White to the right of a slanted edge, a faint slope elsewhere."""
+
+        def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
+            shaded = super().shade(origins, directions)
+            return replace(shaded, colors=(directions[:, :1] > 0.5).float().expand(-1, 3).clone())
+
+    engine = Edge(tile_rays=16)
+    renderer = Renderer(engine, scene)
+    renderer.rays_per_s = (64 + 50 + 0.5) / 0.1
+    pose = np.eye(4)
+    pose[:3, 3] = (0, 0, 4)
+    # The edge falls on column 32 + 0.5 * 40 = 52: the last column of blocks.
+    camera = Camera(pose, 64, 64, 40.0)
+    frames = renderer.frames(request(camera, target_ms=105.0))
+    first = next(frames)
+    assert first.stride == 8
+    assert first.network_rays == 64 + 48, "whole tiles only"
+    extra = torch.cat(engine.asked)[64:]
+    columns = extra[:, 0] * 40 + 32
+    assert ((columns >= 48) & (columns < 64)).all()
+    list(frames)
+    assert engine.rays == 64 * 64
+
+
+def test_a_slow_engine_still_gets_its_coarsest_picture(scene):
+    engine = FakeEngine(tile_rays=16)
+    renderer = Renderer(engine, scene)
+    renderer.rays_per_s = 1.0
+    first = next(renderer.frames(request(target_ms=1.0)))
+    assert first.stride == 8
+    assert first.network_rays == len(grid_pixels(WIDTH, HEIGHT, 8))
+
+
+def test_warming_up_measures_the_speed(scene, fake_clock):
+    clock = fake_clock(renderer_module)
+    engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.02)
+    renderer = Renderer(engine, scene)
+    renderer.warm_up()
+    assert renderer.rays_per_s == pytest.approx(5000)
+    assert engine.tiles >= 2
+
+
+def test_the_measured_speed_follows_slowly(scene, fake_clock):
+    clock = fake_clock(renderer_module)
+    engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.02)
+    renderer = Renderer(engine, scene)
+    renderer.rays_per_s = 10_000.0
+    renderer.render(camera_at(width=10, height=10))
+    assert renderer.rays_per_s == pytest.approx(0.9 * 10_000 + 0.1 * 5000)
+
+
+def test_a_preview_takes_about_its_time(scene, fake_clock):
+    """Closed loop: measured speed in, time spent out."""
+    clock = fake_clock(renderer_module)
+    engine = FakeEngine(tile_rays=32, clock=clock, seconds_per_tile=0.001)
+    renderer = Renderer(engine, scene)
+    renderer.warm_up()
+    for target_ms in (15.0, 25.0, 45.0, 85.0):
+        camera = camera_at(target_ms, 128, 128)
+        first = next(renderer.frames(request(camera, target_ms=target_ms)))
+        # One padded tile may come on top of each of the four strides.
+        assert target_ms - 6 <= first.elapsed_ms <= target_ms - 5 + 4
+
+
+# --- background --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ray_mode", ["plain", "canonical"])
+def test_only_rays_that_hit_the_bounds_are_asked(scene, ray_mode):
+    camera = camera_at()
+    full, skipping = FakeEngine(), FakeEngine()
+    expected = Renderer(full, scene, ray_mode).render(camera)
+    picture = Renderer(skipping, scene, ray_mode, skip_background=True).render(camera)
+    hits = hits_bounds(*image_rays(camera), scene).view(HEIGHT, WIDTH)
+    assert 0 < int(hits.sum()) < WIDTH * HEIGHT
+    assert full.rays == WIDTH * HEIGHT
+    assert skipping.rays == hits.sum()
+    torch.testing.assert_close(picture[hits], expected[hits], atol=1e-6, rtol=0)
+    assert torch.equal(
+        picture[~hits], torch.tensor(scene.background_rgb).expand(len(picture[~hits]), 3)
+    )
+
+
+def test_a_picture_of_nothing_asks_nothing(scene):
+    engine = FakeEngine()
+    renderer = Renderer(engine, scene, skip_background=True)
+    pose = Orbit(0, 0, 50.0, (0.0, 0.0, 60.0)).T_world_camera()
+    frames = list(renderer.frames(request(Camera(pose, WIDTH, HEIGHT, 70.0))))
+    assert engine.tiles == 0
+    assert frames[-1].complete
+    assert all(frame.network_rays == 0 for frame in frames)
+    assert (frames[-1].image == np.rint(np.array(scene.background_rgb) * 255)).all()
+
+
+def test_skipped_rays_count_as_free_in_the_preview(scene):
+    """Pixels of background cost nothing, so the tiles that fit hold asked rays only."""
+    engine = FakeEngine(tile_rays=16)
+    renderer = Renderer(engine, scene, skip_background=True)
+    renderer.rays_per_s = 300 / 0.1
+    first = next(renderer.frames(request(camera_at(width=64, height=64), target_ms=105.0)))
+    assert first.network_rays == engine.rays <= 300
+    assert STRIDES[0] >= first.stride >= 2
+
+
+# --- rounding ----------------------------------------------------------------------------------
+
+
+def test_to_uint8_rounds_to_nearest():
+    levels = torch.arange(256, dtype=torch.float32)
+    for offset in (-0.49, 0.0, 0.49):
+        colors = ((levels + offset) / 255)[:, None, None].expand(-1, 1, 3)
+        assert (to_uint8(colors.clone())[:, 0, 0] == np.arange(256)).all()
+
+
+def test_to_uint8_keeps_to_its_range_and_its_own_memory():
+    colors = torch.tensor([-5.0, -0.001, 1.001, 300.0 / 255, 2.0, 0.5]).view(1, 2, 3)
+    before = colors.clone()
+    image = to_uint8(colors)
+    assert image.reshape(-1).tolist() == [0, 0, 255, 255, 255, 128]
+    assert torch.equal(colors, before)
+    assert not image.flags.writeable

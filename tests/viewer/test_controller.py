@@ -1,0 +1,579 @@
+"""Gestures into requests, frames past the stale ones, and measurements into numbers.
+
+There is no window and no thread here: what the controller asks for is read from its mailbox, and
+its clock and timers do only what the test says.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from r2l_core.camera import Camera, Orbit
+from r2l_core.scene import PRESETS, SceneSpec
+from r2l_core.types import (
+    Availability,
+    EngineInfo,
+    Frame,
+    FrameTimings,
+    Precision,
+    RayMode,
+    RenderRequest,
+)
+from viewer import controller as controller_module
+from viewer.controller import DEGREES_PER_PX, Controller
+from viewer.mailbox import Mailbox, Wish
+from viewer.render_thread import Running
+
+SCENE = replace(PRESETS["demo"], width_px=200, height_px=100)
+WISH = Wish("a.safetensors", engine="torch", device="cpu")
+
+
+class ManualTimer(QObject):
+    """A QTimer whose time the test makes pass."""
+
+    timeout = pyqtSignal()
+
+    def __init__(self, parent: QObject, interval: int) -> None:
+        super().__init__(parent)
+        self.interval, self._active = interval, False
+
+    def start(self) -> None:
+        self._active = True
+
+    def stop(self) -> None:
+        self._active = False
+
+    def isActive(self) -> bool:
+        return self._active
+
+    def fire(self) -> None:
+        """What happens when the interval is over."""
+        if self._active:
+            self.timeout.emit()
+
+
+class Desk:
+    """A controller and everything it said."""
+
+    def __init__(self, clock: SimpleNamespace) -> None:
+        self.clock = clock
+        self.mailbox = Mailbox()
+        self.controller = Controller(self.mailbox, WISH)
+        glide, readout = sorted(
+            self.controller.findChildren(ManualTimer), key=lambda timer: timer.interval
+        )
+        self.glide, self.readout_timer = glide, readout
+        self.orbits: list[tuple[Orbit, float]] = []
+        self.badges: list[str | None] = []
+        self.shown: list[Frame] = []
+        self.kept: list[Running] = []
+        self.readouts: list = []
+        self.controller.orbit_changed.connect(lambda orbit, fov: self.orbits.append((orbit, fov)))
+        self.controller.badge_changed.connect(self.badges.append)
+        self.controller.frame_shown.connect(self.shown.append)
+        self.controller.kept.connect(self.kept.append)
+        self.controller.readout_ready.connect(self.readouts.append)
+
+    def request(self) -> RenderRequest:
+        """Take the pending request."""
+        assert self.mailbox.pending()
+        work = self.mailbox.take()
+        assert work is not None
+        assert work.request is not None
+        return work.request
+
+    def wish(self) -> Wish:
+        """Take the pending wish."""
+        assert self.mailbox.pending()
+        work = self.mailbox.take()
+        assert work is not None
+        assert work.wish is not None
+        return work.wish
+
+    def read_out(self):
+        """What the panels would show now."""
+        self.readout_timer.fire()
+        return self.readouts[-1]
+
+    def drag(self, *steps: tuple[float, float, float]) -> None:
+        """Press, move by (dx, dy) after each pause in seconds, and release."""
+        self.controller.drag_started()
+        for pause_s, dx, dy in steps:
+            self.clock.now += pause_s
+            self.controller.orbit_dragged(dx, dy)
+        self.controller.drag_finished()
+
+
+def running(
+    epoch: int = 1,
+    wish: Wish = WISH,
+    scene: SceneSpec = SCENE,
+    ray_mode: RayMode = "canonical",
+    precision: Precision = Precision.FP32,
+) -> Running:
+    info = EngineInfo("torch", precision, "cpu", "float32", "float32", "torch", 1)
+    return Running(
+        epoch, wish, "a", "tiny", scene, ray_mode, info, {p: Availability(True) for p in Precision}
+    )
+
+
+def frame(seq: int = 1, epoch: int = 1, stride: int = 1, **changed) -> Frame:
+    camera = Camera(np.eye(4), 200, 100, 240.0)
+    values = {
+        "network_rays": 20_000,
+        "timings": FrameTimings(1.0, 2.0, 6.0, 1.0),
+        "elapsed_ms": 12.0,
+        "created_s": 0.0,
+    }
+    return Frame(
+        seq=seq,
+        epoch=epoch,
+        camera=camera,
+        image=np.zeros((100, 200, 3), np.uint8),
+        stride=stride,
+        engine=running().engine,
+        **{**values, **changed},
+    )
+
+
+def seen_at(camera: Camera, point: np.ndarray) -> np.ndarray:
+    """Where a world point lies in the picture: pixels from the centre, right and down."""
+    x, y, z = camera.T_world_camera[:3, :3].T @ (point - camera.position)
+    return np.array([x, -y]) * camera.focal_px / -z
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(controller_module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+@pytest.fixture
+def idle(qapp, clock, monkeypatch) -> Desk:
+    """Before the first light field is open."""
+    monkeypatch.setattr(controller_module, "QTimer", ManualTimer)
+    return Desk(clock)
+
+
+@pytest.fixture
+def desk(idle) -> Desk:
+    """With a light field, whose first request is taken already."""
+    idle.controller.running_changed(running())
+    assert idle.request().seq == 1
+    idle.orbits.clear()
+    return idle
+
+
+class TestWishes:
+    def test_the_first_is_the_one_it_was_made_with(self, idle):
+        idle.controller.start()
+        assert idle.wish() == WISH
+
+    def test_a_precision_changes_nothing_else(self, desk):
+        desk.controller.choose_precision(Precision.BF16)
+        assert desk.wish() == replace(WISH, precision=Precision.BF16)
+
+    def test_another_file_keeps_the_engine_choices_but_not_the_scene(self, idle):
+        idle.controller.want(replace(WISH, scene="demo"))
+        idle.controller.open("b.safetensors")
+        assert idle.wish() == replace(WISH, checkpoint="b.safetensors")
+
+    @pytest.mark.parametrize(("on", "rays"), [(True, "canonical"), (False, "plain")])
+    def test_rays(self, desk, on, rays):
+        desk.controller.set_canonical(on)
+        assert desk.wish() == replace(WISH, rays=rays)
+
+    def test_wishes_in_a_row_add_up(self, desk):
+        desk.controller.choose_precision(Precision.BF16)
+        desk.controller.open("b.safetensors")
+        desk.controller.set_canonical(False)
+        assert desk.wish() == Wish(
+            "b.safetensors", None, Precision.BF16, engine="torch", device="cpu", rays="plain"
+        )
+
+    def test_one_that_waits_outlives_the_answer_to_an_earlier_one(self, desk):
+        desk.controller.choose_precision(Precision.BF16)
+        earlier = desk.wish()
+        desk.controller.open("b.safetensors")
+        desk.controller.running_changed(running(2, earlier, precision=Precision.BF16))
+        desk.controller.set_canonical(False)
+        assert desk.wish().checkpoint == "b.safetensors"
+
+    def test_after_a_failure_the_next_wish_builds_on_what_runs(self, desk):
+        desk.controller.open("broken.safetensors")
+        desk.controller.failed(desk.wish())
+        desk.controller.choose_precision(Precision.BF16)
+        assert desk.kept == [desk.controller.running]
+        assert desk.wish() == replace(WISH, precision=Precision.BF16)
+
+    def test_the_failure_of_an_earlier_one_changes_nothing(self, desk):
+        desk.controller.open("broken.safetensors")
+        earlier = desk.wish()
+        desk.controller.open("b.safetensors")
+        desk.controller.failed(earlier)
+        desk.controller.choose_precision(Precision.BF16)
+        assert desk.kept == []
+        assert desk.wish().checkpoint == "b.safetensors"
+
+    def test_a_failure_before_anything_runs_keeps_nothing(self, idle):
+        idle.controller.start()
+        idle.controller.failed(idle.wish())
+        assert idle.kept == []
+
+
+class TestOpening:
+    def test_the_camera_goes_home(self, idle):
+        idle.controller.running_changed(running())
+        fov_x_deg = math.degrees(SCENE.camera_angle_x_rad)
+        assert idle.orbits == [(SCENE.home(), pytest.approx(fov_x_deg))]
+        camera = idle.request().camera
+        assert (camera.width_px, camera.height_px) == (200, 100)
+        assert camera.focal_px == pytest.approx(SCENE.focal_px(200))
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"precision": Precision.BF16, "wish": replace(WISH, precision=Precision.BF16)},
+            {"ray_mode": "plain", "wish": replace(WISH, rays="plain")},
+        ],
+    )
+    def test_the_same_light_field_keeps_camera_and_size(self, desk, changed):
+        desk.controller.orbit_dragged(100, 50)
+        desk.controller.set_fov_x_deg(60)
+        desk.controller.set_render_size(64, 32)
+        before = desk.request().camera
+        desk.controller.running_changed(running(2, **changed))
+        after = desk.request().camera
+        np.testing.assert_array_equal(after.T_world_camera, before.T_world_camera)
+        assert (after.width_px, after.focal_px) == (64, before.focal_px)
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"wish": replace(WISH, checkpoint="elsewhere/a.safetensors")},
+            {"scene": replace(SCENE, view_radius=3.0)},
+        ],
+        ids=["of the same name and scene", "in another scene"],
+    )
+    def test_another_light_field_resets_the_camera(self, desk, changed):
+        desk.controller.orbit_dragged(100, 50)
+        desk.controller.set_fov_x_deg(60)
+        desk.controller.set_render_size(64, 32)
+        opened = running(2, **changed)
+        desk.controller.running_changed(opened)
+        assert desk.controller.orbit == opened.scene.home()
+        assert desk.request().camera.width_px == 200
+
+    def test_nothing_is_asked_for_before(self, idle):
+        idle.controller.orbit_dragged(10, 0)
+        idle.controller.set_render_size(64, 64)
+        idle.controller.refresh()
+        assert not idle.mailbox.pending()
+
+
+class TestGestures:
+    def test_each_is_a_newer_request_made_now(self, desk):
+        desk.clock.now = 5.0
+        desk.controller.orbit_dragged(1, 0)
+        first = desk.request()
+        desk.clock.now = 6.0
+        desk.controller.orbit_dragged(1, 0)
+        second = desk.request()
+        assert (first.created_s, second.created_s) == (5.0, 6.0)
+        assert second.seq > first.seq
+
+    def test_the_scene_turns_with_the_pointer(self, desk):
+        home = SCENE.home()
+        desk.controller.orbit_dragged(10, 20)
+        assert desk.controller.orbit == replace(
+            home,
+            azimuth_deg=home.azimuth_deg - 10 * DEGREES_PER_PX,
+            elevation_deg=home.elevation_deg + 20 * DEGREES_PER_PX,
+        )
+        # What faces the camera moves right and down with the pointer.
+        facing = home.T_world_camera()[:3, 2]
+        right, down = seen_at(desk.request().camera, facing)
+        assert right > 0
+        assert down > 0
+
+    def test_turning_stops_at_the_poles(self, desk):
+        desk.controller.orbit_dragged(0, 10_000)
+        assert desk.controller.orbit.elevation_deg == 90
+        desk.controller.orbit_dragged(0, -100_000)
+        assert desk.controller.orbit.elevation_deg == -90
+
+    def test_panning_takes_the_pivot_with_the_pointer(self, desk):
+        desk.controller.pan_dragged(12, -7)
+        np.testing.assert_allclose(
+            seen_at(desk.request().camera, np.asarray(SCENE.center)), [12, -7], atol=1e-9
+        )
+
+    def test_zooming_leaves_what_is_under_the_pointer(self, desk):
+        before = desk.controller.camera()
+        axes = before.T_world_camera[:3, :3]
+        under = np.asarray(SCENE.center) + 0.4 * axes[:, 0] + 0.3 * axes[:, 1]
+        at = seen_at(before, under)
+        desk.controller.zoomed(0.5, *at)
+        assert desk.controller.orbit.radius == pytest.approx(SCENE.view_radius / 2)
+        np.testing.assert_allclose(seen_at(desk.request().camera, under), at, atol=1e-9)
+
+    @pytest.mark.parametrize(("factor", "share"), [(1e-9, 0.05), (1e9, 20.0)])
+    def test_zooming_ends_somewhere(self, desk, factor, share):
+        desk.controller.zoomed(factor, 0, 0)
+        assert desk.controller.orbit.radius == pytest.approx(share * SCENE.view_radius)
+
+    @pytest.mark.parametrize(
+        ("name", "direction"),
+        [("top", (0, 0, 1)), ("front", (0, -1, 0)), ("side", (1, 0, 0))],
+    )
+    def test_named_views(self, desk, name, direction):
+        desk.controller.pan_dragged(5, 5)
+        desk.controller.zoomed(0.5, 0, 0)
+        desk.controller.view_requested(name)
+        away = desk.request().camera.position - np.asarray(SCENE.center)
+        np.testing.assert_allclose(away, np.multiply(direction, SCENE.view_radius), atol=1e-9)
+
+    def test_home_is_where_one_came_in(self, desk):
+        desk.controller.orbit_dragged(100, 30)
+        desk.controller.set_fov_x_deg(90)
+        desk.controller.view_requested("home")
+        assert desk.orbits[-1] == (
+            SCENE.home(),
+            pytest.approx(math.degrees(SCENE.camera_angle_x_rad)),
+        )
+
+    def test_a_typed_camera(self, desk):
+        orbit = Orbit(1.0, 2.0, 3.0, (0.1, 0.2, 0.3))
+        desk.controller.set_orbit(orbit)
+        assert desk.orbits[-1][0] == orbit
+        np.testing.assert_allclose(desk.request().camera.T_world_camera, orbit.T_world_camera())
+
+    def test_a_field_of_view_fills_the_width(self, desk):
+        desk.controller.set_fov_x_deg(90)
+        assert desk.request().camera.focal_px == pytest.approx(100)
+        assert desk.orbits[-1][1] == 90
+
+    def test_more_pixels_show_the_same(self, desk):
+        desk.controller.set_render_size(800, 600)
+        camera = desk.request().camera
+        assert (camera.width_px, camera.height_px) == (800, 600)
+        assert camera.focal_px == pytest.approx(SCENE.focal_px(800))
+
+    @pytest.mark.parametrize(("fps", "target_ms"), [(None, 1e3 / 30), (10.0, 100.0)])
+    def test_a_picture_may_take_what_the_target_leaves(self, desk, fps, target_ms):
+        if fps is not None:
+            desk.controller.set_target_fps(fps)
+        desk.controller.orbit_dragged(1, 0)
+        assert desk.request().target_ms == pytest.approx(target_ms)
+
+
+class TestInertia:
+    DRAG = ((0.01, 10.0, 0.0),) * 4
+    """350 degrees a second to the left, as far as the clock of the last steps tells."""
+
+    @pytest.fixture
+    def gliding(self, desk) -> Desk:
+        desk.controller.set_inertia(True)
+        desk.drag(*self.DRAG)
+        assert desk.glide.isActive()
+        return desk
+
+    def speed(self, desk: Desk, after_s: float = 1e-3) -> float:
+        """Degrees a second of the next step."""
+        before = desk.controller.orbit.azimuth_deg
+        desk.clock.now += after_s
+        desk.glide.fire()
+        return (desk.controller.orbit.azimuth_deg - before) / after_s
+
+    def test_it_is_off_at_first(self, desk):
+        desk.drag(*self.DRAG)
+        assert not desk.glide.isActive()
+
+    def test_the_camera_goes_on_as_fast_as_it_was(self, gliding):
+        # Four steps in the 30 ms since the first of them.
+        assert self.speed(gliding) == pytest.approx(-4 * 10 * DEGREES_PER_PX / 0.03)
+
+    def test_the_speed_halves_in_its_half_life(self, gliding):
+        first = self.speed(gliding)
+        self.speed(gliding, 0.18 - 2e-3)
+        assert self.speed(gliding) / first == pytest.approx(0.5, rel=0.02)
+
+    def test_a_slow_picture_makes_a_longer_step(self, gliding):
+        before = gliding.controller.orbit.azimuth_deg
+        fast = abs(self.speed(gliding, 0.01)) * 0.01
+        assert abs(gliding.controller.orbit.azimuth_deg - before) == pytest.approx(fast)
+        slow = abs(self.speed(gliding, 0.05)) * 0.05
+        assert slow > 4 * fast
+
+    def test_it_comes_to_rest(self, gliding):
+        steps = 0
+        while gliding.glide.isActive():
+            gliding.clock.now += 0.016
+            gliding.glide.fire()
+            steps += 1
+            assert steps < 1000
+        rest = gliding.controller.orbit
+        gliding.glide.fire()
+        assert gliding.controller.orbit == rest
+        assert 50 < steps < 150, "about nine half-lives of 0.18 s"
+
+    def test_a_pointer_that_rested_does_not_throw(self, desk):
+        desk.controller.set_inertia(True)
+        desk.controller.drag_started()
+        for _ in range(4):
+            desk.clock.now += 0.01
+            desk.controller.orbit_dragged(10, 0)
+        desk.clock.now += 0.2
+        desk.controller.drag_finished()
+        assert not desk.glide.isActive()
+
+    def test_panning_does_not_throw(self, desk):
+        desk.controller.set_inertia(True)
+        desk.controller.orbit_dragged(10, 0)
+        desk.controller.orbit_dragged(10, 0)
+        desk.controller.drag_started()
+        desk.controller.pan_dragged(10, 0)
+        desk.controller.drag_finished()
+        assert not desk.glide.isActive()
+
+    @pytest.mark.parametrize(
+        "stop",
+        [
+            lambda controller: controller.drag_started(),
+            lambda controller: controller.set_inertia(False),
+            lambda controller: controller.view_requested("home"),
+            lambda controller: controller.set_orbit(Orbit(0, 0, 4)),
+            lambda controller: controller.running_changed(
+                running(2, replace(WISH, checkpoint="b"))
+            ),
+        ],
+        ids=["new drag", "switched off", "named view", "typed camera", "other light field"],
+    )
+    def test_what_ends_it(self, gliding, stop):
+        stop(gliding.controller)
+        assert not gliding.glide.isActive()
+
+
+class TestBadge:
+    @pytest.mark.parametrize(
+        ("ray_mode", "orbit", "badge"),
+        [
+            ("canonical", Orbit(0, 30, 4.0), None),
+            ("canonical", Orbit(0, 30, 9.0), None),
+            ("plain", Orbit(0, 30, 4.0), None),
+            ("plain", Orbit(0, 30, 9.0), "off the trained sphere: outside trained views"),
+            ("canonical", Orbit(0, -5, 4.0), "below the horizon: outside trained views"),
+            ("canonical", Orbit(0, 30, 1.0), "inside the scene: outside trained views"),
+        ],
+    )
+    def test_remarks_on_views_the_network_never_saw(self, idle, ray_mode, orbit, badge):
+        idle.controller.running_changed(running(ray_mode=ray_mode))
+        idle.controller.set_orbit(orbit)
+        assert idle.badges[-1] == badge
+
+    def test_nothing_is_said_of_scenes_of_unknown_training(self, idle):
+        idle.controller.running_changed(running(scene=SceneSpec("unknown"), ray_mode="plain"))
+        idle.controller.set_orbit(Orbit(0, -80, 0.1))
+        assert set(idle.badges) == {None}
+
+
+class TestFrames:
+    def test_a_newer_request_is_no_reason_to_drop_one(self, desk):
+        desk.controller.orbit_dragged(1, 0)
+        desk.controller.orbit_dragged(1, 0)
+        desk.controller.frame_ready(frame(seq=1))
+        assert [shown.seq for shown in desk.shown] == [1]
+
+    def test_refinements_of_the_shown_one_come_through(self, desk):
+        for stride in (8, 4, 2, 1):
+            desk.controller.frame_ready(frame(seq=1, stride=stride))
+        assert [shown.stride for shown in desk.shown] == [8, 4, 2, 1]
+
+    def test_older_ones_do_not(self, desk):
+        for seq in (1, 3, 2, 3, 1, 4):
+            desk.controller.frame_ready(frame(seq=seq))
+        assert [shown.seq for shown in desk.shown] == [1, 3, 3, 4]
+
+    def test_those_of_another_epoch_do_not(self, desk):
+        desk.controller.running_changed(running(2))
+        desk.controller.frame_ready(frame(seq=1, epoch=1))
+        desk.controller.frame_ready(frame(seq=1, epoch=2))
+        desk.controller.frame_ready(frame(seq=2, epoch=3))
+        assert [(shown.seq, shown.epoch) for shown in desk.shown] == [(1, 2)]
+
+    def test_nothing_is_shown_before_something_runs(self, idle):
+        idle.controller.frame_ready(frame())
+        assert idle.shown == []
+
+    def test_a_camera_of_the_last_light_field_does_not_look_into_the_next(self, desk):
+        desk.controller.orbit_dragged(1, 0)
+        asked_before = desk.request().seq
+        desk.controller.running_changed(running(2, replace(WISH, checkpoint="b")))
+        asked_after = desk.request().seq
+        desk.controller.frame_ready(frame(seq=asked_before, epoch=2))
+        desk.controller.frame_ready(frame(seq=asked_after, epoch=2))
+        assert [shown.seq for shown in desk.shown] == [asked_after]
+
+
+class TestReadout:
+    def test_numbers_of_the_last_second(self, desk):
+        for seq in range(1, 11):
+            desk.clock.now += 0.3
+            desk.controller.frame_ready(frame(seq=seq, stride=2))
+        readout = desk.read_out()
+        assert readout.images_per_s == 4.0, "those 0.0, 0.3, 0.6 and 0.9 s old"
+        assert readout.krays_per_s == pytest.approx(20_000 / 0.010 / 1e3)
+        assert readout.frame_ms == 12.0
+        assert (readout.stride, readout.width_px, readout.height_px) == (2, 200, 100)
+        assert readout.history == (10.0,) * 10
+        assert readout.memory_mb > 10
+
+    def test_a_picture_without_a_single_ray_is_not_measured(self, desk):
+        unrendered = {"network_rays": 0, "timings": FrameTimings()}
+        desk.controller.frame_ready(frame(seq=1, **unrendered))
+        assert not desk.readout_timer.isActive()
+        desk.controller.frame_ready(frame(seq=2))
+        desk.controller.frame_ready(frame(seq=3, **unrendered))
+        readout = desk.read_out()
+        assert (readout.images_per_s, readout.history) == (1.0, (10.0,))
+
+    def test_latency_is_from_the_gesture_to_the_first_picture_on_the_screen(self, desk):
+        desk.controller.frame_ready(frame(seq=7, stride=8, created_s=desk.clock.now - 0.010))
+        desk.clock.now += 0.015
+        desk.controller.painted(7)
+        assert desk.read_out().latency_ms == pytest.approx(25.0)
+        # The refinement answers no gesture.
+        desk.controller.frame_ready(frame(seq=7, stride=1, created_s=desk.clock.now - 0.025))
+        desk.clock.now += 1.0
+        desk.controller.painted(7)
+        assert desk.read_out().latency_ms == pytest.approx(25.0)
+
+    def test_a_picture_that_was_never_painted_has_no_latency(self, desk):
+        desk.controller.frame_ready(frame(seq=1, created_s=desk.clock.now))
+        desk.controller.frame_ready(frame(seq=2, created_s=desk.clock.now))
+        desk.clock.now += 0.030
+        desk.controller.painted(2)
+        desk.controller.painted(1)
+        assert desk.read_out().latency_ms == pytest.approx(30.0)
+
+    def test_what_was_not_measured_is_zero(self, desk):
+        desk.controller.frame_ready(frame(timings=FrameTimings()))
+        readout = desk.read_out()
+        assert (readout.krays_per_s, readout.latency_ms) == (0.0, 0.0)
+
+    def test_it_falls_silent_a_second_after_the_last_picture(self, desk):
+        assert not desk.readout_timer.isActive()
+        desk.controller.frame_ready(frame())
+        desk.clock.now += 0.9
+        assert desk.read_out().images_per_s == 1.0
+        assert desk.readout_timer.isActive()
+        desk.clock.now += 0.2
+        assert desk.read_out().images_per_s == 0.0
+        assert not desk.readout_timer.isActive()

@@ -1,0 +1,154 @@
+"""Scripted runs of the real window, on a clock that runs faster than the real one."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from PyQt6.QtCore import QTimer
+
+from r2l_core.errors import EngineError
+from r2l_core.types import Precision
+from viewer import tour as tour_module
+from viewer.app import App
+from viewer.mailbox import Wish
+from viewer.tour import Tour
+
+HURRY = 20
+"""How many seconds of the tour's clock pass in a real one."""
+
+
+class HurriedTimer(QTimer):
+    """Waits a fraction of what it is told; a steady interval stays as it is."""
+
+    def start(self, wait_ms: int | None = None) -> None:
+        if wait_ms is None:
+            super().start()
+        else:
+            super().start(wait_ms // HURRY)
+
+
+def film_of(path: Path) -> np.ndarray:
+    """All frames of a video."""
+    with warnings.catch_warnings():
+        # imageio leaves its pipes to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        film = iio.imread(path)
+        gc.collect()
+    return film
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch):
+    monkeypatch.setattr(tour_module, "QTimer", HurriedTimer)
+    clock = SimpleNamespace(perf_counter=lambda: HURRY * time.perf_counter())
+    monkeypatch.setattr(tour_module, "time", clock)
+    monkeypatch.setattr(tour_module, "EVENTS_PER_S", 12)
+    monkeypatch.setattr(tour_module, "WINDOW_PX", (900, 600))
+
+
+@pytest.fixture
+def app(lab, write_light_field, make_app) -> App:
+    """Not started yet; two precisions are enough."""
+    lab.unavailable = set(Precision) - {Precision.FP32, Precision.BF16}
+    return make_app(Wish(write_light_field(), precision=Precision.FP32))
+
+
+@pytest.fixture
+def run(app, until, tmp_path):
+    """Runs a tour to its end; returns its report."""
+
+    def run(kind: str, screens: Path | None = None) -> dict:
+        finished: list[bool] = []
+        tour = Tour(app, kind, screens)
+        tour.finished.connect(lambda: finished.append(True))
+        app.start()
+        until(lambda: bool(finished))
+        app.report.write(tmp_path / "r.json")
+        return json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+
+    return run
+
+
+def test_drag_measures_everything(app, run):
+    values = run("drag")
+    assert [key for key, value in values.items() if value is None] == []
+    assert (values["errors"], values["stale_frames"]) == (0, 0)
+    assert not app.has_failed
+    for key, value in values.items():
+        assert value >= 0, key
+    assert values["images_per_s"] > 0
+    assert values["latency_ms_p50"] <= values["latency_ms_p95"]
+    assert values["gui_blocked_ms_p99"] <= values["gui_blocked_ms_max"]
+
+
+def test_drag_turns_the_camera_and_ends_on_the_exact_picture(app, run, tmp_path):
+    run("drag", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["window.png"]
+    assert app.controller.orbit.azimuth_deg != app.controller.running.scene.home().azimuth_deg
+    frame = app.window.pane.frame
+    assert frame.complete
+    np.testing.assert_array_equal(
+        frame.camera.T_world_camera, app.controller.camera().T_world_camera
+    )
+    assert not app.window.pane.dragging
+
+
+def test_all_films_every_feature(app, run, lab, tmp_path):
+    screens = tmp_path / "new" / "out"
+    values = run("all", screens)
+    assert (values["errors"], values["stale_frames"]) == (0, 0)
+    assert not app.has_failed, "the error it provokes does not count"
+    assert {path.name for path in screens.iterdir()} == {
+        "tour.mp4",
+        "window.png",
+        "window-light.png",
+        "window-dark.png",
+        "window-system.png",
+        "keys.png",
+        "error.png",
+        "picture.png",
+    }
+    film = film_of(screens / "tour.mp4")
+    assert film.shape[1:] == (600, 900, 3)
+    assert len(film) >= 3
+    assert film.std() > 1
+    picture = iio.imread(screens / "window.png")
+    assert picture.shape == (600, 900, 3)
+    assert iio.imread(screens / "picture.png").shape == (64, 64, 3)
+    light, dark = (iio.imread(screens / f"window-{name}.png") for name in ("light", "dark"))
+    assert light.mean() > dark.mean() + 20
+    assert len(lab.built) == 2, "each precision was visited"
+
+
+@pytest.mark.parametrize("kind", ["drag", "all"])
+def test_a_folder_that_cannot_be_written_ends_it(app, run, tmp_path, kind, capsys):
+    (tmp_path / "file").touch()
+    assert run(kind, tmp_path / "file")["errors"] == 1
+    assert app.has_failed
+    assert "--screens" in capsys.readouterr().err
+
+
+def test_a_renderer_that_fails_ends_it(app, run, lab):
+    def fail(_seq: int) -> None:
+        if app.report.has_picture:
+            lab.shade_error = EngineError("The lab failed", "of itself", "Repair it.")
+
+    app.window.picture_painted.connect(fail)
+    assert run("drag")["errors"] > 0
+
+
+def test_a_precision_that_fails_ends_it(app, run, lab):
+    def fail() -> None:
+        lab.build_error = RuntimeError("no room") if lab.built else None
+
+    lab.on_build = fail
+    assert run("all")["errors"] == 1
+    assert app.controller.running.engine.precision is Precision.FP32
