@@ -17,7 +17,7 @@ from torch import Tensor
 
 from r2l_core.camera import Camera
 from r2l_core.checkpoint import LightField
-from r2l_core.engines import ENGINES, candidates, resolve_device
+from r2l_core.engines import ENGINES, candidates
 from r2l_core.engines.base import Engine
 from r2l_core.metrics import psnr_db
 from r2l_core.renderer import Renderer
@@ -47,7 +47,7 @@ class Run:
 
 
 class Bench:
-    """Times `precisions` on every engine of `device` that has them, and the published path."""
+    """Times `precisions` on every engine that has them, and the published path."""
 
     def __init__(
         self,
@@ -58,21 +58,18 @@ class Bench:
         engine: str = "auto",
         device: str = "auto",
     ) -> None:
-        device = resolve_device(device)
         self._camera = camera
 
-        def run(name: str, precision: Precision) -> Run:
-            built: Engine = ENGINES[name].build(light_field, precision, device)
-            return Run(Renderer(built, light_field.scene, ray_mode))
+        def runs(precision: Precision) -> Iterator[Run]:
+            place, names = candidates(precision, engine, device)
+            for name in names:
+                if name != "reference":
+                    built: Engine = ENGINES[name].build(light_field, precision, place)
+                    yield Run(Renderer(built, light_field.scene, ray_mode))
 
         reference = ENGINES["reference"].build(light_field, Precision.FP32, "cpu")
         self.published = Run(Renderer(reference, light_field.scene, ray_mode))
-        self.runs = [
-            run(name, precision)
-            for precision in precisions
-            for name in candidates(precision, engine, device)
-            if name != "reference"
-        ]
+        self.runs = [run for precision in precisions for run in runs(precision)]
 
     def measure(self, rounds: int = ROUNDS) -> Iterator[Run]:
         """Render `rounds` frames on every path, yielding after each; the first tiles of a path are

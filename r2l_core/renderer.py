@@ -110,7 +110,9 @@ class Renderer:
         """
         start = time.perf_counter()
         canvas = self._canvas
-        if canvas is None or not canvas.shows(request.camera):
+        # A picture whose first pass failed has nothing to show, and starts afresh.
+        unusable = canvas is None or canvas.stride > STRIDES[0]
+        if canvas is None or unusable or not canvas.shows(request.camera):
             canvas = self._canvas = _Canvas(request.camera)
             yield from self._preview(canvas, request, start)
         else:

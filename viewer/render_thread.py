@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QThread, pyqtSignal
@@ -116,7 +117,7 @@ class _Worker:
 
         torch.set_num_threads(os.cpu_count() or 1)
         self._thread = thread
-        self._opened: tuple[str, str | None] | None = None
+        self._opened: tuple[str, str | None, int] | None = None
         self._light_field: LightField | None = None
         # Engines stay built, so that going back to one is immediate.
         self._renderers: dict[tuple[Precision, str, str, RayMode], Renderer] = {}
@@ -132,11 +133,12 @@ class _Worker:
         from r2l_core.renderer import Renderer
 
         light_field, renderers = self._light_field, self._renderers
-        if light_field is None or self._opened != (wish.checkpoint, wish.scene):
+        opened = (wish.checkpoint, wish.scene, _changed_ns(wish.checkpoint))
+        if light_field is None or self._opened != opened:
             self._thread.busy_changed.emit(f"Opening {wish.checkpoint}…")
             scene = None if wish.scene is None else load_scene(wish.scene)
             light_field, renderers = load_light_field(wish.checkpoint, scene), {}
-        precision = wish.precision or default_precision(light_field, wish.device)
+        precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
         ray_mode = light_field.scene.ray_mode(wish.rays)
         key = (precision, wish.engine, wish.device, ray_mode)
         if key not in renderers:
@@ -146,7 +148,7 @@ class _Worker:
             renderer.warm_up()
             renderers[key] = renderer
 
-        self._opened = (wish.checkpoint, wish.scene)
+        self._opened = opened
         self._light_field, self._renderers = light_field, renderers
         self._renderer = renderers[key]
         self._epoch += 1
@@ -191,6 +193,14 @@ class _Worker:
         plain.render(camera)
         seconds = time.perf_counter() - start
         self._thread.measured.emit(Measured(camera.width_px * camera.height_px, seconds))
+
+
+def _changed_ns(checkpoint: str) -> int:
+    """When the file was last written, so that one made anew is read again; 0 where unknown."""
+    try:
+        return Path(checkpoint).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _summary(light_field: LightField) -> str:

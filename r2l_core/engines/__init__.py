@@ -13,6 +13,7 @@ import torch
 from r2l_core.checkpoint import LightField
 from r2l_core.engines import choice
 from r2l_core.engines.base import Engine, EngineFactory, Shaded
+from r2l_core.engines.cuda_engine import CudaFactory
 from r2l_core.engines.openvino_engine import OpenVinoFactory
 from r2l_core.engines.reference import ReferenceFactory
 from r2l_core.engines.simulated import SimulatedFactory
@@ -28,10 +29,11 @@ __all__ = [
     "build_engine",
     "candidates",
     "default_precision",
-    "resolve_device",
+    "devices",
 ]
 
 ENGINES: dict[str, EngineFactory] = {
+    "cuda": CudaFactory(),
     "torch": TorchFactory(),
     "openvino": OpenVinoFactory(),
     "simulated": SimulatedFactory(),
@@ -40,28 +42,31 @@ ENGINES: dict[str, EngineFactory] = {
 """By command-line name. `auto` tries all but the reference, which others are measured against."""
 
 
-def resolve_device(device: str) -> str:
-    """`auto` becomes `cuda` where torch sees a GPU, otherwise `cpu`."""
+def devices(device: str) -> list[str]:
+    """Where to look for an engine, best first: `auto` means the GPU, where torch sees one, and
+    the processor for what the GPU's engine cannot do."""
     if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+        return [device]
+    return ["cuda", "cpu"] if torch.cuda.is_available() else ["cpu"]
 
 
 def availability(precision: Precision, engine: str = "auto", device: str = "auto") -> Availability:
     """Whether `precision` can run on this machine, and why not."""
-    names, why_not = _candidates(precision, engine, resolve_device(device))
+    _, names, why_not = _candidates(precision, engine, device)
     return Availability(True) if names else Availability(False, why_not)
 
 
-def default_precision(light_field: LightField | None = None, device: str = "auto") -> Precision:
+def default_precision(
+    light_field: LightField | None = None, engine: str = "auto", device: str = "auto"
+) -> Precision:
     """What a light field opens in: the recipe it was quantised with; otherwise the fastest
     floating precision the machine calculates in."""
     wishes = []
     if light_field is not None and light_field.quantization is not None:
         wishes.append(light_field.quantization.opens_in)
-    wishes.append(Precision.FP16 if resolve_device(device) == "cuda" else Precision.BF16)
+    wishes.append(Precision.FP16 if devices(device)[0] == "cuda" else Precision.BF16)
     for wish in wishes:
-        if availability(wish, device=device).available:
+        if availability(wish, engine, device).available:
             return wish
     return Precision.FP32
 
@@ -70,8 +75,7 @@ def build_engine(
     light_field: LightField, precision: Precision, engine: str = "auto", device: str = "auto"
 ) -> Engine:
     """A ready engine. Raises EngineUnavailable (cannot run here) or EngineError (failed)."""
-    device = resolve_device(device)
-    names = candidates(precision, engine, device)
+    device, names = candidates(precision, engine, device)
     if len(names) == 1:
         return _build(names[0], light_field, precision, device)
     remembered = choice.recall(light_field, precision, device, names)
@@ -97,31 +101,38 @@ def _build(name: str, light_field: LightField, precision: Precision, device: str
         ) from error
 
 
-def candidates(precision: Precision, engine: str = "auto", device: str = "auto") -> list[str]:
-    """Names of the engines that can run `precision` here. Raises EngineUnavailable for none."""
-    device = resolve_device(device)
-    names, why_not = _candidates(precision, engine, device)
+def candidates(
+    precision: Precision, engine: str = "auto", device: str = "auto"
+) -> tuple[str, list[str]]:
+    """The device and the names of its engines that can run `precision` here.
+
+    Raises EngineUnavailable where there is none.
+    """
+    place, names, why_not = _candidates(precision, engine, device)
     if not names:
         raise EngineUnavailable(
-            f"{precision} cannot run here with engine '{engine}' on {device}",
+            f"{precision} cannot run here with engine '{engine}' on device '{device}'",
             why_not,
             "Choose another precision, engine or device.",
         )
-    return names
+    return place, names
 
 
-def _candidates(precision: Precision, engine: str, device: str) -> tuple[list[str], str]:
-    """Names of the engines that can, and the reason why not where there is none."""
+def _candidates(precision: Precision, engine: str, device: str) -> tuple[str, list[str], str]:
+    """Device, names of the engines that can, and the reason why not where there is none."""
     if engine == "auto":
         names = [name for name in ENGINES if name != "reference"]
     elif engine in ENGINES:
         names = [engine]
     else:
-        return [], f"there is no engine of that name; there are {', '.join(ENGINES)}"
-    answers = {name: ENGINES[name].available(precision, device) for name in names}
-    able = [name for name, answer in answers.items() if answer.available]
-    reasons = dict.fromkeys(answer.why_not for answer in answers.values() if not answer.available)
-    return able, "; ".join(reasons)
+        return device, [], f"there is no engine of that name; there are {', '.join(ENGINES)}"
+    reasons: dict[str, None] = {}
+    for place in devices(device):
+        answers = {name: ENGINES[name].available(precision, place) for name in names}
+        if able := [name for name, answer in answers.items() if answer.available]:
+            return place, able, ""
+        reasons |= dict.fromkeys(answer.why_not for answer in answers.values())
+    return device, [], "; ".join(reasons)
 
 
 def _fastest(

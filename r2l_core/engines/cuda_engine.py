@@ -3,34 +3,30 @@
 
 A tile is one copy of rays to the GPU, two graph replays (encoding, network) and one copy of colours
 back. fp32 calculates layer by layer through torch. The 16-bit formats run all residual blocks in
-one fused kernel where Triton and the GPU allow it, and layer by layer where not; int8 exists as a
-fused kernel only. `EngineInfo.kernel` says which.
+one fused kernel where Triton and the GPU allow it, and layer by layer where not. int8 demands the
+fused kernel, because layer by layer it would be slower than fp16; only blocks of which a layer mix
+keeps a part in float32 run on their own. `EngineInfo.kernel` says what runs.
 
 State: kernels and network are tested on a processor, in Triton's interpreter. Graph capture, events
-and pinned copies need a GPU and have never run on one; tests/core/test_triton_kernels.py has the
-tests that do it where there is one.
+and pinned copies need a GPU and have never run on one; the tests that use them wait for one.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded
+from r2l_core.engines.cuda_network import DTYPES, FUSED_WIDTHS, DeviceNetwork, quantized_layers
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.errors import EngineError, EngineUnavailable
-from r2l_core.quantization.model import QuantizedLinear, body_layers, quantize_dynamic
+from r2l_core.quantization.model import described
 from r2l_core.types import Availability, EngineInfo, Precision
-
-if TYPE_CHECKING:
-    from r2l_core.engines.triton_kernels import FusedBody
 
 TILE_RAYS = 16384
 """About as many rays as the fused kernels of one H100 have in flight (132 multiprocessors, one or
@@ -39,19 +35,11 @@ two programs each, 64 rays a program)."""
 _TRITON_CAPABILITY = (8, 0)
 """The least compute capability Triton supports; all such GPUs have bf16 and int8 tensor cores."""
 
-_DTYPES = {
-    Precision.FP32: torch.float32,
-    Precision.BF16: torch.bfloat16,
-    Precision.FP16: torch.float16,
-    # Head of the int8 network: its inputs span frequencies that eight bits cannot hold.
-    Precision.INT8: torch.float16,
-}
 _ARITHMETIC = {
     Precision.FP32: "float32, without TF32",
-    Precision.BF16: "bfloat16 products, float32 sums; float32 residual and tail",
-    Precision.FP16: "float16 products, float32 sums; float32 residual and tail",
-    Precision.INT8: "int8 x int8 -> int32, one scale per ray; float32 residual and tail, float16 "
-    "head",
+    Precision.BF16: "bfloat16 products, float32 sums and residual",
+    Precision.FP16: "float16 products, float32 sums and residual",
+    Precision.INT8: "int8 x int8 -> int32, one scale per ray; float32 residual, head and tail",
 }
 _WARM_UPS = 3
 
@@ -73,16 +61,7 @@ class CudaEngine:
         except Exception as error:
             # Triton's compiler raises errors of all kinds, for want of a C compiler, say.
             raise _failed("could not be built", precision, error) from error
-        stored = "int8" if precision is Precision.INT8 else str(_DTYPES[precision])
-        self.info = EngineInfo(
-            engine="cuda",
-            precision=precision,
-            device=torch.cuda.get_device_name(self._device),
-            weight_type=stored.removeprefix("torch."),
-            arithmetic=_ARITHMETIC[precision],
-            kernel=_kernel(fused_for is not None),
-            weight_bytes=network.weight_bytes,
-        )
+        self.info = _info(light_field, precision, network.n_fused_blocks)
 
     @torch.inference_mode()
     def _capture(self, light_field: LightField, fused_for: tuple[int, int] | None) -> DeviceNetwork:
@@ -178,16 +157,9 @@ def _failed(what: str, precision: Precision, error: Exception) -> EngineError:
     )
 
 
-def _quantized(light_field: LightField) -> Mapping[str, QuantizedLinear]:
-    own = light_field.quantization
-    if own is not None and own.recipe == "int8":
-        return own.layers
-    return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
-
-
 def _no_triton() -> str:
     """Why the fused kernels cannot run on this machine's GPU, or nothing."""
-    if importlib.util.find_spec("triton") is None:
+    if find_spec("triton") is None:
         return "Triton is not installed (pip install triton)"
     if torch.cuda.get_device_capability() < _TRITON_CAPABILITY:
         return "this GPU is too old for Triton, which needs compute capability 8.0"
@@ -202,30 +174,41 @@ def _fused_for(light_field: LightField, precision: Precision) -> tuple[int, int]
     if precision is Precision.FP32:
         return None
     why_not = _no_triton()
-    if not why_not:
-        from r2l_core.engines.triton_kernels import WIDTHS
-
-        if light_field.network.width > max(WIDTHS):
-            why_not = f"the fused kernels are at most {max(WIDTHS)} channels wide"
-    if precision is Precision.INT8:
-        in_fp32 = set(body_layers(light_field.network)) - set(_quantized(light_field))
-        if in_fp32 and not why_not:
-            why_not = f"its layer mix keeps {len(in_fp32)} layers in fp32, the kernel takes none"
-        if why_not:
-            raise EngineUnavailable(
-                f"int8 cannot run on this GPU for {light_field.name}",
-                why_not,
-                "Choose another precision, or the processor.",
-            )
+    if not why_not and light_field.network.width > max(FUSED_WIDTHS):
+        why_not = f"the fused kernels are at most {max(FUSED_WIDTHS)} channels wide"
+    if why_not and precision is Precision.INT8:
+        raise EngineUnavailable(
+            f"int8 cannot run on this GPU for {light_field.name}",
+            why_not,
+            "Choose another precision, or the processor.",
+        )
     return None if why_not else torch.cuda.get_device_capability()
 
 
-def _kernel(fused: bool) -> str:
-    if not fused:
-        return f"torch {torch.__version__}, cuBLAS layer by layer in a CUDA graph"
-    import triton
+def _info(light_field: LightField, precision: Precision, n_fused: int) -> EngineInfo:
+    dtype, quantized = DTYPES[precision], quantized_layers(light_field, precision)
+    weight_type, arithmetic = str(dtype).removeprefix("torch."), _ARITHMETIC[precision]
+    if precision is Precision.INT8:
+        weight_type = "int8" if quantized else weight_type
+        arithmetic = described(arithmetic, light_field.network, quantized)
+    kernel = "cuBLAS layer by layer"
+    if n_fused:
+        import triton
 
-    return f"all blocks fused by Triton {triton.__version__}, in a CUDA graph"
+        n_blocks = light_field.network.n_blocks
+        kernel = f"{n_fused} of {n_blocks} blocks fused by Triton {triton.__version__}"
+    return EngineInfo(
+        engine="cuda",
+        precision=precision,
+        device=torch.cuda.get_device_name(),
+        weight_type=weight_type,
+        arithmetic=arithmetic,
+        kernel=f"torch {torch.__version__}, {kernel}, captured in a CUDA graph",
+        weight_bytes=sum(
+            tensor.numel() * (1 if name.removesuffix(".weight") in quantized else dtype.itemsize)
+            for name, tensor in light_field.tensors.items()
+        ),
+    )
 
 
 class CudaFactory:
@@ -235,7 +218,7 @@ class CudaFactory:
         """fp32 and fp16 on any GPU torch runs on; bf16 and int8 on those that calculate in it."""
         if device != "cuda":
             return Availability(False, "the cuda engine runs on an NVIDIA GPU")
-        if precision not in _DTYPES:
+        if precision not in DTYPES:
             return Availability(False, "the cuda engine runs fp32, bf16, fp16 and int8")
         if not torch.cuda.is_available():
             return Availability(False, "torch finds no CUDA device")

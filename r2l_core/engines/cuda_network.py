@@ -1,9 +1,57 @@
-@dataclass(frozen=True, eq=False)
-class FusedBody:
-    """All residual blocks of a light field, padded, on one device.
+"""A light field's network on a GPU: head and tail through torch, its blocks fused where possible.
 
-    weights: (2 * n_blocks, width, width) in the type calculated in. biases: float32
-    (2 * n_blocks, width). scales: like biases, for int8 weights only.
+Nothing here needs a GPU: it also runs on a processor, the fused kernels in Triton's interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from r2l_core.checkpoint import LightField
+from r2l_core.engines.features import FeatureEncoder
+from r2l_core.quantization.arithmetic import quantize_rows
+from r2l_core.quantization.model import QuantizedLinear, body_layers, quantize_dynamic
+from r2l_core.types import Precision
+
+DTYPES = {
+    Precision.FP32: torch.float32,
+    Precision.BF16: torch.bfloat16,
+    Precision.FP16: torch.float16,
+    Precision.INT8: torch.float32,
+}
+"""The type weights are held in and layers calculate in, but for those in eight bits. Residual and
+tail are calculated in float32 always."""
+
+FUSED_WIDTHS = (64, 128, 256)
+"""Widths of the fused kernels; narrower networks are padded with zero channels, which stay zero."""
+
+RAYS_PER_PROGRAM = 64
+
+
+def quantized_layers(
+    light_field: LightField, precision: Precision
+) -> Mapping[str, QuantizedLinear]:
+    """The layers in eight bits: the file's own where it brings them, otherwise all of the body."""
+    if precision is not Precision.INT8:
+        return {}
+    own = light_field.quantization
+    if own is not None and own.recipe == "int8":
+        return own.layers
+    return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
+
+
+@dataclass(frozen=True, eq=False)
+class FusedBlocks:
+    """Consecutive residual blocks in one kernel.
+
+    weights: (2 * n_blocks, width, width) in the type calculated in. biases: (2 * n_blocks, width),
+    float32 for int8 weights, otherwise of their type. scales: float32 like biases, for int8 only.
     """
 
     weights: Tensor
@@ -11,109 +59,40 @@ class FusedBody:
     scales: Tensor | None
     launch: Mapping[str, int]
 
-    @property
-    def width(self) -> int:
-        """Channels, padding included."""
-        return self.biases.shape[1]
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes held on the device."""
-        scales = 0 if self.scales is None else self.scales.nbytes
-        return self.weights.nbytes + self.biases.nbytes + scales
-
     def __call__(self, x: Tensor, rays_per_program: int = RAYS_PER_PROGRAM) -> None:
         """Run the blocks in place. x: float32 (rays, width), contiguous; rays must be a multiple
         of `rays_per_program`, a power of two from 16."""
-        if x.shape[1] != self.width or x.shape[0] % rays_per_program or not x.is_contiguous():
+        from r2l_core.engines.triton_kernels import float_blocks, int8_blocks
+
+        width = self.biases.shape[1]
+        if x.shape[1] != width or x.shape[0] % rays_per_program or not x.is_contiguous():
             raise ValueError(f"{tuple(x.shape)} is not made of tiles of {rays_per_program} rays")
-        n_blocks = len(self.weights) // 2
-        if n_blocks == 0:
-            return
         grid = (x.shape[0] // rays_per_program,)
-        shape = {"WIDTH": self.width, "RAYS": rays_per_program, **self.launch}
+        n_blocks = len(self.weights) // 2
+        shape = {"WIDTH": width, "RAYS": rays_per_program, **self.launch}
         if self.scales is None:
             float_blocks[grid](x, self.weights, self.biases, n_blocks, **shape)
         else:
             int8_blocks[grid](x, self.weights, self.scales, self.biases, n_blocks, **shape)
 
 
-def fused_body(
-    light_field: LightField,
-    dtype: torch.dtype,
-    layers: Mapping[str, QuantizedLinear] | None,
-    device: torch.device | str,
-    capability: tuple[int, int],
-) -> FusedBody:
-    """The blocks of a light field no wider than the widest kernel, for one GPU.
-
-    dtype: float16 or bfloat16. layers: every layer of the body, for int8 instead; or None.
-    """
-    dtype = dtype if layers is None else torch.int8
-    network, tensors = light_field.network, light_field.tensors
-    width = min(w for w in WIDTHS if w >= network.width)
-    pad = width - network.width
-    weights, biases, scales = [], [], []
-    for k in range(network.n_blocks):
-        # res_scale is folded into the layer it multiplies.
-        for j, factor in ((0, 1.0), (2, network.res_scale)):
-            name = f"body.{k}.body.{j}"
-            biases.append(functional.pad(tensors[f"{name}.bias"] * factor, (0, pad)))
-            if layers is not None:
-                rows = layers[name].weight
-                weights.append(functional.pad(rows.values, (0, pad, 0, pad)))
-                scales.append(functional.pad(rows.scale[:, 0] * factor, (0, pad)))
-            else:
-                weight = (tensors[f"{name}.weight"] * factor).to(dtype)
-                weights.append(functional.pad(weight, (0, pad, 0, pad)))
-
-    def stacked(parts: list[Tensor], shape: tuple[int, ...], kind: torch.dtype) -> Tensor:
-        result = torch.stack(parts) if parts else torch.empty(0, *shape)
-        return result.to(device, kind).contiguous()
-
-    return FusedBody(
-        stacked(weights, (width, width), dtype),
-        stacked(biases, (width,), torch.float32),
-        stacked(scales, (width,), torch.float32) if layers is not None else None,
-        launch_shape(dtype, width, capability),
-    )
-
-
 class LayerByLayer:
-    """All residual blocks as torch products; inputs and weights of one type, float32 residual."""
+    """Consecutive residual blocks as torch products."""
 
-    def __init__(
-        self, light_field: LightField, dtype: torch.dtype, device: torch.device | str
-    ) -> None:
-        network, tensors = light_field.network, light_field.tensors
-        self.width = network.width
-        self._dtype = dtype
-        # res_scale is folded into the layer it multiplies.
-        self._layers = [
-            (
-                (tensors[f"body.{k}.body.{j}.weight"] * factor).to(device, dtype),
-                (tensors[f"body.{k}.body.{j}.bias"] * factor).to(device, dtype),
-            )
-            for k in range(network.n_blocks)
-            for j, factor in ((0, 1.0), (2, network.res_scale))
-        ]
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes held on the device."""
-        return sum(weight.nbytes + bias.nbytes for weight, bias in self._layers)
+    def __init__(self, layers: Sequence[Callable[[Tensor], Tensor]]) -> None:
+        self._layers = layers
 
     def __call__(self, x: Tensor) -> None:
         """Run the blocks in place. x: float32 (rays, width)."""
         for first, second in zip(self._layers[::2], self._layers[1::2], strict=True):
-            hidden = functional.linear(x.to(self._dtype), *first).relu_()
-            x += functional.linear(hidden, *second)
+            x += second(first(x).relu_())
 
 
 class DeviceNetwork:
     """Features of `encoder` to colours, on its device.
 
-    fused_for: the compute capability that the body's kernel is for, or None for layer by layer.
+    fused_for: the compute capability to fuse the blocks for, or None for layer by layer. A block
+    with a layer in eight bits and another in float32 is never fused.
     """
 
     def __init__(
@@ -123,41 +102,102 @@ class DeviceNetwork:
         encoder: FeatureEncoder,
         fused_for: tuple[int, int] | None,
     ) -> None:
-        tensors, device = light_field.tensors, encoder.features.device
-        self._dtype = _DTYPES[precision]
-        self._use_residual = light_field.network.use_residual
-        self._body: LayerByLayer | FusedBody
-        if fused_for is None:
-            self._body = LayerByLayer(light_field, self._dtype, device)
-        else:
-            from r2l_core.engines.triton_kernels import fused_body
+        network, tensors = light_field.network, light_field.tensors
+        self._light_field = light_field
+        self._device = encoder.features.device
+        self._dtype = DTYPES[precision]
+        self._quantized = quantized_layers(light_field, precision)
+        self._width = network.width
+        if fused_for is not None:
+            self._width = min(width for width in FUSED_WIDTHS if width >= network.width)
 
-            layers = _quantized(light_field) if precision is Precision.INT8 else None
-            self._body = fused_body(light_field, self._dtype, layers, device, fused_for)
-        # Channels the kernel adds are zero behind the head, and not read by the tail.
-        pad = self._body.width - light_field.network.width
-        weight = encoder.head_weight(tensors["head.0.weight"])
-        self._head = (
-            functional.pad(weight, (0, 0, 0, pad)).to(device, self._dtype),
-            functional.pad(tensors["head.0.bias"], (0, pad)).to(device, self._dtype),
-        )
-        self._tail = (
-            functional.pad(tensors["tail.0.weight"], (0, pad)).to(device),
-            tensors["tail.0.bias"].to(device),
-        )
+        head = encoder.head_weight(tensors["head.0.weight"])
+        pad = (0, 0, 0, self._width - network.width)
+        self._head = self._held(functional.pad(head, pad)), self._bias("head.0")
+        tail = functional.pad(tensors["tail.0.weight"], (0, self._width - network.width))
+        self._tail = self._held(tail), self._held(tensors["tail.0.bias"])
+        self._segments: list[FusedBlocks | LayerByLayer] = []
+        blocks = range(network.n_blocks)
+        fusible = [fused_for is not None and self._fusible(k, precision) for k in blocks]
+        for fused, run in groupby(blocks, fusible.__getitem__):
+            # res_scale is folded into the layer it multiplies.
+            names = [
+                (f"body.{k}.body.{j}", factor)
+                for k in run
+                for j, factor in ((0, 1.0), (2, network.res_scale))
+            ]
+            if fused and fused_for is not None:
+                self._segments.append(self._fused(names, fused_for))
+            else:
+                self._segments.append(LayerByLayer([self._layer(*name) for name in names]))
 
     @property
-    def weight_bytes(self) -> int:
-        """Bytes of weights held on the device, padding included."""
-        return self._body.weight_bytes + sum(t.nbytes for t in (*self._head, *self._tail))
+    def n_fused_blocks(self) -> int:
+        """How many of the network's blocks run in the fused kernel."""
+        fused = [part for part in self._segments if isinstance(part, FusedBlocks)]
+        return sum(len(part.weights) // 2 for part in fused)
 
     def __call__(self, features: Tensor) -> Tensor:
         """float32 (rays, input_size), in fast order -> float32 (rays, 3)."""
         hidden = functional.linear(features.to(self._dtype), *self._head).relu_().float()
-        x = hidden.clone() if self._use_residual else hidden
-        self._body(x)
-        if self._use_residual:
+        use_residual = self._light_field.network.use_residual
+        x = hidden.clone() if use_residual else hidden
+        for segment in self._segments:
+            segment(x)
+        if use_residual:
             x += hidden
-        return functional.linear(x, *self._tail).sigmoid_()
+        weight, bias = self._tail
+        return functional.linear(x, weight.float(), bias.float()).sigmoid_()
 
+    def _fusible(self, block: int, precision: Precision) -> bool:
+        """The kernels take blocks all in eight bits, or all in 16."""
+        if precision is Precision.INT8:
+            return all(f"body.{block}.body.{j}" in self._quantized for j in (0, 2))
+        return precision is not Precision.FP32
 
+    def _held(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device, self._dtype).contiguous()
+
+    def _bias(self, name: str, factor: float = 1.0) -> Tensor:
+        """(width,)"""
+        bias = self._light_field.tensors[f"{name}.bias"] * factor
+        return self._held(functional.pad(bias, (0, self._width - len(bias))))
+
+    def _weight(self, name: str, factor: float) -> Tensor:
+        """(width, width), out by in; int8 where the layer is."""
+        rows = self._quantized.get(name)
+        weight = self._light_field.tensors[f"{name}.weight"]
+        pad = self._width - len(weight)
+        if rows is not None:
+            return functional.pad(rows.weight.values, (0, pad, 0, pad)).to(self._device)
+        return self._held(functional.pad(weight * factor, (0, pad, 0, pad)))
+
+    def _scales(self, name: str, factor: float) -> Tensor:
+        """float32 (width,) of an int8 weight's rows."""
+        scale = self._quantized[name].weight.scale[:, 0] * factor
+        return functional.pad(scale, (0, self._width - len(scale))).to(self._device)
+
+    def _fused(self, names: list[tuple[str, float]], capability: tuple[int, int]) -> FusedBlocks:
+        from r2l_core.engines.triton_kernels import launch_shape
+
+        weights = torch.stack([self._weight(*name) for name in names])
+        eight_bits = weights.dtype is torch.int8
+        return FusedBlocks(
+            weights,
+            torch.stack([self._bias(*name) for name in names]),
+            torch.stack([self._scales(*name) for name in names]) if eight_bits else None,
+            launch_shape(weights.dtype, self._width, capability),
+        )
+
+    def _layer(self, name: str, factor: float) -> Callable[[Tensor], Tensor]:
+        """One layer through torch, (rays, width) to the same."""
+        weight, bias, dtype = self._weight(name, factor), self._bias(name, factor), self._dtype
+        if name not in self._quantized:
+            return lambda x: functional.linear(x.to(dtype), weight, bias)
+        scales = self._scales(name, factor)
+
+        def in_integers(x: Tensor) -> Tensor:
+            rows = quantize_rows(x)
+            return torch._int_mm(rows.values, weight.t()).float() * (rows.scale * scales) + bias
+
+        return in_integers

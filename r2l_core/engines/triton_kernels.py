@@ -10,9 +10,10 @@ asynchronous copies, and what comes out is kept as a tuple of chunks. A tuple ca
 loop variable either; the right element is picked by a select. (Rotating the tuple would do as well,
 but loops that pass on a value untouched are not pipelined by Triton 3.7.)
 
-State: the numerics are tested in Triton's interpreter, and the kernels are compiled for compute
-capability 8.0, 8.6, 9.0 and 12.0 by the tests (tensor-core instructions, shared memory, spills).
-They have never run on a GPU; launch shapes follow from what the compiler says, not from a clock.
+State: the numerics are tested in Triton's interpreter, and the tests compile the kernels for
+compute capabilities 8.0 to 12.0 (tensor-core instructions, asynchronous copies, shared memory,
+registers). They have never run on a GPU: the launch shapes follow from what the compiler says, not
+from a clock.
 
 Triton is optional: nothing imports this module unless Triton is installed.
 """
@@ -116,7 +117,7 @@ def float_blocks(
     """x += W2 relu(W1 x + b1) + b2 for all blocks, in place; one program per RAYS rows.
 
     x: float32 (rays, WIDTH). weight: float16 or bfloat16 (2 * n_blocks, WIDTH, WIDTH), out by in.
-    bias: float32 (2 * n_blocks, WIDTH). Sums and residual are float32.
+    bias: like weight, (2 * n_blocks, WIDTH). Sums and residual are float32.
     """
     DTYPE: tl.constexpr = weight_ptr.dtype.element_ty
     N: tl.constexpr = WIDTH // CHUNK
@@ -159,9 +160,8 @@ def int8_blocks(
 ) -> None:
     """`float_blocks` in 8-bit integers: inputs of each layer quantised with one scale per ray.
 
-    weight: int8 (2 * n_blocks, WIDTH, WIDTH). scale: float32 (2 * n_blocks, WIDTH), one per row of
-    a weight. Products are int8 x int8 -> int32; everything between them, residual and biases is
-    float32.
+    weight: int8 (2 * n_blocks, WIDTH, WIDTH). scale, bias: float32 (2 * n_blocks, WIDTH); a scale
+    is of a row of a weight. Products are int8 x int8 -> int32, everything between them float32.
     """
     N: tl.constexpr = WIDTH // CHUNK
     columns = tl.arange(0, CHUNK)

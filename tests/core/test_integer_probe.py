@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from r2l_core.engines import ENGINES, availability, build_engine, candidates
+from r2l_core.engines import ENGINES, availability, build_engine
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.errors import EngineUnavailable
 from r2l_core.quantization import probe
@@ -42,7 +42,7 @@ def test_a_processor_with_dot_products_runs_int8():
     vnni = {"avx512_vnni", "avx_vnni"} & {k for k, v in torch.cpu.get_capabilities().items() if v}
     if importlib.util.find_spec("openvino") is None or not vnni:
         pytest.skip("needs OpenVINO and VNNI")
-    assert "openvino" in candidates(Precision.INT8, device="cpu")
+    assert availability(Precision.INT8, "openvino", "cpu").available
 
 
 @pytest.mark.parametrize("width", WIDTHS)

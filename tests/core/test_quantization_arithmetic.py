@@ -195,8 +195,8 @@ def test_a_quantised_linear_layer():
     np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
-# What follows runs where NVIDIA's library is installed, which is no longer on PyPI. What it warns of
-# is its own matter; its compiled part may fail to load.
+# What follows runs where NVIDIA's library is installed, which is no longer on PyPI. What it warns
+# of is its own matter; its compiled part may fail to load.
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -14,7 +15,7 @@ import torch
 from PyQt6.QtCore import QSettings, QThreadPool
 from torch import Tensor
 
-from r2l_core import engines
+from r2l_core import engines, renderer
 from r2l_core.checkpoint import LightField, save_light_field
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine
@@ -105,6 +106,8 @@ def lab(monkeypatch) -> Iterator[Lab]:
     monkeypatch.setattr(engines, "ENGINES", {"lab": lab})
     # Tiles this small are slower on several threads, and much slower while something else runs.
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    # A busy machine must not add pictures in the middle of a pass.
+    monkeypatch.setattr(renderer, "_SHOW_EVERY_S", math.inf)
     yield lab
     lab.open_gate()
 

@@ -1,0 +1,385 @@
+"""What `auto` takes: the fastest engine that draws the right picture, remembered for next time."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import platformdirs
+import pytest
+import torch
+
+from r2l_core import engines
+from r2l_core.checkpoint import load_light_field, save_light_field
+from r2l_core.engines import availability, build_engine, choice
+from r2l_core.engines.base import Shaded
+from r2l_core.engines.reference import ReferenceEngine, ReferenceFactory
+from r2l_core.errors import EngineError, EngineUnavailable, QuantizationError
+from r2l_core.types import Availability, Precision
+
+
+class FakeEngine:
+    """The reference engine under another name, in small tiles, with something added to its
+    colours."""
+
+    tile_rays = 100
+
+    def __init__(self, light_field, precision: Precision, name: str, error: float) -> None:
+        self._exact = ReferenceEngine(light_field)
+        self._error = error
+        self.info = replace(self._exact.info, engine=name, precision=precision)
+        self.tiles = 0
+
+    def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
+        assert origins.shape == directions.shape == (self.tile_rays, 3)
+        self.tiles += 1
+        shaded = self._exact.shade(origins, directions)
+        return replace(shaded, colors=shaded.colors + self._error)
+
+
+class FakeFactory:
+    """Builds a FakeEngine, or fails."""
+
+    def __init__(
+        self,
+        name: str,
+        seconds: float = 1.0,
+        error: float = 0.0,
+        fails: Exception | None = None,
+        why_not: str = "",
+    ) -> None:
+        self.name, self.seconds, self.error = name, seconds, error
+        self.fails, self.why_not = fails, why_not
+        self.builds = 0
+
+    def available(self, precision: Precision, device: str) -> Availability:
+        return Availability(not self.why_not and device == "cpu", self.why_not or "no such device")
+
+    def build(self, light_field, precision: Precision, device: str) -> FakeEngine:
+        self.builds += 1
+        if self.fails is not None:
+            raise self.fails
+        return FakeEngine(light_field, precision, self.name, self.error)
+
+
+@pytest.fixture
+def opened(light_field, tmp_path):
+    """A light field that is on disk, as every opened one is."""
+    path = tmp_path / "opened.safetensors"
+    save_light_field(light_field, path)
+    return load_light_field(str(path))
+
+
+@pytest.fixture
+def have(monkeypatch):
+    """A function that makes these factories all there are, with speeds to order; returns them by
+    name."""
+
+    def install(*factories: FakeFactory) -> dict[str, FakeFactory]:
+        by_name = {factory.name: factory for factory in factories}
+        monkeypatch.setattr(engines, "ENGINES", {**by_name, "reference": ReferenceFactory()})
+        monkeypatch.setattr(
+            choice, "seconds_per_ray", lambda engine: by_name[engine.info.engine].seconds
+        )
+        return by_name
+
+    return install
+
+
+@pytest.fixture
+def cache(user_dirs) -> Path:
+    """Where choices are remembered, in the test's own home."""
+    path = choice._path()
+    assert path.is_relative_to(user_dirs)
+    assert path.is_relative_to(platformdirs.user_cache_path("r2l-viewer"))
+    return path
+
+
+def chosen(light_field, precision: Precision = Precision.FP32) -> str:
+    return build_engine(light_field, precision, "auto", "cpu").info.engine
+
+
+# --- which one ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fastest", ["first", "second", "third"])
+def test_the_fastest_is_taken(opened, have, fastest):
+    names = ["first", "second", "third"]
+    have(*(FakeFactory(name, seconds=0.5 if name == fastest else 1.0) for name in names))
+    assert chosen(opened) == fastest
+
+
+def test_the_engine_that_was_measured_is_the_one_returned(opened, have):
+    factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    engine = build_engine(opened, Precision.FP32, "auto", "cpu")
+    assert engine.tiles == 1, "the self-check has used it"
+    assert [factory.builds for factory in factories.values()] == [1, 1]
+
+
+def test_speed_is_the_best_of_a_few_tiles(opened, fake_clock):
+    engine = FakeEngine(opened, Precision.FP32, "fake", 0.0)
+    clock = fake_clock(choice)
+    seconds = iter([3.0, 0.5, 2.0, 9.0])
+    shade = engine.shade
+
+    def slowly(origins, directions) -> Shaded:
+        clock.now += next(seconds)
+        return shade(origins, directions)
+
+    engine.shade = slowly
+    assert choice.seconds_per_ray(engine) == pytest.approx(0.5 / engine.tile_rays)
+
+
+def test_the_reference_is_never_chosen(opened, have):
+    have(FakeFactory("a", 100.0), FakeFactory("b", 200.0))
+    assert chosen(opened) == "a"
+
+
+def test_those_that_cannot_are_not_asked(opened, have):
+    factories = have(
+        FakeFactory("absent", 0.1, why_not="not here"), FakeFactory("a", 1.0), FakeFactory("b", 2.0)
+    )
+    assert chosen(opened) == "a"
+    assert factories["absent"].builds == 0
+
+
+def test_a_single_candidate_is_taken_as_it_is(opened, have, cache):
+    have(FakeFactory("only"), FakeFactory("absent", why_not="not here"))
+    assert chosen(opened) == "only"
+    assert not cache.exists()
+
+
+def test_an_engine_that_is_asked_for_by_name(opened, have, cache):
+    factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    assert build_engine(opened, Precision.FP32, "slow", "cpu").info.engine == "slow"
+    assert factories["fast"].builds == 0
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_unknown_names_list_the_known_ones(opened, have, device):
+    have(FakeFactory("torch"), FakeFactory("openvino"))
+    for name in ("magic", "", "Torch"):
+        with pytest.raises(EngineUnavailable, match="torch, openvino, reference"):
+            build_engine(opened, Precision.FP32, name, device)
+        assert not availability(Precision.FP32, name, device).available
+
+
+def test_why_there_is_none(opened, have):
+    have(FakeFactory("a", why_not="no such chip"), FakeFactory("b", why_not="not installed"))
+    with pytest.raises(EngineUnavailable, match="no such chip; not installed"):
+        build_engine(opened, Precision.INT8, "auto", "cpu")
+
+
+# --- the self-check ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [0.5, 1e-3, float("nan"), float("inf")])
+def test_a_fast_engine_with_a_wrong_picture_is_refused(opened, have, error):
+    have(FakeFactory("wrong", 0.1, error), FakeFactory("right", 1.0))
+    assert chosen(opened) == "right"
+
+
+@pytest.mark.parametrize(
+    ("precision", "least_db"),
+    [
+        (Precision.FP32, 70),
+        (Precision.FP16, 40),
+        (Precision.BF16, 30),
+        (Precision.INT8, 20),
+        (Precision.INT8_SIM, 20),
+        (Precision.DYNAMIC_INT8_FAKE, 20),
+    ],
+)
+def test_how_much_disagreement_a_precision_may_have(opened, precision, least_db):
+    reference = ReferenceEngine(opened)
+    for margin_db in (+1, -1):
+        error = 10 ** (-(least_db + margin_db) / 20)
+        engine = FakeEngine(opened, precision, "fake", error)
+        if margin_db > 0:
+            choice.check(engine, reference, opened)
+        else:
+            with pytest.raises(EngineError, match=f"{least_db} needed") as caught:
+                choice.check(engine, reference, opened)
+            assert "fake" in str(caught.value)
+            assert precision in str(caught.value)
+
+
+def test_the_self_check_looks_at_the_whole_first_view(opened):
+    origins, directions = choice.check_rays(opened, 50)
+    camera = opened.scene.home_camera()
+    assert len(directions.unique(dim=0)) == 50
+    corner = directions @ torch.tensor(camera.T_world_camera[:3, :3], dtype=torch.float32)
+    assert corner[0, 0] < 0 < corner[-1, 0]
+    assert corner[0, 1] > 0 > corner[-1, 1]
+    assert torch.equal(origins, origins[:1].expand(50, 3))
+
+
+def test_engines_with_tiles_larger_than_the_view(opened):
+    small = replace(opened, scene=replace(opened.scene, width_px=3, height_px=2))
+    origins, directions = choice.check_rays(small, 4096)
+    assert origins.shape == directions.shape == (4096, 3)
+    assert len(directions.unique(dim=0)) == 6
+
+
+@pytest.mark.parametrize("n_rays", [1, 99, 100, 101, 250])
+def test_any_number_of_rays_tile_by_tile(opened, scene_rays, n_rays):
+    engine = FakeEngine(opened, Precision.FP32, "fake", 0.0)
+    rays = scene_rays(n_rays)
+    colors = choice.shade_all(engine, *rays)
+    assert colors.shape == (n_rays, 3)
+    assert engine.tiles == -(-n_rays // 100)
+    torch.testing.assert_close(colors, ReferenceEngine(opened).shade(*rays).colors)
+
+
+# --- failures ----------------------------------------------------------------------------------
+
+FAILURES = [
+    RuntimeError("no room\nstack ..."),
+    MemoryError(),
+    ImportError("lib.so is missing"),
+    EngineError("The engine failed", "it is broken"),
+    EngineUnavailable("Not here", "something is missing"),
+]
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_another_engine_steps_in_for_one_that_fails(opened, have, error):
+    have(FakeFactory("broken", 0.1, fails=error), FakeFactory("sound", 1.0))
+    assert chosen(opened) == "sound"
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_when_all_fail_the_first_reason_is_given(opened, have, cache, error):
+    have(FakeFactory("a", fails=error), FakeFactory("b", fails=RuntimeError("second")))
+    with pytest.raises(EngineError) as caught:
+        chosen(opened)
+    assert "second" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not cache.exists()
+
+
+def test_when_all_are_wrong(opened, have):
+    have(FakeFactory("a", error=0.5), FakeFactory("b", error=0.5))
+    with pytest.raises(EngineError, match="refused"):
+        chosen(opened)
+
+
+def test_what_is_wrong_with_the_light_field_is_said(opened, have):
+    """Not an engine's fault, so no other engine is tried for it."""
+    error = QuantizationError("The layers cannot be calibrated", "they overflow")
+    have(FakeFactory("a", fails=error), FakeFactory("b"))
+    with pytest.raises(QuantizationError):
+        chosen(opened)
+
+
+# --- the memory --------------------------------------------------------------------------------
+
+
+def test_a_choice_is_remembered(opened, have, cache):
+    factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    assert [chosen(opened), chosen(opened)] == ["fast", "fast"]
+    assert [factories["slow"].builds, factories["fast"].builds] == [1, 2]
+    assert list(json.loads(cache.read_text(encoding="utf-8")).values()) == ["fast"]
+    assert list(cache.parent.iterdir()) == [cache], "nothing temporary is left"
+
+
+def test_the_memory_is_of_one_precision_and_model(opened, have, make_light_field, tmp_path, cache):
+    factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    other_path = tmp_path / "other.safetensors"
+    save_light_field(make_light_field(seed=1), other_path)
+    other = load_light_field(str(other_path))
+    for light_field, precision in [
+        (opened, Precision.FP32),
+        (opened, Precision.BF16),
+        (other, Precision.FP32),
+    ]:
+        chosen(light_field, precision)
+    assert factories["slow"].builds == 3
+    assert len(json.loads(cache.read_text(encoding="utf-8"))) == 3
+
+
+@pytest.mark.parametrize("what", ["threads", "torch", "processor", "openvino"])
+def test_another_machine_chooses_again(opened, have, monkeypatch, what):
+    factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    chosen(opened)
+    if what == "threads":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
+    elif what == "torch":
+        monkeypatch.setattr(torch, "__version__", "9.9")
+    elif what == "processor":
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "other"})
+    else:
+        monkeypatch.setattr(choice, "version", lambda _: "9.9")
+    chosen(opened)
+    assert factories["slow"].builds == 2
+
+
+def test_a_light_field_that_was_never_on_disk_is_not_remembered(light_field, have, cache):
+    """Nothing tells it from another of the same shape, which may need another engine."""
+    have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    assert chosen(light_field) == "fast"
+    assert not cache.exists()
+
+
+def test_a_remembered_engine_that_is_gone(opened, have):
+    have(FakeFactory("slow", 2.0), FakeFactory("middle", 1.5), FakeFactory("gone", 1.0))
+    assert chosen(opened) == "gone"
+    have(FakeFactory("slow", 2.0), FakeFactory("middle", 1.5))
+    assert chosen(opened) == "middle"
+    have(FakeFactory("slow", 0.1), FakeFactory("middle", 1.5, why_not="not any more"))
+    assert chosen(opened) == "slow"
+
+
+def test_a_remembered_engine_that_fails_now(opened, have):
+    have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    assert chosen(opened) == "fast"
+    have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0, fails=RuntimeError("broken")))
+    assert chosen(opened) == "slow"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"3", b"\xff\xfe\x00", b"[" * 100_000, b'"text"', b"\x00" * 99],
+    ids=lambda content: repr(content[:8]),
+)
+def test_a_damaged_memory_is_forgotten(opened, have, cache, content):
+    have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    cache.parent.mkdir(parents=True)
+    cache.write_bytes(content)
+    assert chosen(opened) == "fast"
+    assert list(json.loads(cache.read_text(encoding="utf-8")).values()) == ["fast"]
+
+
+@pytest.mark.parametrize("value", [None, 3, ["fast"], {"fast": 1}, "reference", "unheard-of", ""])
+def test_a_memory_of_nonsense(opened, have, cache, value):
+    factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    chosen(opened)
+    (key,) = json.loads(cache.read_text(encoding="utf-8"))
+    cache.write_text(json.dumps({key: value, "other": "kept"}), encoding="utf-8")
+    assert chosen(opened) == "fast"
+    assert factories["slow"].builds == 2
+    assert json.loads(cache.read_text(encoding="utf-8")) == {key: "fast", "other": "kept"}
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "parent-is-a-file", "no-permission"])
+def test_a_memory_that_cannot_be_written(opened, have, cache, monkeypatch, obstacle):
+    factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
+    if obstacle == "folder":
+        cache.mkdir(parents=True)
+    elif obstacle == "parent-is-a-file":
+        cache.parent.parent.mkdir(parents=True, exist_ok=True)
+        cache.parent.write_text("in the way")
+    else:
+
+        def refuse(*_, **__) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        # Not by chmod: the administrator may write anyway.
+        monkeypatch.setattr(os, "replace", refuse)
+    assert [chosen(opened), chosen(opened)] == ["fast", "fast"]
+    assert factories["slow"].builds == 2
+    if obstacle != "parent-is-a-file":
+        assert not list(cache.parent.glob("*.tmp"))
