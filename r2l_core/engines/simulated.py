@@ -17,6 +17,7 @@ from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.torch_engine import PackedLinear
+from r2l_core.errors import EngineError
 from r2l_core.quantization.arithmetic import LEVELS, TINY
 from r2l_core.quantization.calibration import calibrated
 from r2l_core.quantization.model import (
@@ -96,6 +97,16 @@ class SimulatedEngine:
     @torch.inference_mode()
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         """See Engine.shade."""
+        try:
+            return self._shade(origins, directions)
+        except RuntimeError as error:
+            raise EngineError(
+                f"The simulated engine failed in {self.info.precision}",
+                str(error).splitlines()[0],
+                "Choose another precision; if memory ran out, close other programs.",
+            ) from error
+
+    def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         start = time.perf_counter()
         features = self._encoder.encode(origins, directions)
         encoded = time.perf_counter()

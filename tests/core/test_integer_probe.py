@@ -48,7 +48,12 @@ def test_a_processor_with_dot_products_runs_int8():
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("name", "precision", "device"), combinations(Precision.INT8))
 def test_int8_runs_integers(name, precision, device, width):
-    assert runs_integers(builder(name, precision, device), width)
+    try:
+        integers = runs_integers(builder(name, precision, device), width)
+    except EngineUnavailable as refusal:
+        assert device == "cuda", "a processor takes any width"
+        pytest.skip(str(refusal))
+    assert integers
 
 
 @pytest.mark.parametrize("width", WIDTHS)
