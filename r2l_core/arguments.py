@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that names the flag and the remedy, without the whole usage text."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # What starts like a negative number is a value, also when commas follow: --pivot -1,0,2.
+        self._negative_number_matcher = re.compile(r"^-[0-9.]")
 
     def error(self, message: str) -> NoReturn:
         """Print one paragraph and exit with code 2."""

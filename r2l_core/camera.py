@@ -54,8 +54,11 @@ class Camera:
                 "Give a camera-to-world matrix as four rows of four numbers.",
             )
         rotation = pose[:3, :3]
-        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or (
-            np.linalg.det(rotation) < 0
+        # Entries of a rotation are at most 1; larger ones could overflow the product.
+        if (
+            np.abs(rotation).max() > 2
+            or not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+            or np.linalg.det(rotation) < 0
         ):
             raise CameraError(
                 "The camera pose cannot be used",
@@ -189,20 +192,20 @@ def load_pose(path: Path) -> NDArray[np.float64]:
     """Read a 4x4 camera-to-world matrix from JSON nested lists. Raises CameraError."""
     try:
         pose = np.array(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
+        # Whatever is wrong with the matrix is said with the file's name.
+        Camera(pose, 1, 1, 1.0)
     except OSError as error:
         raise CameraError(
-            f"The pose file {path} cannot be read", str(error.strerror), "Check the path."
+            f"The pose file {path} cannot be read", str(error.strerror).lower(), "Check the path."
         ) from error
-    except (ValueError, TypeError) as error:
+    except CameraError as error:
+        raise CameraError(
+            f"The pose file {path} cannot be used", error.why, error.remedy
+        ) from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CameraError(
             f"The pose file {path} cannot be used",
             "it is not a JSON list of four rows of four numbers",
             "Write the camera-to-world matrix as nested lists.",
         ) from error
-    if pose.shape != (4, 4):
-        raise CameraError(
-            f"The pose file {path} cannot be used",
-            f"its shape is {pose.shape}, not (4, 4)",
-            "Write the camera-to-world matrix as nested lists.",
-        )
     return pose

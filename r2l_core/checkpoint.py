@@ -23,7 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from r2l_core.errors import CheckpointError
+from r2l_core.errors import CheckpointError, SceneError
 from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.quantization.model import Quantization
 from r2l_core.quantization.packing import packed, unpacked
@@ -72,10 +72,9 @@ def load_light_field(name_or_path: str, scene: SceneSpec | None = None) -> Light
 
     `scene` replaces the one in the file. Raises CheckpointError with what, why and the remedy.
     """
-    path = Path(name_or_path).expanduser()
-    embedded = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
-    if path.suffix == "" and not path.exists() and embedded.is_file():
-        path = embedded
+    path = Path(name_or_path)
+    if name_or_path in embedded_names() and not path.is_file():
+        path = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
     data = _read(path)
     header, tensors = _parse(path, data)
     config, file_scene, provenance = _describe(path, header)
@@ -139,20 +138,22 @@ def _cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
 
 
 def _read(path: Path) -> bytes:
-    if not path.exists():
-        names = ", ".join(embedded_names()) or "none"
-        raise _cannot_open(
-            path,
-            "there is no such file",
-            f"Check the path, or name an embedded light field ({names}).",
-        )
     try:
+        path = path.expanduser()
+        if not path.exists():
+            names = ", ".join(embedded_names()) or "none"
+            raise _cannot_open(
+                path,
+                "there is no such file",
+                f"Check the path, or name an embedded light field ({names}).",
+            )
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise OSError(27, f"it is larger than {MAX_FILE_BYTES // 1024**3} GiB")
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:
+        # ValueError and RuntimeError: names that no file system takes, and homes of nobody.
         raise _cannot_open(path, _reason(error), "Choose a readable .safetensors file.") from error
 
 
@@ -212,7 +213,10 @@ def _describe(
             f"its header does not describe a network and a scene ({error!r})",
             "Make the file again, or choose another.",
         ) from error
-    return config, SceneSpec.from_mapping(scene_values), provenance
+    try:
+        return config, SceneSpec.from_mapping(scene_values), provenance
+    except SceneError as error:
+        raise _cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
 
 
 def _check_tensors(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:

@@ -249,7 +249,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     failed = False
     for precision, bound_db in options.fail_under:
         reached_db = report["precisions"][precision]["psnr_db_vs_fp32_mean"]
-        if reached_db < bound_db:
+        if not reached_db >= bound_db:  # not a number is no pass either
             failed = True
             print(f"FAIL {precision}: {reached_db:.1f} dB < {bound_db:g} dB")
         else:
@@ -350,6 +350,17 @@ def _require_native_name(path: Path) -> None:
         )
 
 
+def _require_writable(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"The light field {path} cannot be written",
+            (error.strerror or str(error)).lower(),
+            "Choose a folder you can write to.",
+        ) from error
+
+
 def _print_table(precisions: dict[str, dict[str, float]]) -> None:
     print(
         f"{'precision':<18}{'PSNR dB':>9}{'worst dB':>10}{'SSIM':>8}{'FLIP':>8}"
@@ -374,6 +385,8 @@ def _distill(options: argparse.Namespace) -> int:
 
     scene = load_scene(options.scene)
     try:
+        if options.depth < 4:
+            raise ValueError(f"depth {options.depth} has no body to train")
         network = NetworkConfig(
             depth=options.depth,
             width=options.width,
@@ -392,6 +405,11 @@ def _distill(options: argparse.Namespace) -> int:
     )
     if options.resume:
         trainer.resume()
+    else:
+        if state.exists():  # hours of work, perhaps
+            state.replace(state.with_suffix(".previous.pt"))
+        trainer.save()  # a place that cannot be written is better found now than in an hour
+    _require_writable(options.out)
     bar = tqdm(
         total=round(options.minutes * 60), initial=int(trainer.elapsed_s), unit="s", unit_scale=True
     )

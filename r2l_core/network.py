@@ -4,6 +4,7 @@ model/nerf_raybased.py, class NeRF_v3_2). No file I/O here."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class NetworkConfig:
     use_residual: bool = True
 
     def __post_init__(self) -> None:
+        if not math.isfinite(self.res_scale):
+            raise ValueError(f"res_scale must be finite, not {self.res_scale}")
         if self.depth < 2:
             raise ValueError(f"depth must be at least 2 (head and tail), not {self.depth}")
         if self.width < 1 or self.n_sample < 2 or self.n_frequencies < 0:

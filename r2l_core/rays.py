@@ -46,7 +46,8 @@ def canonicalise(origins: Tensor, directions: Tensor, scene: SceneSpec) -> tuple
     `scene.origin_radius`. The origin goes to where the line enters that sphere, and the direction
     is rescaled so that its component towards the centre is 1, as for a camera that looks at the
     centre from there. Lines that miss the sphere altogether keep their nearest point (they are
-    background). Scenes without an origin sphere are returned unchanged.
+    background), and rays that have the scene behind them start where their line leaves the sphere
+    (see `looks_away`). Scenes without an origin sphere are returned unchanged.
 
     origins, directions: float32 (N, 3). Returns the same shapes.
     """
@@ -59,10 +60,12 @@ def canonicalise(origins: Tensor, directions: Tensor, scene: SceneSpec) -> tuple
     along = -(relative * unit).sum(-1, keepdim=True)
     nearest = relative + along * unit
     half_chord = (radius * radius - (nearest * nearest).sum(-1, keepdim=True)).clamp_min(0.0).sqrt()
-    entry = nearest - half_chord * unit
+    outside = (relative * relative).sum(-1, keepdim=True) > scene.bound_radius**2
+    side = torch.where(outside & (along < 0), -1.0, 1.0)
+    entry = nearest - side * half_chord * unit
     # Rays that only graze the sphere have hardly any component towards the centre; the bound keeps
     # their (background) samples finite.
-    towards_center = (-(unit * entry).sum(-1, keepdim=True) / radius).clamp_min(0.1)
+    towards_center = (-side * (unit * entry).sum(-1, keepdim=True) / radius).clamp_min(0.1)
     return entry + center, unit / towards_center
 
 
@@ -74,6 +77,19 @@ def hits_bounds(origins: Tensor, directions: Tensor, scene: SceneSpec) -> Tensor
     b = (relative * directions).sum(-1)
     c = (relative * relative).sum(-1) - scene.bound_radius**2
     return (b * b >= a * c) & ((b < 0) | (c < 0))
+
+
+def looks_away(origins: Tensor, directions: Tensor, scene: SceneSpec) -> Tensor:
+    """Which canonical rays point outwards, with the whole scene behind them: bool (N,).
+
+    They see background. A network that has only seen rays that come in cannot know that.
+    """
+    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    relative = origins - center
+    outwards = (relative * directions).sum(-1)
+    # Lines that only graze the sphere run neither in nor out, but for rounding.
+    away: Tensor = outwards > 1e-2 * relative.norm(dim=-1) * directions.norm(dim=-1)
+    return away
 
 
 def sample_depths(scene: SceneSpec, n_sample: int, device: torch.device | str = "cpu") -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from r2l_core.camera import Camera
 from r2l_core.engines.base import Engine
 from r2l_core.progressive import by_contrast, grid_pixels, interpolated, new_pixels
-from r2l_core.rays import canonicalise, hits_bounds, pixel_rays
+from r2l_core.rays import canonicalise, hits_bounds, looks_away, pixel_rays
 from r2l_core.scene import SceneSpec
 from r2l_core.types import STRIDES, Frame, FrameTimings, RayMode, RenderRequest
 
@@ -176,8 +176,8 @@ class Renderer:
                 # Skipped rays cost nothing, so more pixels than tiles hold may be needed.
                 chunk = chunk[: 2 * max_tiles * tile_rays]
             origins, directions = self._rays(canvas.camera, chunk)
-            if self.skip_background:
-                asked = hits_bounds(origins, directions, self.scene)
+            asked = self._asked(origins, directions)
+            if asked is not None:
                 canvas.set_background(chunk[~asked], self.scene.background_rgb)
                 chunk, origins, directions = chunk[asked], origins[asked], directions[asked]
             rays_ms = (time.perf_counter() - began) * 1e3
@@ -218,6 +218,15 @@ class Renderer:
         if self.ray_mode == "canonical":
             return canonicalise(origins, directions, self.scene)
         return origins, directions
+
+    def _asked(self, origins: Tensor, directions: Tensor) -> Tensor | None:
+        """Which rays the network is asked about, bool (N,); None for all."""
+        if self.skip_background:
+            return hits_bounds(origins, directions, self.scene)
+        if self.ray_mode == "canonical":
+            away = looks_away(origins, directions, self.scene)
+            return ~away if bool(away.any()) else None
+        return None
 
     def _measured(self, rays: int, seconds: float) -> None:
         rate = rays / max(seconds, 1e-9)

@@ -62,7 +62,9 @@ class SceneSpec:
             raise _bad_scene(self.name, f"near {self.near} and far {self.far} are out of order")
         if self.bound_radius <= 0 or self.view_radius <= 0:
             raise _bad_scene(self.name, "bound_radius and view_radius must be above 0")
-        if self.origin_radius is not None and not self.origin_radius > self.bound_radius:
+        if self.origin_radius is not None and not (
+            math.isfinite(self.origin_radius) and self.origin_radius > self.bound_radius
+        ):
             raise _bad_scene(self.name, "the origin sphere must lie outside the bounding sphere")
         if not 0 < self.camera_angle_x_rad < math.pi:
             raise _bad_scene(self.name, "camera_angle_x_rad must lie between 0 and pi")
@@ -171,24 +173,28 @@ PRESETS: dict[str, SceneSpec] = {
 
 
 def load_scene(name_or_path: str) -> SceneSpec:
-    """A preset by name, or a scene JSON file by path. Raises SceneError."""
+    """A preset by name, or a scene JSON file by path. Raises SceneError that names it."""
     if name_or_path in PRESETS:
         return PRESETS[name_or_path]
     path = Path(name_or_path)
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):
+        is_file = False  # a name no file system takes
+    if not is_file:
         raise SceneError(
             f"The scene '{name_or_path}' was not found",
             "it is neither a preset nor a file",
             f"Presets: {', '.join(sorted(PRESETS))}.",
         )
+    what = f"The scene file {path} cannot be used"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SceneError(
-            f"The scene file {path} cannot be read", str(error), "Give a JSON object."
-        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise SceneError(what, f"it cannot be read as JSON ({error})", "Give an object.") from error
     if not isinstance(values, dict):
-        raise SceneError(
-            f"The scene file {path} cannot be used", "it is not a JSON object", "Give an object."
-        )
-    return SceneSpec.from_mapping(values)
+        raise SceneError(what, "it is not a JSON object", "Give an object.")
+    try:
+        return SceneSpec.from_mapping(values)
+    except SceneError as error:
+        raise SceneError(what, error.why, error.remedy) from error

@@ -79,7 +79,8 @@ class RaySampler:
 
     def _candidates(self, n_rays: int) -> RayBatch:
         config, scene = self._config, self._scene
-        lowest = math.sin(math.radians(scene.min_elevation_deg)) - config.below_horizon
+        horizon = math.sin(math.radians(scene.min_elevation_deg))
+        lowest = max(-1.0, horizon - config.below_horizon)
         sin_elevation = lowest + (1.0 - lowest) * self._rand(n_rays)
         cos_elevation = (1.0 - sin_elevation * sin_elevation).clamp_min(0.0).sqrt()
         azimuth = 2 * math.pi * self._rand(n_rays)

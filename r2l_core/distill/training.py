@@ -96,7 +96,7 @@ class Trainer:
         self._depths = sample_depths(scene, network.n_sample)
         torch.manual_seed(config.seed)
         self.network = _start_network(network, config.blocks(0.0, network.n_blocks))
-        self._optimizers = self._build_optimizers()
+        self._optimizers = self._build_optimizers(self.network)
 
     @property
     def progress(self) -> float:
@@ -163,21 +163,34 @@ class Trainer:
         if blocks > self.network.config.n_blocks:
             self.network = grown(self.network, blocks)
             states = [dict(optimizer.state) for optimizer in self._optimizers]
-            self._optimizers = self._build_optimizers()
+            self._optimizers = self._build_optimizers(self.network)
             for optimizer, state in zip(self._optimizers, states, strict=True):
                 optimizer.state.update(state)
 
-    def _build_optimizers(self) -> list[torch.optim.Optimizer]:
-        body = [p for p in self.network.body.parameters() if p.ndim == 2]
+    def _build_optimizers(self, network: R2LNetwork) -> list[torch.optim.Optimizer]:
+        body = [p for p in network.body.parameters() if p.ndim == 2]
         matrices = {id(p) for p in body}
-        rest = [p for p in self.network.parameters() if id(p) not in matrices]
+        rest = [p for p in network.parameters() if id(p) not in matrices]
         return [
             torch.optim.Muon(body, lr=self.config.muon_lr, weight_decay=self.config.weight_decay),
             torch.optim.Adam(rest, lr=self.config.adam_lr, betas=(0.9, 0.99)),
         ]
 
     def save(self) -> None:
-        """Write everything needed to go on, atomically, to `state_path`."""
+        """Write everything needed to go on, atomically, to `state_path`.
+
+        Raises CheckpointError where it cannot be written.
+        """
+        try:
+            self._write_state()
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f"The training state {self.state_path} could not be written",
+                (str(error).splitlines() or [type(error).__name__])[0],
+                "Name a place you can write to with --state.",
+            ) from error
+
+    def _write_state(self) -> None:
         self.state_path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.state_path.with_suffix(".tmp")
         torch.save(
@@ -195,30 +208,38 @@ class Trainer:
         os.replace(temporary, self.state_path)
 
     def resume(self) -> None:
-        """Go on from `state_path`. Raises CheckpointError where that cannot be."""
+        """Go on from `state_path`. Raises CheckpointError where that cannot be; the run then stays
+        as it was."""
+        what = f"The training state {self.state_path} cannot be resumed"
         try:
             state: dict[str, Any] = torch.load(self.state_path, weights_only=True)
-        except Exception as error:
-            raise CheckpointError(
-                f"The training state {self.state_path} cannot be resumed",
-                f"it cannot be read ({error})",
-                "Start again without --resume.",
-            ) from error
-        if (
-            state["scene"] != self.scene.to_json()
-            or state["network"] != self.final_network.to_dict()
-        ):
-            raise CheckpointError(
-                f"The training state {self.state_path} cannot be resumed",
-                "it belongs to another scene or network",
-                "Start again without --resume, or give the same options as before.",
+            same = (
+                state["scene"] == self.scene.to_json()
+                and state["network"] == self.final_network.to_dict()
             )
-        self.network = _start_network(self.final_network, int(state["blocks"]))
-        self.network.load_state_dict(state["weights"])
-        self._optimizers = self._build_optimizers()
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.elapsed_s, self.rays = float(state["elapsed_s"]), int(state["rays"])
+        except Exception as error:
+            # torch reports foreign files and refused pickles through many kinds of exception.
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(
+                what, f"it is not a state of this program ({reason})", "Start without --resume."
+            ) from error
+        if not same:
+            raise CheckpointError(
+                what,
+                "it belongs to another scene or network",
+                "Start without --resume, or give the same options as before.",
+            )
+        try:
+            network = _start_network(self.final_network, int(state["blocks"]))
+            network.load_state_dict(state["weights"])
+            optimizers = self._build_optimizers(network)
+            for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            elapsed_s, rays = float(state["elapsed_s"]), int(state["rays"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(what, "it is damaged", "Start without --resume.") from error
+        self.network, self._optimizers = network, optimizers
+        self.elapsed_s, self.rays = elapsed_s, rays
 
     def light_field(self, name: str) -> LightField:
         """The network as it is now, with scene and provenance, ready to save or render."""

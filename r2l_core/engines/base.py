@@ -25,6 +25,7 @@ class Engine(Protocol):
 
     A ray's colour must depend on the ray alone, bit for bit: every call has the same batch shape
     (`tile_rays`, the caller pads), because the result of a matrix product depends on its shape.
+    The reference engine, which is no fast path, keeps this only to rounding.
     """
 
     @property

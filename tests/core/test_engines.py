@@ -299,6 +299,14 @@ def test_the_integer_probe_tells_integers_from_floats():
     assert not runs_integers(lambda field: TorchEngine(field, Precision.FP32), 32)
 
 
+def assert_same(colors, expected, combination) -> None:
+    """Bit for bit; to rounding for the reference, which is no fast path."""
+    if combination[0] == "reference":
+        torch.testing.assert_close(colors, expected, atol=1e-6, rtol=0)
+    else:
+        assert torch.equal(colors, expected)
+
+
 # --- the contract ------------------------------------------------------------------------------
 
 
@@ -316,7 +324,7 @@ def test_shaded_tiles_are_float32_on_the_cpu(build, light_field, scene_rays):
 
 @pytest.mark.parametrize("width", [16, 181, 7])
 def test_a_colour_does_not_depend_on_the_place_in_the_tile(
-    build, make_light_field, scene_rays, width
+    combination, build, make_light_field, scene_rays, width
 ):
     engine = build(make_light_field(width=width))
     origins, directions = scene_rays(engine.tile_rays)
@@ -325,7 +333,7 @@ def test_a_colour_does_not_depend_on_the_place_in_the_tile(
     shuffled = torch.randperm(engine.tile_rays, generator=torch.Generator().manual_seed(11))
     for order in (shuffled, places.flip(0), places.roll(1)):
         colors = engine.shade(origins[order], directions[order]).colors
-        assert torch.equal(colors, expected[order])
+        assert_same(colors, expected[order], combination)
 
 
 @pytest.mark.parametrize("name", ON_THE_PROCESSOR)
@@ -361,11 +369,12 @@ def test_a_colour_does_not_depend_on_the_neighbours(
         assert "depends on the rays rendered with it" in engine.info.emulated
         assert not torch.equal(colors[~other], expected[~other])
         return
-    assert torch.equal(colors[~other], expected[~other])
+    assert_same(colors[~other], expected[~other], combination)
     # One ray alone, among copies of itself.
     one = int((~other).nonzero()[0])
     alone = (x[one].expand(engine.tile_rays, 3).contiguous() for x in (origins, directions))
-    assert torch.equal(engine.shade(*alone).colors, expected[one].expand(engine.tile_rays, 3))
+    copies = expected[one].expand(engine.tile_rays, 3)
+    assert_same(engine.shade(*alone).colors, copies, combination)
 
 
 def test_calls_leave_nothing_behind(build, light_field, scene_rays):
