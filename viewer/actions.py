@@ -63,9 +63,14 @@ class Actions:
     def offer_canonical(self, sphere_known: bool) -> None:
         """Rays can be re-based only on a sphere the light field is known to be trained on."""
         tip = _CANONICAL_TIP if sphere_known else "The trained sphere of this scene is not known"
-        self.canonical.setEnabled(sphere_known)
-        self.canonical.setToolTip(f"{tip} ({self.canonical.shortcut().toString()})")
-        self.canonical.setStatusTip(tip)
+        self._offer(self.canonical, sphere_known, tip)
+
+    def offer_history(self, can_undo: bool, can_redo: bool) -> None:
+        """Camera moves can be undone and made again only where there are some."""
+        back = "Go back to before the last camera move" if can_undo else "No camera move to undo"
+        again = "Make the undone camera move again" if can_redo else "No camera move was undone"
+        self._offer(self.undo, can_undo, back)
+        self._offer(self.redo, can_redo, again)
 
     def _make_file(self) -> None:
         menu = self._menu("&File")
@@ -107,6 +112,10 @@ class Actions:
 
     def _make_camera(self) -> None:
         menu = self._menu("&Camera")
+        self.undo = self._add(menu, "&Undo camera move", "Ctrl+Z", "")
+        self.redo = self._add(menu, "Re&do camera move", "Ctrl+Shift+Z", "")
+        self.offer_history(False, False)
+        menu.addSeparator()
         self.views: dict[str, QAction] = {
             "home": self._add(menu, "&Home", "R", "Go back to the first view"),
             "top": self._add(menu, "&Top", "T", "Look straight down"),
@@ -157,6 +166,12 @@ class Actions:
         assert menu is not None
         menu.setToolTipsVisible(True)
         return menu
+
+    @staticmethod
+    def _offer(action: QAction, possible: bool, tip: str) -> None:
+        action.setEnabled(possible)
+        action.setToolTip(f"{tip} ({action.shortcut().toString()})")
+        action.setStatusTip(tip)
 
     def _add(self, menu: QMenu, text: str, key: str, tip: str, checkable: bool = False) -> QAction:
         action = QAction(text, self._window)

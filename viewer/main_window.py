@@ -53,6 +53,8 @@ class MainWindow(QMainWindow):
     open_requested = pyqtSignal(str)
     screenshot_requested = pyqtSignal(str)
     copy_requested = pyqtSignal()
+    undo_requested = pyqtSignal()
+    redo_requested = pyqtSignal()
     inertia_toggled = pyqtSignal(bool)
     canonical_toggled = pyqtSignal(bool)
     target_fps_chosen = pyqtSignal(float)
@@ -95,6 +97,10 @@ class MainWindow(QMainWindow):
     def show_orbit(self, orbit: Orbit, fov_x_deg: float) -> None:
         """Show where the camera is."""
         self._camera.show_orbit(orbit, fov_x_deg)
+
+    def show_history(self, can_undo: bool, can_redo: bool) -> None:
+        """Offer to undo a camera move, and to make it again."""
+        self.commands.offer_history(can_undo, can_redo)
 
     def show_scene(self, scene: SceneSpec, name: str, summary: str) -> None:
         """Describe the open light field."""
@@ -212,6 +218,8 @@ class MainWindow(QMainWindow):
             action.triggered.connect(lambda _=False, chosen=name: self._choose_theme(chosen))
         for name, action in commands.views.items():
             action.triggered.connect(lambda _=False, view=name: self.view_requested.emit(view))
+        commands.undo.triggered.connect(self.undo_requested)
+        commands.redo.triggered.connect(self.redo_requested)
         commands.inertia.toggled.connect(self.inertia_toggled)
         commands.canonical.toggled.connect(self.canonical_toggled)
         commands.keys.triggered.connect(self._key_help.toggle)

@@ -15,7 +15,6 @@ from PyQt6.QtCore import (
     QPoint,
     QPointF,
     QRunnable,
-    QSettings,
     Qt,
     QThreadPool,
     QTimer,
@@ -428,7 +427,7 @@ class TestUncaught:
 
 
 class TestRun:
-    """From the options to the exit code, in an event loop that ends when the test has seen enough."""
+    """From the options to the exit code, in an event loop that ends when enough was seen."""
 
     OPTIONS = argparse.Namespace(tour=None, exit_after_first_frame=False, report=None, screens=None)
 

@@ -25,8 +25,10 @@ from r2l_core.types import (
     RayMode,
     RenderRequest,
 )
+from viewer import camera_control as camera_module
 from viewer import controller as controller_module
-from viewer.controller import DEGREES_PER_PX, Controller
+from viewer.camera_control import DEGREES_PER_PX
+from viewer.controller import Controller
 from viewer.mailbox import Mailbox, Wish
 from viewer.render_thread import Running
 
@@ -151,14 +153,16 @@ def seen_at(camera: Camera, point: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def clock(monkeypatch):
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(controller_module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    for module in (camera_module, controller_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     return clock
 
 
 @pytest.fixture
 def idle(qapp, clock, monkeypatch) -> Desk:
     """Before the first light field is open."""
-    monkeypatch.setattr(controller_module, "QTimer", ManualTimer)
+    for module in (camera_module, controller_module):
+        monkeypatch.setattr(module, "QTimer", ManualTimer)
     return Desk(clock)
 
 
@@ -372,6 +376,93 @@ class TestGestures:
             desk.controller.set_target_fps(fps)
         desk.controller.orbit_dragged(1, 0)
         assert desk.request().target_ms == pytest.approx(target_ms)
+
+
+class TestUndo:
+    def test_a_drag_is_one_move_however_long_it_rests(self, desk):
+        home = desk.controller.orbit
+        desk.drag((0.1, 10, 0), (30.0, 10, 5), (0.1, 0, 5))
+        moved = desk.controller.orbit
+        desk.controller.undo()
+        assert desk.controller.orbit == home
+        desk.controller.redo()
+        assert desk.controller.orbit == moved
+
+    def test_two_drags_are_two_moves_however_close(self, desk):
+        desk.drag((0.01, 10, 0))
+        between = desk.controller.orbit
+        desk.drag((0.01, 10, 0))
+        desk.controller.undo()
+        assert desk.controller.orbit == between
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            lambda controller: controller.zoomed(0.9, 10, 10),
+            lambda controller: controller.orbit_dragged(20, 0),
+            lambda controller: controller.pan_dragged(20, 0),
+            lambda controller: controller.set_orbit(
+                replace(controller.orbit, radius=controller.orbit.radius + 0.1)
+            ),
+        ],
+        ids=["wheel", "arrow keys", "Shift and arrow keys", "scrubbed number"],
+    )
+    def test_a_burst_is_one_move(self, desk, step):
+        home = desk.controller.orbit
+        for _ in range(5):
+            desk.clock.now += 0.3
+            step(desk.controller)
+        once = desk.controller.orbit
+        desk.clock.now += 5.0
+        step(desk.controller)
+        desk.controller.undo()
+        assert desk.controller.orbit == once
+        desk.controller.undo()
+        assert desk.controller.orbit == home
+
+    def test_typed_values_and_views_are_moves_of_their_own(self, desk):
+        seen = [desk.controller.camera()]
+        for step in (
+            lambda: desk.controller.set_orbit(replace(desk.controller.orbit, azimuth_deg=10)),
+            lambda: desk.controller.set_orbit(replace(desk.controller.orbit, radius=7)),
+            lambda: desk.controller.set_fov_x_deg(70),
+            lambda: desk.controller.view_requested("top"),
+            lambda: desk.controller.view_requested("front"),
+            lambda: desk.controller.view_requested("home"),
+        ):
+            step()
+            seen.append(desk.controller.camera())
+        for camera in reversed(seen[:-1]):
+            desk.controller.undo()
+            now = desk.request().camera
+            np.testing.assert_array_equal(now.T_world_camera, camera.T_world_camera)
+            assert now.focal_px == camera.focal_px
+
+    def test_a_glide_belongs_to_its_drag(self, desk):
+        home = desk.controller.orbit
+        desk.controller.set_inertia(True)
+        desk.drag((0.01, 10.0, 0.0), (0.01, 10.0, 0.0))
+        desk.clock.now += 0.05
+        desk.glide.fire()
+        desk.controller.undo()
+        assert desk.controller.orbit == home
+        assert not desk.glide.isActive()
+
+    def test_a_move_after_an_undo_forgets_what_was_undone(self, desk):
+        told: list[tuple[bool, bool]] = []
+        desk.controller.history_changed.connect(lambda *can: told.append(can))
+        desk.controller.view_requested("top")
+        desk.controller.undo()
+        assert told[-1] == (False, True)
+        desk.controller.view_requested("front")
+        assert told[-1] == (True, False)
+
+    def test_it_ends_with_the_light_field(self, desk):
+        desk.controller.view_requested("top")
+        other = running(2, replace(WISH, checkpoint="b"))
+        desk.controller.running_changed(other)
+        desk.controller.undo()
+        assert desk.controller.orbit == other.scene.home()
 
 
 class TestInertia:

@@ -1,0 +1,210 @@
+"""Turns gestures into where the camera is: orbiting, named views, gliding, undo."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+
+from r2l_core.camera import Camera, Orbit, focal_from_angle
+from r2l_core.scene import PRESETS, SceneSpec
+from viewer.camera_history import CameraHistory
+from viewer.camera_motion import Glide
+from viewer.viewpoint import Viewpoint
+
+DEGREES_PER_PX = 0.35
+"""Orbit speed: a drag across an 800-pixel pane turns the scene by about 280 degrees."""
+
+_RADIUS_RANGE_IN_VIEW_RADII = (0.05, 20.0)
+_TICK_MS = 16
+
+_VIEWS_DEG = {
+    "front": (-90.0, 0.0),
+    "side": (0.0, 0.0),
+    "top": (-90.0, 90.0),
+}
+"""Azimuth and elevation of the named views."""
+
+
+class CameraControl(QObject):
+    """Base of what asks for pictures: owns the camera, and calls `refresh` when it has moved."""
+
+    orbit_changed = pyqtSignal(object, float)
+    """Orbit and horizontal field of view in degrees."""
+    history_changed = pyqtSignal(bool, bool)
+    """Whether a camera move can be undone, and whether one can be made again."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._scene = PRESETS["demo"]
+        self._view = _home_of(self._scene)
+        self._width_px, self._height_px = self._scene.width_px, self._scene.height_px
+        self._history = CameraHistory()
+        self._has_inertia = False
+        self._glide = Glide()
+        self._gliding = False
+        self._timer = QTimer(self, interval=_TICK_MS)
+        self._timer.timeout.connect(self._advance)
+
+    def refresh(self) -> None:
+        """Ask for a picture of the camera as it is."""
+        raise NotImplementedError
+
+    @property
+    def orbit(self) -> Orbit:
+        """Where the camera is."""
+        return self._view.orbit
+
+    def camera(self) -> Camera:
+        """The camera of the next request."""
+        focal_px = focal_from_angle(self._width_px, math.radians(self._view.fov_x_deg))
+        return self._view.orbit.camera(self._width_px, self._height_px, focal_px)
+
+    def enter(self, scene: SceneSpec) -> None:
+        """Another light field: stand at its home, with nothing to undo."""
+        self._settle()
+        self._scene = scene
+        self._history.clear()
+        self._tell_history()
+        self._view = _home_of(scene)
+        self._width_px, self._height_px = scene.width_px, scene.height_px
+        self.orbit_changed.emit(self._view.orbit, self._view.fov_x_deg)
+
+    # Gestures
+
+    def drag_started(self) -> None:
+        """The pointer went down on the picture and moved."""
+        self._settle()
+        self._glide.clear()
+        self._history.close()
+        self._history.hold("drag", self._view, time.perf_counter())
+        self._tell_history()
+
+    def orbit_dragged(self, dx_px: float, dy_px: float) -> None:
+        """Turn with the pointer or the arrow keys, in logical pixels of the window."""
+        azimuth, elevation = -dx_px * DEGREES_PER_PX, dy_px * DEGREES_PER_PX
+        self._glide.add(azimuth, elevation, time.perf_counter())
+        self._note("turn")
+        self._nudge(lambda orbit: orbit.orbited(azimuth, elevation))
+
+    def drag_finished(self) -> None:
+        """The pointer went up; with inertia the camera glides on."""
+        now = time.perf_counter()
+        self._history.release("drag", now)
+        if self._has_inertia and self._glide.throw(now):
+            self._gliding = True
+            self._timer.start()
+
+    def pan_dragged(self, dx_px: float, dy_px: float) -> None:
+        """Move the pivot with the pointer, in image pixels."""
+        focal_px = self.camera().focal_px
+        self._note("pan")
+        self._nudge(lambda orbit: orbit.panned(dx_px, dy_px, focal_px))
+
+    def zoomed(self, factor: float, x_px: float, y_px: float) -> None:
+        """Change the distance, keeping what lies under the pointer (image pixels) in place."""
+        reach = self._scene.view_radius
+        low, high = (share * reach for share in _RADIUS_RANGE_IN_VIEW_RADII)
+        focal_px = self.camera().focal_px
+        self._note("zoom")
+        self._nudge(lambda orbit: orbit.zoomed(factor, (x_px, y_px), focal_px, (low, high)))
+
+    def view_requested(self, name: str) -> None:
+        """Go to a named view; `home` also resets the field of view."""
+        home = _home_of(self._scene)
+        if name == "home":
+            self._jump(home)
+        else:
+            azimuth_deg, elevation_deg = _VIEWS_DEG[name]
+            orbit = replace(home.orbit, azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
+            self._jump(replace(self._view, orbit=orbit))
+
+    def set_orbit(self, orbit: Orbit) -> None:
+        """Go to a typed camera."""
+        self._settle()
+        self._note("typed " + _difference(self._view.orbit, orbit))
+        self._move(replace(self._view, orbit=orbit))
+
+    def set_fov_x_deg(self, fov_x_deg: float) -> None:
+        """Change the horizontal field of view."""
+        self._settle()
+        self._note("typed fov_x_deg")
+        self._move(replace(self._view, fov_x_deg=fov_x_deg))
+
+    def set_render_size(self, width_px: int, height_px: int) -> None:
+        """Render that many pixels."""
+        self._width_px, self._height_px = width_px, height_px
+        self.refresh()
+
+    def set_inertia(self, on: bool) -> None:
+        """Let the camera glide on after a drag, or stop at once."""
+        self._has_inertia = on
+        if not on:
+            self._settle()
+
+    # Undo
+
+    def undo(self) -> None:
+        """Go back to before the last gesture."""
+        self._go_back_to(self._history.undo(self._view))
+
+    def redo(self) -> None:
+        """Make the move again that was undone last."""
+        self._go_back_to(self._history.redo(self._view))
+
+    def _go_back_to(self, view: Viewpoint | None) -> None:
+        self._tell_history()
+        if view is not None:
+            self._settle()
+            self._move(view)
+
+    def _note(self, gesture: str) -> None:
+        self._history.before(gesture, self._view, time.perf_counter())
+        self._tell_history()
+
+    def _tell_history(self) -> None:
+        self.history_changed.emit(self._history.can_undo, self._history.can_redo)
+
+    # Moving
+
+    def _settle(self) -> None:
+        """End every motion the camera makes by itself, where it is."""
+        self._gliding = False
+        self._timer.stop()
+
+    def _advance(self) -> None:
+        """Bring every motion to the present time."""
+        turn = self._glide.step(time.perf_counter())
+        if turn is None:
+            self._settle()
+        else:
+            self._nudge(lambda orbit: orbit.orbited(*turn))
+
+    def _jump(self, view: Viewpoint) -> None:
+        """Go somewhere else at once, as a gesture of its own."""
+        self._settle()
+        self._history.close()
+        self._note("jump")
+        self._move(view)
+
+    def _nudge(self, change: Callable[[Orbit], Orbit]) -> None:
+        """Move the camera relative to where it is."""
+        self._move(replace(self._view, orbit=change(self._view.orbit)))
+
+    def _move(self, view: Viewpoint) -> None:
+        self._view = view
+        self.orbit_changed.emit(view.orbit, view.fov_x_deg)
+        self.refresh()
+
+
+def _home_of(scene: SceneSpec) -> Viewpoint:
+    return Viewpoint(scene.home(), math.degrees(scene.camera_angle_x_rad))
+
+
+def _difference(before: Orbit, after: Orbit) -> str:
+    """The names of what a typed camera changes: one number scrubbed is one gesture."""
+    names = (field.name for field in fields(Orbit))
+    return " ".join(name for name in names if getattr(before, name) != getattr(after, name))

@@ -1,0 +1,51 @@
+"""How the camera moves by itself, as functions of elapsed time. Plain Python: no Qt, no clock."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+_GLIDE_HALF_LIFE_S = 0.18
+_GLIDE_STOP_DEG_PER_S = 1.0
+_RECENT_S = 0.1
+
+
+class Glide:
+    """How fast the last part of a drag turned, and how it fades: degrees and seconds."""
+
+    def __init__(self) -> None:
+        self._moves: deque[tuple[float, float, float]] = deque(maxlen=6)
+        self._azimuth_per_s = self._elevation_per_s = 0.0
+        self._last_s = 0.0
+
+    def clear(self) -> None:
+        """A new drag begins."""
+        self._moves.clear()
+
+    def add(self, azimuth_deg: float, elevation_deg: float, now_s: float) -> None:
+        """The drag turned by so much."""
+        self._moves.append((now_s, azimuth_deg, elevation_deg))
+
+    def throw(self, now_s: float) -> bool:
+        """Take the speed at release; False where the pointer had come to rest."""
+        recent = [move for move in self._moves if now_s - move[0] < _RECENT_S]
+        if len(recent) < 2:
+            return False
+        seconds = max(now_s - recent[0][0], 1e-3)
+        self._azimuth_per_s = sum(move[1] for move in recent) / seconds
+        self._elevation_per_s = sum(move[2] for move in recent) / seconds
+        self._last_s = now_s
+        return True
+
+    def step(self, now_s: float) -> tuple[float, float] | None:
+        """The turn since the last call in degrees; None once it has come to rest.
+
+        Follows the clock, so a slow frame makes a longer step and not a longer glide.
+        """
+        seconds, self._last_s = now_s - self._last_s, now_s
+        turn = self._azimuth_per_s * seconds, self._elevation_per_s * seconds
+        fade = 0.5 ** (seconds / _GLIDE_HALF_LIFE_S)
+        self._azimuth_per_s *= fade
+        self._elevation_per_s *= fade
+        speed = math.hypot(self._azimuth_per_s, self._elevation_per_s)
+        return None if speed < _GLIDE_STOP_DEG_PER_S else turn
