@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
 from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolButton, QWidget
 
 from r2l_core.types import Availability, Precision
+from viewer.bookmarks import NUMBERS
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,
@@ -72,6 +73,17 @@ class Actions:
         self._offer(self.undo, can_undo, back)
         self._offer(self.redo, can_redo, again)
 
+    def offer_bookmarks(self, numbers: Set[int]) -> None:
+        """Only numbers that hold a view can be gone to."""
+        for number, action in self.bookmark_recall.items():
+            is_set = number in numbers
+            tip = (
+                f"Go to bookmark {number}"
+                if is_set
+                else f"Bookmark {number} is not set; Ctrl+{number} sets it"
+            )
+            self._offer(action, is_set, tip)
+
     def _make_file(self) -> None:
         menu = self._menu("&File")
         self.open = self._add(menu, "&Open…", "Ctrl+O", "Open a light field")
@@ -99,9 +111,7 @@ class Actions:
         menu.addActions([toggle for dock in docks if (toggle := dock.toggleViewAction())])
         self.reset_layout = self._add(menu, "&Reset layout", "", "Put all panels back in place")
         menu.addSeparator()
-        themes = menu.addMenu("&Theme")
-        assert themes is not None
-        themes.setToolTipsVisible(True)
+        themes = self._submenu(menu, "&Theme", "Choose light or dark")
         group = QActionGroup(self._window)
         self.themes: dict[str, QAction] = {}
         for name in THEMES:
@@ -122,6 +132,20 @@ class Actions:
             "front": self._add(menu, "&Front", "F", "Look from the front"),
             "side": self._add(menu, "&Side", "S", "Look from the side"),
         }
+        menu.addSeparator()
+        self.bookmark_set = {
+            number: self._add(
+                keep, f"Bookmark &{number}", f"Ctrl+{number}", "Keep the present view here"
+            )
+            for keep in [self._submenu(menu, "&Set bookmark", "Keep the present view")]
+            for number in NUMBERS
+        }
+        self.bookmark_recall = {
+            number: self._add(go, f"Bookmark &{number}", f"Shift+{number}", "")
+            for go in [self._submenu(menu, "&Go to bookmark", "Go back to a view that was kept")]
+            for number in NUMBERS
+        }
+        self.offer_bookmarks(frozenset())
         menu.addSeparator()
         self.inertia = self._add(
             menu, "&Inertia", "I", "Let the camera glide on after a drag", True
@@ -166,6 +190,17 @@ class Actions:
         assert menu is not None
         menu.setToolTipsVisible(True)
         return menu
+
+    @staticmethod
+    def _submenu(menu: QMenu, title: str, tip: str) -> QMenu:
+        submenu = menu.addMenu(title)
+        assert submenu is not None
+        submenu.setToolTipsVisible(True)
+        entry = submenu.menuAction()
+        assert entry is not None
+        entry.setToolTip(tip)
+        entry.setStatusTip(tip)
+        return submenu
 
     @staticmethod
     def _offer(action: QAction, possible: bool, tip: str) -> None:

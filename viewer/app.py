@@ -28,10 +28,12 @@ from PyQt6.QtWidgets import QApplication
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.types import Precision
 from viewer import theme
+from viewer.bookmarks import Bookmarks
 from viewer.controller import Controller
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
+from viewer.preferences import Preferences
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
 from viewer.tour import Tour
@@ -54,7 +56,10 @@ class App(QObject):
         self.report = Report()
         self.window = MainWindow(settings)
         self.thread_ = RenderThread()
-        self.controller = Controller(self.thread_.mailbox, wish, self)
+        preferences = Preferences(settings)
+        bookmarks = Bookmarks(preferences.text("bookmarks"))
+        self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
+        self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
         self._saver = _Saver()
@@ -76,6 +81,8 @@ class App(QObject):
         window.precision_chosen.connect(controller.choose_precision)
         window.render_size_chosen.connect(controller.set_render_size)
         window.open_requested.connect(controller.open)
+        window.bookmark_set.connect(controller.set_bookmark)
+        window.bookmark_recalled.connect(controller.recall_bookmark)
         window.undo_requested.connect(controller.undo)
         window.redo_requested.connect(controller.redo)
         window.inertia_toggled.connect(controller.set_inertia)
@@ -100,6 +107,7 @@ class App(QObject):
         controller.frame_shown.connect(self.report.frame_shown)
         controller.orbit_changed.connect(window.show_orbit)
         controller.history_changed.connect(window.show_history)
+        controller.bookmarks_changed.connect(window.show_bookmarks)
         controller.badge_changed.connect(window.show_badge)
         controller.readout_ready.connect(window.show_performance)
         controller.kept.connect(self._show_choices)

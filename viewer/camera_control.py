@@ -11,6 +11,7 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from r2l_core.camera import Camera, Orbit, focal_from_angle
 from r2l_core.scene import PRESETS, SceneSpec
+from viewer.bookmarks import Bookmarks
 from viewer.camera_history import CameraHistory
 from viewer.camera_motion import Glide
 from viewer.viewpoint import Viewpoint
@@ -37,8 +38,15 @@ class CameraControl(QObject):
     history_changed = pyqtSignal(bool, bool)
     """Whether a camera move can be undone, and whether one can be made again."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    bookmarks_changed = pyqtSignal(object)
+    """frozenset of the numbers that hold a view of this light field."""
+    bookmarks_written = pyqtSignal(str)
+    """All bookmarks as text, to be kept."""
+
+    def __init__(self, bookmarks: Bookmarks, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._bookmarks = bookmarks
+        self._name = ""
         self._scene = PRESETS["demo"]
         self._view = _home_of(self._scene)
         self._width_px, self._height_px = self._scene.width_px, self._scene.height_px
@@ -63,15 +71,16 @@ class CameraControl(QObject):
         focal_px = focal_from_angle(self._width_px, math.radians(self._view.fov_x_deg))
         return self._view.orbit.camera(self._width_px, self._height_px, focal_px)
 
-    def enter(self, scene: SceneSpec) -> None:
-        """Another light field: stand at its home, with nothing to undo."""
+    def enter(self, scene: SceneSpec, name: str) -> None:
+        """Another light field: stand at its home, with nothing to undo and its own bookmarks."""
         self._settle()
-        self._scene = scene
+        self._scene, self._name = scene, name
         self._history.clear()
         self._tell_history()
         self._view = _home_of(scene)
         self._width_px, self._height_px = scene.width_px, scene.height_px
         self.orbit_changed.emit(self._view.orbit, self._view.fov_x_deg)
+        self.bookmarks_changed.emit(self._bookmarks.numbers(name))
 
     # Gestures
 
@@ -144,6 +153,20 @@ class CameraControl(QObject):
         self._has_inertia = on
         if not on:
             self._settle()
+
+    # Bookmarks
+
+    def set_bookmark(self, number: int) -> None:
+        """Keep the present view of this light field under `number`."""
+        self._bookmarks.put(self._name, number, self._view)
+        self.bookmarks_written.emit(self._bookmarks.text())
+        self.bookmarks_changed.emit(self._bookmarks.numbers(self._name))
+
+    def recall_bookmark(self, number: int) -> None:
+        """Go to the view kept under `number`, if there is one."""
+        view = self._bookmarks.get(self._name, number)
+        if view is not None:
+            self._jump(view)
 
     # Undo
 

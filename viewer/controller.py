@@ -9,6 +9,7 @@ from dataclasses import replace
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from r2l_core.types import Frame, Precision, RenderRequest
+from viewer.bookmarks import Bookmarks
 from viewer.camera_control import CameraControl
 from viewer.mailbox import Mailbox, Wish
 from viewer.render_thread import Running
@@ -30,8 +31,14 @@ class Controller(CameraControl):
     kept = pyqtSignal(object)
     """The Running that goes on after a change failed."""
 
-    def __init__(self, mailbox: Mailbox, wish: Wish, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        wish: Wish,
+        bookmarks: Bookmarks,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(bookmarks, parent)
         self._mailbox = mailbox
         self._wish = wish
         self._running: Running | None = None
@@ -78,7 +85,7 @@ class Controller(CameraControl):
         ):
             # Frames that answer requests made until now have the camera of another scene.
             self._shown_seq = self._seq + 1
-            self.enter(running.scene)
+            self.enter(running.scene, running.name)
         self.refresh()
 
     def failed(self, wish: Wish) -> None:

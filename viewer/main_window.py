@@ -5,12 +5,12 @@ It says what the user wants through signals and shows what it is told; a control
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from math import degrees
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSettings, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QIcon
+from PyQt6.QtGui import QCloseEvent, QIcon, QKeyEvent
 from PyQt6.QtWidgets import QMainWindow
 
 from r2l_core.camera import Orbit
@@ -33,6 +33,8 @@ from viewer.widgets.scene_panel import ScenePanel
 from viewer.widgets.status_line import StatusLine
 
 ICON_PATH = Path(__file__).resolve().parent.parent / "assets" / "icon.svg"
+_SHIFTED_DIGITS = "!@#$%^&*("
+"""What Shift and 1 to 9 type on a US keyboard."""
 _FIRST_SIZE = QSize(1280, 720)
 
 
@@ -53,6 +55,8 @@ class MainWindow(QMainWindow):
     open_requested = pyqtSignal(str)
     screenshot_requested = pyqtSignal(str)
     copy_requested = pyqtSignal()
+    bookmark_set = pyqtSignal(int)
+    bookmark_recalled = pyqtSignal(int)
     undo_requested = pyqtSignal()
     redo_requested = pyqtSignal()
     inertia_toggled = pyqtSignal(bool)
@@ -101,6 +105,11 @@ class MainWindow(QMainWindow):
     def show_history(self, can_undo: bool, can_redo: bool) -> None:
         """Offer to undo a camera move, and to make it again."""
         self.commands.offer_history(can_undo, can_redo)
+
+    def show_bookmarks(self, numbers: Set[int]) -> None:
+        """Mark which numbers hold a view of the open light field."""
+        self._camera.show_bookmarks(numbers)
+        self.commands.offer_bookmarks(numbers)
 
     def show_scene(self, scene: SceneSpec, name: str, summary: str) -> None:
         """Describe the open light field."""
@@ -199,6 +208,7 @@ class MainWindow(QMainWindow):
         self._camera.orbit_edited.connect(self.orbit_edited)
         self._camera.fov_x_edited.connect(self.fov_x_edited)
         self._camera.view_requested.connect(self.view_requested)
+        self._camera.bookmark_recalled.connect(self.bookmark_recalled)
         self._scene.render_size_chosen.connect(self.render_size_chosen)
         self._scene.target_fps_chosen.connect(self.target_fps_chosen)
         self._switch.precision_chosen.connect(self._choose_precision)
@@ -218,6 +228,10 @@ class MainWindow(QMainWindow):
             action.triggered.connect(lambda _=False, chosen=name: self._choose_theme(chosen))
         for name, action in commands.views.items():
             action.triggered.connect(lambda _=False, view=name: self.view_requested.emit(view))
+        for number, action in commands.bookmark_set.items():
+            action.triggered.connect(lambda _=False, one=number: self.bookmark_set.emit(one))
+        for number, action in commands.bookmark_recall.items():
+            action.triggered.connect(lambda _=False, one=number: self.bookmark_recalled.emit(one))
         commands.undo.triggered.connect(self.undo_requested)
         commands.redo.triggered.connect(self.redo_requested)
         commands.inertia.toggled.connect(self.inertia_toggled)
@@ -298,6 +312,18 @@ class MainWindow(QMainWindow):
         if name in THEMES:
             self.commands.themes[name].setChecked(True)
             theme.choose(THEMES[name])
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Shift and a digit where the platform names only the sign it types.
+
+        Elsewhere that is a shortcut like any other, on every keyboard layout, and comes first.
+        """
+        assert event is not None
+        shift = event.modifiers() == Qt.KeyboardModifier.ShiftModifier
+        if shift and (number := _SHIFTED_DIGITS.find(event.text()) + 1) and event.text():
+            self.commands.bookmark_recall[number].trigger()
+        else:
+            super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Full screen can also be left through the window manager."""

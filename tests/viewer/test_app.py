@@ -177,6 +177,21 @@ class TestGestures:
         if signal == "fov_x_edited":
             assert camera.focal_px == pytest.approx(32)
 
+    def test_bookmarks_outlast_the_window(self, qtbot, app, until, make_app):
+        pane, control = app.window.pane, Qt.KeyboardModifier.ControlModifier
+        qtbot.keyClick(pane, Qt.Key.Key_Right)
+        kept = app.controller.orbit
+        qtbot.keyClick(pane, Qt.Key.Key_7, control)
+        app.close()
+        other = make_app(app.wish)
+        other.start()
+        until(lambda: other.report.has_picture)
+        assert other.controller.orbit != kept
+        qtbot.keyClick(other.window.pane, Qt.Key.Key_7, Qt.KeyboardModifier.ShiftModifier)
+        assert other.controller.orbit == kept
+        qtbot.keyClick(other.window.pane, Qt.Key.Key_Z, control)
+        assert other.controller.orbit == other.controller.running.scene.home()
+
     def test_inertia_and_target_frame_rate(self, app, lab):
         app.window.inertia_toggled.emit(True)
         app.window.target_fps_chosen.emit(5.0)

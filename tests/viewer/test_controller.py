@@ -27,6 +27,7 @@ from r2l_core.types import (
 )
 from viewer import camera_control as camera_module
 from viewer import controller as controller_module
+from viewer.bookmarks import Bookmarks
 from viewer.camera_control import DEGREES_PER_PX
 from viewer.controller import Controller
 from viewer.mailbox import Mailbox, Wish
@@ -66,7 +67,7 @@ class Desk:
     def __init__(self, clock: SimpleNamespace) -> None:
         self.clock = clock
         self.mailbox = Mailbox()
-        self.controller = Controller(self.mailbox, WISH)
+        self.controller = Controller(self.mailbox, WISH, Bookmarks())
         glide, readout = sorted(
             self.controller.findChildren(ManualTimer), key=lambda timer: timer.interval
         )
@@ -463,6 +464,50 @@ class TestUndo:
         desk.controller.running_changed(other)
         desk.controller.undo()
         assert desk.controller.orbit == other.scene.home()
+
+
+class TestBookmarks:
+    def test_a_view_is_kept_with_its_field_of_view(self, desk):
+        told: list[frozenset[int]] = []
+        desk.controller.bookmarks_changed.connect(told.append)
+        desk.controller.orbit_dragged(40, 10)
+        desk.controller.set_fov_x_deg(70)
+        kept = desk.request().camera
+        desk.controller.set_bookmark(3)
+        assert told == [{3}]
+        desk.controller.view_requested("home")
+        desk.controller.recall_bookmark(3)
+        back = desk.request().camera
+        np.testing.assert_array_equal(back.T_world_camera, kept.T_world_camera)
+        assert back.focal_px == kept.focal_px
+
+    def test_going_to_one_can_be_undone(self, desk):
+        desk.controller.set_bookmark(1)
+        desk.controller.view_requested("top")
+        top = desk.controller.orbit
+        desk.controller.recall_bookmark(1)
+        desk.controller.undo()
+        assert desk.controller.orbit == top
+
+    def test_one_that_is_not_set_leads_nowhere(self, desk):
+        desk.controller.recall_bookmark(9)
+        assert not desk.mailbox.pending()
+        assert desk.orbits == []
+
+    def test_each_light_field_has_its_own(self, desk):
+        told: list[frozenset[int]] = []
+        desk.controller.set_bookmark(1)
+        desk.controller.bookmarks_changed.connect(told.append)
+        other = replace(running(2, replace(WISH, checkpoint="b")), name="b")
+        desk.controller.running_changed(other)
+        desk.controller.running_changed(running(3))
+        assert told == [set(), {1}]
+
+    def test_they_are_written_each_time(self, desk):
+        written: list[str] = []
+        desk.controller.bookmarks_written.connect(written.append)
+        desk.controller.set_bookmark(2)
+        assert Bookmarks(written[-1]).get("a", 2).orbit == desk.controller.orbit
 
 
 class TestInertia:

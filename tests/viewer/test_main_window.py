@@ -98,6 +98,30 @@ class TestWhatTheUserDoes:
             qtbot.keyClick(window.pane, key)
         assert requested.args == [view]
 
+    def test_ctrl_and_a_digit_keep_a_view(self, qtbot, window):
+        with qtbot.waitSignal(window.bookmark_set) as kept:
+            qtbot.keyClick(window.pane, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+        assert kept.args == [4]
+
+    @pytest.mark.parametrize("key", [Qt.Key.Key_4, Qt.Key.Key_Dollar], ids=["4", "dollar"])
+    def test_shift_and_a_digit_go_to_it_once_it_is_set(self, qtbot, window, key):
+        shift = Qt.KeyboardModifier.ShiftModifier
+        with qtbot.assertNotEmitted(window.bookmark_recalled):
+            qtbot.keyClick(window.pane, key, shift)
+        window.show_bookmarks({4})
+        with qtbot.waitSignal(window.bookmark_recalled) as recalled:
+            qtbot.keyClick(window.pane, key, shift)
+        assert recalled.args == [4]
+
+    def test_a_bookmark_can_be_clicked_and_says_how_to_set_it(self, qtbot, window):
+        window.show_bookmarks({2})
+        buttons = {one.text(): one for one in window.findChildren(QAbstractButton)}
+        with qtbot.waitSignal(window.bookmark_recalled) as recalled:
+            qtbot.mouseClick(buttons["2"], Qt.MouseButton.LeftButton)
+        assert recalled.args == [2]
+        assert not buttons["3"].isEnabled()
+        assert "Ctrl+3" in buttons["3"].toolTip()
+
     def test_digit_keys_choose_a_precision_but_show_what_runs(self, qtbot, window):
         with qtbot.waitSignal(window.precision_chosen) as chosen:
             qtbot.keyClick(window.pane, Qt.Key.Key_1)
@@ -286,6 +310,13 @@ class TestKeys:
         qtbot.keyClick(sheet, Qt.Key.Key_Escape)
         assert not sheet.isVisible()
         assert window.focusWidget() is window.pane
+
+    def test_numbered_keys_are_one_line_of_the_sheet(self, window):
+        window.commands.keys.trigger()
+        sheet = window.findChild(KeyHelp).words()
+        assert "<b>Ctrl+1 … Ctrl+9</b>" in sheet
+        assert "<b>Shift+1 … Shift+9</b>" in sheet
+        assert "Ctrl+5" not in sheet
 
     def test_the_sheet_knows_precisions_that_come_later(self, qtbot, window):
         window.set_precisions({Precision.FP32: Availability(True)}, Precision.FP32)
