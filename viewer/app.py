@@ -71,6 +71,7 @@ class App(QObject):
             "orbit_dragged",
             "pan_dragged",
             "zoomed",
+            "centred",
             "drag_started",
             "drag_finished",
             "view_requested",

@@ -121,6 +121,11 @@ class CameraControl(QObject):
         self._note("zoom")
         self._nudge(lambda orbit: orbit.zoomed(factor, (x_px, y_px), focal_px, (low, high)))
 
+    def centred(self, x_px: float, y_px: float) -> None:
+        """Look at, and turn about, what lies there in the pivot's plane (image pixels)."""
+        orbit = self._view.orbit.panned(-x_px, -y_px, self.camera().focal_px)
+        self._jump(replace(self._view, orbit=orbit))
+
     def view_requested(self, name: str) -> None:
         """Go to a named view; `home` also resets the field of view."""
         home = _home_of(self._scene)

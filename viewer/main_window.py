@@ -39,12 +39,13 @@ _FIRST_SIZE = QSize(1280, 720)
 
 
 class MainWindow(QMainWindow):
-    """Units: `orbit_dragged` in logical pixels of the widget; `pan_dragged` and the position in
-    `zoomed` in image pixels (right, down, from the image centre); angles in degrees."""
+    """Units: `orbit_dragged` in logical pixels of the widget; `pan_dragged`, `centred` and the
+    position in `zoomed` in image pixels (right, down, from the image centre); angles in degrees."""
 
     orbit_dragged = pyqtSignal(float, float)
     pan_dragged = pyqtSignal(float, float)
     zoomed = pyqtSignal(float, float, float)
+    centred = pyqtSignal(float, float)
     drag_started = pyqtSignal()
     drag_finished = pyqtSignal()
     view_requested = pyqtSignal(str)
@@ -200,6 +201,7 @@ class MainWindow(QMainWindow):
         pane.orbit_dragged.connect(self.orbit_dragged)
         pane.pan_dragged.connect(self.pan_dragged)
         pane.zoomed.connect(self.zoomed)
+        pane.centred.connect(self.centred)
         pane.drag_started.connect(self.drag_started)
         pane.drag_finished.connect(self.drag_finished)
         pane.picture_painted.connect(self.picture_painted)

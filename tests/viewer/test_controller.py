@@ -329,6 +329,19 @@ class TestGestures:
         assert desk.controller.orbit.radius == pytest.approx(SCENE.view_radius / 2)
         np.testing.assert_allclose(seen_at(desk.request().camera, under), at, atol=1e-9)
 
+    @pytest.mark.parametrize("at", [(30.0, -20.0), (-99.0, 49.0), (0.0, 0.0)])
+    def test_centring_puts_the_point_under_the_pointer_into_the_middle(self, desk, at):
+        before = desk.controller.camera()
+        pose = before.T_world_camera
+        reach = SCENE.view_radius / before.focal_px
+        point = np.asarray(SCENE.center) + reach * (at[0] * pose[:3, 0] - at[1] * pose[:3, 1])
+        np.testing.assert_allclose(seen_at(before, point), at, atol=1e-9)
+        desk.controller.centred(*at)
+        after = desk.request().camera
+        np.testing.assert_allclose(seen_at(after, point), [0, 0], atol=1e-9)
+        np.testing.assert_allclose(desk.controller.orbit.pivot, point)
+        np.testing.assert_allclose(after.T_world_camera[:3, :3], pose[:3, :3])
+
     @pytest.mark.parametrize(("factor", "share"), [(1e-9, 0.05), (1e9, 20.0)])
     def test_zooming_ends_somewhere(self, desk, factor, share):
         desk.controller.zoomed(factor, 0, 0)

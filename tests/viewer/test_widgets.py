@@ -208,6 +208,25 @@ class TestImagePane:
         assert factor == pytest.approx(0.999**120)
         assert (x_px, y_px) == (10.0, -5.0)
 
+    def test_a_double_click_names_the_point_in_image_pixels(self, qtbot, pane):
+        pane.show_frame(make_frame(50, 50))
+        at = (pane.image_center() + QPointF(40, -20)).toPoint()
+        with (
+            qtbot.waitSignal(pane.centred) as centred,
+            qtbot.assertNotEmitted(pane.drag_started),
+        ):
+            qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=at)
+        assert centred.args == [10.0, -5.0]
+        assert not pane.dragging
+
+    def test_a_double_click_beside_the_picture_is_none(self, qtbot, pane):
+        with qtbot.assertNotEmitted(pane.centred):
+            qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+        pane.show_frame(make_frame(50, 50))
+        with qtbot.assertNotEmitted(pane.centred):
+            qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(5, 100))
+            qtbot.mouseDClick(pane, Qt.MouseButton.MiddleButton, pos=QPoint(100, 100))
+
     @pytest.mark.parametrize(
         ("key", "step"),
         [

@@ -46,7 +46,9 @@ class ImagePane(PictureGestures):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Picture")
-        self.setAccessibleDescription("Drag to orbit, Shift+drag to pan, wheel to zoom.")
+        self.setAccessibleDescription(
+            "Drag to orbit, Shift+drag to pan, wheel to zoom, double-click to centre."
+        )
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAcceptDrops(True)
         self.setMinimumSize(160, 160)
@@ -136,6 +138,10 @@ class ImagePane(PictureGestures):
     def image_center(self) -> QPointF:
         """Centre of the picture in logical pixels of this widget."""
         return QRectF(self._target()).center() if self._placement else QRectF(self.rect()).center()
+
+    def is_on_picture(self, at: QPointF) -> bool:
+        """Whether a position in the pane lies on the picture, not on the grey around it."""
+        return self._placement is not None and self._target().contains(at)
 
     def sizeHint(self) -> QSize:
         """As much as there is: the picture is the largest thing in the window."""

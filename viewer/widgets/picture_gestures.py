@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QWidget
 GESTURES: tuple[tuple[str, str], ...] = (
     ("Drag", "Orbit"),
     ("Shift+drag, middle drag", "Pan"),
+    ("Double-click", "Turn about the point there"),
     ("Wheel", "Zoom towards the pointer"),
     ("Arrow keys", "Orbit in steps"),
     ("Shift+arrow keys", "Pan in steps"),
@@ -38,6 +39,8 @@ class PictureGestures(QWidget):
     """dx, dy in image pixels, right and down."""
     zoomed = pyqtSignal(float, float, float)
     """Factor (below 1 is closer), then the pointer's x, y from the image centre in image pixels."""
+    centred = pyqtSignal(float, float)
+    """The point to look at: x, y from the image centre in image pixels, right and down."""
     drag_started = pyqtSignal()
     drag_finished = pyqtSignal()
 
@@ -56,6 +59,10 @@ class PictureGestures(QWidget):
 
     def image_center(self) -> QPointF:
         """Centre of the picture in logical pixels of the widget."""
+        raise NotImplementedError
+
+    def is_on_picture(self, at: QPointF) -> bool:
+        """Whether a position in the widget lies on the picture, not beside it."""
         raise NotImplementedError
 
     @property
@@ -78,6 +85,15 @@ class PictureGestures(QWidget):
         self.setCursor(
             Qt.CursorShape.SizeAllCursor if self._panning else Qt.CursorShape.ClosedHandCursor
         )
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        """Report the point; the second press may begin a drag like any other."""
+        assert event is not None
+        is_left = event.button() == Qt.MouseButton.LeftButton
+        if is_left and self.is_on_picture(event.position()):
+            offset = self._from_center(event.position())
+            self.centred.emit(offset.x(), offset.y())
+        self.mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Report how far the pointer moved since the last report."""
@@ -108,7 +124,7 @@ class PictureGestures(QWidget):
         assert event is not None
         eighths = event.angleDelta().y()
         if eighths:
-            offset = (event.position() - self.image_center()) / self.logical_px_per_image_px()
+            offset = self._from_center(event.position())
             self.zoomed.emit(_WHEEL_BASE**eighths, offset.x(), offset.y())
         event.accept()
 
@@ -139,6 +155,9 @@ class PictureGestures(QWidget):
         """End a drag with the widget."""
         self._end_drag()
         super().hideEvent(event)
+
+    def _from_center(self, at: QPointF) -> QPointF:
+        return (at - self.image_center()) / self.logical_px_per_image_px()
 
     def _end_drag(self) -> None:
         if self._button is None:
