@@ -130,7 +130,7 @@ class Actions:
             "home": self._add(menu, "&Home", "R", "Go back to the first view"),
             "top": self._add(menu, "&Top", "T", "Look straight down"),
             "front": self._add(menu, "&Front", "F", "Look from the front"),
-            "side": self._add(menu, "&Side", "S", "Look from the side"),
+            "side": self._add(menu, "&Side", "G", "Look from the side"),
         }
         menu.addSeparator()
         self.bookmark_set = {

@@ -72,6 +72,7 @@ class App(QObject):
             "pan_dragged",
             "zoomed",
             "centred",
+            "flight_changed",
             "drag_started",
             "drag_finished",
             "view_requested",

@@ -13,7 +13,7 @@ from r2l_core.camera import Camera, Orbit, focal_from_angle
 from r2l_core.scene import PRESETS, SceneSpec
 from viewer.bookmarks import Bookmarks
 from viewer.camera_history import CameraHistory
-from viewer.camera_motion import Glide
+from viewer.camera_motion import Flight, Glide
 from viewer.viewpoint import Viewpoint
 
 DEGREES_PER_PX = 0.35
@@ -54,6 +54,8 @@ class CameraControl(QObject):
         self._has_inertia = False
         self._glide = Glide()
         self._gliding = False
+        self._flight: Flight | None = None
+        self._last_s = 0.0
         self._timer = QTimer(self, interval=_TICK_MS)
         self._timer.timeout.connect(self._advance)
 
@@ -73,6 +75,7 @@ class CameraControl(QObject):
 
     def enter(self, scene: SceneSpec, name: str) -> None:
         """Another light field: stand at its home, with nothing to undo and its own bookmarks."""
+        self._flight = None
         self._settle()
         self._scene, self._name = scene, name
         self._history.clear()
@@ -105,7 +108,23 @@ class CameraControl(QObject):
         self._history.release("drag", now)
         if self._has_inertia and self._glide.throw(now):
             self._gliding = True
-            self._timer.start()
+            self._animate()
+
+    def flight_changed(self, right: float, up: float, ahead: float, fast: bool) -> None:
+        """Fly on in another direction (shares of right, up and ahead), or stop where all are 0."""
+        self._advance()
+        now = time.perf_counter()
+        if any((right, up, ahead)):
+            if self._flight is None:
+                self._settle()
+                self._history.hold("fly", self._view, now)
+                self._tell_history()
+            self._flight = Flight(right, up, ahead, fast)
+            self._animate()
+        else:
+            self._flight = None
+            self._history.release("fly", now)
+            self._rest()
 
     def pan_dragged(self, dx_px: float, dy_px: float) -> None:
         """Move the pivot with the pointer, in image pixels."""
@@ -199,17 +218,35 @@ class CameraControl(QObject):
     # Moving
 
     def _settle(self) -> None:
-        """End every motion the camera makes by itself, where it is."""
+        """End every motion the camera makes by itself, where it is; a held key flies on."""
         self._gliding = False
-        self._timer.stop()
+        self._rest()
+
+    def _animate(self) -> None:
+        """A motion has begun: keep it going."""
+        if not self._timer.isActive():
+            self._last_s = time.perf_counter()
+            self._timer.start()
+
+    def _rest(self) -> None:
+        """Let the timer run only while something moves."""
+        if not (self._gliding or self._flight):
+            self._timer.stop()
 
     def _advance(self) -> None:
         """Bring every motion to the present time."""
-        turn = self._glide.step(time.perf_counter())
-        if turn is None:
-            self._settle()
-        else:
-            self._nudge(lambda orbit: orbit.orbited(*turn))
+        now = time.perf_counter()
+        seconds, self._last_s = now - self._last_s, now
+        if self._gliding:
+            turn = self._glide.step(seconds)
+            if turn is None:
+                self._gliding = False
+            else:
+                self._nudge(lambda orbit: orbit.orbited(*turn))
+        if self._flight is not None:
+            flight = self._flight
+            self._nudge(lambda orbit: flight.moved(orbit, seconds))
+        self._rest()
 
     def _jump(self, view: Viewpoint) -> None:
         """Go somewhere else at once, as a gesture of its own."""

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from r2l_core.camera import Orbit
+
+FLIGHT_RADII_PER_S = 0.75
+"""Speed of a flight, so that it feels alike close to the scene and far away."""
+FAST_FACTOR = 4.0
+
+_UP = np.array([0.0, 0.0, 1.0])
 _GLIDE_HALF_LIFE_S = 0.18
 _GLIDE_STOP_DEG_PER_S = 1.0
 _RECENT_S = 0.1
@@ -16,7 +26,6 @@ class Glide:
     def __init__(self) -> None:
         self._moves: deque[tuple[float, float, float]] = deque(maxlen=6)
         self._azimuth_per_s = self._elevation_per_s = 0.0
-        self._last_s = 0.0
 
     def clear(self) -> None:
         """A new drag begins."""
@@ -34,18 +43,40 @@ class Glide:
         seconds = max(now_s - recent[0][0], 1e-3)
         self._azimuth_per_s = sum(move[1] for move in recent) / seconds
         self._elevation_per_s = sum(move[2] for move in recent) / seconds
-        self._last_s = now_s
         return True
 
-    def step(self, now_s: float) -> tuple[float, float] | None:
-        """The turn since the last call in degrees; None once it has come to rest.
+    def step(self, seconds: float) -> tuple[float, float] | None:
+        """The turn of the next `seconds` in degrees; None once it has come to rest.
 
         Follows the clock, so a slow frame makes a longer step and not a longer glide.
         """
-        seconds, self._last_s = now_s - self._last_s, now_s
         turn = self._azimuth_per_s * seconds, self._elevation_per_s * seconds
         fade = 0.5 ** (seconds / _GLIDE_HALF_LIFE_S)
         self._azimuth_per_s *= fade
         self._elevation_per_s *= fade
         speed = math.hypot(self._azimuth_per_s, self._elevation_per_s)
         return None if speed < _GLIDE_STOP_DEG_PER_S else turn
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A steady move of camera and pivot: shares of right, up and ahead in -1..1.
+
+    Right and ahead are the camera's own; up is the world's.
+    """
+
+    right: float
+    up: float
+    ahead: float
+    fast: bool = False
+
+    def moved(self, orbit: Orbit, seconds: float) -> Orbit:
+        """Where `orbit` is after `seconds`; a diagonal is no faster than a straight line."""
+        pose = orbit.T_world_camera()
+        direction = self.right * pose[:3, 0] + self.up * _UP - self.ahead * pose[:3, 2]
+        length = float(np.linalg.norm(direction))
+        if length < 1e-9:
+            return orbit
+        speed = orbit.radius * FLIGHT_RADII_PER_S * (FAST_FACTOR if self.fast else 1.0)
+        x, y, z = (float(v) for v in orbit.pivot + direction * (speed * seconds / length))
+        return replace(orbit, pivot=(x, y, z))

@@ -29,6 +29,7 @@ from viewer import camera_control as camera_module
 from viewer import controller as controller_module
 from viewer.bookmarks import Bookmarks
 from viewer.camera_control import DEGREES_PER_PX
+from viewer.camera_motion import FLIGHT_RADII_PER_S
 from viewer.controller import Controller
 from viewer.mailbox import Mailbox, Wish
 from viewer.render_thread import Running
@@ -477,6 +478,95 @@ class TestUndo:
         desk.controller.running_changed(other)
         desk.controller.undo()
         assert desk.controller.orbit == other.scene.home()
+
+
+class TestFlight:
+    def fly(self, desk: Desk, *direction: float, fast: bool = False, ticks=(0.016,) * 60) -> None:
+        """Hold keys while the clock ticks, and release them."""
+        desk.controller.flight_changed(*direction, fast)
+        for tick in ticks:
+            desk.clock.now += tick
+            desk.glide.fire()
+        desk.controller.flight_changed(0, 0, 0, False)
+
+    @pytest.mark.parametrize(
+        ("direction", "axis", "sign"),
+        [((1, 0, 0), 0, 1), ((-1, 0, 0), 0, -1), ((0, 0, 1), 2, -1), ((0, 0, -1), 2, 1)],
+        ids=["right", "left", "ahead", "back"],
+    )
+    def test_along_the_cameras_own_axes(self, desk, direction, axis, sign):
+        pose = desk.controller.camera().T_world_camera
+        self.fly(desk, *direction, ticks=(0.5, 0.5))
+        way = desk.controller.camera().position - pose[:3, 3]
+        expected = sign * FLIGHT_RADII_PER_S * SCENE.view_radius * pose[:3, axis]
+        np.testing.assert_allclose(way, expected, atol=1e-9)
+        np.testing.assert_allclose(
+            desk.controller.camera().T_world_camera[:3, :3], pose[:3, :3], atol=1e-9
+        )
+
+    @pytest.mark.parametrize("up", [1, -1])
+    def test_up_is_the_worlds(self, desk, up):
+        before = desk.controller.orbit.pivot[2]
+        self.fly(desk, 0, up, 0, ticks=(1.0,))
+        way = desk.controller.orbit.pivot[2] - before
+        assert way == pytest.approx(up * FLIGHT_RADII_PER_S * SCENE.view_radius)
+
+    @pytest.mark.parametrize(
+        "ticks", [(0.96,), (0.016,) * 60, (0.001, 0.5, 0.059, 0.4)], ids=["once", "60 Hz", "uneven"]
+    )
+    def test_the_way_depends_on_the_time_alone(self, desk, ticks):
+        before = np.asarray(desk.controller.orbit.pivot)
+        self.fly(desk, 1, 1, 1, ticks=ticks)
+        way = np.asarray(desk.controller.orbit.pivot) - before
+        expected = 0.96 * FLIGHT_RADII_PER_S * SCENE.view_radius
+        assert np.linalg.norm(way) == pytest.approx(expected)
+
+    def test_the_last_part_of_a_tick_counts(self, desk):
+        before = np.asarray(desk.controller.orbit.pivot)
+        desk.controller.flight_changed(1, 0, 0, False)
+        desk.clock.now += 0.010
+        desk.controller.flight_changed(0, 0, 0, False)
+        way = np.asarray(desk.controller.orbit.pivot) - before
+        expected = 0.010 * FLIGHT_RADII_PER_S * SCENE.view_radius
+        assert np.linalg.norm(way) == pytest.approx(expected)
+
+    def test_shift_is_four_times_as_fast(self, desk):
+        ways = []
+        for fast in (False, True):
+            before = np.asarray(desk.controller.orbit.pivot)
+            self.fly(desk, 1, 0, 0, fast=fast)
+            ways.append(np.linalg.norm(np.asarray(desk.controller.orbit.pivot) - before))
+        assert ways[1] / ways[0] == pytest.approx(4)
+
+    def test_closer_is_slower(self, desk):
+        desk.controller.zoomed(0.5, 0, 0)
+        before = np.asarray(desk.controller.orbit.pivot)
+        self.fly(desk, 1, 0, 0, ticks=(1.0,))
+        way = np.linalg.norm(np.asarray(desk.controller.orbit.pivot) - before)
+        assert way == pytest.approx(FLIGHT_RADII_PER_S * SCENE.view_radius / 2)
+
+    def test_the_timer_runs_only_while_a_key_is_held(self, desk):
+        assert not desk.glide.isActive()
+        desk.controller.flight_changed(1, 0, 0, False)
+        assert desk.glide.isActive()
+        desk.controller.flight_changed(0, 0, 0, False)
+        assert not desk.glide.isActive()
+
+    def test_a_flight_is_one_move_to_undo(self, desk):
+        before = desk.controller.orbit
+        desk.controller.flight_changed(0, 0, 1, False)
+        desk.clock.now += 3.0
+        desk.controller.flight_changed(1, 0, 1, True)
+        desk.controller.orbit_dragged(10, 0)
+        desk.clock.now += 3.0
+        desk.controller.flight_changed(0, 0, 0, False)
+        desk.controller.undo()
+        assert desk.controller.orbit == before
+
+    def test_another_light_field_ends_it(self, desk):
+        desk.controller.flight_changed(1, 0, 0, False)
+        desk.controller.running_changed(running(2, replace(WISH, checkpoint="b")))
+        assert not desk.glide.isActive()
 
 
 class TestBookmarks:

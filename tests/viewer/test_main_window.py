@@ -90,13 +90,22 @@ class TestWhatTheUserDoes:
             (Qt.Key.Key_R, "home"),
             (Qt.Key.Key_T, "top"),
             (Qt.Key.Key_F, "front"),
-            (Qt.Key.Key_S, "side"),
+            (Qt.Key.Key_G, "side"),
         ],
     )
     def test_view_keys(self, qtbot, window, key, view):
         with qtbot.waitSignal(window.view_requested) as requested:
             qtbot.keyClick(window.pane, key)
         assert requested.args == [view]
+
+    @pytest.mark.parametrize("key", "WASDQE")
+    def test_keys_that_fly_are_no_shortcuts(self, qtbot, window, key):
+        with qtbot.waitSignal(window.flight_changed) as flies:
+            qtbot.keyPress(window.pane, key)
+        assert any(flies.args[:3])
+        with qtbot.waitSignal(window.flight_changed) as stops:
+            qtbot.keyRelease(window.pane, key)
+        assert stops.args == [0.0, 0.0, 0.0, False]
 
     def test_ctrl_and_a_digit_keep_a_view(self, qtbot, window):
         with qtbot.waitSignal(window.bookmark_set) as kept:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PyQt6.QtGui import QColor, QDropEvent, QGuiApplication, QImage, QWheelEvent
+from PyQt6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PyQt6.QtGui import QColor, QDropEvent, QGuiApplication, QImage, QKeyEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider
 
 from r2l_core.camera import Camera, Orbit
@@ -248,6 +248,56 @@ class TestImagePane:
         qtbot.keyClick(pane, Qt.Key.Key_Minus)
         assert factors[0] < 1
         assert factors[0] * factors[1] == pytest.approx(1)
+
+    def test_held_keys_add_up_to_a_direction(self, qtbot, pane):
+        told: list[tuple] = []
+        pane.flight_changed.connect(lambda *flight: told.append(flight))
+        shift = Qt.KeyboardModifier.ShiftModifier
+        qtbot.keyPress(pane, Qt.Key.Key_W)
+        qtbot.keyPress(pane, Qt.Key.Key_D)
+        qtbot.keyPress(pane, Qt.Key.Key_Shift)
+        qtbot.keyPress(pane, Qt.Key.Key_E, shift)
+        qtbot.keyRelease(pane, Qt.Key.Key_Shift)
+        qtbot.keyPress(pane, Qt.Key.Key_S)
+        assert told == [
+            (0, 0, 1, False),
+            (1, 0, 1, False),
+            (1, 0, 1, True),
+            (1, 1, 1, True),
+            (1, 1, 1, False),
+            (1, 1, 0, False),
+        ]
+        for key in (Qt.Key.Key_W, Qt.Key.Key_D, Qt.Key.Key_E, Qt.Key.Key_S):
+            qtbot.keyRelease(pane, key)
+        assert told[-1] == (0, 0, 0, False)
+
+    def test_opposite_keys_stay_where_they_are(self, qtbot, pane):
+        told: list[tuple] = []
+        pane.flight_changed.connect(lambda *flight: told.append(flight))
+        for press in (Qt.Key.Key_A, Qt.Key.Key_D):
+            qtbot.keyPress(pane, press)
+        qtbot.keyRelease(pane, Qt.Key.Key_A)
+        assert told == [(-1, 0, 0, False), (0, 0, 0, False), (1, 0, 0, False)]
+        pane.hide()
+
+    def test_a_key_that_repeats_itself_is_still_held(self, pane):
+        told: list[tuple] = []
+        pane.flight_changed.connect(lambda *flight: told.append(flight))
+        none = Qt.KeyboardModifier.NoModifier
+        for kind, repeats in (
+            (QEvent.Type.KeyPress, False),
+            (QEvent.Type.KeyRelease, True),
+            (QEvent.Type.KeyPress, True),
+        ):
+            QApplication.sendEvent(pane, QKeyEvent(kind, Qt.Key.Key_A, none, "a", repeats))
+        assert told == [(-1, 0, 0, False)]
+        pane.hide()
+        assert told[1:] == [(0, 0, 0, False)]
+
+    def test_a_command_key_does_not_fly(self, qtbot, pane):
+        with qtbot.assertNotEmitted(pane.flight_changed):
+            qtbot.keyClick(pane, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+            qtbot.keyClick(pane, Qt.Key.Key_Shift)
 
     def test_a_dropped_file_is_reported(self, qtbot, pane, tmp_path):
         data = QMimeData()
