@@ -150,6 +150,9 @@ class Actions:
         self.inertia = self._add(
             menu, "&Inertia", "I", "Let the camera glide on after a drag", True
         )
+        self.smooth = self._add(
+            menu, "S&mooth moves", "M", "Ease to views, bookmarks and zoom instead of jumping", True
+        )
         self.canonical = self._add(
             menu,
             "Re-&base rays on trained sphere",

@@ -88,6 +88,7 @@ class App(QObject):
         window.undo_requested.connect(controller.undo)
         window.redo_requested.connect(controller.redo)
         window.inertia_toggled.connect(controller.set_inertia)
+        window.smooth_toggled.connect(controller.set_smooth)
         window.canonical_toggled.connect(controller.set_canonical)
         window.target_fps_chosen.connect(controller.set_target_fps)
         # What is asked for now, an older error says nothing about.

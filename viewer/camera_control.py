@@ -13,21 +13,14 @@ from r2l_core.camera import Camera, Orbit, focal_from_angle
 from r2l_core.scene import PRESETS, SceneSpec
 from viewer.bookmarks import Bookmarks
 from viewer.camera_history import CameraHistory
-from viewer.camera_motion import Flight, Glide
-from viewer.viewpoint import Viewpoint
+from viewer.camera_motion import Flight, Glide, eased
+from viewer.viewpoint import Viewpoint, home_of, named_view
 
 DEGREES_PER_PX = 0.35
 """Orbit speed: a drag across an 800-pixel pane turns the scene by about 280 degrees."""
 
 _RADIUS_RANGE_IN_VIEW_RADII = (0.05, 20.0)
 _TICK_MS = 16
-
-_VIEWS_DEG = {
-    "front": (-90.0, 0.0),
-    "side": (0.0, 0.0),
-    "top": (-90.0, 90.0),
-}
-"""Azimuth and elevation of the named views."""
 
 
 class CameraControl(QObject):
@@ -48,12 +41,14 @@ class CameraControl(QObject):
         self._bookmarks = bookmarks
         self._name = ""
         self._scene = PRESETS["demo"]
-        self._view = _home_of(self._scene)
+        self._view = home_of(self._scene)
         self._width_px, self._height_px = self._scene.width_px, self._scene.height_px
         self._history = CameraHistory()
         self._has_inertia = False
         self._glide = Glide()
         self._gliding = False
+        self._is_smooth = False
+        self._goal: Viewpoint | None = None
         self._flight: Flight | None = None
         self._last_s = 0.0
         self._timer = QTimer(self, interval=_TICK_MS)
@@ -80,7 +75,7 @@ class CameraControl(QObject):
         self._scene, self._name = scene, name
         self._history.clear()
         self._tell_history()
-        self._view = _home_of(scene)
+        self._view = home_of(scene)
         self._width_px, self._height_px = scene.width_px, scene.height_px
         self.orbit_changed.emit(self._view.orbit, self._view.fov_x_deg)
         self.bookmarks_changed.emit(self._bookmarks.numbers(name))
@@ -138,22 +133,19 @@ class CameraControl(QObject):
         low, high = (share * reach for share in _RADIUS_RANGE_IN_VIEW_RADII)
         focal_px = self.camera().focal_px
         self._note("zoom")
-        self._nudge(lambda orbit: orbit.zoomed(factor, (x_px, y_px), focal_px, (low, high)))
+        view = self._heading
+        orbit = view.orbit.zoomed(factor, (x_px, y_px), focal_px, (low, high))
+        self._go(replace(view, orbit=orbit))
 
     def centred(self, x_px: float, y_px: float) -> None:
         """Look at, and turn about, what lies there in the pivot's plane (image pixels)."""
-        orbit = self._view.orbit.panned(-x_px, -y_px, self.camera().focal_px)
-        self._jump(replace(self._view, orbit=orbit))
+        view = self._view
+        orbit = view.orbit.panned(-x_px, -y_px, self.camera().focal_px)
+        self._jump(replace(view, orbit=orbit))
 
     def view_requested(self, name: str) -> None:
         """Go to a named view; `home` also resets the field of view."""
-        home = _home_of(self._scene)
-        if name == "home":
-            self._jump(home)
-        else:
-            azimuth_deg, elevation_deg = _VIEWS_DEG[name]
-            orbit = replace(home.orbit, azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
-            self._jump(replace(self._view, orbit=orbit))
+        self._jump(named_view(self._scene, name, self._heading.fov_x_deg))
 
     def set_orbit(self, orbit: Orbit) -> None:
         """Go to a typed camera."""
@@ -178,11 +170,19 @@ class CameraControl(QObject):
         if not on:
             self._settle()
 
+    def set_smooth(self, on: bool) -> None:
+        """Ease towards where jumps and the wheel go, or be there at once."""
+        self._is_smooth = on
+        if not on and self._goal is not None:
+            goal, self._goal = self._goal, None
+            self._move(goal)
+            self._rest()
+
     # Bookmarks
 
     def set_bookmark(self, number: int) -> None:
         """Keep the present view of this light field under `number`."""
-        self._bookmarks.put(self._name, number, self._view)
+        self._bookmarks.put(self._name, number, self._heading)
         self.bookmarks_written.emit(self._bookmarks.text())
         self.bookmarks_changed.emit(self._bookmarks.numbers(self._name))
 
@@ -196,20 +196,20 @@ class CameraControl(QObject):
 
     def undo(self) -> None:
         """Go back to before the last gesture."""
-        self._go_back_to(self._history.undo(self._view))
+        self._go_back_to(self._history.undo(self._heading))
 
     def redo(self) -> None:
         """Make the move again that was undone last."""
-        self._go_back_to(self._history.redo(self._view))
+        self._go_back_to(self._history.redo(self._heading))
 
     def _go_back_to(self, view: Viewpoint | None) -> None:
         self._tell_history()
         if view is not None:
-            self._settle()
-            self._move(view)
+            self._gliding = False
+            self._go(view)
 
     def _note(self, gesture: str) -> None:
-        self._history.before(gesture, self._view, time.perf_counter())
+        self._history.before(gesture, self._heading, time.perf_counter())
         self._tell_history()
 
     def _tell_history(self) -> None:
@@ -217,9 +217,15 @@ class CameraControl(QObject):
 
     # Moving
 
+    @property
+    def _heading(self) -> Viewpoint:
+        """Where the camera is, or is easing to."""
+        return self._goal or self._view
+
     def _settle(self) -> None:
         """End every motion the camera makes by itself, where it is; a held key flies on."""
         self._gliding = False
+        self._goal = None
         self._rest()
 
     def _animate(self) -> None:
@@ -230,13 +236,18 @@ class CameraControl(QObject):
 
     def _rest(self) -> None:
         """Let the timer run only while something moves."""
-        if not (self._gliding or self._flight):
+        if not (self._gliding or self._flight or self._goal):
             self._timer.stop()
 
     def _advance(self) -> None:
         """Bring every motion to the present time."""
         now = time.perf_counter()
         seconds, self._last_s = now - self._last_s, now
+        if self._goal is not None:
+            view = eased(self._view, self._goal, seconds)
+            if view == self._goal:
+                self._goal = None
+            self._move(view)
         if self._gliding:
             turn = self._glide.step(seconds)
             if turn is None:
@@ -249,24 +260,32 @@ class CameraControl(QObject):
         self._rest()
 
     def _jump(self, view: Viewpoint) -> None:
-        """Go somewhere else at once, as a gesture of its own."""
-        self._settle()
+        """Go somewhere else, as a gesture of its own."""
+        self._gliding = False
         self._history.close()
         self._note("jump")
-        self._move(view)
+        self._go(view)
+
+    def _go(self, view: Viewpoint) -> None:
+        """Be there at once, or ease there."""
+        if self._is_smooth:
+            self._advance()
+            self._goal = view
+            self._animate()
+        else:
+            self._move(view)
+            self._rest()
 
     def _nudge(self, change: Callable[[Orbit], Orbit]) -> None:
-        """Move the camera relative to where it is."""
+        """Move the camera relative to where it is; where it is easing to moves along."""
+        if self._goal is not None:
+            self._goal = replace(self._goal, orbit=change(self._goal.orbit))
         self._move(replace(self._view, orbit=change(self._view.orbit)))
 
     def _move(self, view: Viewpoint) -> None:
         self._view = view
         self.orbit_changed.emit(view.orbit, view.fov_x_deg)
         self.refresh()
-
-
-def _home_of(scene: SceneSpec) -> Viewpoint:
-    return Viewpoint(scene.home(), math.degrees(scene.camera_angle_x_rad))
 
 
 def _difference(before: Orbit, after: Orbit) -> str:

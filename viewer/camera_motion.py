@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from r2l_core.camera import Orbit
+from r2l_core.camera import Orbit, wrap_deg
+from viewer.viewpoint import Viewpoint
 
 FLIGHT_RADII_PER_S = 0.75
 """Speed of a flight, so that it feels alike close to the scene and far away."""
 FAST_FACTOR = 4.0
+
+_EASE_S = 0.11
+"""Time in which an eased move covers all but 1/e of the way left."""
+_REST_DEG = 0.01
+_REST_SHARE = 1e-4
+"""Closer to its goal than this (angles, and lengths in radii), an eased move has arrived."""
 
 _UP = np.array([0.0, 0.0, 1.0])
 _GLIDE_HALF_LIFE_S = 0.18
@@ -80,3 +87,36 @@ class Flight:
         speed = orbit.radius * FLIGHT_RADII_PER_S * (FAST_FACTOR if self.fast else 1.0)
         x, y, z = (float(v) for v in orbit.pivot + direction * (speed * seconds / length))
         return replace(orbit, pivot=(x, y, z))
+
+
+def eased(view: Viewpoint, goal: Viewpoint, seconds: float) -> Viewpoint:
+    """Where a camera on its way from `view` to `goal` is after `seconds`; in the end `goal` itself.
+
+    Each number covers the same share of the way it has left, and that share depends on the time
+    alone: it never overshoots, and many short steps are one long step. The azimuth takes the
+    shorter way round. Pivot and radius shrink together, so that what a zoom keeps in place stays
+    in place on the way, too.
+    """
+    left = math.exp(-seconds / _EASE_S)
+    here, there = view.orbit, goal.orbit
+    azimuth_deg = wrap_deg(here.azimuth_deg - there.azimuth_deg) * left
+    elevation_deg = (here.elevation_deg - there.elevation_deg) * left
+    radius = (here.radius - there.radius) * left
+    pivot = (np.asarray(here.pivot) - there.pivot) * left
+    fov_x_deg = (view.fov_x_deg - goal.fov_x_deg) * left
+    arrived = (
+        max(abs(azimuth_deg), abs(elevation_deg), abs(fov_x_deg)) < _REST_DEG
+        and max(abs(radius), *map(abs, pivot)) < _REST_SHARE * there.radius
+    )
+    if arrived:
+        return goal
+    x, y, z = (float(v) for v in pivot + there.pivot)
+    return Viewpoint(
+        Orbit(
+            wrap_deg(there.azimuth_deg + azimuth_deg),
+            there.elevation_deg + elevation_deg,
+            there.radius + radius,
+            (x, y, z),
+        ),
+        goal.fov_x_deg + fov_x_deg,
+    )

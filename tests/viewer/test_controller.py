@@ -700,6 +700,149 @@ class TestInertia:
         assert not gliding.glide.isActive()
 
 
+class TestSmoothMoves:
+    UNEVEN_S = (0.001, 0.2, 0.016, 0.05, 0.0, 0.3)
+    """Ticks of a clock while pictures are slow, then fast, then slow."""
+
+    @pytest.fixture
+    def smooth(self, desk) -> Desk:
+        desk.controller.set_smooth(True)
+        return desk
+
+    def arrive(self, desk: Desk, ticks=UNEVEN_S) -> list[Orbit]:
+        """Let time pass until the camera rests; every place it was on the way."""
+        seen = [desk.controller.orbit]
+        for turn in range(1000):
+            if not desk.glide.isActive():
+                return seen
+            desk.clock.now += ticks[turn % len(ticks)]
+            desk.glide.fire()
+            seen.append(desk.controller.orbit)
+        raise AssertionError("it never came to rest")
+
+    def test_they_are_off_at_first(self, desk):
+        desk.controller.view_requested("top")
+        assert desk.controller.orbit.elevation_deg == 90
+        assert not desk.glide.isActive()
+
+    @pytest.mark.parametrize(
+        "go",
+        [
+            lambda controller: controller.view_requested("top"),
+            lambda controller: controller.view_requested("front"),
+            lambda controller: controller.centred(30.0, -20.0),
+            lambda controller: controller.zoomed(0.5, 10.0, 5.0),
+            lambda controller: controller.zoomed(1e9, 10.0, 5.0),
+            lambda controller: controller.recall_bookmark(1),
+        ],
+        ids=["top", "front", "double-click", "wheel", "wheel to its end", "bookmark"],
+    )
+    @pytest.mark.parametrize("ticks", [UNEVEN_S, (0.016,), (5.0,)], ids=["uneven", "even", "slow"])
+    def test_each_ends_exactly_where_a_jump_does_without_going_past(self, desk, go, ticks):
+        start = Orbit(10.0, 20.0, 5.0, (0.1, 0.2, 0.3))
+        desk.controller.set_orbit(Orbit(-150.0, -10.0, 9.0, (0.5, 0.0, 0.0)))
+        desk.controller.set_bookmark(1)
+        desk.controller.set_orbit(start)
+        go(desk.controller)
+        goal = desk.controller.orbit
+        desk.controller.set_orbit(start)
+        desk.controller.set_smooth(True)
+        go(desk.controller)
+        assert desk.controller.orbit == start
+        seen = self.arrive(desk, ticks)
+        assert seen[-1] == goal
+
+        def left(orbit: Orbit) -> np.ndarray:
+            turn = (orbit.azimuth_deg - goal.azimuth_deg + 180) % 360 - 180
+            height, closer = orbit.elevation_deg - goal.elevation_deg, orbit.radius - goal.radius
+            return np.array([turn, height, closer, *np.subtract(orbit.pivot, goal.pivot)])
+
+        ways = np.stack([left(orbit) for orbit in seen])
+        assert (ways * np.sign(ways[0]) >= -1e-9).all(), "never on the other side of the goal"
+        assert (np.diff(np.abs(ways), axis=0) <= 1e-9).all(), "never away from the goal"
+
+    @pytest.mark.parametrize("ticks", [(0.05,) * 4, (0.001, 0.009, 0.15, 0.04), (0.2,)])
+    def test_where_it_is_depends_on_the_time_alone(self, smooth, ticks):
+        smooth.controller.view_requested("top")
+        for tick in ticks:
+            smooth.clock.now += tick
+            smooth.glide.fire()
+        height = 90 - (90 - SCENE.home().elevation_deg) * math.exp(-0.2 / 0.11)
+        assert smooth.controller.orbit.elevation_deg == pytest.approx(height)
+
+    def test_the_azimuth_takes_the_shorter_way(self, smooth):
+        smooth.controller.set_orbit(Orbit(170.0, 0.0, 4.0))
+        smooth.controller.view_requested("front")
+        azimuths = np.array([orbit.azimuth_deg for orbit in self.arrive(smooth, (0.016,))])
+        assert azimuths[-1] == -90
+        assert not ((azimuths > -89.9) & (azimuths < 169.9)).any()
+
+    def test_the_wheel_keeps_what_is_under_the_pointer_all_the_way(self, smooth):
+        before = smooth.controller.camera()
+        axes = before.T_world_camera[:3, :3]
+        under = np.asarray(SCENE.center) + 0.4 * axes[:, 0] + 0.3 * axes[:, 1]
+        at = seen_at(before, under)
+        for _ in range(5):
+            smooth.controller.zoomed(0.9, *at)
+            smooth.clock.now += 0.03
+            smooth.glide.fire()
+            np.testing.assert_allclose(seen_at(smooth.controller.camera(), under), at, atol=1e-6)
+        self.arrive(smooth)
+        assert smooth.controller.orbit.radius == pytest.approx(0.9**5 * SCENE.view_radius)
+
+    def test_a_drag_takes_over_where_the_camera_is(self, smooth):
+        smooth.controller.view_requested("top")
+        smooth.clock.now += 0.05
+        smooth.glide.fire()
+        here = smooth.controller.orbit
+        smooth.controller.drag_started()
+        assert smooth.controller.orbit == here
+        assert not smooth.glide.isActive()
+
+    def test_the_wheel_during_a_drag_keeps_both(self, smooth):
+        smooth.controller.drag_started()
+        smooth.controller.zoomed(0.5, 0, 0)
+        smooth.controller.orbit_dragged(100, 0)
+        self.arrive(smooth)
+        home = SCENE.home()
+        assert smooth.controller.orbit.radius == pytest.approx(home.radius / 2)
+        turned = home.azimuth_deg - 100 * DEGREES_PER_PX
+        assert smooth.controller.orbit.azimuth_deg == pytest.approx(turned)
+
+    def test_undo_goes_back_to_goals_not_to_places_on_the_way(self, smooth):
+        home = smooth.controller.orbit
+        smooth.controller.view_requested("top")
+        smooth.clock.now += 0.02
+        smooth.glide.fire()
+        smooth.controller.view_requested("front")
+        smooth.clock.now += 0.02
+        smooth.glide.fire()
+        smooth.controller.undo()
+        assert self.arrive(smooth)[-1].elevation_deg == 90
+        smooth.controller.undo()
+        assert self.arrive(smooth)[-1] == home
+
+    def test_switching_them_off_ends_the_way_at_its_goal(self, smooth):
+        smooth.controller.view_requested("top")
+        smooth.controller.set_smooth(False)
+        assert smooth.controller.orbit.elevation_deg == 90
+        assert not smooth.glide.isActive()
+
+    def test_a_bookmark_set_on_the_way_is_of_the_goal(self, smooth):
+        smooth.controller.view_requested("top")
+        smooth.controller.set_bookmark(1)
+        smooth.controller.view_requested("home")
+        smooth.controller.recall_bookmark(1)
+        assert self.arrive(smooth)[-1].elevation_deg == 90
+
+    def test_the_field_of_view_eases_too(self, smooth):
+        smooth.controller.set_fov_x_deg(90)
+        smooth.controller.view_requested("home")
+        assert smooth.orbits[-1][1] == 90
+        self.arrive(smooth)
+        assert smooth.orbits[-1][1] == math.degrees(SCENE.camera_angle_x_rad)
+
+
 class TestBadge:
     @pytest.mark.parametrize(
         ("ray_mode", "orbit", "badge"),

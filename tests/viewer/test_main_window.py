@@ -154,7 +154,7 @@ class TestWhatTheUserDoes:
             qtbot.keyClick(field, Qt.Key.Key_Return)
         assert edited.args[0].radius == 1.0
 
-    @pytest.mark.parametrize("name", ["inertia", "canonical"])
+    @pytest.mark.parametrize("name", ["inertia", "smooth", "canonical"])
     def test_toggles(self, qtbot, window, name):
         with qtbot.waitSignal(getattr(window, f"{name}_toggled")) as toggled:
             getattr(window.commands, name).trigger()
