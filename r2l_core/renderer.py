@@ -110,7 +110,9 @@ class Renderer:
         """
         start = time.perf_counter()
         canvas = self._canvas
-        if canvas is None or not canvas.shows(request.camera):
+        # One that is too coarse to be shown starts afresh, too.
+        unusable = canvas is None or canvas.stride > request.max_stride
+        if canvas is None or unusable or not canvas.shows(request.camera):
             canvas = self._canvas = _Canvas(request.camera)
             yield from self._preview(canvas, request, start)
         else:
@@ -134,7 +136,10 @@ class Renderer:
             yield self._frame(canvas, request, start, total)
 
     def _preview(self, canvas: _Canvas, request: RenderRequest, start: float) -> Iterator[Frame]:
-        """The frame that fits the budget: a complete stride and the best of the next one."""
+        """The frame that fits the budget: a complete stride and the best of the next one.
+
+        It goes on to `max_stride` whatever the budget says.
+        """
         width, height = request.camera.width_px, request.camera.height_px
         budget_s = max(request.target_ms - _OVERHEAD_MS, 1.0) / 1e3
         budget = int(self.rays_per_s * budget_s)
@@ -143,7 +148,7 @@ class Renderer:
         for finer in STRIDES:
             pixels = new_pixels(width, height, finer)
             left = budget - total.network_rays
-            if finer != STRIDES[0] and len(pixels) > left:
+            if finer < request.max_stride and len(pixels) > left:
                 # Whole tiles only: a padded one costs as much and gives less.
                 tiles = left // self.engine.tile_rays
                 if tiles > 0:

@@ -8,7 +8,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
 from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolButton, QWidget
 
-from r2l_core.types import Availability, Precision
+from r2l_core.types import STRIDES, Availability, Precision
 from viewer.bookmarks import NUMBERS
 
 THEMES: dict[str, Qt.ColorScheme] = {
@@ -107,6 +107,7 @@ class Actions:
             "Enlarge by whole factors with nearest sampling, so every pixel can be judged",
             True,
         )
+        self._make_locks(menu)
         menu.addSeparator()
         menu.addActions([toggle for dock in docks if (toggle := dock.toggleViewAction())])
         self.reset_layout = self._add(menu, "&Reset layout", "", "Put all panels back in place")
@@ -119,6 +120,25 @@ class Actions:
             self.themes[name] = self._add(themes, f"&{name}", "", tip, True)
             group.addAction(self.themes[name])
         self.themes["System"].setChecked(True)
+
+    def _make_locks(self, view: QMenu) -> None:
+        menu = self._submenu(view, "&Lock resolution", "The coarsest picture while moving")
+        self.next_lock = self._add(
+            menu, "&Next", "L", "Lock the resolution one step finer, after the finest not at all"
+        )
+        menu.addSeparator()
+        group = QActionGroup(self._window)
+        self.locks: dict[int, QAction] = {}
+        for stride in STRIDES:
+            if stride == STRIDES[0]:
+                text, tip = "&Automatic", "As coarse as the frame rate needs"
+            elif stride == 1:
+                text, tip = "&1:1, exact pixels only", "Never show an interpolated pixel"
+            else:
+                text, tip = f"1/&{stride} or finer", f"At least every {stride}th pixel each way"
+            self.locks[stride] = self._add(menu, text, "", tip, True)
+            group.addAction(self.locks[stride])
+        self.locks[STRIDES[0]].setChecked(True)
 
     def _make_camera(self) -> None:
         menu = self._menu("&Camera")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
-from r2l_core.types import Frame, Precision, RenderRequest
+from r2l_core.types import STRIDES, Frame, Precision, RenderRequest
 from viewer.bookmarks import Bookmarks
 from viewer.camera_control import CameraControl
 from viewer.mailbox import Mailbox, Wish
@@ -43,6 +43,7 @@ class Controller(CameraControl):
         self._wish = wish
         self._running: Running | None = None
         self._target_fps = 30.0
+        self._max_stride = STRIDES[0]
         self._seq = 0
         self._shown_seq = -1
         self._performance = _Performance()
@@ -101,6 +102,11 @@ class Controller(CameraControl):
         """Aim for that many pictures a second while the camera moves."""
         self._target_fps = images_per_s
 
+    def set_max_stride(self, stride: int) -> None:
+        """Let no picture be coarser than every `stride`-th pixel each way, whatever it costs."""
+        self._max_stride = stride
+        self.refresh()
+
     def refresh(self) -> None:
         """Ask for a picture of the camera as it is."""
         if self._running is None:
@@ -111,7 +117,10 @@ class Controller(CameraControl):
             self._running.scene.outside_trained_views(camera.position, self._running.ray_mode)
         )
         self._seq += 1
-        self._mailbox.submit(RenderRequest(self._seq, camera, 1e3 / self._target_fps, created_s))
+        target_ms = 1e3 / self._target_fps
+        self._mailbox.submit(
+            RenderRequest(self._seq, camera, target_ms, created_s, self._max_stride)
+        )
 
     # Frames
 

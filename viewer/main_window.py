@@ -64,6 +64,7 @@ class MainWindow(QMainWindow):
     inertia_toggled = pyqtSignal(bool)
     smooth_toggled = pyqtSignal(bool)
     canonical_toggled = pyqtSignal(bool)
+    max_stride_chosen = pyqtSignal(int)
     target_fps_chosen = pyqtSignal(float)
     retry_requested = pyqtSignal()
     closed = pyqtSignal()
@@ -228,6 +229,9 @@ class MainWindow(QMainWindow):
         commands.hide_panels.toggled.connect(self._hide_panels)
         commands.full_screen.toggled.connect(self._fill_screen)
         commands.integer_zoom.toggled.connect(self._set_integer_zoom)
+        commands.next_lock.triggered.connect(self._lock_finer)
+        for stride, action in commands.locks.items():
+            action.toggled.connect(lambda on, one=stride: self._lock(one) if on else None)
         commands.reset_layout.triggered.connect(self._docks.reset)
         for name, action in commands.themes.items():
             action.triggered.connect(lambda _=False, chosen=name: self._choose_theme(chosen))
@@ -282,6 +286,15 @@ class MainWindow(QMainWindow):
     def _set_integer_zoom(self, on: bool) -> None:
         self.pane.set_integer_zoom(on)
         self._preferences.store("integer_zoom", on)
+
+    def _lock_finer(self) -> None:
+        locks = list(self.commands.locks.values())
+        at = next(at for at, action in enumerate(locks) if action.isChecked())
+        locks[(at + 1) % len(locks)].setChecked(True)
+
+    def _lock(self, stride: int) -> None:
+        self._view.footer.show_lock(stride)
+        self.max_stride_chosen.emit(stride)
 
     def _dismiss(self) -> None:
         if self._key_help.isVisible():

@@ -392,6 +392,12 @@ class TestGestures:
         desk.controller.orbit_dragged(1, 0)
         assert desk.request().target_ms == pytest.approx(target_ms)
 
+    def test_a_locked_resolution_is_asked_for_from_now_on(self, desk):
+        desk.controller.set_max_stride(2)
+        assert desk.request().max_stride == 2
+        desk.controller.orbit_dragged(1, 0)
+        assert desk.request().max_stride == 2
+
 
 class TestUndo:
     def test_a_drag_is_one_move_however_long_it_rests(self, desk):

@@ -160,6 +160,16 @@ class TestWhatTheUserDoes:
             getattr(window.commands, name).trigger()
         assert toggled.args == [True]
 
+    def test_l_locks_the_resolution_finer_and_finer_and_then_no_more(self, qtbot, window):
+        said = []
+        for stride in (4, 2, 1, 8):
+            with qtbot.waitSignal(window.max_stride_chosen) as chosen:
+                qtbot.keyClick(window.pane, Qt.Key.Key_L)
+            assert chosen.args == [stride]
+            assert window.commands.locks[stride].isChecked()
+            said.append(next((s for s in words(window).splitlines() if "locked" in s), ""))
+        assert said == ["locked to 1/4", "locked to 1/2", "locked to 1:1", ""]
+
     def test_showing_canonical_reports_nothing(self, qtbot, window):
         with qtbot.assertNotEmitted(window.canonical_toggled):
             window.show_canonical(True)
