@@ -91,6 +91,9 @@ class Actions:
             menu, "&Save screenshot…", "Ctrl+S", "Save the rendered pixels as PNG"
         )
         self.copy = self._add(menu, "&Copy picture", "Ctrl+C", "Copy the rendered pixels")
+        self.export = self._add(
+            menu, "&Export CSV…", "Ctrl+E", "Save what every rendered frame cost as a table"
+        )
         menu.addSeparator()
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
@@ -12,11 +12,10 @@ from r2l_core.types import STRIDES, Frame, Precision, RenderRequest
 from viewer.bookmarks import Bookmarks
 from viewer.camera_control import CameraControl
 from viewer.mailbox import Mailbox, Wish
+from viewer.performance import Performance, Sample
 from viewer.render_thread import Running
-from viewer.widgets.performance_panel import PerformanceReadout
 
 _READOUT_MS = 200
-_RATE_WINDOW_S = 1.0
 
 
 class Controller(CameraControl):
@@ -46,7 +45,7 @@ class Controller(CameraControl):
         self._max_stride = STRIDES[0]
         self._seq = 0
         self._shown_seq = -1
-        self._performance = _Performance()
+        self._performance = Performance(time.perf_counter())
         self._readout_timer = QTimer(self, interval=_READOUT_MS)
         self._readout_timer.timeout.connect(self._read_out)
 
@@ -136,65 +135,21 @@ class Controller(CameraControl):
         ):
             return
         self._shown_seq = frame.seq
-        self._performance.add(frame)
+        self._performance.add(frame, time.perf_counter())
         self.frame_shown.emit(frame)
         if frame.network_rays and not self._readout_timer.isActive():
             self._readout_timer.start()
 
-    def painted(self, seq: int) -> None:
-        """A frame's pixels reached the screen."""
-        self._performance.painted(seq)
+    def painted(self, seq: int, paint_ms: float) -> None:
+        """A frame's pixels reached the screen, and painting them took so long."""
+        self._performance.painted(seq, paint_ms, time.perf_counter())
+
+    def samples(self) -> Sequence[Sample]:
+        """Every measured frame since the start, as far as they are remembered."""
+        return self._performance.samples()
 
     def _read_out(self) -> None:
-        self.readout_ready.emit(self._performance.readout())
-        if self._performance.idle():
-            self._readout_timer.stop()
-
-
-class _Performance:
-    """Rolling measurements of shown frames."""
-
-    def __init__(self) -> None:
-        self._frames: deque[tuple[float, Frame]] = deque(maxlen=240)
-        self._latencies_ms: deque[float] = deque(maxlen=60)
-        self._created_s: dict[int, float] = {}
-
-    def add(self, frame: Frame) -> None:
-        if frame.network_rays == 0:
-            return  # a picture shown again: nothing was rendered that could be measured
-        # The first picture of a request answers the gesture; later ones only refine it.
-        if not self._frames or frame.seq > self._frames[-1][1].seq:
-            self._created_s[frame.seq] = frame.created_s
-        self._frames.append((time.perf_counter(), frame))
-
-    def painted(self, seq: int) -> None:
-        if (created_s := self._created_s.pop(seq, None)) is not None:
-            self._latencies_ms.append((time.perf_counter() - created_s) * 1e3)
-            self._created_s = {s: t for s, t in self._created_s.items() if s > seq}
-
-    def idle(self) -> bool:
-        return not self._frames or time.perf_counter() - self._frames[-1][0] > _RATE_WINDOW_S
-
-    def readout(self) -> PerformanceReadout:
         now = time.perf_counter()
-        recent = [frame for at, frame in self._frames if now - at <= _RATE_WINDOW_S]
-        network_s = sum(frame.timings.total_ms for frame in recent) / 1e3
-        rays = sum(frame.network_rays for frame in recent)
-        last = self._frames[-1][1]
-        return PerformanceReadout(
-            images_per_s=len(recent) / _RATE_WINDOW_S,
-            frame_ms=last.elapsed_ms,
-            krays_per_s=rays / network_s / 1e3 if network_s > 0 else 0.0,
-            latency_ms=self._latencies_ms[-1] if self._latencies_ms else 0.0,
-            stride=last.stride,
-            width_px=last.camera.width_px,
-            height_px=last.camera.height_px,
-            memory_mb=_resident_mb(),
-            history=tuple(frame.timings.total_ms for _, frame in self._frames),
-        )
-
-
-def _resident_mb() -> float:
-    import psutil
-
-    return float(psutil.Process().memory_info().rss) / 1e6
+        self.readout_ready.emit(self._performance.readout(now))
+        if self._performance.idle(now):
+            self._readout_timer.stop()

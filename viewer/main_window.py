@@ -23,9 +23,10 @@ from viewer.preferences import Preferences
 from viewer.widgets import about
 from viewer.widgets.camera_panel import CameraPanel
 from viewer.widgets.engine_card import EngineCard
-from viewer.widgets.file_dialogs import ask_light_field, ask_picture
+from viewer.widgets.file_dialogs import ask_light_field, ask_picture, ask_table
 from viewer.widgets.key_help import KeyHelp
-from viewer.widgets.performance_panel import PerformancePanel, PerformanceReadout
+from viewer.widgets.performance_panel import PerformancePanel
+from viewer.widgets.performance_readout import PerformanceReadout
 from viewer.widgets.picture_gestures import GESTURES
 from viewer.widgets.picture_view import PictureView
 from viewer.widgets.precision_switch import PrecisionSwitch
@@ -57,6 +58,7 @@ class MainWindow(QMainWindow):
     open_requested = pyqtSignal(str)
     screenshot_requested = pyqtSignal(str)
     copy_requested = pyqtSignal()
+    export_requested = pyqtSignal(str)
     bookmark_set = pyqtSignal(int)
     bookmark_recalled = pyqtSignal(int)
     undo_requested = pyqtSignal()
@@ -68,7 +70,7 @@ class MainWindow(QMainWindow):
     target_fps_chosen = pyqtSignal(float)
     retry_requested = pyqtSignal()
     closed = pyqtSignal()
-    picture_painted = pyqtSignal(int)
+    picture_painted = pyqtSignal(int, float)
 
     def __init__(self, settings: QSettings | None = None) -> None:
         """`settings`: where layout and choices are remembered; the user's own where None."""
@@ -225,6 +227,7 @@ class MainWindow(QMainWindow):
         commands.open.triggered.connect(self._ask_open)
         commands.screenshot.triggered.connect(self._ask_screenshot)
         commands.copy.triggered.connect(self.copy_requested)
+        commands.export.triggered.connect(self._ask_export)
         commands.quit.triggered.connect(self.close)
         commands.hide_panels.toggled.connect(self._hide_panels)
         commands.full_screen.toggled.connect(self._fill_screen)
@@ -275,6 +278,11 @@ class MainWindow(QMainWindow):
         dialog = ask_picture(self, self._preferences.text("folder"), name)
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(self.screenshot_requested)
+
+    def _ask_export(self) -> None:
+        dialog = ask_table(self, self._preferences.text("folder"), "r2l-measurements.csv")
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(self.export_requested)
 
     def _remember_folder(self, path: str) -> None:
         self._preferences.store("folder", str(Path(path).parent))

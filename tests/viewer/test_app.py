@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -370,6 +371,29 @@ class TestPictures:
         QThreadPool.globalInstance().waitForDone()
         assert QGuiApplication.clipboard().text() == "mine"
         assert not (tmp_path / "picture.png").exists()
+
+
+class TestMeasurements:
+    def test_every_rendered_frame_is_in_the_table(self, app, rendered_anew, tmp_path):
+        rendered_anew()
+        path = tmp_path / "table.csv"
+        app.window.export_requested.emit(str(path))
+        QThreadPool.globalInstance().waitForDone()
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == len(app.controller.samples()) >= 2
+        assert int(rows[-1]["seq"]) == app.window.pane.frame.seq
+        assert rows[-1]["stride"] == "1"
+        assert {(row["precision"], row["engine"]) for row in rows} == {("fp32", "lab")}
+        painted = [row for row in rows if row["paint_ms"]]
+        assert painted
+        assert all(float(row["paint_ms"]) > 0 for row in painted)
+        assert sum(row["latency_ms"] != "" for row in rows) <= len({row["seq"] for row in rows})
+
+    def test_a_table_that_cannot_be_written_says_so(self, app, until, tmp_path):
+        app.window.export_requested.emit(str(tmp_path / "no-such-folder" / "table.csv"))
+        until(lambda: bar(app).isVisible())
+        assert "table.csv" in bar(app).details()
 
 
 class TestTheEnd:

@@ -27,11 +27,25 @@ from viewer import theme
 from viewer.main_window import ICON_PATH, MainWindow
 from viewer.widgets.key_help import KeyHelp
 from viewer.widgets.message_bar import MessageBar
-from viewer.widgets.performance_panel import PerformanceReadout
+from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
 from viewer.widgets.value_spin import ValueSpin
 
 INFO = EngineInfo(
     "torch", Precision.BF16, "CPU", "bf16", "bf16 × bf16 → fp32", "oneDNN", 11_800_000
+)
+
+READOUT = PerformanceReadout(
+    images_per_s=16,
+    frame_ms=62,
+    krays_per_s=118,
+    latency_p50_ms=78,
+    latency_p95_ms=121,
+    stride=4,
+    width_px=400,
+    height_px=400,
+    memory_mb=1210,
+    mean=ImageCost(2.1, 6.4, 41.0, 3.2, 1.4),
+    history=(ImageCost(2.0, 6.0, 40.0, 3.0, 1.5, 4), ImageCost(2.0, 7.0, 42.0, 3.0, 1.5, 1)),
 )
 
 
@@ -49,7 +63,7 @@ def fill(window: MainWindow) -> None:
     window.show_engine(INFO)
     window.show_orbit(PRESETS["demo"].home(), 39.6)
     window.show_frame(make_frame(stride=4))
-    window.show_performance(PerformanceReadout(16, 62, 118, 78, 4, 400, 400, 1210, (60.0, 64.0)))
+    window.show_performance(READOUT)
 
 
 def words(window: MainWindow) -> str:
@@ -82,7 +96,8 @@ class TestWhatTheUserDoes:
     def test_a_painted_picture_is_reported(self, qtbot, window):
         with qtbot.waitSignal(window.picture_painted) as painted:
             window.show_frame(make_frame())
-        assert painted.args == [3]
+        assert painted.args[0] == 3
+        assert painted.args[1] > 0
 
     @pytest.mark.parametrize(
         ("key", "view"),
@@ -198,6 +213,15 @@ class TestWhatTheUserDoes:
             dialog.fileSelected.emit("/shots/a.png")
         dialog.close()
         assert requested.args == ["/shots/a.png"]
+
+    def test_export_asks_where(self, qtbot, window):
+        qtbot.keyClick(window.pane, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+        dialog = window.findChild(QFileDialog)
+        assert dialog.selectedFiles()[0].endswith("r2l-measurements.csv")
+        with qtbot.waitSignal(window.export_requested) as requested:
+            dialog.fileSelected.emit("/tables/a.csv")
+        dialog.close()
+        assert requested.args == ["/tables/a.csv"]
 
     def test_copy(self, qtbot, window):
         with qtbot.waitSignal(window.copy_requested):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +16,12 @@ from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precis
 from viewer import theme
 from viewer.widgets import wording
 from viewer.widgets.camera_panel import CameraPanel
+from viewer.widgets.cost_plot import CostPlot
 from viewer.widgets.engine_card import EngineCard
 from viewer.widgets.image_pane import ImagePane
 from viewer.widgets.message_bar import MessageBar
-from viewer.widgets.performance_panel import PerformancePanel, PerformanceReadout
+from viewer.widgets.performance_panel import PerformancePanel
+from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
 from viewer.widgets.picture_footer import PictureFooter
 from viewer.widgets.placement import place
 from viewer.widgets.precision_switch import PrecisionSwitch
@@ -147,7 +150,7 @@ class TestImagePane:
 
     def test_each_frame_is_reported_once_when_its_pixels_are_painted(self, pane):
         painted: list[int] = []
-        pane.picture_painted.connect(painted.append)
+        pane.picture_painted.connect(lambda seq, paint_ms: painted.append(seq))
         pane.show_frame(make_frame(seq=7))
         assert painted == []
         pane.repaint()
@@ -421,22 +424,49 @@ class TestPerformancePanel:
     def test_numbers_have_fixed_decimals(self, qtbot):
         panel = PerformancePanel()
         qtbot.addWidget(panel)
-        history = tuple(float(ms) for ms in range(40, 100))
-        panel.show_readout(PerformanceReadout(16.0, 62.04, 1184.0, 78, 4, 400, 300, 1210, history))
+        costs = tuple(ImageCost(1.0, 2.0, float(ms), 1.0, 0.5, 4) for ms in range(40, 100))
+        panel.show_readout(
+            PerformanceReadout(
+                16.0, 62.04, 1184.0, 78, 121.5, 4, 400, 300, 1210, ImageCost(0.25, 2, 69.5), costs
+            )
+        )
         values = self.values(panel)
         assert values["New images /s"] == "16.0"
         assert values["Frame ms"] == "62.0"
         assert values["Rays kray/s"] == "1\u202f184.0"
-        assert values["Latency ms"] == "78.0"
+        assert values["Latency p50 · p95 ms"] == "78.0 · 121.5"
+        assert values["Mean time of rays ms"] == "0.2"
+        assert values["Mean time of network ms"] == "69.5"
+        assert values["Mean time of paint ms"] == "–"
         assert values["Rendered"] == "100×75 of 400×300"
         assert values["Memory MB"] == "1.21"
 
     def test_what_was_not_measured_is_a_dash(self, qtbot):
         panel = PerformancePanel()
         qtbot.addWidget(panel)
-        panel.show_readout(PerformanceReadout(latency_ms=float("nan"), history=(float("nan"),)))
+        nothing = ImageCost(network_ms=float("nan"))
+        panel.show_readout(
+            PerformanceReadout(latency_p50_ms=float("nan"), mean=nothing, history=(nothing,))
+        )
         values = self.values(panel)
-        assert [values[name] for name in ("New images /s", "Frame ms", "Latency ms")] == ["–"] * 3
+        assert [values[name] for name in ("New images /s", "Frame ms", "Rendered")] == ["–"] * 3
+        assert values["Latency p50 · p95 ms"] == "– · –"
+        assert values["Mean time of network ms"] == "–"
+
+    def test_each_image_is_a_stack_and_the_newest_is_at_the_right(self, qtbot):
+        plot = CostPlot()
+        qtbot.addWidget(plot)
+        plot.resize(300, 200)
+        plot.show()
+        costs = [ImageCost(1.0, 2.0, 30.0, 4.0, 5.0, 8), ImageCost(1.0, 2.0, 10.0, 4.0, 5.0, 1)]
+        plot.show_costs(costs, costs[-1])
+        bars, strip = plot.findChildren(pg.PlotWidget)
+        stacks = [one.opts for one in bars.plotItem.items if isinstance(one, pg.BarGraphItem)]
+        assert [list(one["height"]) for one in stacks] == [[1, 1], [2, 2], [30, 10], [4, 4], [5, 5]]
+        assert [list(one["y0"]) for one in stacks] == [[0, 0], [1, 1], [3, 3], [33, 13], [37, 17]]
+        assert list(stacks[0]["x0"]) == [118, 119]
+        (levels,) = [one.opts for one in strip.plotItem.items if isinstance(one, pg.BarGraphItem)]
+        assert list(levels["height"]) == [1, 4]
 
 
 class TestCameraPanel:
