@@ -110,9 +110,8 @@ class Renderer:
         """
         start = time.perf_counter()
         canvas = self._canvas
-        # A picture whose first pass failed has nothing to show, and starts afresh.
-        unusable = canvas is None or canvas.stride > STRIDES[0]
-        if canvas is None or unusable or not canvas.shows(request.camera):
+        # One whose first pass failed, or that is coarser than asked for, starts afresh.
+        if canvas is None or canvas.stride > request.max_stride or not canvas.shows(request.camera):
             canvas = self._canvas = _Canvas(request.camera)
             yield from self._preview(canvas, request, start)
         else:
@@ -136,7 +135,10 @@ class Renderer:
             yield self._frame(canvas, request, start, total)
 
     def _preview(self, canvas: _Canvas, request: RenderRequest, start: float) -> Iterator[Frame]:
-        """The frame that fits the budget: a complete stride and the best of the next one."""
+        """The frame that fits the budget: a complete stride and the best of the next one.
+
+        It goes on to `max_stride` whatever the budget says.
+        """
         width, height = request.camera.width_px, request.camera.height_px
         budget_s = max(request.target_ms - _OVERHEAD_MS, 1.0) / 1e3
         budget = int(self.rays_per_s * budget_s)
@@ -145,7 +147,7 @@ class Renderer:
         for finer in STRIDES:
             pixels = new_pixels(width, height, finer)
             left = budget - total.network_rays
-            if finer != STRIDES[0] and len(pixels) > left:
+            if finer < request.max_stride and len(pixels) > left:
                 # Whole tiles only: a padded one costs as much and gives less.
                 tiles = left // self.engine.tile_rays
                 if tiles > 0:

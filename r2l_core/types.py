@@ -76,13 +76,15 @@ class RenderRequest:
     """One wish for a picture. Later wishes (greater `seq`) replace earlier ones.
 
     `target_ms`: time the first, coarse picture may take. `created_s`: `time.perf_counter` at the
-    input that caused it.
+    input that caused it. `max_stride`: the first picture is never coarser than this, however long
+    it takes; one of STRIDES, of which the coarsest leaves the choice to `target_ms`.
     """
 
     seq: int
     camera: Camera
     target_ms: float = 33.0
     created_s: float = 0.0
+    max_stride: int = STRIDES[0]
 
 
 @dataclass(frozen=True)

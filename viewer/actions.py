@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
 from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolButton, QWidget
 
-from r2l_core.types import Availability, Precision
+from r2l_core.types import STRIDES, Availability, Precision
+from viewer.bookmarks import NUMBERS
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,
@@ -63,9 +64,25 @@ class Actions:
     def offer_canonical(self, sphere_known: bool) -> None:
         """Rays can be re-based only on a sphere the light field is known to be trained on."""
         tip = _CANONICAL_TIP if sphere_known else "The trained sphere of this scene is not known"
-        self.canonical.setEnabled(sphere_known)
-        self.canonical.setToolTip(f"{tip} ({self.canonical.shortcut().toString()})")
-        self.canonical.setStatusTip(tip)
+        self._offer(self.canonical, sphere_known, tip)
+
+    def offer_history(self, can_undo: bool, can_redo: bool) -> None:
+        """Camera moves can be undone and made again only where there are some."""
+        back = "Go back to before the last camera move" if can_undo else "No camera move to undo"
+        again = "Make the undone camera move again" if can_redo else "No camera move was undone"
+        self._offer(self.undo, can_undo, back)
+        self._offer(self.redo, can_redo, again)
+
+    def offer_bookmarks(self, numbers: Set[int]) -> None:
+        """Only numbers that hold a view can be gone to."""
+        for number, action in self.bookmark_recall.items():
+            is_set = number in numbers
+            tip = (
+                f"Go to bookmark {number}"
+                if is_set
+                else f"Bookmark {number} is not set; Ctrl+{number} sets it"
+            )
+            self._offer(action, is_set, tip)
 
     def _make_file(self) -> None:
         menu = self._menu("&File")
@@ -74,6 +91,9 @@ class Actions:
             menu, "&Save screenshot…", "Ctrl+S", "Save the rendered pixels as PNG"
         )
         self.copy = self._add(menu, "&Copy picture", "Ctrl+C", "Copy the rendered pixels")
+        self.export = self._add(
+            menu, "&Export CSV…", "Ctrl+E", "Save what every rendered frame cost as a table"
+        )
         menu.addSeparator()
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
 
@@ -90,13 +110,12 @@ class Actions:
             "Enlarge by whole factors with nearest sampling, so every pixel can be judged",
             True,
         )
+        self._make_locks(menu)
         menu.addSeparator()
         menu.addActions([toggle for dock in docks if (toggle := dock.toggleViewAction())])
         self.reset_layout = self._add(menu, "&Reset layout", "", "Put all panels back in place")
         menu.addSeparator()
-        themes = menu.addMenu("&Theme")
-        assert themes is not None
-        themes.setToolTipsVisible(True)
+        themes = self._submenu(menu, "&Theme", "Choose light or dark")
         group = QActionGroup(self._window)
         self.themes: dict[str, QAction] = {}
         for name in THEMES:
@@ -105,17 +124,57 @@ class Actions:
             group.addAction(self.themes[name])
         self.themes["System"].setChecked(True)
 
+    def _make_locks(self, view: QMenu) -> None:
+        menu = self._submenu(view, "&Lock resolution", "The coarsest picture while moving")
+        self.next_lock = self._add(
+            menu, "&Next", "L", "Lock the resolution one step finer, after the finest not at all"
+        )
+        menu.addSeparator()
+        group = QActionGroup(self._window)
+        self.locks: dict[int, QAction] = {}
+        for stride in STRIDES:
+            if stride == STRIDES[0]:
+                text, tip = "&Automatic", "As coarse as the frame rate needs"
+            elif stride == 1:
+                text, tip = "&1:1, exact pixels only", "Never show an interpolated pixel"
+            else:
+                text, tip = f"1/&{stride} or finer", f"At least every {stride}th pixel each way"
+            self.locks[stride] = self._add(menu, text, "", tip, True)
+            group.addAction(self.locks[stride])
+        self.locks[STRIDES[0]].setChecked(True)
+
     def _make_camera(self) -> None:
         menu = self._menu("&Camera")
+        self.undo = self._add(menu, "&Undo camera move", "Ctrl+Z", "")
+        self.redo = self._add(menu, "Re&do camera move", "Ctrl+Shift+Z", "")
+        self.offer_history(False, False)
+        menu.addSeparator()
         self.views: dict[str, QAction] = {
             "home": self._add(menu, "&Home", "R", "Go back to the first view"),
             "top": self._add(menu, "&Top", "T", "Look straight down"),
             "front": self._add(menu, "&Front", "F", "Look from the front"),
-            "side": self._add(menu, "&Side", "S", "Look from the side"),
+            "side": self._add(menu, "&Side", "G", "Look from the side"),
         }
+        menu.addSeparator()
+        self.bookmark_set = {
+            number: self._add(
+                keep, f"Bookmark &{number}", f"Ctrl+{number}", "Keep the present view here"
+            )
+            for keep in [self._submenu(menu, "&Set bookmark", "Keep the present view")]
+            for number in NUMBERS
+        }
+        self.bookmark_recall = {
+            number: self._add(go, f"Bookmark &{number}", f"Shift+{number}", "")
+            for go in [self._submenu(menu, "&Go to bookmark", "Go back to a view that was kept")]
+            for number in NUMBERS
+        }
+        self.offer_bookmarks(frozenset())
         menu.addSeparator()
         self.inertia = self._add(
             menu, "&Inertia", "I", "Let the camera glide on after a drag", True
+        )
+        self.smooth = self._add(
+            menu, "S&mooth moves", "M", "Ease to views, bookmarks and zoom instead of jumping", True
         )
         self.canonical = self._add(
             menu,
@@ -157,6 +216,23 @@ class Actions:
         assert menu is not None
         menu.setToolTipsVisible(True)
         return menu
+
+    @staticmethod
+    def _submenu(menu: QMenu, title: str, tip: str) -> QMenu:
+        submenu = menu.addMenu(title)
+        assert submenu is not None
+        submenu.setToolTipsVisible(True)
+        entry = submenu.menuAction()
+        assert entry is not None
+        entry.setToolTip(tip)
+        entry.setStatusTip(tip)
+        return submenu
+
+    @staticmethod
+    def _offer(action: QAction, possible: bool, tip: str) -> None:
+        action.setEnabled(possible)
+        action.setToolTip(f"{tip} ({action.shortcut().toString()})")
+        action.setStatusTip(tip)
 
     def _add(self, menu: QMenu, text: str, key: str, tip: str, checkable: bool = False) -> QAction:
         action = QAction(text, self._window)

@@ -15,25 +15,27 @@ from types import TracebackType
 from PyQt6.QtCore import (
     QMessageLogContext,
     QObject,
-    QRunnable,
     QSettings,
     QThreadPool,
     QtMsgType,
     pyqtSignal,
     qInstallMessageHandler,
 )
-from PyQt6.QtGui import QGuiApplication, QImage
+from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication
 
-from r2l_core.errors import R2LError, RecordingError
+from r2l_core.errors import R2LError
 from r2l_core.types import Precision
 from viewer import theme
+from viewer.bookmarks import Bookmarks
 from viewer.controller import Controller
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
+from viewer.preferences import Preferences
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
+from viewer.saver import Saver
 from viewer.tour import Tour
 
 _SWITCH_INTERVAL_S = 0.001
@@ -54,10 +56,13 @@ class App(QObject):
         self.report = Report()
         self.window = MainWindow(settings)
         self.thread_ = RenderThread()
-        self.controller = Controller(self.thread_.mailbox, wish, self)
+        preferences = Preferences(settings)
+        bookmarks = Bookmarks(preferences.text("bookmarks"))
+        self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
+        self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
-        self._saver = _Saver()
+        self._saver = Saver()
         self._wire()
 
     def _wire(self) -> None:
@@ -66,6 +71,8 @@ class App(QObject):
             "orbit_dragged",
             "pan_dragged",
             "zoomed",
+            "centred",
+            "flight_changed",
             "drag_started",
             "drag_finished",
             "view_requested",
@@ -76,8 +83,14 @@ class App(QObject):
         window.precision_chosen.connect(controller.choose_precision)
         window.render_size_chosen.connect(controller.set_render_size)
         window.open_requested.connect(controller.open)
+        window.bookmark_set.connect(controller.set_bookmark)
+        window.bookmark_recalled.connect(controller.recall_bookmark)
+        window.undo_requested.connect(controller.undo)
+        window.redo_requested.connect(controller.redo)
         window.inertia_toggled.connect(controller.set_inertia)
+        window.smooth_toggled.connect(controller.set_smooth)
         window.canonical_toggled.connect(controller.set_canonical)
+        window.max_stride_chosen.connect(controller.set_max_stride)
         window.target_fps_chosen.connect(controller.set_target_fps)
         # What is asked for now, an older error says nothing about.
         for asked in (
@@ -90,6 +103,9 @@ class App(QObject):
         window.retry_requested.connect(lambda: self._again())
         window.screenshot_requested.connect(self._save_picture)
         window.copy_requested.connect(self._copy_picture)
+        window.export_requested.connect(
+            lambda path: self._saver.save_table(controller.samples(), Path(path))
+        )
         window.picture_painted.connect(controller.painted)
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
@@ -97,6 +113,8 @@ class App(QObject):
         controller.frame_shown.connect(window.show_frame)
         controller.frame_shown.connect(self.report.frame_shown)
         controller.orbit_changed.connect(window.show_orbit)
+        controller.history_changed.connect(window.show_history)
+        controller.bookmarks_changed.connect(window.show_bookmarks)
         controller.badge_changed.connect(window.show_badge)
         controller.readout_ready.connect(window.show_performance)
         controller.kept.connect(self._show_choices)
@@ -162,7 +180,7 @@ class App(QObject):
     def _save_picture(self, path: str) -> None:
         image = self.window.pane.copied_image()
         if not image.isNull():
-            self._saver.save(image, Path(path))
+            self._saver.save_picture(image, Path(path))
 
     def _copy_picture(self) -> None:
         image = self.window.pane.copied_image()
@@ -173,36 +191,6 @@ class App(QObject):
 
 def _nothing() -> None:
     """What can be done again where nothing can."""
-
-
-class _Saver(QObject):
-    """Writes pictures on a pool thread: PNG compression is too slow for the window's."""
-
-    failed = pyqtSignal(object, object)
-    """The error, and a call that tries once more."""
-
-    def save(self, image: QImage, path: Path) -> None:
-        """Write `image` to `path` some time soon."""
-        pool = QThreadPool.globalInstance()
-        assert pool is not None
-        pool.start(_SaveJob(self, image, path))
-
-
-class _SaveJob(QRunnable):
-    def __init__(self, saver: _Saver, image: QImage, path: Path) -> None:
-        super().__init__()
-        self._saver, self._image, self._path = saver, image, path
-
-    def run(self) -> None:
-        if not self._image.save(str(self._path)):
-            self._saver.failed.emit(
-                RecordingError(
-                    f"The picture {self._path} could not be written",
-                    "the folder is missing, protected or full, or the ending is unknown",
-                    "Choose another place and a name that ends in .png.",
-                ),
-                partial(self._saver.save, self._image, self._path),
-            )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,12 +5,12 @@ It says what the user wants through signals and shows what it is told; a control
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from math import degrees
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSettings, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QIcon
+from PyQt6.QtGui import QCloseEvent, QIcon, QKeyEvent
 from PyQt6.QtWidgets import QMainWindow
 
 from r2l_core.camera import Orbit
@@ -23,9 +23,10 @@ from viewer.preferences import Preferences
 from viewer.widgets import about
 from viewer.widgets.camera_panel import CameraPanel
 from viewer.widgets.engine_card import EngineCard
-from viewer.widgets.file_dialogs import ask_light_field, ask_picture
+from viewer.widgets.file_dialogs import ask_light_field, ask_picture, ask_table
 from viewer.widgets.key_help import KeyHelp
-from viewer.widgets.performance_panel import PerformancePanel, PerformanceReadout
+from viewer.widgets.performance_panel import PerformancePanel
+from viewer.widgets.performance_readout import PerformanceReadout
 from viewer.widgets.picture_gestures import GESTURES
 from viewer.widgets.picture_view import PictureView
 from viewer.widgets.precision_switch import PrecisionSwitch
@@ -33,16 +34,20 @@ from viewer.widgets.scene_panel import ScenePanel
 from viewer.widgets.status_line import StatusLine
 
 ICON_PATH = Path(__file__).resolve().parent.parent / "assets" / "icon.svg"
+_SHIFTED_DIGITS = "!@#$%^&*("
+"""What Shift and 1 to 9 type on a US keyboard."""
 _FIRST_SIZE = QSize(1280, 720)
 
 
 class MainWindow(QMainWindow):
-    """Units: `orbit_dragged` in logical pixels of the widget; `pan_dragged` and the position in
-    `zoomed` in image pixels (right, down, from the image centre); angles in degrees."""
+    """Units: `orbit_dragged` in logical pixels of the widget; `pan_dragged`, `centred` and the
+    position in `zoomed` in image pixels (right, down, from the image centre); angles in degrees."""
 
     orbit_dragged = pyqtSignal(float, float)
     pan_dragged = pyqtSignal(float, float)
     zoomed = pyqtSignal(float, float, float)
+    centred = pyqtSignal(float, float)
+    flight_changed = pyqtSignal(float, float, float, bool)
     drag_started = pyqtSignal()
     drag_finished = pyqtSignal()
     view_requested = pyqtSignal(str)
@@ -53,12 +58,19 @@ class MainWindow(QMainWindow):
     open_requested = pyqtSignal(str)
     screenshot_requested = pyqtSignal(str)
     copy_requested = pyqtSignal()
+    export_requested = pyqtSignal(str)
+    bookmark_set = pyqtSignal(int)
+    bookmark_recalled = pyqtSignal(int)
+    undo_requested = pyqtSignal()
+    redo_requested = pyqtSignal()
     inertia_toggled = pyqtSignal(bool)
+    smooth_toggled = pyqtSignal(bool)
     canonical_toggled = pyqtSignal(bool)
+    max_stride_chosen = pyqtSignal(int)
     target_fps_chosen = pyqtSignal(float)
     retry_requested = pyqtSignal()
     closed = pyqtSignal()
-    picture_painted = pyqtSignal(int)
+    picture_painted = pyqtSignal(int, float)
 
     def __init__(self, settings: QSettings | None = None) -> None:
         """`settings`: where layout and choices are remembered; the user's own where None."""
@@ -95,6 +107,15 @@ class MainWindow(QMainWindow):
     def show_orbit(self, orbit: Orbit, fov_x_deg: float) -> None:
         """Show where the camera is."""
         self._camera.show_orbit(orbit, fov_x_deg)
+
+    def show_history(self, can_undo: bool, can_redo: bool) -> None:
+        """Offer to undo a camera move, and to make it again."""
+        self.commands.offer_history(can_undo, can_redo)
+
+    def show_bookmarks(self, numbers: Set[int]) -> None:
+        """Mark which numbers hold a view of the open light field."""
+        self._camera.show_bookmarks(numbers)
+        self.commands.offer_bookmarks(numbers)
 
     def show_scene(self, scene: SceneSpec, name: str, summary: str) -> None:
         """Describe the open light field."""
@@ -185,6 +206,8 @@ class MainWindow(QMainWindow):
         pane.orbit_dragged.connect(self.orbit_dragged)
         pane.pan_dragged.connect(self.pan_dragged)
         pane.zoomed.connect(self.zoomed)
+        pane.centred.connect(self.centred)
+        pane.flight_changed.connect(self.flight_changed)
         pane.drag_started.connect(self.drag_started)
         pane.drag_finished.connect(self.drag_finished)
         pane.picture_painted.connect(self.picture_painted)
@@ -193,6 +216,7 @@ class MainWindow(QMainWindow):
         self._camera.orbit_edited.connect(self.orbit_edited)
         self._camera.fov_x_edited.connect(self.fov_x_edited)
         self._camera.view_requested.connect(self.view_requested)
+        self._camera.bookmark_recalled.connect(self.bookmark_recalled)
         self._scene.render_size_chosen.connect(self.render_size_chosen)
         self._scene.target_fps_chosen.connect(self.target_fps_chosen)
         self._switch.precision_chosen.connect(self._choose_precision)
@@ -203,16 +227,27 @@ class MainWindow(QMainWindow):
         commands.open.triggered.connect(self._ask_open)
         commands.screenshot.triggered.connect(self._ask_screenshot)
         commands.copy.triggered.connect(self.copy_requested)
+        commands.export.triggered.connect(self._ask_export)
         commands.quit.triggered.connect(self.close)
         commands.hide_panels.toggled.connect(self._hide_panels)
         commands.full_screen.toggled.connect(self._fill_screen)
         commands.integer_zoom.toggled.connect(self._set_integer_zoom)
+        commands.next_lock.triggered.connect(self._lock_finer)
+        for stride, action in commands.locks.items():
+            action.toggled.connect(lambda on, one=stride: self._lock(one) if on else None)
         commands.reset_layout.triggered.connect(self._docks.reset)
         for name, action in commands.themes.items():
             action.triggered.connect(lambda _=False, chosen=name: self._choose_theme(chosen))
         for name, action in commands.views.items():
             action.triggered.connect(lambda _=False, view=name: self.view_requested.emit(view))
+        for number, action in commands.bookmark_set.items():
+            action.triggered.connect(lambda _=False, one=number: self.bookmark_set.emit(one))
+        for number, action in commands.bookmark_recall.items():
+            action.triggered.connect(lambda _=False, one=number: self.bookmark_recalled.emit(one))
+        commands.undo.triggered.connect(self.undo_requested)
+        commands.redo.triggered.connect(self.redo_requested)
         commands.inertia.toggled.connect(self.inertia_toggled)
+        commands.smooth.toggled.connect(self.smooth_toggled)
         commands.canonical.toggled.connect(self.canonical_toggled)
         commands.keys.triggered.connect(self._key_help.toggle)
         commands.about.triggered.connect(lambda: about.show_about(self))
@@ -244,6 +279,11 @@ class MainWindow(QMainWindow):
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(self.screenshot_requested)
 
+    def _ask_export(self) -> None:
+        dialog = ask_table(self, self._preferences.text("folder"), "r2l-measurements.csv")
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(self.export_requested)
+
     def _remember_folder(self, path: str) -> None:
         self._preferences.store("folder", str(Path(path).parent))
 
@@ -254,6 +294,15 @@ class MainWindow(QMainWindow):
     def _set_integer_zoom(self, on: bool) -> None:
         self.pane.set_integer_zoom(on)
         self._preferences.store("integer_zoom", on)
+
+    def _lock_finer(self) -> None:
+        locks = list(self.commands.locks.values())
+        at = next(at for at, action in enumerate(locks) if action.isChecked())
+        locks[(at + 1) % len(locks)].setChecked(True)
+
+    def _lock(self, stride: int) -> None:
+        self._view.footer.show_lock(stride)
+        self.max_stride_chosen.emit(stride)
 
     def _dismiss(self) -> None:
         if self._key_help.isVisible():
@@ -290,6 +339,18 @@ class MainWindow(QMainWindow):
         if name in THEMES:
             self.commands.themes[name].setChecked(True)
             theme.choose(THEMES[name])
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Shift and a digit where the platform names only the sign it types.
+
+        Elsewhere that is a shortcut like any other, on every keyboard layout, and comes first.
+        """
+        assert event is not None
+        shift = event.modifiers() == Qt.KeyboardModifier.ShiftModifier
+        if shift and (number := _SHIFTED_DIGITS.find(event.text()) + 1) and event.text():
+            self.commands.bookmark_recall[number].trigger()
+        else:
+            super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Full screen can also be left through the window manager."""

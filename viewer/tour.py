@@ -194,6 +194,7 @@ class Tour(QObject):
         for toggle in (
             window.commands.integer_zoom,
             window.commands.inertia,
+            window.commands.smooth,
             window.commands.canonical,
             window.commands.hide_panels,
         ):

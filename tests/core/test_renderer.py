@@ -384,6 +384,30 @@ def test_a_slow_engine_still_gets_its_coarsest_picture(scene):
     assert first.network_rays == len(grid_pixels(WIDTH, HEIGHT, 8))
 
 
+@pytest.mark.parametrize("max_stride", STRIDES)
+def test_a_lock_counts_more_than_the_budget(scene, max_stride):
+    engine = FakeEngine(tile_rays=16)
+    renderer = Renderer(engine, scene)
+    renderer.rays_per_s = 1.0
+    first = next(renderer.frames(request(target_ms=1.0, max_stride=max_stride)))
+    assert first.stride == max_stride
+    assert first.network_rays == engine.rays == len(grid_pixels(WIDTH, HEIGHT, max_stride))
+
+
+def test_a_lock_does_not_keep_the_budget_from_more(scene):
+    renderer = Renderer(FakeEngine(tile_rays=10_000), scene)
+    renderer.rays_per_s = 1e9
+    assert next(renderer.frames(request(max_stride=4))).stride == 1
+
+
+def test_what_is_coarser_than_a_new_lock_is_not_shown(scene):
+    renderer = Renderer(FakeEngine(tile_rays=16), scene)
+    renderer.rays_per_s = 1.0
+    assert [frame.stride for frame in renderer.frames(request(), lambda: True)] == [8]
+    strides = [frame.stride for frame in renderer.frames(request(max_stride=2))]
+    assert strides == [2, 1]
+
+
 def test_warming_up_measures_the_speed(scene, fake_clock):
     clock = fake_clock(renderer_module)
     engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -176,6 +177,21 @@ class TestGestures:
         assert (camera.width_px, camera.height_px) == size_px
         if signal == "fov_x_edited":
             assert camera.focal_px == pytest.approx(32)
+
+    def test_bookmarks_outlast_the_window(self, qtbot, app, until, make_app):
+        pane, control = app.window.pane, Qt.KeyboardModifier.ControlModifier
+        qtbot.keyClick(pane, Qt.Key.Key_Right)
+        kept = app.controller.orbit
+        qtbot.keyClick(pane, Qt.Key.Key_7, control)
+        app.close()
+        other = make_app(app.wish)
+        other.start()
+        until(lambda: other.report.has_picture)
+        assert other.controller.orbit != kept
+        qtbot.keyClick(other.window.pane, Qt.Key.Key_7, Qt.KeyboardModifier.ShiftModifier)
+        assert other.controller.orbit == kept
+        qtbot.keyClick(other.window.pane, Qt.Key.Key_Z, control)
+        assert other.controller.orbit == other.controller.running.scene.home()
 
     def test_inertia_and_target_frame_rate(self, app, lab):
         app.window.inertia_toggled.emit(True)
@@ -355,6 +371,29 @@ class TestPictures:
         QThreadPool.globalInstance().waitForDone()
         assert QGuiApplication.clipboard().text() == "mine"
         assert not (tmp_path / "picture.png").exists()
+
+
+class TestMeasurements:
+    def test_every_rendered_frame_is_in_the_table(self, app, rendered_anew, tmp_path):
+        rendered_anew()
+        path = tmp_path / "table.csv"
+        app.window.export_requested.emit(str(path))
+        QThreadPool.globalInstance().waitForDone()
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == len(app.controller.samples()) >= 2
+        assert int(rows[-1]["seq"]) == app.window.pane.frame.seq
+        assert rows[-1]["stride"] == "1"
+        assert {(row["precision"], row["engine"]) for row in rows} == {("fp32", "lab")}
+        painted = [row for row in rows if row["paint_ms"]]
+        assert painted
+        assert all(float(row["paint_ms"]) > 0 for row in painted)
+        assert sum(row["latency_ms"] != "" for row in rows) <= len({row["seq"] for row in rows})
+
+    def test_a_table_that_cannot_be_written_says_so(self, app, until, tmp_path):
+        app.window.export_requested.emit(str(tmp_path / "no-such-folder" / "table.csv"))
+        until(lambda: bar(app).isVisible())
+        assert "table.csv" in bar(app).details()
 
 
 class TestTheEnd:

@@ -27,11 +27,25 @@ from viewer import theme
 from viewer.main_window import ICON_PATH, MainWindow
 from viewer.widgets.key_help import KeyHelp
 from viewer.widgets.message_bar import MessageBar
-from viewer.widgets.performance_panel import PerformanceReadout
+from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
 from viewer.widgets.value_spin import ValueSpin
 
 INFO = EngineInfo(
     "torch", Precision.BF16, "CPU", "bf16", "bf16 × bf16 → fp32", "oneDNN", 11_800_000
+)
+
+READOUT = PerformanceReadout(
+    images_per_s=16,
+    frame_ms=62,
+    krays_per_s=118,
+    latency_p50_ms=78,
+    latency_p95_ms=121,
+    stride=4,
+    width_px=400,
+    height_px=400,
+    memory_mb=1210,
+    mean=ImageCost(2.1, 6.4, 41.0, 3.2, 1.4),
+    history=(ImageCost(2.0, 6.0, 40.0, 3.0, 1.5, 4), ImageCost(2.0, 7.0, 42.0, 3.0, 1.5, 1)),
 )
 
 
@@ -49,7 +63,7 @@ def fill(window: MainWindow) -> None:
     window.show_engine(INFO)
     window.show_orbit(PRESETS["demo"].home(), 39.6)
     window.show_frame(make_frame(stride=4))
-    window.show_performance(PerformanceReadout(16, 62, 118, 78, 4, 400, 400, 1210, (60.0, 64.0)))
+    window.show_performance(READOUT)
 
 
 def words(window: MainWindow) -> str:
@@ -82,7 +96,8 @@ class TestWhatTheUserDoes:
     def test_a_painted_picture_is_reported(self, qtbot, window):
         with qtbot.waitSignal(window.picture_painted) as painted:
             window.show_frame(make_frame())
-        assert painted.args == [3]
+        assert painted.args[0] == 3
+        assert painted.args[1] > 0
 
     @pytest.mark.parametrize(
         ("key", "view"),
@@ -90,13 +105,46 @@ class TestWhatTheUserDoes:
             (Qt.Key.Key_R, "home"),
             (Qt.Key.Key_T, "top"),
             (Qt.Key.Key_F, "front"),
-            (Qt.Key.Key_S, "side"),
+            (Qt.Key.Key_G, "side"),
         ],
     )
     def test_view_keys(self, qtbot, window, key, view):
         with qtbot.waitSignal(window.view_requested) as requested:
             qtbot.keyClick(window.pane, key)
         assert requested.args == [view]
+
+    @pytest.mark.parametrize("key", "WASDQE")
+    def test_keys_that_fly_are_no_shortcuts(self, qtbot, window, key):
+        with qtbot.waitSignal(window.flight_changed) as flies:
+            qtbot.keyPress(window.pane, key)
+        assert any(flies.args[:3])
+        with qtbot.waitSignal(window.flight_changed) as stops:
+            qtbot.keyRelease(window.pane, key)
+        assert stops.args == [0.0, 0.0, 0.0, False]
+
+    def test_ctrl_and_a_digit_keep_a_view(self, qtbot, window):
+        with qtbot.waitSignal(window.bookmark_set) as kept:
+            qtbot.keyClick(window.pane, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+        assert kept.args == [4]
+
+    @pytest.mark.parametrize("key", [Qt.Key.Key_4, Qt.Key.Key_Dollar], ids=["4", "dollar"])
+    def test_shift_and_a_digit_go_to_it_once_it_is_set(self, qtbot, window, key):
+        shift = Qt.KeyboardModifier.ShiftModifier
+        with qtbot.assertNotEmitted(window.bookmark_recalled):
+            qtbot.keyClick(window.pane, key, shift)
+        window.show_bookmarks({4})
+        with qtbot.waitSignal(window.bookmark_recalled) as recalled:
+            qtbot.keyClick(window.pane, key, shift)
+        assert recalled.args == [4]
+
+    def test_a_bookmark_can_be_clicked_and_says_how_to_set_it(self, qtbot, window):
+        window.show_bookmarks({2})
+        buttons = {one.text(): one for one in window.findChildren(QAbstractButton)}
+        with qtbot.waitSignal(window.bookmark_recalled) as recalled:
+            qtbot.mouseClick(buttons["2"], Qt.MouseButton.LeftButton)
+        assert recalled.args == [2]
+        assert not buttons["3"].isEnabled()
+        assert "Ctrl+3" in buttons["3"].toolTip()
 
     def test_digit_keys_choose_a_precision_but_show_what_runs(self, qtbot, window):
         with qtbot.waitSignal(window.precision_chosen) as chosen:
@@ -121,11 +169,21 @@ class TestWhatTheUserDoes:
             qtbot.keyClick(field, Qt.Key.Key_Return)
         assert edited.args[0].radius == 1.0
 
-    @pytest.mark.parametrize("name", ["inertia", "canonical"])
+    @pytest.mark.parametrize("name", ["inertia", "smooth", "canonical"])
     def test_toggles(self, qtbot, window, name):
         with qtbot.waitSignal(getattr(window, f"{name}_toggled")) as toggled:
             getattr(window.commands, name).trigger()
         assert toggled.args == [True]
+
+    def test_l_locks_the_resolution_finer_and_finer_and_then_no_more(self, qtbot, window):
+        said = []
+        for stride in (4, 2, 1, 8):
+            with qtbot.waitSignal(window.max_stride_chosen) as chosen:
+                qtbot.keyClick(window.pane, Qt.Key.Key_L)
+            assert chosen.args == [stride]
+            assert window.commands.locks[stride].isChecked()
+            said.append(next((s for s in words(window).splitlines() if "locked" in s), ""))
+        assert said == ["locked to 1/4", "locked to 1/2", "locked to 1:1", ""]
 
     def test_showing_canonical_reports_nothing(self, qtbot, window):
         with qtbot.assertNotEmitted(window.canonical_toggled):
@@ -155,6 +213,15 @@ class TestWhatTheUserDoes:
             dialog.fileSelected.emit("/shots/a.png")
         dialog.close()
         assert requested.args == ["/shots/a.png"]
+
+    def test_export_asks_where(self, qtbot, window):
+        qtbot.keyClick(window.pane, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+        dialog = window.findChild(QFileDialog)
+        assert dialog.selectedFiles()[0].endswith("r2l-measurements.csv")
+        with qtbot.waitSignal(window.export_requested) as requested:
+            dialog.fileSelected.emit("/tables/a.csv")
+        dialog.close()
+        assert requested.args == ["/tables/a.csv"]
 
     def test_copy(self, qtbot, window):
         with qtbot.waitSignal(window.copy_requested):
@@ -286,6 +353,13 @@ class TestKeys:
         qtbot.keyClick(sheet, Qt.Key.Key_Escape)
         assert not sheet.isVisible()
         assert window.focusWidget() is window.pane
+
+    def test_numbered_keys_are_one_line_of_the_sheet(self, window):
+        window.commands.keys.trigger()
+        sheet = window.findChild(KeyHelp).words()
+        assert "<b>Ctrl+1 … Ctrl+9</b>" in sheet
+        assert "<b>Shift+1 … Shift+9</b>" in sheet
+        assert "Ctrl+5" not in sheet
 
     def test_the_sheet_knows_precisions_that_come_later(self, qtbot, window):
         window.set_precisions({Precision.FP32: Availability(True)}, Precision.FP32)

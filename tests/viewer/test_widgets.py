@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PyQt6.QtGui import QColor, QDropEvent, QGuiApplication, QImage, QWheelEvent
+from PyQt6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PyQt6.QtGui import QColor, QDropEvent, QGuiApplication, QImage, QKeyEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider
 
 from r2l_core.camera import Camera, Orbit
@@ -15,10 +16,12 @@ from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precis
 from viewer import theme
 from viewer.widgets import wording
 from viewer.widgets.camera_panel import CameraPanel
+from viewer.widgets.cost_plot import CostPlot
 from viewer.widgets.engine_card import EngineCard
 from viewer.widgets.image_pane import ImagePane
 from viewer.widgets.message_bar import MessageBar
-from viewer.widgets.performance_panel import PerformancePanel, PerformanceReadout
+from viewer.widgets.performance_panel import PerformancePanel
+from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
 from viewer.widgets.picture_footer import PictureFooter
 from viewer.widgets.placement import place
 from viewer.widgets.precision_switch import PrecisionSwitch
@@ -147,7 +150,7 @@ class TestImagePane:
 
     def test_each_frame_is_reported_once_when_its_pixels_are_painted(self, pane):
         painted: list[int] = []
-        pane.picture_painted.connect(painted.append)
+        pane.picture_painted.connect(lambda seq, paint_ms: painted.append(seq))
         pane.show_frame(make_frame(seq=7))
         assert painted == []
         pane.repaint()
@@ -208,6 +211,25 @@ class TestImagePane:
         assert factor == pytest.approx(0.999**120)
         assert (x_px, y_px) == (10.0, -5.0)
 
+    def test_a_double_click_names_the_point_in_image_pixels(self, qtbot, pane):
+        pane.show_frame(make_frame(50, 50))
+        at = (pane.image_center() + QPointF(40, -20)).toPoint()
+        with (
+            qtbot.waitSignal(pane.centred) as centred,
+            qtbot.assertNotEmitted(pane.drag_started),
+        ):
+            qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=at)
+        assert centred.args == [10.0, -5.0]
+        assert not pane.dragging
+
+    def test_a_double_click_beside_the_picture_is_none(self, qtbot, pane):
+        with qtbot.assertNotEmitted(pane.centred):
+            qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+        pane.show_frame(make_frame(50, 50))
+        with qtbot.assertNotEmitted(pane.centred):
+            qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(5, 100))
+            qtbot.mouseDClick(pane, Qt.MouseButton.MiddleButton, pos=QPoint(100, 100))
+
     @pytest.mark.parametrize(
         ("key", "step"),
         [
@@ -229,6 +251,56 @@ class TestImagePane:
         qtbot.keyClick(pane, Qt.Key.Key_Minus)
         assert factors[0] < 1
         assert factors[0] * factors[1] == pytest.approx(1)
+
+    def test_held_keys_add_up_to_a_direction(self, qtbot, pane):
+        told: list[tuple] = []
+        pane.flight_changed.connect(lambda *flight: told.append(flight))
+        shift = Qt.KeyboardModifier.ShiftModifier
+        qtbot.keyPress(pane, Qt.Key.Key_W)
+        qtbot.keyPress(pane, Qt.Key.Key_D)
+        qtbot.keyPress(pane, Qt.Key.Key_Shift)
+        qtbot.keyPress(pane, Qt.Key.Key_E, shift)
+        qtbot.keyRelease(pane, Qt.Key.Key_Shift)
+        qtbot.keyPress(pane, Qt.Key.Key_S)
+        assert told == [
+            (0, 0, 1, False),
+            (1, 0, 1, False),
+            (1, 0, 1, True),
+            (1, 1, 1, True),
+            (1, 1, 1, False),
+            (1, 1, 0, False),
+        ]
+        for key in (Qt.Key.Key_W, Qt.Key.Key_D, Qt.Key.Key_E, Qt.Key.Key_S):
+            qtbot.keyRelease(pane, key)
+        assert told[-1] == (0, 0, 0, False)
+
+    def test_opposite_keys_stay_where_they_are(self, qtbot, pane):
+        told: list[tuple] = []
+        pane.flight_changed.connect(lambda *flight: told.append(flight))
+        for press in (Qt.Key.Key_A, Qt.Key.Key_D):
+            qtbot.keyPress(pane, press)
+        qtbot.keyRelease(pane, Qt.Key.Key_A)
+        assert told == [(-1, 0, 0, False), (0, 0, 0, False), (1, 0, 0, False)]
+        pane.hide()
+
+    def test_a_key_that_repeats_itself_is_still_held(self, pane):
+        told: list[tuple] = []
+        pane.flight_changed.connect(lambda *flight: told.append(flight))
+        none = Qt.KeyboardModifier.NoModifier
+        for kind, repeats in (
+            (QEvent.Type.KeyPress, False),
+            (QEvent.Type.KeyRelease, True),
+            (QEvent.Type.KeyPress, True),
+        ):
+            QApplication.sendEvent(pane, QKeyEvent(kind, Qt.Key.Key_A, none, "a", repeats))
+        assert told == [(-1, 0, 0, False)]
+        pane.hide()
+        assert told[1:] == [(0, 0, 0, False)]
+
+    def test_a_command_key_does_not_fly(self, qtbot, pane):
+        with qtbot.assertNotEmitted(pane.flight_changed):
+            qtbot.keyClick(pane, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+            qtbot.keyClick(pane, Qt.Key.Key_Shift)
 
     def test_a_dropped_file_is_reported(self, qtbot, pane, tmp_path):
         data = QMimeData()
@@ -352,22 +424,49 @@ class TestPerformancePanel:
     def test_numbers_have_fixed_decimals(self, qtbot):
         panel = PerformancePanel()
         qtbot.addWidget(panel)
-        history = tuple(float(ms) for ms in range(40, 100))
-        panel.show_readout(PerformanceReadout(16.0, 62.04, 1184.0, 78, 4, 400, 300, 1210, history))
+        costs = tuple(ImageCost(1.0, 2.0, float(ms), 1.0, 0.5, 4) for ms in range(40, 100))
+        panel.show_readout(
+            PerformanceReadout(
+                16.0, 62.04, 1184.0, 78, 121.5, 4, 400, 300, 1210, ImageCost(0.25, 2, 69.5), costs
+            )
+        )
         values = self.values(panel)
         assert values["New images /s"] == "16.0"
         assert values["Frame ms"] == "62.0"
         assert values["Rays kray/s"] == "1\u202f184.0"
-        assert values["Latency ms"] == "78.0"
+        assert values["Latency p50 · p95 ms"] == "78.0 · 121.5"
+        assert values["Mean time of rays ms"] == "0.2"
+        assert values["Mean time of network ms"] == "69.5"
+        assert values["Mean time of paint ms"] == "–"
         assert values["Rendered"] == "100×75 of 400×300"
         assert values["Memory MB"] == "1.21"
 
     def test_what_was_not_measured_is_a_dash(self, qtbot):
         panel = PerformancePanel()
         qtbot.addWidget(panel)
-        panel.show_readout(PerformanceReadout(latency_ms=float("nan"), history=(float("nan"),)))
+        nothing = ImageCost(network_ms=float("nan"))
+        panel.show_readout(
+            PerformanceReadout(latency_p50_ms=float("nan"), mean=nothing, history=(nothing,))
+        )
         values = self.values(panel)
-        assert [values[name] for name in ("New images /s", "Frame ms", "Latency ms")] == ["–"] * 3
+        assert [values[name] for name in ("New images /s", "Frame ms", "Rendered")] == ["–"] * 3
+        assert values["Latency p50 · p95 ms"] == "– · –"
+        assert values["Mean time of network ms"] == "–"
+
+    def test_each_image_is_a_stack_and_the_newest_is_at_the_right(self, qtbot):
+        plot = CostPlot()
+        qtbot.addWidget(plot)
+        plot.resize(300, 200)
+        plot.show()
+        costs = [ImageCost(1.0, 2.0, 30.0, 4.0, 5.0, 8), ImageCost(1.0, 2.0, 10.0, 4.0, 5.0, 1)]
+        plot.show_costs(costs, costs[-1])
+        bars, strip = plot.findChildren(pg.PlotWidget)
+        stacks = [one.opts for one in bars.plotItem.items if isinstance(one, pg.BarGraphItem)]
+        assert [list(one["height"]) for one in stacks] == [[1, 1], [2, 2], [30, 10], [4, 4], [5, 5]]
+        assert [list(one["y0"]) for one in stacks] == [[0, 0], [1, 1], [3, 3], [33, 13], [37, 17]]
+        assert list(stacks[0]["x0"]) == [118, 119]
+        (levels,) = [one.opts for one in strip.plotItem.items if isinstance(one, pg.BarGraphItem)]
+        assert list(levels["height"]) == [1, 4]
 
 
 class TestCameraPanel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from PyQt6.QtCore import pyqtSignal
@@ -10,6 +11,7 @@ from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidg
 
 from r2l_core.camera import Orbit
 from viewer import theme
+from viewer.widgets.bookmark_row import BookmarkRow
 from viewer.widgets.flat_button import FlatButton
 from viewer.widgets.scrub_label import ScrubLabel
 from viewer.widgets.value_spin import ValueSpin
@@ -35,6 +37,7 @@ class CameraPanel(QWidget):
     orbit_edited = pyqtSignal(object)
     fov_x_edited = pyqtSignal(float)
     view_requested = pyqtSignal(str)
+    bookmark_recalled = pyqtSignal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,6 +56,11 @@ class CameraPanel(QWidget):
         column.addLayout(self._make_fields())
         column.addSpacing(2)
         column.addLayout(self._make_views())
+        column.addSpacing(2)
+        column.addWidget(self._make_heading("Bookmarks", "Views kept for this light field."))
+        self._bookmarks = BookmarkRow(self)
+        self._bookmarks.recalled.connect(self.bookmark_recalled)
+        column.addWidget(self._bookmarks)
         self.setEnabled(False)
 
     def show_orbit(self, orbit: Orbit, fov_x_deg: float) -> None:
@@ -65,6 +73,10 @@ class CameraPanel(QWidget):
         self._fov_x.show_value(fov_x_deg)
         for field, value in zip(self._pivot, orbit.pivot, strict=True):
             field.show_value(value)
+
+    def show_bookmarks(self, numbers: Set[int]) -> None:
+        """Mark which numbers hold a view."""
+        self._bookmarks.show_set(numbers)
 
     def set_home(self, orbit: Orbit, fov_x_deg: float) -> None:
         """Set what a double-click on a label goes back to."""
@@ -85,9 +97,9 @@ class CameraPanel(QWidget):
         for row, (text, field, explanation) in enumerate(rows):
             grid.addWidget(self._make_label(text, field, explanation), row, 0)
             grid.addWidget(field, row, 1)
-        heading = QLabel("Pivot", self)
-        heading.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        heading.setToolTip("The point the camera looks at and turns about, in scene units.")
+        heading = self._make_heading(
+            "Pivot", "The point the camera looks at and turns about, in scene units."
+        )
         grid.addWidget(heading, len(rows), 0)
         pivots = QHBoxLayout()
         pivots.setSpacing(4)
@@ -102,6 +114,12 @@ class CameraPanel(QWidget):
         for position, field in enumerate(self._pivot):
             field.edited.connect(lambda value, at=position: self._edit_pivot(at, value))
         return grid
+
+    def _make_heading(self, text: str, explanation: str) -> QLabel:
+        heading = QLabel(text, self)
+        heading.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        heading.setToolTip(explanation)
+        return heading
 
     def _make_label(self, text: str, field: ValueSpin, explanation: str) -> ScrubLabel:
         label = ScrubLabel(text, field, explanation, self)

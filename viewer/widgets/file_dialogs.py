@@ -18,11 +18,22 @@ def ask_light_field(parent: QWidget, folder: str) -> QFileDialog:
 
 def ask_picture(parent: QWidget, folder: str, name: str) -> QFileDialog:
     """Ask where to save a PNG, with `name` as a proposal."""
-    dialog = QFileDialog(parent, "Save the rendered pixels", folder)
+    return _ask_place(parent, "Save the rendered pixels", folder, name, "PNG image", "png")
+
+
+def ask_table(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to save a CSV, with `name` as a proposal."""
+    return _ask_place(parent, "Export the measurements", folder, name, "CSV table", "csv")
+
+
+def _ask_place(
+    parent: QWidget, title: str, folder: str, name: str, kind: str, suffix: str
+) -> QFileDialog:
+    dialog = QFileDialog(parent, title, folder)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setNameFilters(["PNG image (*.png)"])
-    dialog.setDefaultSuffix("png")
+    dialog.setNameFilters([f"{kind} (*.{suffix})"])
+    dialog.setDefaultSuffix(suffix)
     dialog.selectFile(name)
     dialog.open()
     return dialog

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ _EMPTY_TEXT = "No picture yet. Open a light field with Ctrl+O, or drop its file 
 class ImagePane(PictureGestures):
     """Paints the newest frame and reports gestures over it (see `PictureGestures`)."""
 
-    picture_painted = pyqtSignal(int)
-    """seq of a frame whose pixels were painted for the first time."""
+    picture_painted = pyqtSignal(int, float)
+    """seq of a frame whose pixels were painted for the first time, and how long it took in ms."""
     placement_changed = pyqtSignal(object)
     """The `Placement` that the picture is now painted with."""
     file_dropped = pyqtSignal(str)
@@ -46,7 +47,9 @@ class ImagePane(PictureGestures):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Picture")
-        self.setAccessibleDescription("Drag to orbit, Shift+drag to pan, wheel to zoom.")
+        self.setAccessibleDescription(
+            "Drag to orbit, Shift+drag to pan, wheel to zoom, double-click to centre."
+        )
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAcceptDrops(True)
         self.setMinimumSize(160, 160)
@@ -137,6 +140,10 @@ class ImagePane(PictureGestures):
         """Centre of the picture in logical pixels of this widget."""
         return QRectF(self._target()).center() if self._placement else QRectF(self.rect()).center()
 
+    def is_on_picture(self, at: QPointF) -> bool:
+        """Whether a position in the pane lies on the picture, not on the grey around it."""
+        return self._placement is not None and self._target().contains(at)
+
     def sizeHint(self) -> QSize:
         """As much as there is: the picture is the largest thing in the window."""
         return QSize(720, 640)
@@ -187,6 +194,7 @@ class ImagePane(PictureGestures):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the surround and the picture."""
+        began = time.perf_counter()
         tones = theme.tones_of(self)
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(tones.surround))
@@ -203,7 +211,8 @@ class ImagePane(PictureGestures):
         painter.end()
         if self._unpainted and self._frame is not None:
             self._unpainted = False
-            self.picture_painted.emit(self._frame.seq)
+            paint_ms = (time.perf_counter() - began) * 1e3
+            self.picture_painted.emit(self._frame.seq, paint_ms)
 
     def _paint_picture(self, painter: QPainter) -> None:
         # The window may have moved to a screen of another pixel ratio since the last resize.

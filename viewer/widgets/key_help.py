@@ -5,7 +5,15 @@ from __future__ import annotations
 from html import escape
 
 from PyQt6.QtCore import QEvent, QObject, QRect, Qt
-from PyQt6.QtGui import QColor, QHideEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent
+from PyQt6.QtGui import (
+    QAction,
+    QColor,
+    QHideEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+)
 from PyQt6.QtWidgets import QFrame, QLabel, QMainWindow, QMenu, QScrollArea, QWidget
 
 from viewer import theme
@@ -32,11 +40,19 @@ def _rows(menu: QMenu) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for action in menu.actions():
         if (submenu := action.menu()) is not None:
-            rows += _rows(submenu)
+            rows += _summary(action, _rows(submenu))
         elif not action.shortcut().isEmpty():
             keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
             rows.append((keys, action.text().replace("&", "").rstrip("…")))
     return rows
+
+
+def _summary(entry: QAction, rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A submenu in one line: its first and its last key."""
+    if not rows:
+        return []
+    keys = " … ".join(dict.fromkeys((rows[0][0], rows[-1][0])))
+    return [(keys, entry.text().replace("&", ""))]
 
 
 class KeyHelp(QWidget):

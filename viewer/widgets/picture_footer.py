@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QPainter, QPaintEvent, QPalette
+from PyQt6.QtGui import QPainter, QPaintEvent, QPalette, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from r2l_core.types import EngineInfo, Frame
+from r2l_core.types import STRIDES, EngineInfo, Frame
 from viewer import theme
 from viewer.widgets import wording
 from viewer.widgets.elided_label import ElidedLabel
@@ -14,6 +14,33 @@ from viewer.widgets.placement import Placement
 
 _SWATCH_PX = 9
 _INSET_PX = 10
+_LOCK_PX = 10
+
+
+class _Lock(QLabel):
+    """Text behind a padlock, which not every font has."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Resolution lock")
+        self.setToolTip("No picture is coarser than this, however long it takes (L changes it).")
+        self.setContentsMargins(_LOCK_PX + 6, 0, 0, 0)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Paint the padlock, then the text."""
+        color = self.palette().color(self.foregroundRole())
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        top = (self.height() - _LOCK_PX) / 2
+        middle = top + 0.45 * _LOCK_PX
+        painter.setPen(QPen(color, 1.3))
+        shackle = QRectF(0.22 * _LOCK_PX, top, 0.56 * _LOCK_PX, 0.9 * _LOCK_PX)
+        painter.drawArc(shackle, 0, 180 * 16)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(color)
+        painter.drawRoundedRect(QRectF(0, middle, _LOCK_PX, 0.55 * _LOCK_PX), 1.2, 1.2)
+        painter.end()
+        super().paintEvent(event)
 
 
 class PictureFooter(QWidget):
@@ -28,6 +55,8 @@ class PictureFooter(QWidget):
         self._note = ElidedLabel(parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note.hide()
+        self._lock = _Lock(self)
+        self._lock.hide()
         self._scale = QLabel(self)
         self._rendered.setToolTip(
             "Pixels the network computed. A preview computes a coarser grid and fills in the rest."
@@ -44,6 +73,7 @@ class PictureFooter(QWidget):
         row.addWidget(self._precision)
         row.addWidget(self._rendered, 1)
         row.addWidget(self._note)
+        row.addWidget(self._lock)
         row.addWidget(self._scale)
         self.setFixedHeight(self.fontMetrics().height() + 11)
 
@@ -59,6 +89,12 @@ class PictureFooter(QWidget):
     def show_placement(self, placement: Placement) -> None:
         """Say how the picture is scaled to the screen."""
         self._scale.setText(placement.words)
+
+    def show_lock(self, max_stride: int) -> None:
+        """Say that no picture is coarser than that; the coarsest stride of all is no lock."""
+        finest = "1:1" if max_stride == 1 else f"1/{max_stride}"
+        self._lock.setText(f"locked to {finest}")
+        self._lock.setVisible(max_stride < STRIDES[0])
 
     def show_note(self, text: str) -> None:
         """A remark at the right, such as how to bring hidden panels back; empty for none."""

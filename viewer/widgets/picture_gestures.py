@@ -9,10 +9,14 @@ from PyQt6.QtWidgets import QWidget
 GESTURES: tuple[tuple[str, str], ...] = (
     ("Drag", "Orbit"),
     ("Shift+drag, middle drag", "Pan"),
+    ("Double-click", "Turn about the point there"),
     ("Wheel", "Zoom towards the pointer"),
     ("Arrow keys", "Orbit in steps"),
     ("Shift+arrow keys", "Pan in steps"),
     ("+  −", "Zoom in, out"),
+    ("W A S D", "Fly ahead, left, back, right"),
+    ("Q  E", "Fly down, up"),
+    ("Shift while flying", "Four times as fast"),
     ("Drop a file", "Open a light field"),
 )
 """What can be done with the pointer and the keys of the picture, for the list of keys."""
@@ -27,6 +31,20 @@ _ARROWS: dict[int, tuple[float, float]] = {
     Qt.Key.Key_Up: (0.0, -1.0),
     Qt.Key.Key_Down: (0.0, 1.0),
 }
+_FLIGHT: dict[int, tuple[int, int, int]] = {
+    Qt.Key.Key_W: (0, 0, 1),
+    Qt.Key.Key_S: (0, 0, -1),
+    Qt.Key.Key_D: (1, 0, 0),
+    Qt.Key.Key_A: (-1, 0, 0),
+    Qt.Key.Key_E: (0, 1, 0),
+    Qt.Key.Key_Q: (0, -1, 0),
+}
+"""Right, up and ahead of each key that flies while it is held."""
+_COMMAND_KEYS = (
+    Qt.KeyboardModifier.ControlModifier
+    | Qt.KeyboardModifier.AltModifier
+    | Qt.KeyboardModifier.MetaModifier
+)
 
 
 class PictureGestures(QWidget):
@@ -38,6 +56,10 @@ class PictureGestures(QWidget):
     """dx, dy in image pixels, right and down."""
     zoomed = pyqtSignal(float, float, float)
     """Factor (below 1 is closer), then the pointer's x, y from the image centre in image pixels."""
+    centred = pyqtSignal(float, float)
+    """The point to look at: x, y from the image centre in image pixels, right and down."""
+    flight_changed = pyqtSignal(float, float, float, bool)
+    """Right, up and ahead in -1..1, and whether fast; three zeros once all keys are released."""
     drag_started = pyqtSignal()
     drag_finished = pyqtSignal()
 
@@ -47,6 +69,8 @@ class PictureGestures(QWidget):
         self._panning = False
         self._moved = False
         self._last = QPointF()
+        self._flight_keys: set[int] = set()
+        self._flight = (0.0, 0.0, 0.0, False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.OpenHandCursor)
 
@@ -56,6 +80,10 @@ class PictureGestures(QWidget):
 
     def image_center(self) -> QPointF:
         """Centre of the picture in logical pixels of the widget."""
+        raise NotImplementedError
+
+    def is_on_picture(self, at: QPointF) -> bool:
+        """Whether a position in the widget lies on the picture, not beside it."""
         raise NotImplementedError
 
     @property
@@ -78,6 +106,15 @@ class PictureGestures(QWidget):
         self.setCursor(
             Qt.CursorShape.SizeAllCursor if self._panning else Qt.CursorShape.ClosedHandCursor
         )
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        """Report the point; the second press may begin a drag like any other."""
+        assert event is not None
+        is_left = event.button() == Qt.MouseButton.LeftButton
+        if is_left and self.is_on_picture(event.position()):
+            offset = self._from_center(event.position())
+            self.centred.emit(offset.x(), offset.y())
+        self.mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Report how far the pointer moved since the last report."""
@@ -108,15 +145,22 @@ class PictureGestures(QWidget):
         assert event is not None
         eighths = event.angleDelta().y()
         if eighths:
-            offset = (event.position() - self.image_center()) / self.logical_px_per_image_px()
+            offset = self._from_center(event.position())
             self.zoomed.emit(_WHEEL_BASE**eighths, offset.x(), offset.y())
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Arrows orbit (Shift: pan), plus and minus zoom about the centre."""
+        """Arrows orbit (Shift: pan), plus and minus zoom about the centre, letters fly."""
         assert event is not None
         key = event.key()
-        if key in _ARROWS:
+        if key in _FLIGHT and not event.modifiers() & _COMMAND_KEYS:
+            if not event.isAutoRepeat():
+                self._flight_keys.add(key)
+                fast = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+                self._tell_flight(fast)
+        elif key == Qt.Key.Key_Shift and self._flight_keys:
+            self._tell_flight(fast=True)
+        elif key in _ARROWS:
             dx, dy = (_KEY_STEP_PX * part for part in _ARROWS[key])
             if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
                 size = self.logical_px_per_image_px()
@@ -130,15 +174,47 @@ class PictureGestures(QWidget):
         else:
             super().keyPressEvent(event)
 
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
+        """End a flight with its last key."""
+        assert event is not None
+        key = event.key()
+        if key in self._flight_keys:
+            # Some platforms repeat a held key by releasing and pressing it.
+            if not event.isAutoRepeat():
+                self._flight_keys.remove(key)
+                self._tell_flight(self._flight[-1])
+        elif key == Qt.Key.Key_Shift and self._flight_keys:
+            self._tell_flight(fast=False)
+        else:
+            super().keyReleaseEvent(event)
+
     def focusOutEvent(self, event: QFocusEvent | None) -> None:
-        """A drag cannot go on in a window that lost the keyboard: its release may never come."""
+        """Without the keyboard nothing can go on: the release may never come."""
         self._end_drag()
+        self._end_flight()
         super().focusOutEvent(event)
 
     def hideEvent(self, event: QHideEvent | None) -> None:
-        """End a drag with the widget."""
+        """End a drag and a flight with the widget."""
         self._end_drag()
+        self._end_flight()
         super().hideEvent(event)
+
+    def _from_center(self, at: QPointF) -> QPointF:
+        return (at - self.image_center()) / self.logical_px_per_image_px()
+
+    def _tell_flight(self, fast: bool) -> None:
+        ways = [_FLIGHT[key] for key in self._flight_keys]
+        right, up, ahead = (float(sum(way[axis] for way in ways)) for axis in range(3))
+        flight = (right, up, ahead, fast and bool(self._flight_keys))
+        if flight != self._flight:
+            self._flight = flight
+            self.flight_changed.emit(*flight)
+
+    def _end_flight(self) -> None:
+        if self._flight_keys:
+            self._flight_keys.clear()
+            self._tell_flight(fast=False)
 
     def _end_drag(self) -> None:
         if self._button is None:

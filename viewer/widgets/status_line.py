@@ -10,7 +10,7 @@ from r2l_core.types import EngineInfo, Frame
 from viewer import theme
 from viewer.widgets import wording
 from viewer.widgets.elided_label import ElidedLabel
-from viewer.widgets.performance_panel import PerformanceReadout
+from viewer.widgets.performance_readout import PerformanceReadout
 
 
 class StatusLine(QStatusBar):
