@@ -10,6 +10,7 @@ so nothing in a file is ever run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -32,6 +33,7 @@ from r2l_core.scene import SceneSpec
 FORMAT = "r2l-light-field"
 VERSION = "1"
 CHECKPOINTS_DIR = Path(__file__).resolve().parent.parent / "checkpoints"
+MAX_DEPTH = 10_000
 MAX_FILE_BYTES = 4 * 1024**3
 _STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -119,7 +121,8 @@ def save_light_field(light_field: LightField, path: Path) -> None:
         safetensors.torch.save_file(tensors, temporary, metadata)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"The light field could not be written to {path}",
             _reason(error),
@@ -129,7 +132,7 @@ def save_light_field(light_field: LightField, path: Path) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return error.strerror[0].lower() + error.strerror[1:]
     return str(error)
 
 
@@ -167,7 +170,7 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         tensors = safetensors.torch.load(data)
         header_size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + header_size]).get("__metadata__", {})
+        header = json.loads(data[8 : 8 + header_size]).get("__metadata__") or {}
     except (SafetensorError, ValueError, RecursionError, KeyError, RuntimeError) as error:
         raise _cannot_open(
             path,
@@ -203,6 +206,8 @@ def _describe(
             res_scale=float(network["res_scale"]),
             use_residual=bool(network["use_residual"]),
         )
+        if config.depth > MAX_DEPTH:
+            raise ValueError(f"no network is more than {MAX_DEPTH} layers deep")
         scene_values = json.loads(header["scene"])
         provenance = json.loads(header.get("provenance", "{}"))
         if not isinstance(scene_values, dict) or not isinstance(provenance, dict):

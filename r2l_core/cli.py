@@ -410,22 +410,21 @@ def _distill(options: argparse.Namespace) -> int:
             state.replace(state.with_suffix(".previous.pt"))
         trainer.save()  # a place that cannot be written is better found now than in an hour
     _require_writable(options.out)
-    bar = tqdm(
-        total=round(options.minutes * 60), initial=int(trainer.elapsed_s), unit="s", unit_scale=True
-    )
     stopped = False
-    try:
-        for progress in trainer.run():
-            bar.set_postfix_str(
-                f"D{progress.depth} {progress.train_psnr_db:.2f} dB "
-                f"{progress.krays_per_s:.1f} kray/s {progress.rays / 1e6:.1f} Mray",
-                refresh=False,
-            )
-            bar.update(int(progress.elapsed_s) - bar.n)
-    except KeyboardInterrupt:
-        trainer.save()
-        stopped = True
-    bar.close()
+    with tqdm(
+        total=round(options.minutes * 60), initial=int(trainer.elapsed_s), unit="s", unit_scale=True
+    ) as bar:
+        try:
+            for progress in trainer.run():
+                bar.set_postfix_str(
+                    f"D{progress.depth} {progress.train_psnr_db:.2f} dB "
+                    f"{progress.krays_per_s:.1f} kray/s {progress.rays / 1e6:.1f} Mray",
+                    refresh=False,
+                )
+                bar.update(int(progress.elapsed_s) - bar.n)
+        except KeyboardInterrupt:
+            trainer.save()
+            stopped = True
     if stopped:
         print(f"Stopped; the state is in {state}. Go on with --resume.")
         return 130

@@ -93,6 +93,7 @@ class Trainer:
         self.elapsed_s = 0.0
         self.rays = 0
         self._teacher = teacher
+        self._sampler = self._new_sampler()
         self._depths = sample_depths(scene, network.n_sample)
         torch.manual_seed(config.seed)
         self.network = _start_network(network, config.blocks(0.0, network.n_blocks))
@@ -105,14 +106,11 @@ class Trainer:
 
     def run(self) -> Iterator[Progress]:
         """Train until the time is used up, yielding after every step; saves every minute."""
-        # A resumed run draws other rays than the ones it has seen.
-        seed = self.config.seed + self.rays
-        sampler = RaySampler(self.scene, self._teacher, self.config.sampling, seed)
         last_save_s, smooth_mse, smooth_rate = self.elapsed_s, math.nan, math.nan
         while self.progress < 1.0:
             start = time.perf_counter()
             self._grow_if_due()
-            mse = self._step(sampler.batch(self.config.batch_rays))
+            mse = self._step(self._sampler.batch(self.config.batch_rays))
             if not math.isfinite(mse):
                 raise FloatingPointError(f"the loss became {mse} after {self.rays} rays")
             seconds = time.perf_counter() - start
@@ -240,6 +238,12 @@ class Trainer:
             raise CheckpointError(what, "it is damaged", "Start without --resume.") from error
         self.network, self._optimizers = network, optimizers
         self.elapsed_s, self.rays = elapsed_s, rays
+        self._sampler = self._new_sampler()
+
+    def _new_sampler(self) -> RaySampler:
+        # A resumed run draws other rays than the ones it has seen.
+        seed = self.config.seed + self.rays
+        return RaySampler(self.scene, self._teacher, self.config.sampling, seed)
 
     def light_field(self, name: str) -> LightField:
         """The network as it is now, with scene and provenance, ready to save or render."""

@@ -553,10 +553,8 @@ def test_thresholds_decide_the_exit_code(evaluate, bounds, code, lines):
 def test_a_picture_that_is_not_a_number_fails(evaluate, demo_field, tmp_path):
     """Its distance to anything is not a number either, which is below no threshold."""
     tensors = {name: torch.zeros_like(tensor) for name, tensor in demo_field.tensors.items()}
-    tensors["head.0.bias"] += 10.0
-    # Infinity less infinity.
-    tensors["tail.0.weight"][:, ::2] = 3e38
-    tensors["tail.0.weight"][:, 1::2] = -3e38
+    # The skip doubles it, which is infinite, and the tail's weights of zero make that no number.
+    tensors["head.0.bias"] += 3e38
     broken = tmp_path / "broken.safetensors"
     save_light_field(replace(demo_field, tensors=tensors), broken)
     with np.errstate(invalid="ignore"):
