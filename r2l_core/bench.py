@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from torch import Tensor
 from r2l_core.camera import Camera
 from r2l_core.checkpoint import LightField
 from r2l_core.engines import ENGINES, candidates
-from r2l_core.engines.base import Engine
 from r2l_core.metrics import psnr_db
 from r2l_core.renderer import Renderer
 from r2l_core.types import EngineInfo, FrameTimings, Precision, RayMode
@@ -30,16 +29,12 @@ ROUNDS = 3
 class Run:
     """One path's measurements, a value a round."""
 
-    renderer: Renderer
+    build: Callable[[], Renderer]
+    info: EngineInfo
     ms: list[float] = field(default_factory=list)
     timings: list[FrameTimings] = field(default_factory=list)
     peak_rss_mb: float | None = None
     mse_vs_fp32: float = 0.0
-
-    @property
-    def info(self) -> EngineInfo:
-        """What ran."""
-        return self.renderer.engine.info
 
     def ms_median(self) -> float:
         """Median milliseconds of a frame."""
@@ -60,28 +55,38 @@ class Bench:
     ) -> None:
         self._camera = camera
 
+        def path(name: str, precision: Precision, place: str) -> Run:
+            def build() -> Renderer:
+                engine = ENGINES[name].build(light_field, precision, place)
+                return Renderer(engine, light_field.scene, ray_mode)
+
+            # Built once now, so that what cannot run is said before anything is timed.
+            return Run(build, build().engine.info)
+
         def runs(precision: Precision) -> Iterator[Run]:
             place, names = candidates(precision, engine, device)
             for name in names:
                 if name != "reference":
-                    built: Engine = ENGINES[name].build(light_field, precision, place)
-                    yield Run(Renderer(built, light_field.scene, ray_mode))
+                    yield path(name, precision, place)
 
-        reference = ENGINES["reference"].build(light_field, Precision.FP32, "cpu")
-        self.published = Run(Renderer(reference, light_field.scene, ray_mode))
+        self.published = path("reference", Precision.FP32, "cpu")
         self.runs = [run for precision in precisions for run in runs(precision)]
 
     def measure(self, rounds: int = ROUNDS) -> Iterator[Run]:
-        """Render `rounds` frames on every path, yielding after each; the first tiles of a path are
-        a warm-up and not counted."""
+        """Render `rounds` frames on every path, yielding after each.
+
+        Each frame has an engine of its own, warmed up and released again: the threads and memory of
+        engines that only wait would slow the one that is timed.
+        """
         everything = [self.published, *self.runs]
-        for run in everything:
-            run.renderer.warm_up()
         exact: Tensor | None = None
         for number in range(rounds):
             for run in everything:
                 _reset_peak_rss()
-                frame = run.renderer.render_timed(self._camera)
+                renderer = run.build()
+                renderer.warm_up()
+                frame = renderer.render_timed(self._camera)
+                del renderer
                 run.ms.append(frame.seconds * 1e3)
                 run.timings.append(frame.timings)
                 run.peak_rss_mb = _peak_rss_mb()

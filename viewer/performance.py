@@ -87,7 +87,10 @@ class Performance:
         is_first = frame.seq > self._newest_seq
         self._newest_seq = max(self._newest_seq, frame.seq)
         if frame.network_rays == 0:
-            return  # a picture shown again: nothing was rendered that could be measured
+            # Nothing was rendered that could be measured; a pass may have ended with it.
+            if self._log and self._log[-1].seq == frame.seq:
+                self._log[-1].stride = frame.stride
+            return
         # The first picture of a request answers the gesture; later ones only refine it.
         if is_first:
             self._unanswered = frame.seq, frame.created_s

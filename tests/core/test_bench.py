@@ -136,14 +136,19 @@ def test_every_pixel_goes_through_the_network(light_field, camera, ray_mode):
     bench = Bench(light_field, precisions, camera, ray_mode, device="cpu")
     seen: dict[int, list[torch.Tensor]] = {}
     for run in (bench.published, *bench.runs):
-        engine = run.renderer.engine
         rays = seen[id(run)] = []
 
-        def shade(origins, directions, shade=engine.shade, rays=rays):
-            rays.append(directions.clone())
-            return shade(origins, directions)
+        def build(build=run.build, rays=rays):
+            renderer = build()
 
-        engine.shade = shade
+            def shade(origins, directions, shade=renderer.engine.shade):
+                rays.append(directions.clone())
+                return shade(origins, directions)
+
+            renderer.engine.shade = shade
+            return renderer
+
+        run.build = build
     for run in bench.measure(rounds=1):
         warm_up = 2
         frame = torch.cat(seen[id(run)][warm_up:])
@@ -154,7 +159,6 @@ def test_the_warm_up_is_not_counted(light_field, camera):
     bench = Bench(light_field, [Precision.FP32], camera, "plain", "torch", "cpu")
     rounds = bench.measure(rounds=3)
     next(rounds)
-    assert all(run.renderer.rays_per_s > 0 for run in bench.runs)
     assert len(bench.published.ms) == 1
     assert [run.ms for run in bench.runs] == [[]]
     assert len(list(rounds)) == 3 * 2 - 1
