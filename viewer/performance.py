@@ -80,17 +80,16 @@ class Performance:
         self._log: deque[Sample] = deque(maxlen=LOG_LIMIT)
         self._latencies_ms: deque[tuple[float, float]] = deque()
         self._newest_seq = -1
+        self._shown_stride = 1
         self._unanswered: tuple[int, float] | None = None
 
     def add(self, frame: Frame, now_s: float) -> None:
         """A frame goes to the window."""
         is_first = frame.seq > self._newest_seq
         self._newest_seq = max(self._newest_seq, frame.seq)
+        self._shown_stride = frame.stride
         if frame.network_rays == 0:
-            # Nothing was rendered that could be measured; a pass may have ended with it.
-            if self._log and self._log[-1].seq == frame.seq:
-                self._log[-1].stride = frame.stride
-            return
+            return  # a pass ended, or a picture is shown again: nothing that could be measured
         # The first picture of a request answers the gesture; later ones only refine it.
         if is_first:
             self._unanswered = frame.seq, frame.created_s
@@ -142,7 +141,7 @@ class Performance:
             krays_per_s=rays / network_s / 1e3 if network_s > 0 else 0.0,
             latency_p50_ms=_percentile(latencies, 0.50),
             latency_p95_ms=_percentile(latencies, 0.95),
-            stride=last.stride,
+            stride=self._shown_stride,
             width_px=last.width_px,
             height_px=last.height_px,
             memory_mb=_resident_mb(),
