@@ -1,0 +1,69 @@
+"""`bench`: speed of every precision on every engine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tqdm import tqdm
+
+from r2l_core.bench import ROUNDS, Bench
+from r2l_core.commands.shared import (
+    Subparsers,
+    engine_options,
+    json_option,
+    light_field_options,
+    open_to_render,
+)
+from r2l_core.commands.values import positive_int, precisions, size
+from r2l_core.output import write_json
+
+
+def add(commands: Subparsers) -> None:
+    """Declare the command and its flags."""
+    bench = commands.add_parser("bench", help="speed of every precision on every engine")
+    light_field_options(bench)
+    engine_options(bench)
+    bench.add_argument("--size", type=size, default=(400, 400), metavar="N|WxH")
+    bench.add_argument("--precision", type=precisions, required=True, metavar="P,P,...")
+    bench.add_argument(
+        "--rounds",
+        type=positive_int,
+        default=ROUNDS,
+        metavar="N",
+        help=f"frames a path ({ROUNDS})",
+    )
+    json_option(bench)
+    bench.set_defaults(command=_bench)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    light_field, ray_mode = open_to_render(options)
+    width_px, height_px = options.size
+    scene = light_field.scene
+    camera = scene.home().camera(width_px, height_px, scene.focal_px(width_px))
+    bench = Bench(light_field, options.precision, camera, ray_mode, options.engine, options.device)
+    total = options.rounds * (1 + len(bench.runs))
+    for _ in tqdm(bench.measure(options.rounds), total=total, unit="frame", file=sys.stderr):
+        pass
+    report = bench.report()
+    print(
+        f"{'precision':<18}{'engine':<11}{'ms/frame':>9}{'kray/s':>8}{'x published':>13}"
+        f"{'rays+enc %':>12}{'vs fp32 dB':>12}{'peak MB':>9}"
+    )
+    published = report["published"]
+    print(
+        f"{'fp32, published':<18}{'-':<11}{published['ms_median']:>9.0f}"
+        f"{published['krays_per_s']:>8.1f}{1:>13.2f}"
+    )
+    for run in report["runs"]:
+        preparing = 100 * (run["share"]["rays"] + run["share"]["encode"])
+        peak = "-" if run["peak_rss_mb"] is None else f"{run['peak_rss_mb']:.0f}"
+        print(
+            f"{run['precision']:<18}{run['engine']:<11}{run['ms_median']:>9.0f}"
+            f"{run['krays_per_s']:>8.1f}{run['ratio_to_published']:>13.2f}{preparing:>12.1f}"
+            f"{run['psnr_db_vs_fp32']:>12.1f}{peak:>9}"
+        )
+    if options.json:
+        write_json(options.json, report)
+    return 0

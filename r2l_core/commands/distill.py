@@ -1,0 +1,101 @@
+"""`distill`: train a light field from a teacher."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from r2l_core.checkpoint import save_light_field
+from r2l_core.commands.shared import (
+    Subparsers,
+    json_option,
+    require_native_name,
+    require_writable,
+)
+from r2l_core.commands.values import positive_float
+from r2l_core.errors import R2LError
+from r2l_core.output import write_json
+from r2l_core.scene import load_scene
+
+
+def add(commands: Subparsers) -> None:
+    """Declare the command and its flags."""
+    distill = commands.add_parser("distill", help="train a light field from a teacher")
+    distill.add_argument("--scene", default="demo", metavar="S")
+    distill.add_argument("--teacher", choices=["procedural"], default="procedural")
+    distill.add_argument("--out", type=Path, required=True, metavar="C.safetensors")
+    distill.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+    distill.add_argument(
+        "--minutes", type=positive_float, default=45.0, metavar="M", help="training time in all"
+    )
+    distill.add_argument("--width", type=int, default=256, help="units per layer (256)")
+    distill.add_argument("--depth", type=int, default=88, help="layers (88)")
+    distill.add_argument("--frequencies", type=int, default=6, help="encoding octaves (6)")
+    distill.add_argument(
+        "--state", type=Path, metavar="FILE", help="where to keep the training state"
+    )
+    json_option(distill)
+    distill.set_defaults(command=_distill)
+
+
+def _distill(options: argparse.Namespace) -> int:
+    # Imported here: training needs modules that rendering does not.
+    import platformdirs
+
+    from r2l_core.distill.teachers import teacher_of
+    from r2l_core.distill.training import DEFAULT_NETWORK, Trainer, TrainingConfig
+    from r2l_core.network import NetworkConfig
+
+    scene = load_scene(options.scene)
+    try:
+        if options.depth < 4:
+            raise ValueError(f"depth {options.depth} has no body to train")
+        network = NetworkConfig(
+            depth=options.depth,
+            width=options.width,
+            n_sample=DEFAULT_NETWORK.n_sample,
+            n_frequencies=options.frequencies,
+        )
+    except ValueError as error:
+        raise R2LError(
+            "--depth, --width or --frequencies cannot be used", str(error), "Correct it."
+        ) from error
+    require_native_name(options.out)
+    cache = platformdirs.user_cache_path("r2l-viewer") / "distill"
+    state = options.state or cache / f"{options.out.stem}.pt"
+    trainer = Trainer(
+        scene, teacher_of(scene), network, TrainingConfig(minutes=options.minutes), state
+    )
+    if options.resume:
+        trainer.resume()
+    else:
+        if state.exists():  # hours of work, perhaps
+            state.replace(state.with_suffix(".previous.pt"))
+        trainer.save()  # a place that cannot be written is better found now than in an hour
+    require_writable(options.out)
+    stopped = False
+    with tqdm(
+        total=round(options.minutes * 60), initial=int(trainer.elapsed_s), unit="s", unit_scale=True
+    ) as bar:
+        try:
+            for progress in trainer.run():
+                bar.set_postfix_str(
+                    f"D{progress.depth} {progress.train_psnr_db:.2f} dB "
+                    f"{progress.krays_per_s:.1f} kray/s {progress.rays / 1e6:.1f} Mray",
+                    refresh=False,
+                )
+                bar.update(int(progress.elapsed_s) - bar.n)
+        except KeyboardInterrupt:
+            trainer.save()
+            stopped = True
+    if stopped:
+        print(f"Stopped; the state is in {state}. Go on with --resume.")
+        return 130
+    light_field = trainer.light_field(options.out.stem)
+    save_light_field(light_field, options.out)
+    print(f"{options.out}: {light_field.network.short_name}, {trainer.rays / 1e6:.1f} million rays")
+    if options.json:
+        write_json(options.json, dict(light_field.provenance))
+    return 0

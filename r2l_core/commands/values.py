@@ -1,0 +1,81 @@
+"""The kinds of value that flags take: text in, value out, or an error that says what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from r2l_core.output import IMAGE_SUFFIXES
+from r2l_core.types import Precision
+
+MAX_SIZE_PX = 16384
+
+
+def finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return value
+
+
+def positive_float(text: str) -> float:
+    value = finite_float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def share(text: str) -> float:
+    value = finite_float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def vector(text: str) -> tuple[float, float, float]:
+    parts = [finite_float(part) for part in text.split(",")]
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"'{text}' is not three numbers X,Y,Z")
+    return parts[0], parts[1], parts[2]
+
+
+def size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither N nor WxH")
+    width, height = int(parts[0]), int(parts[-1])
+    if not (1 <= width <= MAX_SIZE_PX and 1 <= height <= MAX_SIZE_PX):
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MAX_SIZE_PX} pixels")
+    return width, height
+
+
+def precision(text: str) -> Precision:
+    try:
+        return Precision(text)
+    except ValueError:
+        known = ", ".join(Precision)
+        raise argparse.ArgumentTypeError(f"'{text}' is not one of {known}") from None
+
+
+def precisions(text: str) -> list[Precision]:
+    return list(dict.fromkeys(precision(part) for part in text.split(",")))
+
+
+def threshold(text: str) -> tuple[Precision, float]:
+    name, _, bound = text.partition(":")
+    return precision(name), finite_float(bound)
+
+
+def image_path(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in IMAGE_SUFFIXES:
+        raise argparse.ArgumentTypeError(f"'{text}' does not end in {' or '.join(IMAGE_SUFFIXES)}")
+    return path
