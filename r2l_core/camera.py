@@ -53,19 +53,13 @@ class Camera:
                 f"it must be a finite 4x4 matrix, not shape {pose.shape}",
                 "Give a camera-to-world matrix as four rows of four numbers.",
             )
-        rotation = pose[:3, :3]
-        # Entries of a rotation are at most 1; larger ones could overflow the product.
-        if (
-            np.abs(rotation).max() > 2
-            or not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
-            or np.linalg.det(rotation) < 0
-        ):
+        if not _is_rotation(pose[:3, :3].tolist()):
             raise CameraError(
                 "The camera pose cannot be used",
                 "its upper-left 3x3 block is not a rotation",
                 "Remove scale and shear, and give OpenGL axes: right, up, backwards.",
             )
-        if not np.allclose(pose[3], (0, 0, 0, 1), atol=1e-6):
+        if any(abs(a - b) > 1e-6 for a, b in zip(pose[3].tolist(), (0, 0, 0, 1), strict=True)):
             raise CameraError(
                 "The camera pose cannot be used",
                 "its last row is not 0 0 0 1",
@@ -113,20 +107,14 @@ class Orbit:
     def T_world_camera(self) -> NDArray[np.float64]:
         """Camera-to-world matrix, float64 (4, 4)."""
         azimuth, elevation = math.radians(self.azimuth_deg), math.radians(self.elevation_deg)
-        backward = np.array(
-            [
-                math.cos(elevation) * math.cos(azimuth),
-                math.cos(elevation) * math.sin(azimuth),
-                math.sin(elevation),
-            ]
-        )
-        right = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
-        pose = np.eye(4)
-        pose[:3, 0] = right
-        pose[:3, 1] = np.cross(backward, right)
-        pose[:3, 2] = backward
-        pose[:3, 3] = np.asarray(self.pivot) + self.radius * backward
-        return pose
+        sin_a, cos_a = math.sin(azimuth), math.cos(azimuth)
+        sin_e, cos_e = math.sin(elevation), math.cos(elevation)
+        right = (-sin_a, cos_a, 0.0)
+        up = (-sin_e * cos_a, -sin_e * sin_a, cos_e)
+        backward = (cos_e * cos_a, cos_e * sin_a, sin_e)
+        position = (p + self.radius * b for p, b in zip(self.pivot, backward, strict=True))
+        rows = zip(right, up, backward, position, strict=True)
+        return np.array([*rows, (0.0, 0.0, 0.0, 1.0)])
 
     def camera(self, width_px: int, height_px: int, focal_px: float) -> Camera:
         """The pinhole camera at this orbit position."""
@@ -172,6 +160,23 @@ class Orbit:
         x_px, y_px = towards_px
         step = closer / focal_px * (x_px * pose[:3, 0] - y_px * pose[:3, 1])
         return replace(self, radius=radius, pivot=_moved(self.pivot, step))
+
+
+def _is_rotation(rows: list[list[float]]) -> bool:
+    """Whether three rows are orthonormal and right-handed, to 1e-3.
+
+    In plain numbers: a camera is made for every move of the mouse, and numpy takes longer.
+    """
+    # Entries of a rotation are at most 1; larger ones could overflow the products.
+    if any(abs(value) > 2 for row in rows for value in row):
+        return False
+    for i in range(3):
+        for j in range(i, 3):
+            product = sum(a * b for a, b in zip(rows[i], rows[j], strict=True))
+            if abs(product - (i == j)) > 1e-3:
+                return False
+    (a, b, c), (d, e, f), (g, h, i_) = rows
+    return a * (e * i_ - f * h) - b * (d * i_ - f * g) + c * (d * h - e * g) > 0
 
 
 def _moved(

@@ -46,11 +46,14 @@ def interpolated(colors: Tensor, known: Tensor) -> Tensor:
     height, width, _ = colors.shape
     coarsest = STRIDES[0]
     picture = colors[::coarsest, ::coarsest]
+    n_known = int(known[::coarsest, ::coarsest].count_nonzero())
     for stride in STRIDES[1:]:
         rows, columns = -(-height // stride), -(-width // stride)
         picture = _doubled(_doubled(picture, 0, rows), 1, columns)
-        mask = known[::stride, ::stride, None]
-        picture = torch.where(mask, colors[::stride, ::stride], picture)
+        mask = known[::stride, ::stride]
+        n_coarser, n_known = n_known, int(mask.count_nonzero())
+        if n_known > n_coarser:
+            picture = torch.where(mask[..., None], colors[::stride, ::stride], picture)
     return picture
 
 
@@ -77,16 +80,35 @@ def by_contrast(pixels: Tensor, picture: Tensor) -> Tensor:
     pixels: flat indices (n,). picture: float32 (H, W, 3). Within a block the order is kept.
     """
     height, width, _ = picture.shape
-    luma = picture.mean(-1)
     rows, columns = -(-height // BLOCK_PX), -(-width // BLOCK_PX)
+    # Every second pixel each way: what a block's contrast is, the others hardly change.
+    side = BLOCK_PX // 2
+    luma = picture[::2, ::2].mean(-1)
     padded = torch.nn.functional.pad(
         luma[None, None],
-        (0, columns * BLOCK_PX - width, 0, rows * BLOCK_PX - height),
-        mode="replicate" if min(height, width) > 1 else "constant",
-    )[0, 0]
-    blocks = padded.view(rows, BLOCK_PX, columns, BLOCK_PX)
-    contrast = blocks.amax((1, 3)) - blocks.amin((1, 3))
+        (0, columns * side - luma.shape[1], 0, rows * side - luma.shape[0]),
+        mode="replicate",
+    )
+    contrast = torch.nn.functional.max_pool2d(padded, side) + torch.nn.functional.max_pool2d(
+        -padded, side
+    )
     rank = torch.empty(rows * columns, dtype=torch.int64)
     rank[contrast.reshape(-1).argsort(descending=True, stable=True)] = torch.arange(rows * columns)
-    block = (pixels // width // BLOCK_PX) * columns + pixels % width // BLOCK_PX
+    row = torch.div(pixels, width, rounding_mode="floor")
+    block = torch.div(row, BLOCK_PX, rounding_mode="floor") * columns
+    block += torch.div(pixels - row * width, BLOCK_PX, rounding_mode="floor")
     return pixels[rank[block].argsort(stable=True)]
+
+
+def flat_cells(grid: Tensor, tolerance: float) -> Tensor:
+    """Which cells of a grid of colours lie in flat surroundings: bool (rows, columns).
+
+    grid: float32 (rows, columns, 3). Cell (r, c) has its first corner there; its surroundings are
+    its four corners and the twelve points around them. They are flat where no channel differs by
+    more than `tolerance` among them.
+    """
+    padded = torch.nn.functional.pad(grid.permute(2, 0, 1)[None], (1, 2, 1, 2), mode="replicate")
+    highest = torch.nn.functional.max_pool2d(padded, 4, stride=1)
+    lowest = -torch.nn.functional.max_pool2d(-padded, 4, stride=1)
+    flat: Tensor = ((highest - lowest) <= tolerance).all(1)[0]
+    return flat

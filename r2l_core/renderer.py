@@ -1,25 +1,30 @@
 """Requests to frames, pass by pass, with one engine.
 
 While the camera moves, one frame per request: the finest complete stride that fits the time, plus
-the highest-contrast pixels of the next stride for what is left of it. Then passes refine the same
-picture up to full resolution; a polled flag ends them between tiles.
+the pixels of the next stride where the last picture had the highest contrast, for what is left of
+it. Then passes refine the same picture up to full resolution; a polled flag ends them between
+tiles.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from r2l_core.camera import Camera
+from r2l_core.canvas import Canvas
 from r2l_core.engines.base import Engine
-from r2l_core.progressive import by_contrast, grid_pixels, interpolated, new_pixels
+from r2l_core.engines.quiet import one_torch_thread
+from r2l_core.progressive import by_contrast, grid_pixels, new_pixels
 from r2l_core.rays import canonicalise, hits_bounds, looks_away, pixel_rays
 from r2l_core.scene import SceneSpec
+from r2l_core.tiles import Tiles
 from r2l_core.types import STRIDES, Frame, FrameTimings, RayMode, RenderRequest
 
 _CHUNK_PIXELS = 65536
@@ -28,8 +33,9 @@ _CHUNK_PIXELS = 65536
 _SHOW_EVERY_S = 0.1
 """How often a long refinement pass shows what it has."""
 
-_OVERHEAD_MS = 5.0
-"""Part of the frame budget kept for interpolation, copying and hand-over."""
+_HYSTERESIS = 0.1
+"""A stride finer than the last one has to fit with this share of the budget to spare, and one that
+was good enough may exceed it by as much: the resolution does not flicker between two."""
 
 
 def never() -> bool:
@@ -44,6 +50,43 @@ class TimedImage:
     colors: Tensor
     timings: FrameTimings
     seconds: float
+
+
+@dataclass
+class _Spent:
+    """Time and rays of one or more tiles."""
+
+    timings: FrameTimings = field(default_factory=FrameTimings)
+    network_rays: int = 0
+    tiles_s: float = 0.0
+
+    def add(self, other: _Spent) -> None:
+        self.timings += other.timings
+        self.tiles_s += other.tiles_s
+        self.network_rays += other.network_rays
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Rays the network is asked about: flat pixel indices (n,), float32 (n, 3) twice."""
+
+    pixels: Tensor
+    origins: Tensor
+    directions: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def rows(self, part: slice) -> _Batch:
+        return _Batch(self.pixels[part], self.origins[part], self.directions[part])
+
+    def with_more(self, other: _Batch) -> _Batch:
+        pairs = zip(
+            (self.pixels, self.origins, self.directions),
+            (other.pixels, other.origins, other.directions),
+            strict=True,
+        )
+        return _Batch(*(torch.cat(pair) for pair in pairs))
 
 
 class Renderer:
@@ -67,20 +110,22 @@ class Renderer:
         self.skip_background = skip_background
         self.epoch = epoch
         """Stamped on every frame; see Frame."""
-        self.rays_per_s = 0.0
-        """Smoothed measurement; 0 before the first tile."""
-        self._canvas: _Canvas | None = None
+        self.tiles = Tiles(engine)
+        self._canvas: Canvas | None = None
+        self._picture: Tensor | None = None
+        """The last one that was shown, float32 (H, W, 3)."""
+        self._last_stride: int | None = None
+        """What the last preview chose."""
+        self._asked_share = 1.0
+        """Share of the last preview's pixels that the network was asked about."""
+        self._overhead_s = 0.005
+        """Smoothed time of a preview outside the engine."""
 
     def warm_up(self) -> None:
         """Run the engine until its first-call costs are paid, and measure its speed."""
         camera = self.scene.home_camera()
-        pixels = torch.arange(self.engine.tile_rays) % (camera.width_px * camera.height_px)
-        origins, directions = self._rays(camera, pixels)
-        for _ in range(2):
-            start = time.perf_counter()
-            self.engine.shade(origins, directions)
-            self._measured(self.engine.tile_rays, time.perf_counter() - start)
-        self.rays_per_s = self.engine.tile_rays / (time.perf_counter() - start)
+        pixels = torch.arange(self.tiles.size) % (camera.width_px * camera.height_px)
+        self.tiles.warm_up(*self._rays(camera, pixels))
 
     def render(self, camera: Camera, cancelled: Callable[[], bool] = never) -> Tensor | None:
         """One whole image at once: float32 (H, W, 3) in [0, 1], or None where cancelled."""
@@ -93,126 +138,173 @@ class Renderer:
         canvas, spent = self._whole(camera, never)
         return TimedImage(canvas.colors, spent.timings, time.perf_counter() - start)
 
-    def _whole(self, camera: Camera, cancelled: Callable[[], bool]) -> tuple[_Canvas, _Spent]:
-        canvas, total = _Canvas(camera), _Spent()
-        order = grid_pixels(camera.width_px, camera.height_px, 1)
-        for spent in self._shade(canvas, order, cancelled):
-            total = total.plus(spent)
+    def _whole(self, camera: Camera, cancelled: Callable[[], bool]) -> tuple[Canvas, _Spent]:
+        canvas, total = Canvas(camera), _Spent()
+        for spent in self._shade(canvas, grid_pixels(camera.width_px, camera.height_px, 1)):
+            total.add(spent)
+            if cancelled():
+                break
         return canvas, total
 
     def frames(
-        self, request: RenderRequest, cancelled: Callable[[], bool] = never
+        self,
+        request: RenderRequest,
+        cancelled: Callable[[], bool] = never,
+        abandoned: Callable[[], bool] = never,
     ) -> Iterator[Frame]:
         """Frames of a request, coarse to fine.
 
-        The first picture of a new camera always comes; refinement stops between tiles once
-        `cancelled` says so. Pixels already known for the same camera are kept.
+        The first picture of a new camera comes unless `abandoned` says that nobody will look at
+        it; refinement stops between tiles once `cancelled` says so. Pixels already known for the
+        same camera are kept.
         """
         start = time.perf_counter()
         canvas = self._canvas
         # One whose first pass failed, or that is coarser than asked for, starts afresh.
-        if canvas is None or canvas.stride > request.max_stride or not canvas.shows(request.camera):
-            canvas = self._canvas = _Canvas(request.camera)
-            yield from self._preview(canvas, request, start)
-        else:
-            yield self._frame(canvas, request, start, _Spent())
-        width, height = request.camera.width_px, request.camera.height_px
-        for stride in STRIDES:
-            if stride >= canvas.stride or cancelled():
-                continue
-            pixels = new_pixels(width, height, stride)
-            pixels = pixels[~canvas.known.view(-1)[pixels]]
-            pixels = by_contrast(pixels, interpolated(canvas.colors, canvas.known))
-            shown, total = time.perf_counter(), _Spent()
-            for spent in self._shade(canvas, pixels, cancelled):
-                total = total.plus(spent)
-                if time.perf_counter() - shown > _SHOW_EVERY_S:
-                    yield self._frame(canvas, request, start, total)
-                    shown, total = time.perf_counter(), _Spent()
-            if cancelled() and not bool(canvas.known.view(-1)[pixels].all()):
+        if (
+            canvas is None
+            or canvas.stride > request.max_stride
+            or not canvas.shows(request.camera, request.flat_tolerance)
+        ):
+            canvas = self._canvas = Canvas(request.camera, request.flat_tolerance)
+            spent = self._preview(canvas, request, abandoned)
+            if spent is None:
                 return
+        else:
+            spent = _Spent()
+        frame = self._frame(canvas, request, start, spent)
+        if spent.network_rays:
+            outside_s = frame.elapsed_ms / 1e3 - spent.tiles_s
+            self._overhead_s += 0.2 * (outside_s - self._overhead_s)
+        yield frame
+        for stride in STRIDES:
+            if stride < canvas.stride and not cancelled():
+                yield from self._refine(canvas, request, stride, start, cancelled)
+
+    def _refine(
+        self,
+        canvas: Canvas,
+        request: RenderRequest,
+        stride: int,
+        start: float,
+        cancelled: Callable[[], bool],
+    ) -> Iterator[Frame]:
+        """Complete the next stride, unless cancelled on the way."""
+        began = time.perf_counter()
+        pixels = canvas.unknown(
+            new_pixels(request.camera.width_px, request.camera.height_px, stride)
+        )
+        with self._quiet():
+            if canvas.flat_tolerance > 0:
+                canvas.fill_flat(pixels)
+                pixels = canvas.unknown(pixels)
+            pixels = by_contrast(pixels, canvas.picture())
+        total = _Spent(FrameTimings(copy_ms=(time.perf_counter() - began) * 1e3))
+        shown = time.perf_counter()
+        for spent in self._shade(canvas, pixels):
+            total.add(spent)
+            if cancelled():
+                break
+            if time.perf_counter() - shown > _SHOW_EVERY_S:
+                yield self._frame(canvas, request, start, total)
+                shown, total = time.perf_counter(), _Spent()
+        if len(canvas.unknown(pixels)) == 0:
             canvas.stride = stride
             yield self._frame(canvas, request, start, total)
 
-    def _preview(self, canvas: _Canvas, request: RenderRequest, start: float) -> Iterator[Frame]:
-        """The frame that fits the budget: a complete stride and the best of the next one.
+    def _preview(
+        self, canvas: Canvas, request: RenderRequest, abandoned: Callable[[], bool]
+    ) -> _Spent | None:
+        """The picture that fits the budget; None where it was abandoned.
 
-        It goes on to `max_stride` whatever the budget says.
+        It is as fine as `max_stride` whatever the budget says.
         """
         width, height = request.camera.width_px, request.camera.height_px
-        budget_s = max(request.target_ms - _OVERHEAD_MS, 1.0) / 1e3
-        budget = int(self.rays_per_s * budget_s)
-        stride = STRIDES[0]
+        budget = self._budget(request)
+        stride = min(self._affordable(budget, width, height), request.max_stride)
+        pixels = grid_pixels(width, height, stride)
+        *full, last = torch.split(pixels, _CHUNK_PIXELS)
         total = _Spent()
-        for finer in STRIDES:
-            pixels = new_pixels(width, height, finer)
-            left = budget - total.network_rays
-            if finer < request.max_stride and len(pixels) > left:
-                # Whole tiles only: a padded one costs as much and gives less.
-                tiles = left // self.engine.tile_rays
-                if tiles > 0:
-                    ordered = by_contrast(pixels, interpolated(canvas.colors, canvas.known))
-                    for spent in self._shade(canvas, ordered, never, tiles):
-                        total = total.plus(spent)
-                break
-            for spent in self._shade(canvas, pixels, never):
-                total = total.plus(spent)
-            stride = finer
-        canvas.stride = stride
-        yield self._frame(canvas, request, start, total)
-
-    def _shade(
-        self,
-        canvas: _Canvas,
-        pixels: Tensor,
-        cancelled: Callable[[], bool],
-        max_tiles: int | None = None,
-    ) -> Iterator[_Spent]:
-        """Compute `pixels` in order, tile by tile, yielding what each tile cost."""
-        tile_rays = self.engine.tile_rays
-        tiles = 0
-        for start in range(0, len(pixels), _CHUNK_PIXELS):
-            began = time.perf_counter()
-            chunk = pixels[start : start + _CHUNK_PIXELS]
-            if max_tiles is not None:
-                # Skipped rays cost nothing, so more pixels than tiles hold may be needed.
-                chunk = chunk[: 2 * max_tiles * tile_rays]
-            origins, directions = self._rays(canvas.camera, chunk)
-            asked = self._asked(origins, directions)
-            if asked is not None:
-                canvas.set_background(chunk[~asked], self.scene.background_rgb)
-                chunk, origins, directions = chunk[asked], origins[asked], directions[asked]
-            rays_ms = (time.perf_counter() - began) * 1e3
-            for first in range(0, len(chunk), tile_rays):
-                if cancelled() or tiles == max_tiles:
-                    return
-                tile = slice(first, first + tile_rays)
-                yield self._shade_tile(
-                    canvas, chunk[tile], origins[tile], directions[tile], rays_ms
-                )
-                rays_ms = 0.0
-                tiles += 1
-            if rays_ms:
-                yield _Spent(timings=FrameTimings(rays_ms=rays_ms))
-            if max_tiles is not None:
-                return
-
-    def _shade_tile(
-        self, canvas: _Canvas, pixels: Tensor, origins: Tensor, directions: Tensor, rays_ms: float
-    ) -> _Spent:
+        for chunk in full:
+            for spent in self._shade(canvas, chunk):
+                total.add(spent)
+                if abandoned():
+                    return None
         began = time.perf_counter()
-        n, tile_rays = len(pixels), self.engine.tile_rays
-        if n < tile_rays:
-            # Filled up with a ray of its own, so that a range over the whole tile stays the same.
-            rows = torch.arange(tile_rays).clamp_max(n - 1)
-            origins, directions = origins[rows], directions[rows]
-        shaded = self.engine.shade(origins, directions)
-        canvas.put(pixels, shaded.colors[:n])
-        seconds = time.perf_counter() - began
-        self._measured(tile_rays, seconds)
-        copy_ms = max(seconds * 1e3 - shaded.encode_ms - shaded.network_ms, 0.0)
-        timings = FrameTimings(rays_ms, shaded.encode_ms, shaded.network_ms, copy_ms)
-        return _Spent(timings, n)
+        with self._quiet():
+            batch = self._batch(canvas, last)
+            self._asked_share = (total.network_rays + len(batch)) / len(pixels)
+            room = self._room(len(batch), budget - total.network_rays)
+            # Filling up a step is not worth finding out with what.
+            if room >= self.tiles.step and stride > 1 and self._picture is not None:
+                batch = batch.with_more(self._extra(canvas, stride // 2, room, self._picture))
+        total.timings += FrameTimings(rays_ms=(time.perf_counter() - began) * 1e3)
+        for spent in self._shade_batch(canvas, batch):
+            total.add(spent)
+            if abandoned():
+                return None
+        canvas.stride = self._last_stride = stride
+        return total
+
+    def _budget(self, request: RenderRequest) -> int:
+        """Rays that can be calculated in time."""
+        target_s = request.target_ms / 1e3
+        # However slow the rest is, half of the time goes to the picture.
+        return int(self.tiles.rays_per_s * max(target_s - self._overhead_s, 0.5 * target_s))
+
+    def _affordable(self, budget: int, width: int, height: int) -> int:
+        """The finest complete stride within the budget."""
+        for stride in reversed(STRIDES):
+            margin = 1.0
+            if self._last_stride is not None:
+                margin += _HYSTERESIS if stride >= self._last_stride else -_HYSTERESIS
+            n_pixels = -(-width // stride) * -(-height // stride)
+            if n_pixels * self._asked_share <= margin * budget:
+                return stride
+        return STRIDES[0]
+
+    def _room(self, n_rays: int, budget: int) -> int:
+        """How many rays may join `n_rays` within the budget, or without making a tile larger."""
+        step = self.tiles.step
+        return max(budget // step * step, -(-n_rays // step) * step) - n_rays
+
+    def _extra(self, canvas: Canvas, stride: int, n_rays: int, picture: Tensor) -> _Batch:
+        """The `n_rays` new pixels at `stride` where `picture` has the highest contrast."""
+        width, height = canvas.camera.width_px, canvas.camera.height_px
+        if picture.shape[:2] != (height, width):
+            return self._batch(canvas, torch.empty(0, dtype=torch.int64))
+        pixels = by_contrast(new_pixels(width, height, stride), picture)
+        # Skipped rays cost nothing, so more pixels may be needed than rays.
+        return self._batch(canvas, pixels[: 2 * n_rays]).rows(slice(n_rays))
+
+    def _shade(self, canvas: Canvas, pixels: Tensor) -> Iterator[_Spent]:
+        """Compute `pixels` in order, tile by tile, yielding what each tile cost."""
+        for chunk in torch.split(pixels, _CHUNK_PIXELS):
+            began = time.perf_counter()
+            with self._quiet():
+                batch = self._batch(canvas, chunk)
+            yield _Spent(FrameTimings(rays_ms=(time.perf_counter() - began) * 1e3))
+            yield from self._shade_batch(canvas, batch)
+
+    def _shade_batch(self, canvas: Canvas, batch: _Batch) -> Iterator[_Spent]:
+        for start in range(0, len(batch), self.tiles.size):
+            part = batch.rows(slice(start, start + self.tiles.size))
+            began = time.perf_counter()
+            tile = self.tiles.shade(part.origins, part.directions)
+            canvas.put(part.pixels, tile.colors)
+            whole_ms = (time.perf_counter() - began) * 1e3
+            copy_ms = max(whole_ms - tile.encode_ms - tile.network_ms, 0.0)
+            timings = FrameTimings(0.0, tile.encode_ms, tile.network_ms, copy_ms)
+            yield _Spent(timings, len(part), tile.seconds)
+
+    def _batch(self, canvas: Canvas, pixels: Tensor) -> _Batch:
+        """The rays of `pixels` that the network is asked about; the others become background."""
+        origins, directions = self._rays(canvas.camera, pixels)
+        asked = self._asked(origins, directions)
+        if asked is None:
+            return _Batch(pixels, origins, directions)
+        canvas.set_background(pixels[~asked], self.scene.background_rgb)
+        return _Batch(pixels[asked], origins[asked], directions[asked])
 
     def _rays(self, camera: Camera, pixels: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.div(pixels, camera.width_px, rounding_mode="floor")
@@ -230,15 +322,14 @@ class Renderer:
             return ~away if bool(away.any()) else None
         return None
 
-    def _measured(self, rays: int, seconds: float) -> None:
-        rate = rays / max(seconds, 1e-9)
-        self.rays_per_s = rate if self.rays_per_s == 0 else 0.9 * self.rays_per_s + 0.1 * rate
+    def _quiet(self) -> contextlib.AbstractContextManager[None]:
+        return one_torch_thread() if self.engine.quiet_torch else contextlib.nullcontext()
 
-    def _frame(self, canvas: _Canvas, request: RenderRequest, start: float, spent: _Spent) -> Frame:
+    def _frame(self, canvas: Canvas, request: RenderRequest, start: float, spent: _Spent) -> Frame:
         began = time.perf_counter()
-        image = to_uint8(
-            canvas.colors if canvas.stride == 1 else interpolated(canvas.colors, canvas.known)
-        )
+        with self._quiet():
+            self._picture = canvas.picture()
+            image = to_uint8(self._picture)
         now = time.perf_counter()
         copy_ms = spent.timings.copy_ms + (now - began) * 1e3
         return Frame(
@@ -252,6 +343,7 @@ class Renderer:
             elapsed_ms=(now - start) * 1e3,
             engine=self.engine.info,
             created_s=request.created_s,
+            interpolated_pixels=canvas.interpolated_pixels,
         )
 
 
@@ -262,48 +354,3 @@ def to_uint8(colors: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     )
     image.flags.writeable = False
     return image
-
-
-class _Canvas:
-    """The picture of one camera while it grows: colours and which pixels are known."""
-
-    def __init__(self, camera: Camera) -> None:
-        self.camera = camera
-        self.colors = torch.zeros(camera.height_px, camera.width_px, 3)
-        self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
-        self.stride = 2 * STRIDES[0]
-        """Finest stride that is complete."""
-
-    def shows(self, camera: Camera) -> bool:
-        """Whether this is the picture of exactly that camera."""
-        mine = self.camera
-        return (mine.width_px, mine.height_px, mine.focal_px) == (
-            camera.width_px,
-            camera.height_px,
-            camera.focal_px,
-        ) and np.array_equal(mine.T_world_camera, camera.T_world_camera)
-
-    def put(self, pixels: Tensor, colors: Tensor) -> None:
-        self.colors.view(-1, 3).index_copy_(0, pixels, colors)
-        self.known.view(-1).index_fill_(0, pixels, True)
-
-    def set_background(self, pixels: Tensor, rgb: tuple[float, float, float]) -> None:
-        self.put(pixels, torch.tensor(rgb).expand(len(pixels), 3))
-
-
-class _Spent:
-    """Time and rays of one or more tiles."""
-
-    def __init__(self, timings: FrameTimings | None = None, network_rays: int = 0) -> None:
-        self.timings = timings or FrameTimings()
-        self.network_rays = network_rays
-
-    def plus(self, other: _Spent) -> _Spent:
-        a, b = self.timings, other.timings
-        timings = FrameTimings(
-            a.rays_ms + b.rays_ms,
-            a.encode_ms + b.encode_ms,
-            a.network_ms + b.network_ms,
-            a.copy_ms + b.copy_ms,
-        )
-        return _Spent(timings, self.network_rays + other.network_rays)

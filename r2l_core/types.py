@@ -78,6 +78,8 @@ class RenderRequest:
     `target_ms`: time the first, coarse picture may take. `created_s`: `time.perf_counter` at the
     input that caused it. `max_stride`: the first picture is never coarser than this, however long
     it takes; one of STRIDES, of which the coarsest leaves the choice to `target_ms`.
+    `flat_tolerance`: pixels whose surroundings differ by no more than this (0 to 1, of full scale)
+    are taken from these instead of the network; 0 asks the network for every one.
     """
 
     seq: int
@@ -85,6 +87,7 @@ class RenderRequest:
     target_ms: float = 33.0
     created_s: float = 0.0
     max_stride: int = STRIDES[0]
+    flat_tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,14 @@ class FrameTimings:
     def total_ms(self) -> float:
         return self.rays_ms + self.encode_ms + self.network_ms + self.copy_ms
 
+    def __add__(self, other: FrameTimings) -> FrameTimings:
+        return FrameTimings(
+            self.rays_ms + other.rays_ms,
+            self.encode_ms + other.encode_ms,
+            self.network_ms + other.network_ms,
+            self.copy_ms + other.copy_ms,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -110,6 +121,7 @@ class Frame:
     be shown. `stride`: the finest pixel grid that is complete; 1 means every pixel is exact.
     `network_rays`: rays this pass sent through the network (not skipped, not interpolated).
     `elapsed_ms`: wall time from the start of this request's first pass to this frame.
+    `interpolated_pixels`: how many pixels that count as complete were taken from flat surroundings.
     """
 
     seq: int
@@ -122,6 +134,7 @@ class Frame:
     elapsed_ms: float
     engine: EngineInfo
     created_s: float = 0.0
+    interpolated_pixels: int = 0
 
     @property
     def complete(self) -> bool:

@@ -111,6 +111,13 @@ class Actions:
             True,
         )
         self._make_locks(menu)
+        self.fill_flat = self._add(
+            menu,
+            "Interpolate &flat areas",
+            "N",
+            "Take pixels whose surroundings differ by at most 2/255 from these: half of the rays",
+            True,
+        )
         menu.addSeparator()
         menu.addActions([toggle for dock in docks if (toggle := dock.toggleViewAction())])
         self.reset_layout = self._add(menu, "&Reset layout", "", "Put all panels back in place")

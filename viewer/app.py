@@ -90,6 +90,7 @@ class App(QObject):
         window.inertia_toggled.connect(controller.set_inertia)
         window.smooth_toggled.connect(controller.set_smooth)
         window.canonical_toggled.connect(controller.set_canonical)
+        window.fill_flat_toggled.connect(controller.set_fill_flat)
         window.max_stride_chosen.connect(controller.set_max_stride)
         window.target_fps_chosen.connect(controller.set_target_fps)
         # What is asked for now, an older error says nothing about.

@@ -44,6 +44,7 @@ class CameraControl(QObject):
         self._view = home_of(self._scene)
         self._width_px, self._height_px = self._scene.width_px, self._scene.height_px
         self._history = CameraHistory()
+        self._told_history = (False, False)
         self._has_inertia = False
         self._glide = Glide()
         self._gliding = False
@@ -213,7 +214,10 @@ class CameraControl(QObject):
         self._tell_history()
 
     def _tell_history(self) -> None:
-        self.history_changed.emit(self._history.can_undo, self._history.can_redo)
+        told = self._history.can_undo, self._history.can_redo
+        if told != self._told_history:
+            self._told_history = told
+            self.history_changed.emit(*told)
 
     # Moving
 

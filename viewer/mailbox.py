@@ -70,6 +70,10 @@ class Mailbox:
         """Whether something waits: the running render should end soon."""
         return self._stopped or self._work != Work()
 
+    def urgent(self) -> bool:
+        """Whether even a first picture should be left: it would be of what is about to go."""
+        return self._stopped or self._work.wish is not None
+
     def take(self) -> Work | None:
         """Wait for work and empty the slots; None once stopped."""
         with self._condition:

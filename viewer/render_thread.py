@@ -176,7 +176,8 @@ class _Worker:
         if self._renderer is None or request is None:
             return
         complete = False
-        for frame in self._renderer.frames(request, self._thread.mailbox.pending):
+        mailbox = self._thread.mailbox
+        for frame in self._renderer.frames(request, mailbox.pending, mailbox.urgent):
             complete = frame.complete
             self._thread.frame_ready.emit(frame)
         if not complete:

@@ -13,7 +13,7 @@ from r2l_core.types import Availability, EngineInfo, Precision
 
 @dataclass(frozen=True, eq=False)
 class Shaded:
-    """colors: float32 (tile_rays, 3) on the CPU, not rounded to 8 bits. Times are measured."""
+    """colors: float32 (n, 3) on the CPU, not rounded to 8 bits. Times are measured."""
 
     colors: Tensor
     encode_ms: float
@@ -23,8 +23,9 @@ class Shaded:
 class Engine(Protocol):
     """Renders rays of one light field in one precision. Used by one thread at a time.
 
-    A ray's colour must depend on the ray alone, bit for bit: every call has the same batch shape
-    (`tile_rays`, the caller pads), because the result of a matrix product depends on its shape.
+    A ray's colour must depend on the ray alone, bit for bit. The result of a matrix product may
+    depend on its shape, so calls have few shapes: `tile_rays` rays, or fewer in steps of
+    `tile_step`, if those were found to give the same bits (see `tiles.Tiles`, which also pads).
     The reference engine, which is no fast path, keeps this only to rounding.
     """
 
@@ -34,10 +35,20 @@ class Engine(Protocol):
 
     @property
     def tile_rays(self) -> int:
-        """Rays per call of `shade`."""
+        """Most rays in one call of `shade`."""
+
+    @property
+    def tile_step(self) -> int:
+        """Calls may have any multiple of this many rays up to `tile_rays`; equal to that where
+        there is one shape only."""
+
+    @property
+    def quiet_torch(self) -> bool:
+        """Whether torch should use one thread between calls: its idle ones go on spinning for a
+        while, and slow down a backend with threads of its own."""
 
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
-        """Colours of exactly `tile_rays` rays; float32 (tile_rays, 3) each, on the CPU.
+        """Colours of a multiple of `tile_step` rays; float32 (n, 3) each, on the CPU.
 
         Raises EngineError where the backend fails.
         """

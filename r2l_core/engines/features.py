@@ -24,13 +24,14 @@ class FeatureEncoder:
         self._order = feature_major_order(3 * network.n_sample, network.n_frequencies)
         self._depths = sample_depths(light_field.scene, network.n_sample, device)
         self.features = torch.empty(tile_rays, network.input_size, device=device)
-        """float32 (tile_rays, input_size): the result of the last `encode`."""
+        """float32 (tile_rays, input_size): holds the result of the last `encode`."""
 
     def encode(self, origins: Tensor, directions: Tensor) -> Tensor:
-        """Features of a tile: float32 (tile_rays, 3) each -> `features`."""
+        """Features of a tile: float32 (n, 3) each -> the first n rows of `features`."""
         points = sample_points(origins, directions, self._depths)
-        encode_into(points, self._n_frequencies, self.features)
-        return self.features
+        features = self.features[: len(points)]
+        encode_into(points, self._n_frequencies, features)
+        return features
 
     def head_weight(self, weight: Tensor) -> Tensor:
         """The head's weight (width, input_size) with its columns in this encoder's order."""

@@ -9,10 +9,9 @@ group size 0 the same graph claims int8 but runs floats, so a freshly built int8
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from torch.nn import functional
 from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.features import FeatureEncoder
+from r2l_core.engines.quiet import one_torch_thread
 from r2l_core.errors import EngineError
 from r2l_core.quantization.model import (
     QuantizedLinear,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import openvino as ov
 
 _TILE_RAYS = 1024
+_TILE_STEP = 64
 _WIDTH_MULTIPLE = 16
 """Other widths run as floats whatever the group size; layers are padded with zeros to this."""
 
@@ -46,22 +47,12 @@ _ARITHMETIC = {
 }
 
 
-@contextlib.contextmanager
-def _torch_on_one_thread() -> Iterator[None]:
-    """Keep torch's workers asleep: after an operation they spin for a while, and that would take a
-    quarter of the speed from OpenVINO, which computes on threads of its own."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 class OpenVinoEngine:
-    """One compiled graph per engine. See Engine for the contract."""
+    """One compiled graph per engine, for any number of rays. See Engine for the contract."""
 
     tile_rays = _TILE_RAYS
+    tile_step = _TILE_STEP
+    quiet_torch = True
 
     def __init__(self, light_field: LightField, precision: Precision) -> None:
         import openvino as ov
@@ -76,14 +67,17 @@ class OpenVinoEngine:
             "NUM_STREAMS": 1,
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": graph.width if precision is Precision.INT8 else 0,
         }
-        model = graph.model(self.tile_rays, network.input_size)
+        model = graph.model(network.input_size)
         self._request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
         # Both ends share memory with the graph, so that a tile is neither copied in nor out.
         self._colors = torch.empty(self.tile_rays, 3)
-        self._request.set_input_tensor(
-            ov.Tensor(self._encoder.features.numpy(), shared_memory=True)
-        )
-        self._request.set_output_tensor(ov.Tensor(self._colors.numpy(), shared_memory=True))
+        self._ends = {
+            n: tuple(
+                ov.Tensor(end[:n].numpy(), shared_memory=True)
+                for end in (self._encoder.features, self._colors)
+            )
+            for n in range(self.tile_step, self.tile_rays + 1, self.tile_step)
+        }
         self.info = EngineInfo(
             engine="openvino",
             precision=precision,
@@ -103,10 +97,14 @@ class OpenVinoEngine:
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         """See Engine.shade."""
         start = time.perf_counter()
-        with _torch_on_one_thread():
+        with one_torch_thread():
             self._encoder.encode(origins, directions)
         encoded = time.perf_counter()
+        n = len(origins)
+        features, colors = self._ends[n]
         try:
+            self._request.set_input_tensor(features)
+            self._request.set_output_tensor(colors)
             self._request.infer()
         except RuntimeError as error:
             raise EngineError(
@@ -115,7 +113,7 @@ class OpenVinoEngine:
                 "Choose another engine or precision.",
             ) from error
         done = time.perf_counter()
-        return Shaded(self._colors.clone(), (encoded - start) * 1e3, (done - encoded) * 1e3)
+        return Shaded(self._colors[:n].clone(), (encoded - start) * 1e3, (done - encoded) * 1e3)
 
 
 def _quantized(light_field: LightField, precision: Precision) -> Mapping[str, QuantizedLinear]:
@@ -151,12 +149,12 @@ class _Graph:
             for name, tensor in self._tensors.items()
         )
 
-    def model(self, tile_rays: int, input_size: int) -> ov.Model:
-        """Features (tile_rays, input_size) to colours (tile_rays, 3)."""
+    def model(self, input_size: int) -> ov.Model:
+        """Features (n, input_size) to colours (n, 3), for any n."""
         import openvino as ov
         from openvino import opset13 as op
 
-        features = op.parameter([tile_rays, input_size], np.float32)
+        features = op.parameter([-1, input_size], np.float32)
         hidden = op.relu(self._linear(features, "head.0"))
         x = hidden
         for k in range(self._network.n_blocks):

@@ -18,7 +18,8 @@ from r2l_core.types import Availability, EngineInfo, Precision
 class ReferenceEngine:
     """The computation as published: float32, sin and cos of every argument, nn.Module."""
 
-    tile_rays = 4096
+    tile_rays = tile_step = 4096
+    quiet_torch = False
 
     def __init__(self, light_field: LightField) -> None:
         self._light_field = light_field

@@ -53,7 +53,8 @@ class SimulatedEngine:
     `rounding` off leaves activations as they are: for tests that must tell rounding from none.
     """
 
-    tile_rays = _TILE_RAYS
+    tile_rays = tile_step = _TILE_RAYS
+    quiet_torch = False
 
     def __init__(
         self, light_field: LightField, precision: Precision, rounding: bool = True

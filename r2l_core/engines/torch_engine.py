@@ -23,9 +23,9 @@ from r2l_core.types import Availability, EngineInfo, Precision
 _NO_FP16 = "this processor has no fp16 arithmetic: fp16 weights, calculated in float32"
 _RECIPE = "published recipe: weights are rounded, everything is calculated in float32"
 
-# Measured best on two AVX-512 cores. Smaller tiles would answer a new camera sooner, at a tenth of
-# the speed in bf16; a tile of either size takes about 50 ms there.
+# Measured best on two AVX-512 cores, where a tile of either size takes about 50 ms.
 _TILE_RAYS = {torch.float32: 2048, torch.bfloat16: 3072, torch.float16: 3072}
+_TILE_STEP = 64
 
 
 def _cpu_has(*features: str) -> bool:
@@ -45,7 +45,7 @@ def _fp16_arithmetic() -> bool:
 class PackedLinear:
     """One linear layer on the CPU, packed by oneDNN where that exists, otherwise as torch has it.
 
-    weight: (out, in), bias: (out,), of one type, for inputs of `tile_rays` rows.
+    weight: (out, in), bias: (out,), of one type, packed for inputs of `tile_rays` rows.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, tile_rays: int) -> None:
@@ -58,7 +58,7 @@ class PackedLinear:
         )
 
     def __call__(self, x: Tensor, activation: str = "none") -> Tensor:
-        """(tile_rays, in) -> (tile_rays, out), with "relu" applied in the same sweep."""
+        """(n, in) -> (n, out), with "relu" applied in the same sweep."""
         if self._packed:
             result: Tensor = torch.ops.mkldnn._linear_pointwise(
                 x, self._weight, self._bias, activation, [], ""
@@ -79,6 +79,9 @@ class PackedLinear:
 
 class TorchEngine:
     """Floating precisions and weight-only roundings on the CPU. See Engine for the contract."""
+
+    tile_step = _TILE_STEP
+    quiet_torch = False
 
     def __init__(self, light_field: LightField, precision: Precision) -> None:
         network, tensors = light_field.network, light_field.tensors

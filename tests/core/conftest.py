@@ -112,20 +112,21 @@ def scene_rays():
 
 @pytest.fixture
 def fake_clock(monkeypatch):
-    """A function that gives a module a clock which only advances when it is told to.
+    """A function that gives modules a clock which only advances when it is told to.
 
-    `fake_clock(module, seconds_per_look)` replaces `module.time`; returns the clock, whose `now`
+    `fake_clock(*modules, seconds_per_look=)` replaces their `time`; returns the clock, whose `now`
     may be set.
     """
 
-    def install(module, seconds_per_look: float = 0.0):
+    def install(*modules, seconds_per_look: float = 0.0):
         clock = SimpleNamespace(now=1000.0)
 
         def perf_counter() -> float:
             clock.now += seconds_per_look
             return clock.now
 
-        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=perf_counter))
+        for module in modules:
+            monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=perf_counter))
         return clock
 
     return install

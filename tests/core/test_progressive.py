@@ -7,7 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.progressive import BLOCK_PX, by_contrast, grid_pixels, interpolated, new_pixels
+from r2l_core.progressive import (
+    BLOCK_PX,
+    by_contrast,
+    flat_cells,
+    grid_pixels,
+    interpolated,
+    new_pixels,
+)
 from r2l_core.types import STRIDES
 
 SIZES = [(1, 1), (7, 3), (3, 7), (8, 8), (9, 16), (17, 1), (1, 33), (50, 37), (400, 400)]
@@ -132,7 +139,7 @@ def test_the_block_with_the_highest_contrast_comes_first(block):
     picture = torch.full((height, width, 3), 0.5)
     # A slope everywhere, and one block with an edge.
     picture += torch.linspace(0, 0.1, width)[None, :, None]
-    picture[row * BLOCK_PX : (row + 1) * BLOCK_PX, column * BLOCK_PX + 7] = 0.0
+    picture[row * BLOCK_PX : (row + 1) * BLOCK_PX, column * BLOCK_PX + 6] = 0.0
     pixels = grid_pixels(width, height, 2)
     ordered = by_contrast(pixels, picture)
     in_block = (pixels // width // BLOCK_PX == row) & (pixels % width // BLOCK_PX == column)
@@ -146,7 +153,7 @@ def test_blocks_come_in_the_order_of_their_contrast():
     picture = torch.zeros(BLOCK_PX, width, 3)
     contrasts = [0.3, 0.9, 0.0, 0.6, 0.1]
     for block, contrast in enumerate(contrasts):
-        picture[3, block * BLOCK_PX + 2] = contrast
+        picture[4, block * BLOCK_PX + 2] = contrast
     ordered = by_contrast(grid_pixels(width, BLOCK_PX, 1), picture)
     blocks = (ordered % width // BLOCK_PX).tolist()
     assert list(dict.fromkeys(blocks)) == [1, 3, 0, 4, 2]
@@ -155,3 +162,16 @@ def test_blocks_come_in_the_order_of_their_contrast():
 
 def test_nothing_to_order():
     assert by_contrast(torch.empty(0, dtype=torch.int64), random_image(20, 20)).numel() == 0
+
+
+# --- flat areas --------------------------------------------------------------------------------
+
+
+def test_a_cell_is_flat_where_the_sixteen_points_around_it_agree():
+    grid = torch.full((9, 11, 3), 0.5)
+    grid[4, 6, 1] = 0.6
+    flat = flat_cells(grid, 0.05)
+    rows, columns = torch.meshgrid(torch.arange(9), torch.arange(11), indexing="ij")
+    near = (rows >= 2) & (rows <= 5) & (columns >= 4) & (columns <= 7)
+    assert torch.equal(flat, ~near)
+    assert flat_cells(grid, 0.11).all()

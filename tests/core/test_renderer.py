@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from r2l_core import renderer as renderer_module
+from r2l_core import tiles as tiles_module
 from r2l_core.camera import Camera, Orbit
 from r2l_core.engines import ENGINES, Shaded, availability, build_engine
 from r2l_core.errors import EngineError
@@ -30,16 +31,26 @@ class FakeEngine:
     """
 
     info = INFO
+    quiet_torch = False
 
-    def __init__(self, tile_rays: int = 64, clock=None, seconds_per_tile: float = 0.0) -> None:
+    def __init__(
+        self,
+        tile_rays: int = 64,
+        clock=None,
+        seconds_per_tile: float = 0.0,
+        tile_step: int | None = None,
+    ) -> None:
         self.tile_rays = tile_rays
+        self.tile_step = tile_step or tile_rays
         self.tiles = 0
         self.asked: list[torch.Tensor] = []
         self._clock = clock
         self._seconds = seconds_per_tile
 
     def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
-        assert origins.shape == directions.shape == (self.tile_rays, 3)
+        assert origins.shape == directions.shape
+        assert len(origins) % self.tile_step == 0
+        assert 0 < len(origins) <= self.tile_rays
         assert origins.dtype == directions.dtype == torch.float32
         self.tiles += 1
         self.asked.append(directions.unique_consecutive(dim=0))
@@ -58,7 +69,8 @@ class RecordingEngine:
     def __init__(self, engine) -> None:
         self._engine = engine
         self.info = engine.info
-        self.tile_rays = engine.tile_rays
+        self.tile_rays, self.tile_step = engine.tile_rays, engine.tile_step
+        self.quiet_torch = engine.quiet_torch
         self.colors: dict[bytes, bytes] = {}
 
     def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
@@ -66,8 +78,8 @@ class RecordingEngine:
         rays = torch.cat([origins, directions], 1)
         n = len(rays.unique_consecutive(dim=0))  # the rest is padding
         for ray, color in zip(rays.numpy()[:n], shaded.colors.numpy()[:n], strict=True):
-            assert ray.tobytes() not in self.colors, "this ray was computed before"
-            self.colors[ray.tobytes()] = color.tobytes()
+            # Tiles of a new shape are calculated twice, to compare them.
+            assert self.colors.setdefault(ray.tobytes(), color.tobytes()) == color.tobytes()
         return shaded
 
 
@@ -209,7 +221,7 @@ def test_a_changed_epoch_is_stamped(scene):
 
 
 def test_long_passes_show_what_they_have(scene, fake_clock):
-    clock = fake_clock(renderer_module)
+    clock = fake_clock(renderer_module, tiles_module)
     engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.06)
     frames = list(Renderer(engine, scene).frames(request()))
     strides = [frame.stride for frame in frames]
@@ -218,11 +230,12 @@ def test_long_passes_show_what_they_have(scene, fake_clock):
     assert sum(frame.network_rays for frame in frames) == WIDTH * HEIGHT
     assert frames[-1].elapsed_ms == pytest.approx(60 * engine.tiles)
     growing = [f.image for f in frames if f.stride == 2]
-    assert all((a != b).any() for a, b in itertools.pairwise(growing))
+    changed = [(a != b).any() for a, b in itertools.pairwise(growing)]
+    assert np.mean(changed) > 0.7, "few tiles are as smooth as what was in their place"
 
 
 def test_a_timed_picture_is_the_picture(scene, fake_clock):
-    clock = fake_clock(renderer_module)
+    clock = fake_clock(renderer_module, tiles_module)
     camera = camera_at()
     engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.01)
     timed = Renderer(engine, scene).render_timed(camera)
@@ -232,7 +245,7 @@ def test_a_timed_picture_is_the_picture(scene, fake_clock):
 
 
 def test_timings_account_for_the_time(scene, fake_clock):
-    clock = fake_clock(renderer_module)
+    clock = fake_clock(renderer_module, tiles_module)
     engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.01)
     frames = list(Renderer(engine, scene).frames(request()))
     assert sum(f.timings.total_ms for f in frames) == pytest.approx(10 * engine.tiles)
@@ -340,45 +353,87 @@ def test_a_picture_whose_first_pass_failed_starts_afresh(scene):
 )
 def test_the_preview_is_the_finest_stride_that_fits(scene, budget_rays, stride):
     # 64x64 pixels: 64, 256, 1024 and 4096 rays at strides 8, 4, 2, 1; 5 ms are kept back.
-    engine = FakeEngine(tile_rays=10_000)
+    engine = FakeEngine(tile_rays=10_000, tile_step=1)
     renderer = Renderer(engine, scene)
-    renderer.rays_per_s = (budget_rays + 0.5) / 0.1
+    renderer.tiles.rays_per_s = (budget_rays + 0.5) / 0.1
     camera = camera_at(width=64, height=64)
     first = next(renderer.frames(request(camera, target_ms=105.0)))
     assert first.stride == stride
-    assert first.network_rays == engine.rays == (64 // stride) ** 2
+    assert first.network_rays == (64 // stride) ** 2
 
 
-def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(scene):
-    class Edge(FakeEngine):
-        """White to the right of a slanted edge, a faint slope elsewhere."""
+def test_the_stride_does_not_flicker(scene):
+    """Measured speeds scatter by some percent, and the threshold is in between."""
+    renderer = Renderer(FakeEngine(tile_rays=10_000, tile_step=1), scene)
+    strides = []
+    for number, budget_rays in enumerate([1024, 1000, 1040, 990, 1030, 900, 1030, 1000, 1150]):
+        renderer.tiles.rays_per_s = (budget_rays + 0.5) / 0.1
+        camera = camera_at(float(number), 64, 64)
+        strides.append(next(renderer.frames(request(camera, target_ms=105.0))).stride)
+    assert strides == [2, 2, 2, 2, 2, 4, 4, 4, 2]
 
-        def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
-            shaded = super().shade(origins, directions)
-            return replace(shaded, colors=(directions[:, :1] > 0.5).float().expand(-1, 3).clone())
 
-    engine = Edge(tile_rays=16)
-    renderer = Renderer(engine, scene)
-    renderer.rays_per_s = (64 + 50 + 0.5) / 0.1
-    pose = np.eye(4)
-    pose[:3, 3] = (0, 0, 4)
+class Edge(FakeEngine):
+    """White to the right of a slanted edge, black elsewhere."""
+
+    def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
+        shaded = super().shade(origins, directions)
+        return replace(shaded, colors=(directions[:, :1] > 0.5).float().expand(-1, 3).clone())
+
+
+def edge_camera(forward: float = 0.0) -> Camera:
     # The edge falls on column 32 + 0.5 * 40 = 52: the last column of blocks.
-    camera = Camera(pose, 64, 64, 40.0)
-    frames = renderer.frames(request(camera, target_ms=105.0))
+    pose = np.eye(4)
+    pose[:3, 3] = (0, 0, 4 - forward)
+    return Camera(pose, 64, 64, 40.0)
+
+
+@pytest.mark.parametrize("step", [1, 16])
+def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(scene, step):
+    engine = Edge(tile_rays=48, tile_step=step)
+    renderer = Renderer(engine, scene)
+    list(renderer.frames(request(edge_camera())))
+    asked = len(engine.asked)
+    renderer.tiles.rays_per_s = (64 + 45 + 0.5) / 0.1
+    frames = renderer.frames(request(edge_camera(0.1), target_ms=105.0))
     first = next(frames)
     assert first.stride == 8
-    assert first.network_rays == 64 + 48, "whole tiles only"
-    extra = torch.cat(engine.asked)[64:]
+    n_extra = first.network_rays - 64
+    assert n_extra == 32 if step == 16 else 40 <= n_extra <= 48
+    extra = torch.cat(engine.asked[asked:]).unique(dim=0)
     columns = extra[:, 0] * 40 + 32
-    assert ((columns >= 48) & (columns < 64)).all()
-    list(frames)
-    assert engine.rays == 64 * 64
+    rows = 32 - extra[:, 1] * 40
+    extra_columns = columns[(columns.round() % 8 != 0) | (rows.round() % 8 != 0)]
+    assert len(extra_columns) == n_extra
+    assert ((extra_columns >= 48) & (extra_columns < 64)).all()
+
+
+def test_nothing_is_known_of_the_contrast_before_the_first_picture(scene):
+    engine = FakeEngine(tile_rays=16)
+    renderer = Renderer(engine, scene)
+    renderer.tiles.rays_per_s = (64 + 60 + 0.5) / 0.1
+    first = next(renderer.frames(request(camera_at(width=64, height=64), target_ms=105.0)))
+    assert (first.stride, first.network_rays) == (8, 64)
+
+
+def test_a_preview_nobody_will_see_is_abandoned(scene):
+    engine = FakeEngine(tile_rays=16)
+    renderer = Renderer(engine, scene)
+    camera = camera_at(width=64, height=64)
+    locked = request(camera, max_stride=1)
+    assert list(renderer.frames(locked, abandoned=Cancel(3))) == []
+    assert engine.tiles == 4
+    # Nothing of it is mistaken for a picture.
+    first = next(renderer.frames(locked))
+    np.testing.assert_array_equal(
+        first.image, to_uint8(Renderer(FakeEngine(), scene).render(camera))
+    )
 
 
 def test_a_slow_engine_still_gets_its_coarsest_picture(scene):
     engine = FakeEngine(tile_rays=16)
     renderer = Renderer(engine, scene)
-    renderer.rays_per_s = 1.0
+    renderer.tiles.rays_per_s = 1.0
     first = next(renderer.frames(request(target_ms=1.0)))
     assert first.stride == 8
     assert first.network_rays == len(grid_pixels(WIDTH, HEIGHT, 8))
@@ -388,56 +443,115 @@ def test_a_slow_engine_still_gets_its_coarsest_picture(scene):
 def test_a_lock_counts_more_than_the_budget(scene, max_stride):
     engine = FakeEngine(tile_rays=16)
     renderer = Renderer(engine, scene)
-    renderer.rays_per_s = 1.0
+    renderer.tiles.rays_per_s = 1.0
     first = next(renderer.frames(request(target_ms=1.0, max_stride=max_stride)))
     assert first.stride == max_stride
     assert first.network_rays == engine.rays == len(grid_pixels(WIDTH, HEIGHT, max_stride))
 
 
 def test_a_lock_does_not_keep_the_budget_from_more(scene):
-    renderer = Renderer(FakeEngine(tile_rays=10_000), scene)
-    renderer.rays_per_s = 1e9
+    renderer = Renderer(FakeEngine(tile_rays=10_000, tile_step=1), scene)
+    renderer.tiles.rays_per_s = 1e9
     assert next(renderer.frames(request(max_stride=4))).stride == 1
 
 
 def test_what_is_coarser_than_a_new_lock_is_not_shown(scene):
     renderer = Renderer(FakeEngine(tile_rays=16), scene)
-    renderer.rays_per_s = 1.0
+    renderer.tiles.rays_per_s = 1.0
     assert [frame.stride for frame in renderer.frames(request(), lambda: True)] == [8]
-    renderer.rays_per_s = 1.0  # by now it has measured how fast this machine is
+    renderer.tiles.rays_per_s = 1.0  # by now it has measured how fast this machine is
     strides = [frame.stride for frame in renderer.frames(request(max_stride=2))]
     assert strides == [2, 1]
 
 
 def test_warming_up_measures_the_speed(scene, fake_clock):
-    clock = fake_clock(renderer_module)
+    clock = fake_clock(renderer_module, tiles_module)
     engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.02)
     renderer = Renderer(engine, scene)
     renderer.warm_up()
-    assert renderer.rays_per_s == pytest.approx(5000)
+    assert renderer.tiles.rays_per_s == pytest.approx(5000)
     assert engine.tiles >= 2
 
 
 def test_the_measured_speed_follows_slowly(scene, fake_clock):
-    clock = fake_clock(renderer_module)
+    clock = fake_clock(renderer_module, tiles_module)
     engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.02)
     renderer = Renderer(engine, scene)
-    renderer.rays_per_s = 10_000.0
+    renderer.tiles.rays_per_s = 10_000.0
     renderer.render(camera_at(width=10, height=10))
-    assert renderer.rays_per_s == pytest.approx(0.9 * 10_000 + 0.1 * 5000)
+    assert renderer.tiles.rays_per_s == pytest.approx(0.9 * 10_000 + 0.1 * 5000)
 
 
-def test_a_preview_takes_about_its_time(scene, fake_clock):
-    """Closed loop: measured speed in, time spent out."""
-    clock = fake_clock(renderer_module)
+def test_small_tiles_say_less_about_the_speed(scene, fake_clock):
+    clock = fake_clock(renderer_module, tiles_module)
+    engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.01, tile_step=10)
+    renderer = Renderer(engine, scene)
+    camera = camera_at(width=10, height=5)
+    renderer.render(camera)  # proves the shape
+    renderer.tiles.rays_per_s = 10_000.0
+    renderer.render(camera)
+    assert renderer.tiles.rays_per_s == pytest.approx(0.95 * 10_000 + 0.05 * 5000)
+
+
+@pytest.mark.parametrize("elsewhere_s", [0.0, 0.004, 0.008])
+def test_a_preview_takes_about_its_time(scene, fake_clock, monkeypatch, elsewhere_s):
+    """Closed loop: measured speed and measured time for everything else in, time spent out."""
+    clock = fake_clock(renderer_module, tiles_module)
     engine = FakeEngine(tile_rays=32, clock=clock, seconds_per_tile=0.001)
     renderer = Renderer(engine, scene)
     renderer.warm_up()
-    for target_ms in (15.0, 25.0, 45.0, 85.0):
-        camera = camera_at(target_ms, 128, 128)
-        first = next(renderer.frames(request(camera, target_ms=target_ms)))
-        # One padded tile may come on top of each of the four strides.
-        assert target_ms - 6 <= first.elapsed_ms <= target_ms - 5 + 4
+
+    def slow_to_uint8(colors: torch.Tensor):
+        clock.now += elsewhere_s
+        return to_uint8(colors)
+
+    monkeypatch.setattr(renderer_module, "to_uint8", slow_to_uint8)
+    for number in range(30):
+        target_ms = (15.0, 25.0, 45.0, 85.0)[number // 8]
+        camera = camera_at(float(number), 128, 128)
+        first, *_ = renderer.frames(request(camera, target_ms=target_ms), lambda: True)
+        if number % 8 == 7:
+            assert target_ms - 3 <= first.elapsed_ms <= target_ms + 1
+
+
+# --- flat areas --------------------------------------------------------------------------------
+
+
+class Slope(FakeEngine):
+    """A flat half, and a half in which every ray has a colour of its own."""
+
+    def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
+        shaded = super().shade(origins, directions)
+        flat = directions[:, :1] < 0
+        gentle = 0.5 + 0.01 * directions.sum(-1, keepdim=True).expand(-1, 3)
+        return replace(shaded, colors=torch.where(flat, gentle, shaded.colors))
+
+
+def test_flat_areas_are_interpolated_within_the_tolerance(scene):
+    tolerance = 2 / 255
+    exact_engine, engine = Slope(), Slope()
+    camera = edge_camera()
+    *_, exact = Renderer(exact_engine, scene).frames(request(camera))
+    renderer = Renderer(engine, scene)
+    *_, last = renderer.frames(request(camera, flat_tolerance=tolerance))
+    assert last.complete
+    assert exact.interpolated_pixels == 0
+    assert engine.rays + last.interpolated_pixels == exact_engine.rays == 64 * 64
+    assert last.interpolated_pixels > 64 * 64 // 4
+    difference = np.abs(last.image.astype(int) - exact.image)
+    assert difference.max() <= 2
+    assert not difference[:, 33:].any(), "where neighbours differ, every pixel is asked for"
+
+
+def test_another_tolerance_starts_afresh(scene):
+    engine = Slope()
+    renderer = Renderer(engine, scene)
+    list(renderer.frames(request(edge_camera(), flat_tolerance=2 / 255)))
+    *_, last = renderer.frames(request(edge_camera(), seq=2))
+    assert last.interpolated_pixels == 0
+    np.testing.assert_array_equal(
+        last.image, to_uint8(Renderer(Slope(), scene).render(edge_camera()))
+    )
 
 
 # --- background --------------------------------------------------------------------------------
@@ -474,7 +588,7 @@ def test_skipped_rays_count_as_free_in_the_preview(scene):
     """Pixels of background cost nothing, so the tiles that fit hold asked rays only."""
     engine = FakeEngine(tile_rays=16)
     renderer = Renderer(engine, scene, skip_background=True)
-    renderer.rays_per_s = 300 / 0.1
+    renderer.tiles.rays_per_s = 300 / 0.1
     first = next(renderer.frames(request(camera_at(width=64, height=64), target_ms=105.0)))
     assert first.network_rays == engine.rays <= 300
     assert STRIDES[0] >= first.stride >= 2

@@ -489,7 +489,7 @@ class TestCameraPanel:
     def test_showing_reports_nothing(self, qtbot, panel):
         with qtbot.assertNotEmitted(panel.orbit_edited), qtbot.assertNotEmitted(panel.fov_x_edited):
             panel.show_orbit(Orbit(-50.0, 10.0, 2.0, (1.0, 1.0, 1.0)), 60.0)
-        assert self.field(panel, "Azimuth").text() == "-50.0°"
+        qtbot.waitUntil(lambda: self.field(panel, "Azimuth").text() == "-50.0°")
 
     def test_an_edit_leaves_the_other_numbers_unrounded(self, qtbot, panel):
         with qtbot.waitSignal(panel.orbit_edited) as edited:
@@ -522,6 +522,7 @@ class TestCameraPanel:
 
     def test_dragging_the_azimuth_goes_round(self, qtbot, panel):
         panel.show_orbit(Orbit(175.0, 0.0, 3.0), 40.0)
+        qtbot.waitUntil(lambda: self.field(panel, "Azimuth").value() == 175.0)
         label = self.label(panel, "Azimuth")
         qtbot.mousePress(label, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
         qtbot.mouseMove(label, QPoint(45, 5))

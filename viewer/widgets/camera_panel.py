@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import QTimer, pyqtSignal
 from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -23,6 +23,9 @@ VIEWS: tuple[tuple[str, str], ...] = (
     ("side", "Side"),
 )
 """Name in `view_requested`, and label, of each preset view."""
+
+_DIGITS_MS = 80
+"""How often the digits follow a camera that moves."""
 
 _FAR = 10_000.0
 _AXES = "XYZ"
@@ -43,7 +46,10 @@ class CameraPanel(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Camera")
         self._orbit = Orbit(0.0, 0.0, 1.0)
+        self._shown_fov_x_deg = 40.0
         self._home = (self._orbit, 40.0)
+        self._digits = QTimer(self, interval=_DIGITS_MS, singleShot=True)
+        self._digits.timeout.connect(self._show_digits)
         self._azimuth = ValueSpin("Azimuth in degrees", -180, 180, 1, 1.0, "°")
         self._azimuth.setWrapping(True)
         self._elevation = ValueSpin("Elevation in degrees", -90, 90, 1, 1.0, "°")
@@ -67,10 +73,18 @@ class CameraPanel(QWidget):
         """Show where the camera is; reports nothing."""
         self.setEnabled(True)
         self._orbit = orbit
+        self._shown_fov_x_deg = fov_x_deg
+        # Nobody reads digits faster, and during a drag the picture needs the time.
+        if not self._digits.isActive():
+            self._show_digits()
+            self._digits.start()
+
+    def _show_digits(self) -> None:
+        orbit = self._orbit
         self._azimuth.show_value(orbit.azimuth_deg)
         self._elevation.show_value(orbit.elevation_deg)
         self._radius.show_value(orbit.radius)
-        self._fov_x.show_value(fov_x_deg)
+        self._fov_x.show_value(self._shown_fov_x_deg)
         for field, value in zip(self._pivot, orbit.pivot, strict=True):
             field.show_value(value)
 

@@ -44,7 +44,13 @@ class StatusLine(QStatusBar):
     def show_frame(self, frame: Frame) -> None:
         """Say which pixels the shown frame has."""
         height_px, width_px, _ = frame.image.shape
-        state = "exact" if frame.stride == 1 else f"1/{frame.stride} preview"
+        if frame.stride > 1:
+            state = f"1/{frame.stride} preview"
+        elif frame.interpolated_pixels:
+            share = frame.interpolated_pixels / (width_px * height_px)
+            state = f"{100 * share:.0f} % interpolated"
+        else:
+            state = "exact"
         self._rendered.setText(f"{wording.size(width_px, height_px)} {state}")
 
     def show_performance(self, readout: PerformanceReadout) -> None:

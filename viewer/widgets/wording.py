@@ -32,9 +32,11 @@ def size(width_px: int, height_px: int) -> str:
     return f"{width_px}×{height_px}"
 
 
-def rendered(width_px: int, height_px: int, stride: int) -> str:
-    """What was rendered: every pixel, or one in `stride` each way and the rest filled in."""
+def rendered(width_px: int, height_px: int, stride: int, interpolated_pixels: int) -> str:
+    """What was rendered: every pixel, all but some in flat areas, or one in `stride` each way."""
     if stride <= 1:
-        return f"{size(width_px, height_px)} · exact"
+        share = 100 * interpolated_pixels / (width_px * height_px)
+        state = f"{share:.0f} % interpolated in flat areas" if interpolated_pixels else "exact"
+        return f"{size(width_px, height_px)} · {state}"
     coarse = size(-(-width_px // stride), -(-height_px // stride))
     return f"{coarse} of {size(width_px, height_px)} · preview, interpolated"

@@ -1,0 +1,64 @@
+"""The picture of one camera while it grows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from r2l_core.camera import Camera
+from r2l_core.progressive import flat_cells, interpolated
+from r2l_core.types import STRIDES
+
+
+class Canvas:
+    """Colours of one camera's pixels, and which of them are known.
+
+    `flat_tolerance`: see RenderRequest. Its picture has to start afresh when that changes.
+    """
+
+    def __init__(self, camera: Camera, flat_tolerance: float = 0.0) -> None:
+        self.camera = camera
+        self.flat_tolerance = flat_tolerance
+        self.colors = torch.zeros(camera.height_px, camera.width_px, 3)
+        self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
+        self.stride = 2 * STRIDES[0]
+        """Finest stride that is complete."""
+        self.interpolated_pixels = 0
+        """How many of the known pixels were taken from their surroundings."""
+
+    def shows(self, camera: Camera, flat_tolerance: float) -> bool:
+        """Whether this is the picture of exactly that camera, made in that way."""
+        mine = self.camera
+        return (mine.width_px, mine.height_px, mine.focal_px, self.flat_tolerance) == (
+            camera.width_px,
+            camera.height_px,
+            camera.focal_px,
+            flat_tolerance,
+        ) and np.array_equal(mine.T_world_camera, camera.T_world_camera)
+
+    def unknown(self, pixels: Tensor) -> Tensor:
+        """Those of the flat indices `pixels` that are not known yet, in their order."""
+        return pixels[~self.known.view(-1)[pixels]]
+
+    def put(self, pixels: Tensor, colors: Tensor) -> None:
+        """Colours, float32 (n, 3), of pixels at flat indices (n,)."""
+        self.colors.view(-1, 3).index_copy_(0, pixels, colors)
+        self.known.view(-1).index_fill_(0, pixels, True)
+
+    def set_background(self, pixels: Tensor, rgb: tuple[float, float, float]) -> None:
+        """Pixels whose rays meet nothing."""
+        self.put(pixels, torch.tensor(rgb).expand(len(pixels), 3))
+
+    def picture(self) -> Tensor:
+        """The picture as far as it is known: float32 (H, W, 3)."""
+        return self.colors if self.stride == 1 else interpolated(self.colors, self.known)
+
+    def fill_flat(self, pixels: Tensor) -> None:
+        """Know those of `pixels`, all between points of the finest complete grid, whose
+        surroundings are flat, from these."""
+        stride, width_px = self.stride, self.camera.width_px
+        flat = flat_cells(self.colors[::stride, ::stride], self.flat_tolerance)
+        chosen = pixels[flat[pixels // width_px // stride, pixels % width_px // stride]]
+        self.put(chosen, interpolated(self.colors, self.known).view(-1, 3)[chosen])
+        self.interpolated_pixels += len(chosen)

@@ -1,0 +1,92 @@
+"""Any number of rays through an engine that takes tiles of certain shapes only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from r2l_core.engines.base import Engine, Shaded
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """colors: float32 (n, 3) of the rays asked for. seconds: wall time, padding included."""
+
+    colors: Tensor
+    encode_ms: float
+    network_ms: float
+    seconds: float
+
+
+class Tiles:
+    """Pads rays to a tile's shape, and measures.
+
+    A matrix product's result may depend on its shape, and a picture made in passes has to equal
+    the one made at once, bit for bit. So a shape smaller than the full tile is compared with that,
+    on the rays at hand, before it is used; where they differ, only full tiles are used from then
+    on.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._proven = {engine.tile_rays}
+        self.step = engine.tile_step
+        """Tiles have a multiple of this many rays."""
+        self.rays_per_s = 0.0
+        """Smoothed measurement, padding included; 0 before the first tile."""
+
+    @property
+    def size(self) -> int:
+        """Most rays in a tile."""
+        return self._engine.tile_rays
+
+    def padded(self, n_rays: int) -> int:
+        """Rays that are calculated when `n_rays`, at most `size`, are asked for."""
+        return -(-n_rays // self.step) * self.step
+
+    def shade(self, origins: Tensor, directions: Tensor) -> Tile:
+        """Colours of at most `size` rays; float32 (n, 3) each."""
+        start = time.perf_counter()
+        n = len(origins)
+        rows = self.padded(n)
+        if rows not in self._proven:
+            shaded = self._prove(rows, origins, directions)
+        else:
+            shaded = self._padded(rows, origins, directions)
+            self._measured(rows, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Tile(shaded.colors[:n], shaded.encode_ms, shaded.network_ms, seconds)
+
+    def warm_up(self, origins: Tensor, directions: Tensor) -> None:
+        """Run full tiles until first-call costs are paid, and take the speed from the last."""
+        for _ in range(2):
+            start = time.perf_counter()
+            self._padded(self.size, origins, directions)
+        self.rays_per_s = self.size / max(time.perf_counter() - start, 1e-9)
+
+    def _prove(self, rows: int, origins: Tensor, directions: Tensor) -> Shaded:
+        n = len(origins)
+        # Engines may reuse the memory of their answers.
+        small = self._padded(rows, origins, directions).colors[:n].clone()
+        full = self._padded(self.size, origins, directions)
+        if torch.equal(small, full.colors[:n]):
+            self._proven.add(rows)
+        else:
+            self.step = self.size
+        return full
+
+    def _padded(self, rows: int, origins: Tensor, directions: Tensor) -> Shaded:
+        n = len(origins)
+        if n < rows:
+            # Filled up with a ray of its own, so that a range over the whole tile stays the same.
+            index = torch.arange(rows).clamp_max(n - 1)
+            origins, directions = origins[index], directions[index]
+        return self._engine.shade(origins, directions)
+
+    def _measured(self, rows: int, seconds: float) -> None:
+        rate = rows / max(seconds, 1e-9)
+        weight = 0.1 * rows / self.size
+        self.rays_per_s += (rate - self.rays_per_s) * (weight if self.rays_per_s else 1.0)
