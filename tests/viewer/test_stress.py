@@ -1,0 +1,148 @@
+"""Everything at once: seeded random gestures, precisions, sizes and files, on the real engines."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+import torch
+from PyQt6.QtCore import QSettings
+from PyQt6.QtWidgets import QApplication
+
+from r2l_core.types import STRIDES, Frame, Precision
+from viewer import theme
+from viewer.app import App
+from viewer.mailbox import Wish
+
+EVENTS = 2000
+MEMORY_MB = 50.0
+
+
+@pytest.fixture(autouse=True)
+def _one_core(monkeypatch):
+    # Networks this small are slower on several threads.
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass
+class Watch:
+    """What the window was shown, checked as it comes."""
+
+    app: App
+    frames: int = 0
+    newest: tuple[int, int] = (-1, -1)
+    precisions: set[Precision] = field(default_factory=set)
+
+    def see(self, frame: Frame) -> None:
+        running = self.app.controller.running
+        assert running is not None
+        assert frame.epoch == running.epoch
+        assert frame.engine.precision == running.engine.precision
+        assert (frame.epoch, frame.seq) >= self.newest, "an older picture after a newer one"
+        self.newest = frame.epoch, frame.seq
+        self.precisions.add(frame.engine.precision)
+        self.frames += 1
+
+
+def gestures(app: App, chance: random.Random) -> list[Callable[[], object]]:
+    """What a person in a hurry may do, each with random values."""
+    control, window = app.controller, app.window
+    some = chance.uniform
+    commands = window.commands
+    toggles = [commands.fill_flat, commands.canonical, commands.smooth, commands.inertia]
+    toggles += [commands.hide_panels, commands.integer_zoom]
+    return [
+        *[lambda: control.orbit_dragged(some(-40, 40), some(-20, 20))] * 8,
+        control.drag_started,
+        control.drag_finished,
+        lambda: control.pan_dragged(some(-9, 9), some(-9, 9)),
+        lambda: control.zoomed(some(0.7, 1.4), some(-20, 20), some(-20, 20)),
+        lambda: control.centred(some(-20, 20), some(-20, 20)),
+        lambda: control.flight_changed(chance.choice([-1, 0, 0, 1]), 0, 0, False),
+        lambda: control.view_requested(chance.choice(["home", "top", "front", "side"])),
+        lambda: control.set_bookmark(chance.randint(1, 3)),
+        lambda: control.recall_bookmark(chance.randint(1, 3)),
+        control.undo,
+        control.redo,
+        lambda: control.set_target_fps(some(5, 120)),
+        lambda: control.set_max_stride(chance.choice(STRIDES)),
+        lambda: control.set_render_size(chance.randint(1, 96), chance.randint(1, 96)),
+        lambda: window.resize(chance.randint(900, 1400), chance.randint(600, 900)),
+        lambda: chance.choice(toggles).trigger(),
+    ]
+
+
+def wishes(app: App, files: list[str], chance: random.Random) -> list[Callable[[], object]]:
+    """What the renderer has to be built anew for."""
+    precisions = app.window.commands.precisions.values()
+    return [
+        *[lambda: chance.choice([one for one in precisions if one.isEnabled()]).trigger()] * 3,
+        lambda: app.window.open_requested.emit(chance.choice(files)),
+    ]
+
+
+def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, monkeypatch):
+    chance = random.Random(20)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      not weights")
+    files = [write_light_field("tiny"), write_light_field("other"), str(broken)]
+    theme.install(qapp)
+    settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+    app = App(Wish(files[0], precision=Precision.FP32), settings)
+    errors: list[Exception] = []
+    app.thread_.failed.connect(lambda error, _wish: errors.append(error))
+    watch = Watch(app)
+    app.controller.frame_shown.connect(watch.see)
+    app.start()
+    qtbot.waitUntil(lambda: app.report.has_picture, timeout=30_000)
+    process = psutil.Process()
+    early_mb = 0.0
+    try:
+        for number in range(EVENTS):
+            # Mostly there is time to render; sometimes the next wish comes before that.
+            do = wishes(app, files, chance) if chance.random() < 0.05 else gestures(app, chance)
+            chance.choice(do)()
+            QApplication.processEvents()
+            qtbot.wait(chance.choice([0, 0, 2, 5]))
+            if number == EVENTS // 2:
+                gc.collect()
+                early_mb = process.memory_info().rss / 1e6
+        gc.collect()
+        late_mb = process.memory_info().rss / 1e6
+        # After all that, it does as it is told.
+        app.controller.flight_changed(0, 0, 0, False)
+        last = Wish(files[0], precision=Precision.FP32)
+        app.controller.want(last)
+        qtbot.waitUntil(
+            lambda: app.controller.running is not None and app.controller.running.wish == last,
+            timeout=30_000,
+        )
+        app.controller.set_render_size(40, 30)
+
+        def settled() -> bool:
+            frame, running = app.window.pane.frame, app.controller.running
+            return (
+                frame is not None
+                and running is not None
+                and (frame.image.shape[:2], frame.complete) == ((30, 40), True)
+                and frame.epoch == running.epoch
+                and frame.engine.precision is Precision.FP32
+            )
+
+        qtbot.waitUntil(settled, timeout=30_000)
+    finally:
+        app.close()
+        app.thread_.stop()
+        app.window.deleteLater()
+    assert all("broken.safetensors" in str(error) for error in errors)
+    assert errors, "the broken file was tried"
+    assert watch.frames > 100
+    assert len(watch.precisions) >= 5
+    assert late_mb - early_mb < MEMORY_MB
