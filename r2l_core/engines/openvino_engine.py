@@ -21,15 +21,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
-from r2l_core.engines.base import Shaded
+from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
-from r2l_core.errors import EngineError
-from r2l_core.quantization.model import (
-    QuantizedLinear,
-    body_layers,
-    described,
-    quantize_dynamic,
-)
+from r2l_core.quantization.mix import quantized_layers
+from r2l_core.quantization.model import QuantizedLinear, described
 from r2l_core.types import Availability, EngineInfo, Precision
 
 if TYPE_CHECKING:
@@ -68,7 +63,7 @@ class OpenVinoEngine:
 
         network = light_field.network
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
-        quantized = _quantized(light_field, precision)
+        quantized = quantized_layers(light_field, precision)
         graph = _Graph(light_field, self._encoder, quantized)
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision is Precision.BF16 else "f32",
@@ -106,25 +101,10 @@ class OpenVinoEngine:
         with _torch_on_one_thread():
             self._encoder.encode(origins, directions)
         encoded = time.perf_counter()
-        try:
+        with failures_of(self.info):
             self._request.infer()
-        except RuntimeError as error:
-            raise EngineError(
-                f"The openvino engine failed in {self.info.precision}",
-                str(error).splitlines()[0],
-                "Choose another engine or precision.",
-            ) from error
         done = time.perf_counter()
         return Shaded(self._colors.clone(), (encoded - start) * 1e3, (done - encoded) * 1e3)
-
-
-def _quantized(light_field: LightField, precision: Precision) -> Mapping[str, QuantizedLinear]:
-    if precision is not Precision.INT8:
-        return {}
-    own = light_field.quantization
-    if own is not None and own.recipe == "int8":
-        return own.layers
-    return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
 
 
 class _Graph:
