@@ -65,7 +65,7 @@ def _sensitivity(options: argparse.Namespace) -> int:
             "Add --keep or --target-db.",
         )
     light_field = open_light_field(options)
-    with tqdm(unit="layer", file=sys.stderr) as bar:
+    with tqdm(unit="layer", file=sys.stderr, delay=0.5) as bar:  # not before bad input is refused
 
         def progress(done: int, total: int) -> None:
             bar.total = total
