@@ -24,13 +24,18 @@ def lpips(image: NDArray[np.float32], reference: NDArray[np.float32]) -> tuple[f
         return None, why_not
     if min(image.shape[:2]) < _LEAST_SIZE_PX:
         return None, f"the image is smaller than {_LEAST_SIZE_PX} pixels"
+    try:
+        network = _network()
+    except Exception as error:
+        # Packages that do not fit this torch fail in all kinds of ways; they are optional.
+        return None, f"lpips cannot be loaded ({str(error) or type(error).__name__})"
     import torch
 
     def tensor(values: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
 
     with torch.inference_mode():
-        distance = _network()(tensor(image), tensor(reference), normalize=True)
+        distance = network(tensor(image), tensor(reference), normalize=True)
     return float(distance), ""
 
 

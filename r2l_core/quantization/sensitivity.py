@@ -28,6 +28,7 @@ from r2l_core.quantization.walk import (
     walk,
     walk_on,
 )
+from r2l_core.renderer import never
 from r2l_core.types import Precision
 
 SENSITIVITY_RAYS = 1024
@@ -40,10 +41,6 @@ _KEPT_VALUES = 2**24
 
 Progress = Callable[[int, int], None]
 """Called with the steps done and their total."""
-
-
-def _never() -> bool:
-    return False
 
 
 def _unheard(done: int, total: int) -> None:
@@ -95,7 +92,7 @@ def analyse(
     precision: Precision,
     n_rays: int = SENSITIVITY_RAYS,
     progress: Progress = _unheard,
-    cancelled: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = never,
 ) -> Sensitivity | None:
     """Measure every layer that `precision` runs in eight bits, or None where cancelled.
 
@@ -131,7 +128,7 @@ def find_worst(
     sensitivity: Sensitivity,
     n: int | None = None,
     target_db: float | None = None,
-    cancelled: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = never,
 ) -> Kept | None:
     """The layers to keep in fp32: the `n` costliest, or as few of them as reach `target_db`, found
     by bisection; None where cancelled.
@@ -165,7 +162,7 @@ def mix_psnr_db(
     precision: Precision,
     layers_in_fp32: Iterable[str],
     n_rays: int = SENSITIVITY_RAYS,
-    cancelled: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = never,
 ) -> float | None:
     """PSNR of the final colours to fp32 with these layers kept in fp32; None where cancelled."""
     mixed = with_mix(light_field, light_field.layers_in_fp32.union(layers_in_fp32))

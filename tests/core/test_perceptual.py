@@ -94,6 +94,14 @@ def test_with_everything_there(install, images):
     assert compare(*images).lpips == distance
 
 
+def test_packages_that_do_not_fit_are_no_crash(install, images, tmp_path):
+    install("lpips", "torchvision", weights=True)
+    (tmp_path / "lpips.py").write_text("raise RuntimeError('operator nms does not exist')")
+    distance, why_not = lpips(*images)
+    assert distance is None
+    assert why_not == "lpips cannot be loaded (operator nms does not exist)"
+
+
 def test_small_images_are_not_measured(install, images):
     install("lpips", "torchvision", weights=True)
     distance, why_not = lpips(*(image[:, :63] for image in images))
