@@ -1,5 +1,4 @@
-"""The command line: `python -m r2l_core render | eval | bench | quantize | sensitivity |
-distill`.
+"""The command line: `python -m r2l_core render | eval | bench | quantize | sensitivity | distill`.
 
 Exit codes: 0 done, 1 a stated threshold failed, 2 bad input or environment (one paragraph on
 stderr that names the file or flag). No command needs a display.

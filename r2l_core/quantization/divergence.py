@@ -1,7 +1,7 @@
 """Why does a pixel differ? Its ray's activations in two precisions, layer by layer.
 
 Each precision goes its own way from the encoded ray on, so the errors are those that have added
-up until then. A handful of rays takes milliseconds: this can follow the mouse.
+up until then. A handful of rays takes a few tens of milliseconds: this can follow the mouse.
 """
 
 from __future__ import annotations
