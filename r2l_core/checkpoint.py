@@ -43,6 +43,8 @@ class LightField:
     """An opened light field. `tensors`: float32 on the CPU, by state-dict name; treat as read-only.
 
     `quantization`: scales the file brings along; `tensors` then holds what its integers stand for.
+    `layers_in_fp32`: body layers that eight-bit engines leave alone (`quantization.mix`); a way to
+    run it, which no file keeps.
     `stored_dtype`: the type the file holds, such as "float32". `sha256`: of the whole file, or
     empty for one that was never on disk.
     """
@@ -55,6 +57,7 @@ class LightField:
     quantization: Quantization | None = None
     stored_dtype: str = "float32"
     sha256: str = ""
+    layers_in_fp32: frozenset[str] = frozenset()
 
     def module(self) -> R2LNetwork:
         """A fresh float32 torch module with these weights, in evaluation mode."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from r2l_core.camera import Camera, Orbit, focal_from_angle
 from r2l_core.checkpoint import LightField
 from r2l_core.distill.teachers import supersampled_image, teacher_of
 from r2l_core.engines import build_engine
-from r2l_core.metrics import flip, mse, psnr_db, ssim
+from r2l_core.metrics import ImageComparison, PixelErrors, compare, pixel_errors, psnr_db
 from r2l_core.renderer import Renderer
 from r2l_core.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
@@ -45,25 +44,32 @@ def evaluation_cameras(
 
 @dataclass
 class PrecisionScores:
-    """Per-view measurements of one precision; dB, milliseconds, mean FLIP."""
+    """Measurements of one precision, an entry per view: against the truth and against fp32."""
 
     engine: EngineInfo
-    mse_views: list[float] = field(default_factory=list)
-    ssim_views: list[float] = field(default_factory=list)
-    flip_views: list[float] = field(default_factory=list)
-    psnr_vs_fp32_views: list[float] = field(default_factory=list)
+    to_truth: list[ImageComparison] = field(default_factory=list)
+    to_fp32: list[PixelErrors] = field(default_factory=list)
     ms_views: list[float] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """The contract's JSON entry for this precision."""
-        psnrs = [psnr_db(value) for value in self.mse_views]
+        truth, fp32, mean = self.to_truth, self.to_fp32, statistics.fmean
+        distances = [scores.lpips for scores in truth if scores.lpips is not None]
         return {
-            "psnr_db_mean": statistics.fmean(psnrs),
-            "psnr_db_pooled": psnr_db(statistics.fmean(self.mse_views)),
-            "psnr_db_views": psnrs,
-            "ssim_mean": statistics.fmean(self.ssim_views),
-            "flip_mean": statistics.fmean(self.flip_views),
-            "psnr_db_vs_fp32_mean": statistics.fmean(self.psnr_vs_fp32_views),
+            "psnr_db_mean": mean(scores.psnr_db for scores in truth),
+            "psnr_db_pooled": psnr_db(mean(scores.mse for scores in truth)),
+            "psnr_db_views": [scores.psnr_db for scores in truth],
+            "ssim_mean": mean(scores.ssim for scores in truth),
+            "flip_mean": mean(scores.flip for scores in truth),
+            "lpips_mean": mean(distances) if len(distances) == len(truth) else None,
+            "max_abs_mean": mean(scores.max_abs for scores in truth),
+            "mean_abs_mean": mean(scores.mean_abs for scores in truth),
+            "off_by_1_255_percent_mean": mean(scores.off_by_1_255_percent for scores in truth),
+            "psnr_db_vs_fp32_mean": mean(errors.psnr_db for errors in fp32),
+            "max_abs_vs_fp32_mean": mean(errors.max_abs for errors in fp32),
+            "off_by_1_255_percent_vs_fp32_mean": mean(
+                errors.off_by_1_255_percent for errors in fp32
+            ),
             "ms_per_frame_median": statistics.median(self.ms_views),
             "engine": asdict(self.engine),
         }
@@ -71,13 +77,15 @@ class PrecisionScores:
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedView:
-    """One rendered view beside its truth: float32 (H, W, 3) each."""
+    """One rendered view beside its truth and its fp32 picture: float32 (H, W, 3) each."""
 
     index: int
     precision: Precision
     image: NDArray[np.float32]
     truth: NDArray[np.float32]
-    psnr_db: float
+    fp32: NDArray[np.float32]
+    to_truth: ImageComparison
+    to_fp32: PixelErrors
 
 
 class Evaluation:
@@ -117,25 +125,24 @@ class Evaluation:
             fp32 = _image(self._baseline, camera)[0]
             for precision, renderer in self._renderers.items():
                 image, ms = _image(renderer, camera)
+                to_truth = compare(image, truth)
+                to_fp32 = pixel_errors(fp32 if renderer is self._baseline else image, fp32)
                 scores = self.scores[precision]
-                error = mse(image, truth)
-                scores.mse_views.append(error)
-                scores.ssim_views.append(ssim(image, truth))
-                scores.flip_views.append(flip(image, truth))
+                scores.to_truth.append(to_truth)
+                scores.to_fp32.append(to_fp32)
                 scores.ms_views.append(ms)
-                scores.psnr_vs_fp32_views.append(
-                    math.inf if renderer is self._baseline else psnr_db(mse(image, fp32))
-                )
-                yield EvaluatedView(index, precision, image, truth, psnr_db(error))
+                yield EvaluatedView(index, precision, image, truth, fp32, to_truth, to_fp32)
 
     def report(self) -> dict[str, Any]:
         """The contract's JSON object."""
         camera = self._cameras[0]
+        whys = {view.lpips_why_not for scores in self.scores.values() for view in scores.to_truth}
         return {
             "precisions": {p.value: scores.summary() for p, scores in self.scores.items()},
             "views": len(self._cameras),
             "size": [camera.width_px, camera.height_px],
             "reference": "teacher",
+            "lpips_why_not": "; ".join(sorted(whys - {""})) or None,
         }
 
 

@@ -47,10 +47,14 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
     Raises RecordingError.
     """
-    text = json.dumps(_finite(values), indent=2, ensure_ascii=False)
+    write_text(path, json.dumps(_finite(values), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 report. Raises RecordingError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RecordingError(
             f"The report {path} could not be written",

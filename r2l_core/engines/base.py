@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
 from r2l_core.checkpoint import LightField
+from r2l_core.errors import EngineError
 from r2l_core.types import Availability, EngineInfo, Precision
 
 
@@ -18,6 +21,20 @@ class Shaded:
     colors: Tensor
     encode_ms: float
     network_ms: float
+
+
+@contextmanager
+def failures_of(info: EngineInfo) -> Iterator[None]:
+    """Turn what a backend raises while it renders into an EngineError of one paragraph."""
+    try:
+        yield
+    except RuntimeError as error:
+        lines = str(error).splitlines()
+        raise EngineError(
+            f"The {info.engine} engine failed in {info.precision}",
+            lines[0] if lines else type(error).__name__,
+            "Choose another engine or precision; if memory ran out, close other programs.",
+        ) from error
 
 
 class Engine(Protocol):

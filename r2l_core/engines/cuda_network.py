@@ -16,7 +16,7 @@ from torch.nn import functional
 from r2l_core.checkpoint import LightField
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.quantization.arithmetic import quantize_rows
-from r2l_core.quantization.model import QuantizedLinear, body_layers, quantize_dynamic
+from r2l_core.quantization.mix import quantized_layers
 from r2l_core.types import Precision
 
 DTYPES = {
@@ -32,18 +32,6 @@ FUSED_WIDTHS = (64, 128, 256)
 """Widths of the fused kernels; narrower networks are padded with zero channels, which stay zero."""
 
 RAYS_PER_PROGRAM = 64
-
-
-def quantized_layers(
-    light_field: LightField, precision: Precision
-) -> Mapping[str, QuantizedLinear]:
-    """The layers in eight bits: the file's own where it brings them, otherwise all of the body."""
-    if precision is not Precision.INT8:
-        return {}
-    own = light_field.quantization
-    if own is not None and own.recipe == "int8":
-        return own.layers
-    return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
 
 
 @dataclass(frozen=True, eq=False)

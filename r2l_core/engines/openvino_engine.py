@@ -9,6 +9,7 @@ group size 0 the same graph claims int8 but runs floats, so a freshly built int8
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import time
 from collections.abc import Mapping
@@ -20,16 +21,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
-from r2l_core.engines.base import Shaded
+from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.quiet import one_torch_thread
-from r2l_core.errors import EngineError
-from r2l_core.quantization.model import (
-    QuantizedLinear,
-    body_layers,
-    described,
-    quantize_dynamic,
-)
+from r2l_core.quantization.mix import quantized_layers
+from r2l_core.quantization.model import QuantizedLinear, described
 from r2l_core.types import Availability, EngineInfo, Precision
 
 if TYPE_CHECKING:
@@ -59,7 +55,7 @@ class OpenVinoEngine:
 
         network = light_field.network
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
-        quantized = _quantized(light_field, precision)
+        quantized = quantized_layers(light_field, precision)
         graph = _Graph(light_field, self._encoder, quantized)
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision is Precision.BF16 else "f32",
@@ -102,27 +98,12 @@ class OpenVinoEngine:
         encoded = time.perf_counter()
         n = len(origins)
         features, colors = self._ends[n]
-        try:
+        with failures_of(self.info):
             self._request.set_input_tensor(features)
             self._request.set_output_tensor(colors)
             self._request.infer()
-        except RuntimeError as error:
-            raise EngineError(
-                f"The openvino engine failed in {self.info.precision}",
-                str(error).splitlines()[0],
-                "Choose another engine or precision.",
-            ) from error
         done = time.perf_counter()
         return Shaded(self._colors[:n].clone(), (encoded - start) * 1e3, (done - encoded) * 1e3)
-
-
-def _quantized(light_field: LightField, precision: Precision) -> Mapping[str, QuantizedLinear]:
-    if precision is not Precision.INT8:
-        return {}
-    own = light_field.quantization
-    if own is not None and own.recipe == "int8":
-        return own.layers
-    return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
 
 
 class _Graph:
@@ -220,11 +201,18 @@ class OpenVinoFactory:
 
 def _require_integers(width: int) -> None:
     from r2l_core.errors import EngineUnavailable
-    from r2l_core.quantization.probe import runs_integers
 
-    if not runs_integers(lambda field: OpenVinoEngine(field, Precision.INT8), width):
+    if not _runs_integers(width):
         raise EngineUnavailable(
             f"int8 cannot run at width {width} with OpenVINO",
             "its layers were calculated in floating point, so the label would not be true",
             "Choose int8-sim, or another engine.",
         )
+
+
+@functools.cache
+def _runs_integers(width: int) -> bool:
+    """The integer probe, asked once per width: it compiles two networks."""
+    from r2l_core.quantization.probe import runs_integers
+
+    return runs_integers(lambda field: OpenVinoEngine(field, Precision.INT8), width)

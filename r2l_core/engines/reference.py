@@ -9,8 +9,7 @@ from torch import Tensor
 
 from r2l_core.checkpoint import LightField
 from r2l_core.encoding import encode_reference
-from r2l_core.engines.base import Shaded
-from r2l_core.errors import EngineError
+from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.rays import sample_depths, sample_points
 from r2l_core.types import Availability, EngineInfo, Precision
 
@@ -37,14 +36,8 @@ class ReferenceEngine:
     @torch.inference_mode()
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         """See Engine.shade."""
-        try:
+        with failures_of(self.info):
             return self._shade(origins, directions)
-        except RuntimeError as error:
-            raise EngineError(
-                "The reference engine failed",
-                str(error).splitlines()[0],
-                "If memory ran out, close other programs.",
-            ) from error
 
     def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         network = self._light_field.network

@@ -8,29 +8,20 @@ engine, at no gain in speed. The published `dynamic-int8-fake` recipe runs here 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from r2l_core.checkpoint import LightField
-from r2l_core.engines.base import Shaded
+from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.torch_engine import PackedLinear
-from r2l_core.errors import EngineError
-from r2l_core.quantization.arithmetic import LEVELS, TINY
-from r2l_core.quantization.calibration import calibrated
-from r2l_core.quantization.model import (
-    Quantization,
-    QuantizedLinear,
-    body_layers,
-    described,
-    quantize_dynamic,
-)
+from r2l_core.quantization.mix import quantized_layers
+from r2l_core.quantization.model import body_layers, described
 from r2l_core.quantization.published import fake_batch, fake_rows
+from r2l_core.quantization.simulation import Layer, simulated_layer
+from r2l_core.quantization.walk import colors_of, walk
 from r2l_core.types import Availability, EngineInfo, Precision
-
-Layer = Callable[[Tensor], Tensor]
 
 _TILE_RAYS = 2048
 _ARITHMETIC = {
@@ -60,10 +51,9 @@ class SimulatedEngine:
         self, light_field: LightField, precision: Precision, rounding: bool = True
     ) -> None:
         network, tensors = light_field.network, light_field.tensors
-        self._use_residual = network.use_residual
-        self._res_scale = network.res_scale
+        self._network = network
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
-        quantized = _quantized_layers(light_field, precision)
+        quantized = quantized_layers(light_field, precision)
 
         def layer(name: str) -> Layer:
             weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
@@ -73,13 +63,13 @@ class SimulatedEngine:
                 rounded = PackedLinear(fake_rows(weight), bias, self.tile_rays)
                 return lambda x: rounded(fake_batch(x))
             if name in quantized:
-                return _simulated(quantized[name], bias, self.tile_rays, rounding)
+                integers = quantized[name].weight.values.to(torch.float32)
+                product = PackedLinear(integers, torch.zeros(len(bias)), self.tile_rays)
+                return simulated_layer(quantized[name], bias, product, rounding)
             return PackedLinear(weight, bias, self.tile_rays)
 
-        self._head, self._tail = layer("head.0"), layer("tail.0")
-        self._blocks = [
-            (layer(f"body.{k}.body.0"), layer(f"body.{k}.body.2")) for k in range(network.n_blocks)
-        ]
+        names = ["head.0", *body_layers(network), "tail.0"]
+        self._layers = {name: layer(name) for name in names}
         arithmetic = _ARITHMETIC[precision]
         rounds_weights = precision is Precision.DYNAMIC_INT8_FAKE
         if not rounds_weights:
@@ -95,66 +85,22 @@ class SimulatedEngine:
             emulated=_EMULATED[precision],
         )
 
+    def _linear(self, name: str, x: Tensor) -> Tensor:
+        return self._layers[name](x)
+
     @torch.inference_mode()
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         """See Engine.shade."""
-        try:
+        with failures_of(self.info):
             return self._shade(origins, directions)
-        except RuntimeError as error:
-            raise EngineError(
-                f"The simulated engine failed in {self.info.precision}",
-                str(error).splitlines()[0],
-                "Choose another precision; if memory ran out, close other programs.",
-            ) from error
 
     def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         start = time.perf_counter()
         features = self._encoder.encode(origins, directions)
         encoded = time.perf_counter()
-        hidden = self._head(features).relu_()
-        x = hidden
-        for first, second in self._blocks:
-            x = x + second(first(x).relu_()) * self._res_scale
-        if self._use_residual:
-            x = x + hidden
-        colors = self._tail(x).sigmoid_()
+        colors = colors_of(walk(self._network, self._linear, features))
         done = time.perf_counter()
         return Shaded(colors, (encoded - start) * 1e3, (done - encoded) * 1e3)
-
-
-def _quantized_layers(
-    light_field: LightField, precision: Precision
-) -> Mapping[str, QuantizedLinear]:
-    """The file's own scales where it brings those of this recipe; otherwise found now."""
-    own: Quantization | None = light_field.quantization
-    if precision is Precision.INT8_SIM:
-        if own is not None and own.recipe == "int8":
-            return own.layers
-        return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
-    if precision is Precision.INT8_STATIC_SIM:
-        if own is not None and own.recipe == "int8-static":
-            return own.layers
-        return calibrated(light_field).layers
-    return {}
-
-
-def _simulated(layer: QuantizedLinear, bias: Tensor, tile_rays: int, rounding: bool) -> Layer:
-    weight = layer.weight.values.to(torch.float32)
-    product = PackedLinear(weight, torch.zeros(len(weight)), tile_rays)
-    weight_scale = layer.weight.scale.reshape(1, -1)
-    fixed = None if layer.input_amax is None else torch.tensor(layer.input_amax)
-
-    def run(x: Tensor) -> Tensor:
-        if layer.smooth is not None:
-            x = x / layer.smooth
-        amax = x.abs().amax(dim=1, keepdim=True) if fixed is None else fixed
-        scale = torch.where(amax <= TINY, 0.0, amax / LEVELS)
-        levels = x / torch.where(scale == 0, 1.0, scale)
-        if rounding:
-            levels = levels.round().clamp_(-LEVELS, LEVELS)
-        return product(levels) * (scale * weight_scale) + bias
-
-    return run
 
 
 class SimulatedFactory:

@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
-from r2l_core.engines.base import Shaded
+from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
-from r2l_core.errors import EngineError
 from r2l_core.quantization.published import rounded_tensors
 from r2l_core.types import Availability, EngineInfo, Precision
 
@@ -111,14 +110,8 @@ class TorchEngine:
     @torch.inference_mode()
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         """See Engine.shade."""
-        try:
+        with failures_of(self.info):
             return self._shade(origins, directions)
-        except RuntimeError as error:
-            raise EngineError(
-                f"The torch engine failed in {self.info.precision}",
-                str(error).splitlines()[0],
-                "Choose another precision; if memory ran out, close other programs.",
-            ) from error
 
     def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         start = time.perf_counter()

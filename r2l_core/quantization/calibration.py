@@ -15,11 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from r2l_core.camera import Orbit
 from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode
 from r2l_core.errors import QuantizationError
 from r2l_core.quantization.arithmetic import LEVELS, TINY, QuantizedRows, quantize_rows
 from r2l_core.quantization.model import (
@@ -29,7 +27,8 @@ from r2l_core.quantization.model import (
     body_layers,
     chosen_layers,
 )
-from r2l_core.rays import canonicalise, pixel_rays, sample_depths, sample_points
+from r2l_core.quantization.walk import exact_linear, features_of, walk
+from r2l_core.rays import canonicalise, pixel_rays
 from r2l_core.scene import SceneSpec
 
 Calibrator = Literal["max", "percentile", "mse", "entropy"]
@@ -136,22 +135,14 @@ def layer_inputs(
     light_field: LightField, origins: Tensor, directions: Tensor
 ) -> Iterator[tuple[str, Tensor]]:
     """Inputs of every body layer in float32, as (name, (N, width)), batch by batch."""
-    network, tensors = light_field.network, light_field.tensors
-    depths = sample_depths(light_field.scene, network.n_sample)
-
-    def linear(name: str, x: Tensor) -> Tensor:
-        return functional.linear(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
-
+    linear = exact_linear(light_field)
     with torch.inference_mode():
         for start in range(0, len(origins), _BATCH):
             batch = slice(start, start + _BATCH)
-            points = sample_points(origins[batch], directions[batch], depths)
-            x = linear("head.0", encode(points, network.n_frequencies)).relu_()
-            for k in range(network.n_blocks):
-                yield f"body.{k}.body.0", x
-                inner = linear(f"body.{k}.body.0", x).relu_()
-                yield f"body.{k}.body.2", inner
-                x = x + linear(f"body.{k}.body.2", inner) * network.res_scale
+            features = features_of(light_field, origins[batch], directions[batch])
+            for call in walk(light_field.network, linear, features):
+                if call.name.startswith("body."):
+                    yield call.name, call.inputs
 
 
 def _smoothing(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from r2l_core.checkpoint import LightField
 from r2l_core.errors import QuantizationError
+from r2l_core.output import write_json
 from r2l_core.quantization.calibration import CalibrationConfig, ImportedRange, calibrated
 from r2l_core.quantization.model import (
     LayerPrecision,
@@ -81,6 +82,11 @@ def load_mix(path: Path) -> dict[str, LayerPrecision]:
             'Write a JSON object such as {"body.0.body.0": "fp32"}.',
         ) from error
     return mix
+
+
+def save_mix(path: Path, mix: Mapping[str, LayerPrecision]) -> None:
+    """Write what `load_mix` reads. Raises RecordingError."""
+    write_json(path, dict(mix))
 
 
 def load_ranges(path: Path) -> dict[str, ImportedRange]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core import checkpoint, evaluation
+from r2l_core import checkpoint, evaluation, metrics
 from r2l_core.camera import Orbit
 from r2l_core.checkpoint import load_light_field, save_light_field
 from r2l_core.cli import main
@@ -27,6 +27,7 @@ from r2l_core.distill.training import Trainer
 from r2l_core.engines import availability, build_engine
 from r2l_core.evaluation import evaluation_cameras
 from r2l_core.metrics import mse, psnr_db
+from r2l_core.quantization.model import body_layers
 from r2l_core.renderer import Renderer
 from r2l_core.scene import PRESETS, SceneSpec
 from r2l_core.types import Precision
@@ -43,6 +44,10 @@ class Outcome:
     code: int
     out: str
     err: str
+
+    def after_progress(self) -> Outcome:
+        """The same without the progress bar, which ends in a line of its own."""
+        return replace(self, err=re.sub(r"(\r[^\n]*)+\n", "", self.err))
 
     def assert_refused(self, *names: str) -> None:
         """Exit code 2 and one paragraph that holds all of `names`."""
@@ -478,6 +483,8 @@ def test_the_report_of_an_evaluation(evaluate, render):
         assert set(scores) == {
             *("psnr_db_mean", "psnr_db_pooled", "psnr_db_views", "ssim_mean", "flip_mean"),
             *("psnr_db_vs_fp32_mean", "ms_per_frame_median", "engine"),
+            *("max_abs_mean", "mean_abs_mean", "off_by_1_255_percent_mean", "lpips_mean"),
+            *("max_abs_vs_fp32_mean", "off_by_1_255_percent_vs_fp32_mean"),
         }
         views = scores["psnr_db_views"]
         assert len(views) == VIEWS
@@ -486,11 +493,17 @@ def test_the_report_of_an_evaluation(evaluate, render):
         assert scores["psnr_db_pooled"] == pytest.approx(pooled)
         assert 0 < scores["flip_mean"] < 1
         assert -1 < scores["ssim_mean"] < 1
+        assert 0 < scores["mean_abs_mean"] < scores["max_abs_mean"] <= 1
+        assert 0 < scores["off_by_1_255_percent_mean"] <= 100
         assert scores["ms_per_frame_median"] > 0
         assert scores["engine"]["precision"] == name
         assert scores["engine"]["engine"] == "torch"
     assert report["precisions"]["fp32"]["psnr_db_vs_fp32_mean"] is None, "infinite"
-    assert report["precisions"]["weights-bf16"]["psnr_db_vs_fp32_mean"] > 30
+    rounded = report["precisions"]["weights-bf16"]
+    assert rounded["psnr_db_vs_fp32_mean"] > 30
+    assert 0 < rounded["max_abs_vs_fp32_mean"] < rounded["max_abs_mean"]
+    assert report["precisions"]["fp32"]["max_abs_vs_fp32_mean"] == 0
+    assert report["precisions"]["fp32"]["off_by_1_255_percent_vs_fp32_mean"] == 0
 
     # The first view again, by the other command and the teacher itself.
     camera = Orbit(7.0, 8.0, 4.0).camera(SIZE_PX, SIZE_PX, DEMO.focal_px(SIZE_PX))
@@ -498,6 +511,37 @@ def test_the_report_of_an_evaluation(evaluate, render):
     colors = render("--azimuth", 7, "--elevation", 8, "--radius", 4, size=str(SIZE_PX))
     first = report["precisions"]["fp32"]["psnr_db_views"][0]
     assert first == pytest.approx(psnr_db(mse(colors, truth)), abs=1e-3)
+
+
+def test_what_was_not_measured_says_why(evaluate, monkeypatch):
+    monkeypatch.setattr(metrics, "lpips", lambda *_: (None, "nobody installed it"))
+    outcome, report = evaluate("--precision", "fp32")
+    assert report["precisions"]["fp32"]["lpips_mean"] is None
+    assert report["lpips_why_not"] == "nobody installed it"
+    assert "LPIPS was not measured: nobody installed it" in outcome.out
+    distances = iter((0.25, 0.75))
+    monkeypatch.setattr(metrics, "lpips", lambda *_: (next(distances), ""))
+    outcome, report = evaluate("--precision", "fp32")
+    assert report["precisions"]["fp32"]["lpips_mean"] == 0.5
+    assert report["lpips_why_not"] is None
+    assert "not measured" not in outcome.out
+    assert "0.5000" in outcome.out
+
+
+def test_an_evaluation_as_a_page(evaluate, tmp_path):
+    page = tmp_path / "deep" / "r.html"
+    outcome, report = evaluate("--precision", "fp32,weights-bf16", "--html", page)
+    assert outcome.code == 0
+    text = page.read_text("utf-8")
+    assert text.count("data:image/png;base64,") == 1 + VIEWS * (1 + 2 + 3)
+    for scores in report["precisions"].values():
+        assert f"<td>{scores['psnr_db_mean']:.2f}</td>" in text
+
+
+def test_a_page_that_cannot_be_written_is_named(evaluate, tmp_path):
+    outcome, report = evaluate("--precision", "fp32", "--html", tmp_path)
+    outcome.after_progress().assert_refused(str(tmp_path))
+    assert report is not None, "the numbers are not lost"
 
 
 def test_evaluating_one_precision_needs_no_fp32_beside_it(evaluate):
@@ -557,12 +601,11 @@ def test_a_picture_that_is_not_a_number_fails(evaluate, demo_field, tmp_path):
     tensors["head.0.bias"] += 3e38
     broken = tmp_path / "broken.safetensors"
     save_light_field(replace(demo_field, tensors=tensors), broken)
-    with np.errstate(invalid="ignore"):
-        outcome, report = evaluate(
-            *("--precision", "fp32,weights-bf16", "--engine", "torch"),
-            *("--fail-under", "weights-bf16:30"),
-            checkpoint=broken,
-        )
+    outcome, report = evaluate(
+        *("--precision", "fp32,weights-bf16", "--engine", "torch"),
+        *("--fail-under", "weights-bf16:30", "--html", tmp_path / "r.html"),
+        checkpoint=broken,
+    )
     assert report["precisions"]["weights-bf16"]["psnr_db_vs_fp32_mean"] is None
     assert outcome.code == 1
     assert "PASS" not in outcome.out
@@ -594,6 +637,81 @@ def test_scenes_without_truth_cannot_be_evaluated(evaluate, tmp_path):
     scene.write_text(replace(DEMO, name="villa", teacher=None).to_json())
     outcome, _ = evaluate("--precision", "fp32", "--scene", scene)
     outcome.assert_refused("villa")
+
+
+# --- sensitivity -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def weigh(run, file, tmp_path):
+    """A function that weighs the layers of W16 D6 on a few rays: (outcome, report or None)."""
+
+    def weigh_it(*arguments: object) -> tuple[Outcome, dict | None]:
+        report = tmp_path / "sensitivity.json"
+        report.unlink(missing_ok=True)
+        base = ("sensitivity", "--checkpoint", file, "--rays", 64, "--json", report)
+        outcome = run(*base, *arguments)
+        return outcome, json.loads(report.read_text("utf-8")) if report.exists() else None
+
+    return weigh_it
+
+
+@pytest.mark.parametrize("precision", ["int8-sim", "int8-static-sim", "int8"])
+def test_the_report_of_a_sensitivity(weigh, demo_field, precision):
+    outcome, report = weigh("--precision", precision)
+    assert outcome.code == 0
+    assert set(report) == {
+        *("precision", "rays", "psnr_db_vs_fp32", "layers", "worst_first", "kept"),
+    }
+    names = body_layers(demo_field.network)
+    assert (report["precision"], report["rays"], report["kept"]) == (precision, 64, None)
+    assert [layer["name"] for layer in report["layers"]] == names
+    for layer in report["layers"]:
+        assert set(layer) == {"name", "sqnr_db", "accumulated_sqnr_db", "only_db", "kept_db"}
+        assert 10 < layer["sqnr_db"] < 80
+    assert sorted(report["worst_first"]) == names
+    assert f"{report['psnr_db_vs_fp32']:.2f} dB to fp32" in outcome.out
+    assert report["worst_first"][0] in outcome.out
+
+
+@pytest.mark.parametrize("wish", [("--keep", 2), ("--target-db", 200)], ids=str)
+def test_a_mix_to_quantise_with(weigh, run, file, tmp_path, wish):
+    mix, out = tmp_path / "mix.json", tmp_path / "q.safetensors"
+    outcome, report = weigh("--precision", "int8-sim", *wish, "--out", mix)
+    assert outcome.code == 0
+    kept = report["kept"]["layers"]
+    assert kept == report["worst_first"][: 2 if wish[0] == "--keep" else 4]
+    run("quantize", "--checkpoint", file, "--recipe", "int8", "--layers", mix, "--out", out)
+    layers = load_light_field(str(out)).quantization.layers
+    assert set(layers) == set(report["worst_first"]) - set(kept)
+    assert f"{len(kept)} of 4 layers in fp32" in outcome.out
+    db = report["kept"]["psnr_db_vs_fp32"]
+    assert (db is None) == (wish[0] == "--target-db"), "infinite"
+    assert db is None or db > report["psnr_db_vs_fp32"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), "--precision"),
+        (("--precision", "bf16"), "bf16"),
+        (("--precision", "int8-sim", "--rays", "0"), "--rays"),
+        (("--precision", "int8-sim", "--keep", "0"), "--keep"),
+        (("--precision", "int8-sim", "--target-db", "nan"), "--target-db"),
+        (("--precision", "int8-sim", "--keep", "1", "--target-db", "40"), "--target-db"),
+        (("--precision", "int8-sim", "--out", "mix.json"), "mix.json"),
+    ],
+    ids=str,
+)
+def test_bad_sensitivities_are_refused(weigh, arguments, named):
+    outcome, report = weigh(*arguments)
+    outcome.assert_refused(named)
+    assert report is None
+
+
+def test_a_mix_that_cannot_be_written_is_named(weigh, tmp_path):
+    outcome, _ = weigh("--precision", "int8-sim", "--keep", 1, "--out", tmp_path)
+    outcome.after_progress().assert_refused(str(tmp_path))
 
 
 # --- distill -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from r2l_core.engines import ENGINES, availability, build_engine
+from r2l_core.engines import ENGINES, availability, build_engine, openvino_engine
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.errors import EngineUnavailable
 from r2l_core.quantization import probe
@@ -17,6 +17,14 @@ from r2l_core.types import Precision
 
 WIDTHS = [64, 128, 181, 256, 512]
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.fixture(autouse=True)
+def _ask_again():
+    """What was found out before says nothing here, and what is pretended here nothing later."""
+    openvino_engine._runs_integers.cache_clear()
+    yield
+    openvino_engine._runs_integers.cache_clear()
 
 
 def combinations(*precisions: Precision) -> list:

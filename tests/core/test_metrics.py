@@ -10,7 +10,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from r2l_core.metrics import flip, mse, psnr_db, ssim
+from r2l_core.checkpoint import load_light_field
+from r2l_core.distill.teachers import supersampled_image, teacher_of
+from r2l_core.engines import build_engine
+from r2l_core.metrics import compare, flip, flip_map, mse, pixel_errors, psnr_db, ssim
+from r2l_core.renderer import Renderer
+from r2l_core.types import Precision
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +129,110 @@ def test_worse_images_score_worse(pair):
     assert mse(worse, reference) > mse(image, reference)
     assert ssim(worse, reference) < ssim(image, reference)
     assert flip(worse, reference) > flip(image, reference)
+
+
+# --- all at once -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """The demo at 40 x 40 in two precisions, and its truth: float32 (40, 40, 3) each, by name."""
+    light_field = load_light_field("demo")
+    camera = light_field.scene.home().camera(40, 40, light_field.scene.focal_px(40))
+    made = {"truth": supersampled_image(teacher_of(light_field.scene), camera).numpy()}
+    for precision in (Precision.FP32, Precision.WEIGHTS_INT8_FAKE):
+        engine = build_engine(light_field, precision, "torch", "cpu")
+        made[precision.value] = Renderer(engine, light_field.scene).render(camera).numpy()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [("fp32", "truth"), ("weights-int8-fake", "fp32"), ("weights-int8-fake", "truth")],
+)
+def test_real_frames_against_the_libraries(frames, name, reference):
+    """Each library asked in its own words: 64-bit PSNR, grey SSIM per channel, FLIP by itself."""
+    image, truth = frames[name], frames[reference]
+    scores = compare(image, truth)
+    expected_db = peak_signal_noise_ratio(
+        truth.astype(np.float64), image.astype(np.float64), data_range=1.0
+    )
+    assert scores.psnr_db == pytest.approx(expected_db, abs=1e-3)
+    assert 15 < expected_db < 60
+    channels = [
+        structural_similarity(
+            truth[..., c],
+            image[..., c],
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for c in range(3)
+    ]
+    assert scores.ssim == pytest.approx(np.mean(channels), abs=1e-3)
+    _, expected_flip, _ = flip_evaluator.evaluate(truth, image, "LDR")
+    assert scores.flip == pytest.approx(expected_flip, abs=1e-3)
+    assert scores.flip > 1e-3
+
+
+def test_eight_bit_frames_are_taken_as_they_are_shown(frames):
+    image, truth = (to_uint8_array(frames[name]) for name in ("fp32", "truth"))
+    expected = compare(image.astype(np.float32) / 255, truth.astype(np.float32) / 255)
+    assert compare(image, truth) == expected
+
+
+def to_uint8_array(colors: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8)
+
+
+def test_pixel_errors_of_known_pixels():
+    reference = np.full((2, 5, 3), 100, np.uint8)
+    image = reference.copy()
+    image[0, 0, 1] += 1  # one channel is enough, and a single step counts
+    image[1, 4] -= 51
+    errors = pixel_errors(image, reference)
+    assert errors.off_by_1_255_percent == pytest.approx(20.0)
+    assert errors.max_abs == pytest.approx(0.2, abs=1e-6)
+    assert errors.mean_abs == pytest.approx((1 + 3 * 51) / 255 / 30, abs=1e-6)
+    assert errors.mse == pytest.approx((1 + 3 * 51**2) / 255**2 / 30, abs=1e-6)
+    assert errors.psnr_db == pytest.approx(psnr_db(errors.mse))
+
+
+def test_every_single_eight_bit_step_counts():
+    steps = np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, axis=2)
+    errors = pixel_errors(steps[1:], steps[:-1])
+    assert errors.off_by_1_255_percent == 100
+    just_below = steps[:-1].astype(np.float32) / 255 + np.float32(0.99 / 255)
+    assert pixel_errors(just_below, steps[:-1]).off_by_1_255_percent == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("which", [0, 1, (0, 1)])
+def test_what_is_not_finite_has_no_score(pair, value, which):
+    images = [x.copy() for x in pair]
+    for index in np.atleast_1d(which):
+        images[index][3, 4, 1] = value
+    scores = compare(*images)
+    for name in ("mse", "psnr_db", "max_abs", "mean_abs", "off_by_1_255_percent", "ssim", "flip"):
+        assert math.isnan(getattr(scores, name)), name
+    assert scores.lpips is None
+
+
+@pytest.mark.parametrize("shape", [(40, 55, 3), (40, 56), (40, 56, 4), (1, 56, 3)])
+def test_images_that_are_not_alike(pair, shape):
+    with pytest.raises(ValueError, match="not two"):
+        compare(pair[0], np.zeros(shape, np.float32))
+
+
+def test_images_of_another_type(pair):
+    with pytest.raises(ValueError, match="int64"):
+        compare(pair[0], np.zeros(pair[0].shape, np.int64))
+    with pytest.raises(ValueError, match="not two"):
+        compare(np.zeros((0, 4, 3), np.float32), np.zeros((0, 4, 3), np.float32))
+
+
+def test_the_flip_map_is_the_package_s_own(pair):
+    image, reference = pair
+    expected, _, _ = flip_evaluator.evaluate(reference, image, "LDR", applyMagma=False)
+    np.testing.assert_array_equal(flip_map(image, reference), np.asarray(expected)[..., 0])

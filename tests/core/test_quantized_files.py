@@ -13,10 +13,10 @@ import torch
 
 from r2l_core.checkpoint import LightField, load_light_field, save_light_field
 from r2l_core.cli import main
-from r2l_core.engines import ENGINES, availability, build_engine, default_precision, simulated
+from r2l_core.engines import ENGINES, availability, build_engine, default_precision
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import CheckpointError, QuantizationError
-from r2l_core.quantization import recipes
+from r2l_core.quantization import mix, recipes
 from r2l_core.quantization.calibration import CalibrationConfig
 from r2l_core.quantization.model import Recipe, body_layers
 from r2l_core.quantization.recipes import load_mix, quantized
@@ -58,7 +58,7 @@ def no_calibration(monkeypatch):
     def calibrated(*_):
         raise AssertionError("calibrated again")
 
-    monkeypatch.setattr(simulated, "calibrated", calibrated)
+    monkeypatch.setattr(mix, "calibrated", calibrated)
     monkeypatch.setattr(recipes, "calibrated", calibrated)
 
 

@@ -107,10 +107,10 @@ def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, mo
     try:
         for number in range(EVENTS):
             # Mostly there is time to render; sometimes the next wish comes before that.
-            do = wishes(app, files, chance) if chance.random() < 0.05 else gestures(app, chance)
+            do = wishes(app, files, chance) if chance.random() < 0.015 else gestures(app, chance)
             chance.choice(do)()
             QApplication.processEvents()
-            qtbot.wait(chance.choice([0, 0, 2, 5]))
+            qtbot.wait(chance.choice([0, 0, 5, 20]))
             if number == EVENTS // 2:
                 gc.collect()
                 early_mb = process.memory_info().rss / 1e6

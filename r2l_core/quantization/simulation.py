@@ -1,0 +1,76 @@
+"""What each precision computes in a layer, for any number of rays, readable and unhurried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from r2l_core.checkpoint import LightField
+from r2l_core.quantization.arithmetic import LEVELS, TINY
+from r2l_core.quantization.mix import quantized_layers
+from r2l_core.quantization.model import QuantizedLinear
+from r2l_core.quantization.published import fake_batch, fake_rows, rounded_tensors
+from r2l_core.quantization.walk import Linear
+from r2l_core.types import Precision
+
+Layer = Callable[[Tensor], Tensor]
+
+
+def simulated_layer(
+    layer: QuantizedLinear, bias: Tensor, product: Layer, rounding: bool = True
+) -> Layer:
+    """An eight-bit layer in float32. product: the levels (N, in) times the layer's integers.
+
+    `rounding` off leaves activations as they are: for tests that must tell rounding from none.
+    """
+    weight_scale = layer.weight.scale.reshape(1, -1)
+    fixed = None if layer.input_amax is None else torch.tensor(layer.input_amax)
+
+    def run(x: Tensor) -> Tensor:
+        if layer.smooth is not None:
+            x = x / layer.smooth
+        amax = x.abs().amax(dim=1, keepdim=True) if fixed is None else fixed
+        scale = torch.where(amax <= TINY, 0.0, amax / LEVELS)
+        levels = x / torch.where(scale == 0, 1.0, scale)
+        if rounding:
+            levels = levels.round().clamp_(-LEVELS, LEVELS)
+        return product(levels) * (scale * weight_scale) + bias
+
+    return run
+
+
+def linear_in(light_field: LightField, precision: Precision) -> Linear:
+    """The layers as `precision` computes them on a processor, for `walk` with published features.
+
+    `int8` is its simulation, `fp16` is rounded weights in float32, as on processors without that
+    arithmetic. The batch that `dynamic-int8-fake` takes its scale from is the one it is given.
+    Raises QuantizationError where a static range cannot be found.
+    """
+    tensors = light_field.tensors
+    dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32
+    if precision in (Precision.FP16, Precision.WEIGHTS_BF16, Precision.WEIGHTS_INT8_FAKE):
+        tensors = rounded_tensors(precision, tensors)
+    quantized = quantized_layers(light_field, precision)
+
+    def layer(name: str) -> Layer:
+        weight, bias = tensors[f"{name}.weight"].to(dtype), tensors[f"{name}.bias"].to(dtype)
+        if precision is Precision.DYNAMIC_INT8_FAKE:
+            rounded = fake_rows(weight)
+            return lambda x: functional.linear(fake_batch(x), rounded, bias)
+        if name in quantized:
+            integers = quantized[name].weight.values.to(torch.float32)
+            return simulated_layer(
+                quantized[name], bias, partial(functional.linear, weight=integers)
+            )
+        return lambda x: functional.linear(x.to(dtype), weight, bias)
+
+    layers = {
+        name.removesuffix(".weight"): layer(name.removesuffix(".weight"))
+        for name in tensors
+        if name.endswith(".weight")
+    }
+    return lambda name, x: layers[name](x)
