@@ -18,6 +18,7 @@ from r2l_core.scene import SceneSpec
 from r2l_core.types import Availability, EngineInfo, Frame, Precision
 from viewer import theme
 from viewer.actions import THEMES, Actions
+from viewer.compare_desk import CompareDesk
 from viewer.docks import Docks
 from viewer.preferences import Preferences
 from viewer.widgets import about
@@ -28,7 +29,6 @@ from viewer.widgets.key_help import KeyHelp
 from viewer.widgets.performance_panel import PerformancePanel
 from viewer.widgets.performance_readout import PerformanceReadout
 from viewer.widgets.picture_gestures import GESTURES
-from viewer.widgets.picture_view import PictureView
 from viewer.widgets.precision_switch import PrecisionSwitch
 from viewer.widgets.scene_panel import ScenePanel
 from viewer.widgets.status_line import StatusLine
@@ -84,9 +84,10 @@ class MainWindow(QMainWindow):
             self,
             left={"Scene": [self._scene], "Camera": [self._camera]},
             right={
-                "Precision": [self._switch, self._engine],
+                "Precision": [self.compare.panes, self._switch, self._engine],
                 "Performance": [self._performance],
             },
+            tabs=self.compare.docks(),
         )
         self.commands = Actions(self, list(self._docks))
         self._key_help = KeyHelp(self, GESTURES)
@@ -136,6 +137,7 @@ class MainWindow(QMainWindow):
     ) -> None:
         """Offer precisions in their order, in the switch, the menu and on the digit keys."""
         self._switch.set_precisions(precisions, active)
+        self.compare.set_offers(precisions)
         self.commands.set_precisions(precisions, self._choose_precision)
         self.show_active_precision(active)
         if not self._preferences.flag("hint_seen"):
@@ -152,6 +154,7 @@ class MainWindow(QMainWindow):
         self._active = precision
         self._switch.show_active(precision)
         self._performance.set_precision(precision)
+        self.compare.show_active_precision(precision)
         self._check_active()
 
     def show_canonical(self, on: bool) -> None:
@@ -192,7 +195,8 @@ class MainWindow(QMainWindow):
     # Building
 
     def _build_widgets(self) -> None:
-        self._view = PictureView()
+        self.compare = CompareDesk(self)
+        self._view = self.compare.view
         self.pane = self._view.pane
         self.setCentralWidget(self._view)
         self._scene, self._camera = ScenePanel(), CameraPanel()
