@@ -130,7 +130,7 @@ class Studio:
         window.set_precisions(offers, Precision.BF16)
         window.show_orbit(PRESETS["demo"].home(), 39.6)
         window.compare.set_offers(
-            offers, Availability(True), {p: ("torch", "openvino") for p in Precision}
+            offers, Availability(True), dict.fromkeys(Precision, ("torch", "openvino"))
         )
         window.resize(width, height)
         window.show()

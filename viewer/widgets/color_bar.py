@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
@@ -16,6 +18,7 @@ from viewer.widgets.picture import Picture
 _BAR_PX = 9
 _MARK_PX = 9
 _GAP_PX = 3
+_BETWEEN_PX = 6.0
 _TEXT_SCALE = 0.85
 
 
@@ -38,9 +41,10 @@ class ColorBar(QWidget):
         self._options, self._top = options, top
         count = 255 if options.kind.signed else 256
         self._colors = Picture(options.colors[None, :count])
-        ends = " to ".join(self._labels()[::2])
+        low = -top if options.kind.signed else 0.0
+        ends = (difference.words(options.kind, value) for value in (low, top))
         self.setToolTip(
-            f"{options.kind} difference, {ends} {options.kind.unit}. "
+            f"{options.kind} difference, {' to '.join(ends)} {options.kind.unit}. "
             "Pixels beyond the ends have the colour of the block at the right."
         )
         self.setAccessibleDescription(self.toolTip())
@@ -48,17 +52,25 @@ class ColorBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """Wide enough for three numbers."""
-        return QSize(self._inset_px + 170, _BAR_PX + 2 + self.fontMetrics().height())
+        return QSize(self._inset_px + 170, _BAR_PX + 4 + self.fontMetrics().height())
 
     def minimumSizeHint(self) -> QSize:
         """Room for its ends."""
         return QSize(self._inset_px + 110, self.sizeHint().height())
 
-    def _labels(self) -> tuple[str, str, str]:
-        kind, top = self._options.kind, self._top
-        first, middle = (-top, 0.0) if kind.signed else (0.0, top / 2)
-        low, half, high = (difference.words(kind, value) for value in (first, middle, top))
-        return low, half, high
+    def _ticks(self) -> list[tuple[float, str]]:
+        """Round numbers along the scale: where, from 0 to 1, and what is written there."""
+        kind, top = self._options.kind, self._top * self._options.kind.factor
+        step = _round_step(top / (2 if kind.signed else 3.4))
+        count = int(top / step + 1e-6)
+        values = [step * at for at in range(-count if kind.signed else 0, count + 1)]
+        return [
+            (
+                (value + top) / (2 * top) if kind.signed else value / top,
+                difference.words(kind, value / kind.factor),
+            )
+            for value in values
+        ]
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the colours and, below them, what they mean."""
@@ -74,13 +86,26 @@ class ColorBar(QWidget):
             painter.fillRect(QRectF(x, 0, _MARK_PX, _BAR_PX), QColor(CLIPPED_COLOR))
         painter.setPen(QPen(QColor(tones.line), 1))
         painter.drawRect(bar.adjusted(0.5, 0.5, -0.5, -0.5))
-        painter.setPen(QColor(tones.muted))
-        low, half, high = self._labels()
-        unit = self._options.kind.unit
-        below = QRectF(bar.left(), _BAR_PX + 1, bar.width() + beyond, self.height() - _BAR_PX - 1)
-        painter.drawText(below, int(Qt.AlignmentFlag.AlignLeft), low)
-        painter.drawText(below, int(Qt.AlignmentFlag.AlignRight), f"{high} {unit}")
-        middle = QRectF(bar.left(), below.top(), bar.width(), below.height())
+        self._paint_ticks(painter, bar, QColor(tones.muted))
+
+    def _paint_ticks(self, painter: QPainter, bar: QRectF, color: QColor) -> None:
         advance = QFontMetricsF(self.font()).horizontalAdvance
-        if advance(low) + advance(half) + advance(f"{high} {unit}") + 24 < below.width():
-            painter.drawText(middle, int(Qt.AlignmentFlag.AlignHCenter), half)
+        unit = self._options.kind.unit
+        row = QRectF(0, _BAR_PX + 3, self.width(), self.height() - _BAR_PX - 3)
+        painter.setPen(color)
+        painter.drawText(row, int(Qt.AlignmentFlag.AlignRight), unit)
+        end, room = -1e9, self.width() - advance(unit) - _BETWEEN_PX
+        for share, text in self._ticks():
+            x = bar.left() + share * bar.width()
+            painter.fillRect(QRectF(round(x), bar.bottom(), 1, 3), color)
+            # The low end of the scale may stand under its mark, a middle one is centred.
+            start = max(x - advance(text) / 2, float(self._inset_px))
+            if start > end + _BETWEEN_PX and start + advance(text) <= room:
+                painter.drawText(QRectF(start, row.top(), advance(text) + 1, row.height()), 0, text)
+                end = start + advance(text)
+
+
+def _round_step(largest: float) -> float:
+    """The greatest of 1, 2 and 5 times a power of ten that is not above `largest`."""
+    power = 10.0 ** math.floor(math.log10(largest))
+    return max(step * power for step in (1, 2, 5) if step * power <= largest * (1 + 1e-9))

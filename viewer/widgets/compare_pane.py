@@ -167,11 +167,12 @@ class ComparePane(CompareSurface):
             kind, values = self.difference.options.kind, self.difference.values()
             if values is None:
                 return ""
-            return f"{difference.words(kind, float(values[y_px, x_px]))} {kind.unit}"
+            return f"{kind} {difference.words(kind, float(values[y_px, x_px]))} {kind.unit}"
         if self._mode is CompareMode.SINGLE or len(self._frames) < 2:
             return ""
         a, b = (frame.image[y_px, x_px].astype(int) for frame in self._frames[:2])
-        return " ".join(f"{one:+d}" if one else "0" for one in a - b).replace("-", "−")
+        signed = " ".join(f"{one:+d}" if one else "0" for one in a - b)
+        return f"A−B {signed}".replace("-", "−")
 
     def _place(self) -> None:
         super()._place()

@@ -55,7 +55,6 @@ class PictureFooter(QWidget):
         self._precision.setFont(theme.font(self, bold=True))
         self._rendered = ElidedLabel(parent=self)
         self._pixel = PixelReadout(self)
-        self._pixel.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note = ElidedLabel(parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note.hide()

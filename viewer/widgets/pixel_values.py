@@ -16,8 +16,9 @@ from viewer.widgets.placement import Placement
 GRID_FROM = 12
 """Device pixels of an image pixel from which on a grid is drawn."""
 NUMBERS_FROM = 24
-"""Device pixels of an image pixel from which on its values are written into it."""
-_GRID = QColor(128, 128, 128, 110)
+"""Logical pixels of an image pixel from which on its values are written into it: on a screen with
+small pixels as well, they have to be read."""
+_GRID = QColor(0, 0, 0, 120)
 _LIGHT, _DARK = QColor(255, 255, 255, 225), QColor(0, 0, 0, 215)
 
 Words = Callable[[int, int], str]
@@ -54,7 +55,7 @@ def paint_pixel_values(
         for y in range(seen.top(), seen.bottom() + 2)
     ]
     painter.drawLines(lines)
-    if at.scale >= NUMBERS_FROM:
+    if step >= NUMBERS_FROM:
         _paint_numbers(painter, left, top, step, seen, colors, words)
     painter.restore()
 

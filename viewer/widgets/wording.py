@@ -6,8 +6,6 @@ import math
 
 DASH = "–"
 THIN_SPACE = "\u202f"
-FIGURE_SPACE = "\u2007"
-"""As wide as a digit."""
 
 
 def number(value: float, decimals: int = 1) -> str:
