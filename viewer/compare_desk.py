@@ -99,9 +99,9 @@ class CompareDesk(QObject):
         self.panes.show_panes(panes)
 
     def show_active_precision(self, precision: Precision) -> None:
-        """The precision that runs alone is what pane A begins with."""
-        if not self.comparing and len(self.panes.panes) < 2:
-            self.panes.show_panes([PaneChoice(precision)])
+        """The precision that runs alone is that of the active pane once several are compared."""
+        if not self.comparing:
+            self.panes.show_source(precision)
 
     # Among themselves
 

@@ -365,6 +365,7 @@ class MainWindow(QMainWindow):
             self._docks.bring_back()
         self.commands.bar.setVisible(not on)
         self._status.setVisible(not on)
+        self._view.bar.setVisible(not on)
         self._view.footer.show_note("H shows the panels" if on else "")
         self.pane.setFocus()
 

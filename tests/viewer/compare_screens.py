@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import imageio.v3 as iio
 import numpy as np
-from PyQt6.QtCore import QEventLoop, QPointF, QSettings, QTimer
+from PyQt6.QtCore import QEventLoop, QPointF, QSettings, Qt, QTimer
 from PyQt6.QtWidgets import QApplication, QDockWidget
 
 from r2l_core.camera import Camera
@@ -109,7 +109,7 @@ DIVERGENCE = DivergenceReadout(
 )
 
 
-def settle(milliseconds: int = 260) -> None:
+def settle(milliseconds: int = 230) -> None:
     """Let layouts, timers and paints happen."""
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop.quit)
@@ -119,9 +119,10 @@ def settle(milliseconds: int = 260) -> None:
 class Studio:
     """A window full of fake results."""
 
-    def __init__(self, folder: Path, width: int, height: int, renders: Path | None) -> None:
+    def __init__(
+        self, folder: Path, settings: QSettings, width: int, height: int, renders: Path | None
+    ) -> None:
         self._folder, self._renders = folder, renders
-        settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("hint_seen", True)
         self.window = window = MainWindow(settings)
         offers = {p: Availability(True) for p in Precision}
@@ -160,8 +161,7 @@ class Studio:
     def difference(self, kind: DifferenceKind, **options) -> None:
         """Show that kind, also where its map would come from elsewhere."""
         compare = self.window.compare
-        compare.difference.options_changed.emit(DifferenceOptions(kind, **options))
-        compare.difference._change(DifferenceOptions(kind, **options))
+        compare.difference.set_options(DifferenceOptions(kind, **options))
         if not kind.computed:
             a, b = compare.view.pane.frames[:2]
             values = difference_map(DifferenceKind.ABSOLUTE, a.image, b.image) ** 0.7
@@ -228,7 +228,7 @@ class Studio:
 
     def shoot(self, scheme: str, only: list[str]) -> None:
         """Write every view."""
-        theme._apply(theme.Qt.ColorScheme.Dark if scheme == "dark" else theme.Qt.ColorScheme.Light)
+        theme.choose(Qt.ColorScheme.Dark if scheme == "dark" else Qt.ColorScheme.Light)
         for name, show in self.views().items():
             show()
             if not only or name in only:
@@ -249,8 +249,9 @@ def main() -> int:
     app = QApplication(sys.argv[:1])
     theme.install(app)
     width, height = (int(one) for one in options.size.split("x"))
-    with tempfile.TemporaryDirectory():
-        studio = Studio(options.out, width, height, options.renders)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
+        studio = Studio(options.out, settings, width, height, options.renders)
         for scheme in options.schemes:
             studio.shoot(scheme, options.only)
     return 0

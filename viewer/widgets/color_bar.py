@@ -18,16 +18,24 @@ from viewer.widgets.picture import Picture
 _BAR_PX = 9
 _MARK_PX = 9
 _GAP_PX = 3
+BEYOND_PX = _MARK_PX + _GAP_PX
+"""Beside the colours, for the block that marks what is beyond them."""
 _BETWEEN_PX = 6.0
 _TEXT_SCALE = 0.85
 
 
 class ColorBar(QWidget):
-    """Lies level; the low end is at the left. `inset_px`: kept free at the left."""
+    """Lies level; the low end is at the left.
 
-    def __init__(self, inset_px: int = 0, parent: QWidget | None = None) -> None:
+    `inset_px`: where the colours begin. `names_unit`: whether the unit stands at the right end.
+    """
+
+    def __init__(
+        self, inset_px: int = BEYOND_PX, names_unit: bool = True, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._inset_px = inset_px
+        self._names_unit = names_unit
         self._options = DifferenceOptions()
         self._top = 1.0
         self._colors = Picture(np.zeros((1, 1), np.uint32))
@@ -58,10 +66,9 @@ class ColorBar(QWidget):
         """Room for its ends."""
         return QSize(self._inset_px + 110, self.sizeHint().height())
 
-    def _ticks(self) -> list[tuple[float, str]]:
-        """Round numbers along the scale: where, from 0 to 1, and what is written there."""
+    def _ticks(self, step: float) -> list[tuple[float, str]]:
+        """Every `step` in the unit: where along the scale, 0 to 1, and its number."""
         kind, top = self._options.kind, self._top * self._options.kind.factor
-        step = _round_step(top / (2 if kind.signed else 3.4))
         count = int(top / step + 1e-6)
         values = [step * at for at in range(-count if kind.signed else 0, count + 1)]
         return [
@@ -76,13 +83,13 @@ class ColorBar(QWidget):
         """Paint the colours and, below them, what they mean."""
         tones = theme.tones_of(self)
         painter = QPainter(self)
-        beyond = _MARK_PX + _GAP_PX
-        signed = self._options.kind.signed
-        left = self._inset_px + (beyond if signed else 0)
-        bar = QRectF(left, 0, self.width() - beyond - left, _BAR_PX)
+        left = self._inset_px
+        bar = QRectF(left, 0, self.width() - BEYOND_PX - left, _BAR_PX)
         painter.drawImage(bar, self._colors.image, QRectF(self._colors.image.rect()))
-        marks = [bar.right() + _GAP_PX] + ([float(self._inset_px)] if signed else [])
-        for x in marks:
+        ends = [bar.right() + _GAP_PX]
+        if self._options.kind.signed:
+            ends.append(bar.left() - BEYOND_PX)
+        for x in ends:
             painter.fillRect(QRectF(x, 0, _MARK_PX, _BAR_PX), QColor(CLIPPED_COLOR))
         painter.setPen(QPen(QColor(tones.line), 1))
         painter.drawRect(bar.adjusted(0.5, 0.5, -0.5, -0.5))
@@ -90,19 +97,24 @@ class ColorBar(QWidget):
 
     def _paint_ticks(self, painter: QPainter, bar: QRectF, color: QColor) -> None:
         advance = QFontMetricsF(self.font()).horizontalAdvance
-        unit = self._options.kind.unit
+        kind = self._options.kind
+        unit = kind.unit if self._names_unit else ""
         row = QRectF(0, _BAR_PX + 3, self.width(), self.height() - _BAR_PX - 3)
         painter.setPen(color)
         painter.drawText(row, int(Qt.AlignmentFlag.AlignRight), unit)
-        end, room = -1e9, self.width() - advance(unit) - _BETWEEN_PX
-        for share, text in self._ticks():
+        room = self.width() - advance(unit) - (_BETWEEN_PX if unit else 0.0)
+        ticks: list[tuple[float, str]] = []
+        for parts in (4, 2, 1):
+            ticks = self._ticks(_round_step(self._top * kind.factor / parts))
+            widest = max(advance(text) for _, text in ticks) + _BETWEEN_PX
+            if len(ticks) * widest <= bar.width():
+                break
+        for share, text in ticks:
             x = bar.left() + share * bar.width()
             painter.fillRect(QRectF(round(x), bar.bottom(), 1, 3), color)
-            # The low end of the scale may stand under its mark, a middle one is centred.
-            start = max(x - advance(text) / 2, float(self._inset_px))
-            if start > end + _BETWEEN_PX and start + advance(text) <= room:
+            start = max(x - advance(text) / 2, 0.0)
+            if start + advance(text) <= room:
                 painter.drawText(QRectF(start, row.top(), advance(text) + 1, row.height()), 0, text)
-                end = start + advance(text)
 
 
 def _round_step(largest: float) -> float:

@@ -56,7 +56,7 @@ class CompareBar(QWidget):
         self._kind = QLabel(self)
         self._kind.setFont(theme.font(self, tabular=True))
         self._kind.setContentsMargins(0, 0, 10, 0)
-        self._colors = ColorBar(parent=self)
+        self._colors = ColorBar(names_unit=False, parent=self)
         self._colors.setMaximumWidth(240)
         for tool in (self._upright, self._hold, self._kind):
             row.addWidget(tool)
@@ -91,7 +91,6 @@ class CompareBar(QWidget):
         if readout is None:
             self._kind.setText(options.kind)
             return
-        gain = f"{readout.gain:.3g}"
-        self._kind.setText(f"{options.kind} ×{gain}")
+        self._kind.setText(f"{options.kind} ×{readout.gain:.3g}, {options.kind.unit}")
         self._kind.setAlignment(Qt.AlignmentFlag.AlignVCenter)
         self._colors.show_scale(options, readout.top)

@@ -21,7 +21,7 @@ from viewer.widgets.picture import Picture
 from viewer.widgets.pixel_values import Words, paint_pixel_values, rgb_words
 
 _GAP_PX = 12
-_ALONE = "One pane only – add another to compare"
+_ALONE = "Add a pane to compare with"
 _NO_MAP = "{} is computed once the picture is complete"
 _MARK_PX = 9.0
 
@@ -119,8 +119,7 @@ class CompareSurface(ImagePane):
             at = self._shown()
             self._paint_cell(painter, 0, pictures[at], rgb_words(self._frames[at].image))
             if mode is not CompareMode.SINGLE:
-                self._paint_label(painter, 0, labels[0])
-                self._paint_remark(painter, _ALONE)
+                self._paint_alone(painter, labels[at])
         elif mode is CompareMode.SIDE:
             for at, picture in enumerate(pictures):
                 self._paint_cell(painter, at, picture, rgb_words(self._frames[at].image))
@@ -163,8 +162,8 @@ class CompareSurface(ImagePane):
             values = self.difference.values()
             assert values is not None
 
-            def words(x: int, y: int) -> str:
-                return difference.words(options.kind, float(values[y, x]))
+            def words(x: int, y: int) -> tuple[str, ...]:
+                return (difference.words(options.kind, float(values[y, x])),)
 
             self._paint_cell(painter, 0, picture, words)
         self._paint_pair(painter)
@@ -173,7 +172,9 @@ class CompareSurface(ImagePane):
         assert self._arrangement is not None
         at, ratio = self._arrangement.placement, self.devicePixelRatioF()
         picture.paint(painter, at, self._device_cell(cell), ratio)
-        paint_pixel_values(painter, at, self._device_cell(cell), ratio, picture.pixels, words)
+        # Numbers of pixels that are only interpolated would flicker through a drag.
+        written = words if self._frames[0].complete else None
+        paint_pixel_values(painter, at, self._device_cell(cell), ratio, picture.pixels, written)
         if self._mark is not None:
             self._paint_mark(painter, cell, *self._mark)
 
@@ -200,18 +201,24 @@ class CompareSurface(ImagePane):
         pane_label.paint_label(painter, self._strip(cell), label, self, active, right=False)
 
     def _paint_pair(self, painter: QPainter) -> None:
+        left, right = self._strip_halves()
+        pane_label.paint_label(painter, left, self._labels[0], self, False, right=False)
+        pane_label.paint_label(painter, right, self._labels[1], self, False, right=True)
+
+    def _paint_alone(self, painter: QPainter, label: PaneLabel) -> None:
+        left, right = self._strip_halves()
+        pane_label.paint_label(painter, left, label, self, False, right=False)
+        painter.setPen(QColor(theme.tones_of(self).on_surround))
+        painter.setFont(self.font())
+        flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        painter.drawText(right, int(flags), _ALONE)
+
+    def _strip_halves(self) -> tuple[QRectF, QRectF]:
         strip, middle = self._strip(0), self._strip(0).center().x()
         left, right = QRectF(strip), QRectF(strip)
         left.setRight(middle - _GAP_PX)
         right.setLeft(middle + _GAP_PX)
-        pane_label.paint_label(painter, left, self._labels[0], self, False, right=False)
-        pane_label.paint_label(painter, right, self._labels[1], self, False, right=True)
-
-    def _paint_remark(self, painter: QPainter, text: str) -> None:
-        painter.setPen(QColor(theme.tones_of(self).on_surround))
-        painter.setFont(self.font())
-        flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-        painter.drawText(self._strip(0), int(flags), text)
+        return left, right
 
 
 def _check_matching(frames: Sequence[Frame]) -> None:

@@ -11,11 +11,12 @@ from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from viewer import theme
+from viewer.widgets.color_bar import BEYOND_PX
 from viewer.widgets.difference import DifferenceReadout
 from viewer.widgets.difference_view import DifferenceOptions
 
 AXIS_PX = 38
-_HEIGHT_PX = 92
+_HEIGHT_PX = 84
 _FLOOR = math.log10(0.6)
 """Foot of the bars: that of a single pixel still shows."""
 _NAMES = ("1", "10", "100", "1k", "10k", "100k", "1M", "10M")
@@ -45,16 +46,20 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         self.addItem(self._bars)
         self.showGrid(y=True, alpha=0.25)
         self._show_decades(1)
-        self.restyle()
+        # Over the bar itself, not over the block beside it for what is beyond the scale.
+        self.plotItem.setContentsMargins(0, 0, BEYOND_PX, 0)
 
-    def show_readout(self, readout: DifferenceReadout, options: DifferenceOptions) -> None:
-        """Show the histogram in the colours of `options`."""
+    def show_readout(
+        self, readout: DifferenceReadout, options: DifferenceOptions, tones: theme.Tones
+    ) -> None:
+        """Show the histogram in the colours of `options`, on those of the scheme."""
+        self.restyle(tones)
         counts = np.array(readout.histogram, dtype=float)
         bins = len(counts)
         heights = np.where(counts > 0, np.log10(np.maximum(counts, 1)) - _FLOOR, 0.0)
         colors = 255 if readout.kind.signed else 256
         middles = ((np.arange(bins) + 0.5) * colors / bins).astype(int)
-        brushes = [_seen(QColor.fromRgb(int(rgb)), self) for rgb in options.colors[middles]]
+        brushes = [_seen(QColor.fromRgb(int(rgb)), tones) for rgb in options.colors[middles]]
         self._bars.setOpts(
             x0=np.arange(bins),
             y0=np.full(bins, _FLOOR),
@@ -72,17 +77,15 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         ticks = [(float(at), _NAMES[at]) for at in range(0, min(decades, 7) + 1, step)]
         self.getAxis("left").setTicks([ticks])
 
-    def restyle(self) -> None:
+    def restyle(self, tones: theme.Tones) -> None:
         """Follow the scheme."""
-        tones = theme.tones_of(self)
         self.setBackground(QColor(tones.base))
         axis = self.getAxis("left")
         axis.setPen(QColor(tones.line))
         axis.setTextPen(QColor(tones.muted))
 
 
-def _seen(color: QColor, widget: QWidget) -> QColor:
+def _seen(color: QColor, tones: theme.Tones) -> QColor:
     """The colour, kept apart from the ground: the ends of a scale may be as dark or as light."""
-    tones = theme.tones_of(widget)
     near = abs(color.lightness() - QColor(tones.base).lightness()) < 40
     return theme.mixed(color, QColor(tones.muted), 0.55) if near else color

@@ -73,7 +73,7 @@ class DifferencePanel(QWidget):
         self._lock.setAccessibleName("Lock the scale")
         self._lock.toggled.connect(self._set_lock)
         self._histogram = DifferenceHistogram(self)
-        self._bar = ColorBar(AXIS_PX, self)
+        self._bar = ColorBar(AXIS_PX, parent=self)
         self._counts = _Counts(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -83,6 +83,7 @@ class DifferencePanel(QWidget):
         column.addWidget(self._histogram)
         column.addWidget(self._bar)
         column.addWidget(self._counts)
+        self._histogram.restyle(theme.tones_of(self))
         self._show_options()
 
     def show_readout(self, readout: DifferenceReadout | None) -> None:
@@ -94,38 +95,39 @@ class DifferencePanel(QWidget):
         self._show_gain(readout.gain)
         options = replace(self._options, kind=readout.kind)
         self._bar.show_scale(options, readout.top)
-        self._histogram.show_readout(readout, options)
+        self._histogram.show_readout(readout, options, theme.tones_of(self))
+
+    def set_options(self, options: DifferenceOptions) -> None:
+        """Show the difference in another way, and say so if it is another one."""
+        if options != self._options:
+            self._options = options
+            self._show_options()
+            self.options_changed.emit(options)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Follow the scheme."""
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._histogram.restyle()
+            self._histogram.restyle(theme.tones_of(self))
             self.show_readout(self._readout)
 
     def _choose_kind(self, position: int) -> None:
-        self._change(replace(self._options, kind=self._kind.itemData(position)))
+        self.set_options(replace(self._options, kind=self._kind.itemData(position)))
 
     def _choose_scale(self, position: int) -> None:
         name = self._scale.itemText(position)
         if self._options.kind.signed:
-            self._change(replace(self._options, signed_scale=name))
+            self.set_options(replace(self._options, signed_scale=name))
         else:
-            self._change(replace(self._options, scale=name))
+            self.set_options(replace(self._options, scale=name))
 
     def _choose_gain(self, gain: float) -> None:
         # Whoever sets a gain wants to keep it.
-        self._change(replace(self._options, gain=gain, locked=True))
+        self.set_options(replace(self._options, gain=gain, locked=True))
 
     def _set_lock(self, on: bool) -> None:
         gain = self._readout.gain if self._readout is not None else self._options.gain
-        self._change(replace(self._options, locked=on, gain=gain))
-
-    def _change(self, options: DifferenceOptions) -> None:
-        if options != self._options:
-            self._options = options
-            self._show_options()
-            self.options_changed.emit(options)
+        self.set_options(replace(self._options, locked=on, gain=gain))
 
     def _show_options(self) -> None:
         options, signed = self._options, self._options.kind.signed
@@ -200,7 +202,7 @@ class _Counts(QWidget):
             counts = [wording.DASH, wording.DASH]
         else:
             share = 100 * readout.clipped / max(readout.pixels, 1)
-            counts = [f"{readout.clipped} ({share:.1f} %)", str(readout.invalid)]
+            counts = [f"{readout.clipped} ({share:.2f} %)", str(readout.invalid)]
         for label, name, count in zip(self._texts, ("clipped", "NaN"), counts, strict=True):
             label.setText(f"{count} {name}")
 

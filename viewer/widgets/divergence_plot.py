@@ -68,7 +68,7 @@ class DivergencePlot(QWidget):
             self._caption.setText(
                 f"{pixel}: {readout.why_not}."
                 if readout.why_not
-                else f"{pixel} – relative error to fp32 after each block"
+                else f"{pixel} – relative error to fp32"
             )
         lines = readout.lines if readout is not None else ()
         self._plot.setVisible(bool(lines))
@@ -82,7 +82,7 @@ class DivergencePlot(QWidget):
 
     def _draw(self) -> None:
         lines = self._readout.lines if self._readout is not None else ()
-        self._plot.show_lines(lines)
+        self._plot.show_lines(lines, theme.tones_of(self), theme.is_dark(self.palette()))
         self._key.show_lines(lines)
 
 
@@ -105,9 +105,8 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]
             axis.setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
         self.getAxis("left").setWidth(_AXIS_PX)
 
-    def show_lines(self, lines: tuple[DivergenceLine, ...]) -> None:
+    def show_lines(self, lines: tuple[DivergenceLine, ...], tones: theme.Tones, dark: bool) -> None:
         """Draw them anew, in the colours of the scheme."""
-        tones, dark = theme.tones_of(self), theme.is_dark(self.palette())
         self.setBackground(QColor(tones.base))
         for side in ("left", "bottom"):
             self.getAxis(side).setPen(QColor(tones.line))

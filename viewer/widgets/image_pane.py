@@ -130,10 +130,11 @@ class ImagePane(PictureGestures):
         if self._arrangement is None:
             return
         at = self._cell(0).center() if at is None else at
-        wanted = self._from_center(at)
+        cell = self._cell_at(at)
+        wanted = (at - self._center_of(cell)) / self.logical_px_per_image_px()
         self._look(replace(self._viewport, scale=scale))
         # Once the picture stands in its new place, bring the point back under the pointer.
-        off = wanted - self._from_center(at)
+        off = wanted - (at - self._center_of(cell)) / self.logical_px_per_image_px()
         self._look(self._viewport.moved(off.x(), off.y()))
 
     def _slide(self, dx: float, dy: float) -> None:
@@ -160,7 +161,11 @@ class ImagePane(PictureGestures):
         """Centre of the picture in logical pixels of this widget; of several, the one `near`."""
         if self._arrangement is None:
             return QRectF(self.rect()).center()
-        at, cell = self._arrangement.placement, self._device_cell(self._cell_at(near))
+        return self._center_of(self._cell_at(near))
+
+    def _center_of(self, index: int) -> QPointF:
+        assert self._arrangement is not None
+        at, cell = self._arrangement.placement, self._device_cell(index)
         middle = QPointF(cell.x() + at.x + at.width / 2, cell.y() + at.y + at.height / 2)
         return middle / self.devicePixelRatioF()
 

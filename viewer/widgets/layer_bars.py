@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from viewer import theme
 
-_LEAST_BAR_PX = 6
+_LEAST_BAR_PX = 5
 _ROW_PX = 58
 _ROW_GAP_PX = 7
 _AXIS_PX = 24
@@ -171,6 +180,16 @@ class LayerBars(QWidget):
             self._toggle()
         else:
             super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        """Mark the chosen layer."""
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        """No longer."""
+        super().focusOutEvent(event)
+        self.update()
 
     def event(self, event: QEvent | None) -> bool:
         """A tooltip for each bar."""

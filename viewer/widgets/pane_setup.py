@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QIcon, QPainter, QPixmap, QStandardItemModel
-from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
 from viewer import theme
@@ -91,6 +91,13 @@ class PaneSetup(QWidget):
             self._active = min(self._active, len(self._panes) - 1)
             self._rebuild()
 
+    def show_source(self, precision: Precision) -> None:
+        """Show that the active pane shows a precision; reports nothing."""
+        panes = list(self._panes) or [PaneChoice(precision)]
+        if panes[self._active].source != precision:
+            panes[self._active] = PaneChoice(precision)
+        self.show_panes(panes)
+
     def set_active(self, position: int) -> None:
         """Make a pane the active one, and report it if it was not."""
         if position != self._active and position < len(self._panes):
@@ -126,7 +133,12 @@ class PaneSetup(QWidget):
             self._tell([*self._panes, PaneChoice(source)])
 
     def _remove(self, position: int) -> None:
+        before = self._active
+        if position < before:
+            self._active -= 1
         self._tell([pane for at, pane in enumerate(self._panes) if at != position])
+        if self._active != before:
+            self.active_changed.emit(self._active)
 
     def _tell(self, panes: Sequence[PaneChoice]) -> None:
         if tuple(panes) != self._panes:
@@ -183,6 +195,8 @@ class _Row(QWidget):
         self._engine.activated.connect(self._choose_engine)
         self.remove = FlatButton("×", f"Remove pane {letter}", self)
         self.remove.setAccessibleName(f"Remove pane {letter}")
+        for button in (self.letter, self.remove):
+            button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._choice = PaneChoice(Precision.FP32)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

@@ -11,19 +11,20 @@ from viewer.widgets.compare_mode import PixelProbe
 from viewer.widgets.pane_label import LETTERS
 
 _BETWEEN_PX = 14.0
-_PLACE, _COLOR, _DIFFERENCE = "0000, 0000", "A 255 255 255", "absolute 0.000 levels"
-"""Texts as wide as any: what follows must not move with the digits."""
+_PLACE, _COLOR, _DIFFERENCE = "000, 000", "A 255 255 255", "A−B −00 −00 −00"
+"""Texts as wide as most: what follows must not move with the digits."""
 
 
 class PixelReadout(QWidget):
     """Column and row, then red, green and blue of each pane, then the difference of A and B.
 
-    They stand at the right; where there is no room for all, the first ones are left out.
+    Where there is no room for all, the place is left out first, then the difference.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cells: list[tuple[str, str]] = []
+        self._has_difference = False
         self.setFont(theme.font(self, tabular=True))
         self.setAccessibleName("Pixel under the pointer")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -35,6 +36,7 @@ class PixelReadout(QWidget):
     def show_probe(self, probe: PixelProbe | None) -> None:
         """Show one pixel; None once the pointer is beside the picture."""
         self._cells = []
+        self._has_difference = probe is not None and bool(probe.difference)
         if probe is not None:
             self._cells.append((f"{probe.x_px}, {probe.y_px}", _PLACE))
             alone = len(probe.colors) == 1
@@ -58,15 +60,19 @@ class PixelReadout(QWidget):
         return QSize(240, self.fontMetrics().height())
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Paint what fits, from the right."""
+        """Paint what fits, at the right."""
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
         advance = QFontMetricsF(self.font()).horizontalAdvance
-        right = float(self.width())
-        for text, template in reversed(self._cells):
-            left = right - max(advance(template), advance(text))
-            if left < 0:
-                return
-            place = QRectF(left, 0, right - left + 1, self.height())
-            painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), text)
-            right = left - _BETWEEN_PX
+        widths = {
+            cell: max(advance(text), advance(template)) + _BETWEEN_PX
+            for cell, (text, template) in enumerate(self._cells)
+        }
+        for cell in [0, *([len(self._cells) - 1] if self._has_difference else [])]:
+            if sum(widths.values()) > self.width() and len(widths) > 1:
+                del widths[cell]
+        left = max(self.width() - sum(widths.values()) + _BETWEEN_PX, 0.0)
+        for cell, width in widths.items():
+            place = QRectF(left, 0, width + 1, self.height())
+            painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), self._cells[cell][0])
+            left += width

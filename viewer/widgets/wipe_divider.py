@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QEnterEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import (
+    QColor,
+    QEnterEvent,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PyQt6.QtWidgets import QWidget
 
 from viewer import theme
@@ -34,11 +43,14 @@ class WipeDivider(QWidget):
         self.setToolTip("Drag to wipe between A and B; double-click for the middle.")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
+        self.setCursor(Qt.CursorShape.SplitHCursor)
         self.hide()
 
     def lie(self, picture: QRectF, fraction: float, upright: bool) -> None:
         """Lie across `picture`, in logical pixels of the parent, at `fraction` of it."""
-        self.upright = upright
+        if upright != self.upright:
+            self.upright = upright
+            self.setCursor(Qt.CursorShape.SplitHCursor if upright else Qt.CursorShape.SplitVCursor)
         half = THICKNESS_PX // 2
         if upright:
             x = round(picture.left() + fraction * picture.width())
@@ -47,7 +59,6 @@ class WipeDivider(QWidget):
             y = round(picture.top() + fraction * picture.height())
             place = (round(picture.left()), y - half, round(picture.width()), THICKNESS_PX)
         self.setGeometry(*place)
-        self.setCursor(Qt.CursorShape.SplitHCursor if self.upright else Qt.CursorShape.SplitVCursor)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Take hold of it; other buttons are for the picture below."""
@@ -75,6 +86,16 @@ class WipeDivider(QWidget):
             self.stepped.emit(-step if event.key() in _BACK else step)
         else:
             super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        """Light up."""
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        """No longer."""
+        super().focusOutEvent(event)
+        self.update()
 
     def enterEvent(self, event: QEnterEvent | None) -> None:
         """Light up."""
