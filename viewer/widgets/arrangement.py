@@ -49,7 +49,9 @@ def arrange(
     They stand in as many columns as make them largest, and close together, because the eye compares
     what is near.
     """
-    columns = _columns(count, width_px, height_px, area_width, area_height, spacing)
+    columns = _columns(
+        count, (width_px, height_px), (area_width, area_height), spacing, integer_zoom
+    )
     rows = -(-count // columns)
     room_width, room_height = _room(columns, rows, area_width, area_height, spacing)
     if viewport.scale is None:
@@ -75,11 +77,12 @@ def arrange(
 
 
 def _columns(
-    count: int, width_px: int, height_px: int, area_width: int, area_height: int, spacing: Spacing
+    count: int, size_px: tuple[int, int], area: tuple[int, int], spacing: Spacing, whole: bool
 ) -> int:
     def scale(columns: int) -> float:
-        room = _room(columns, -(-count // columns), area_width, area_height, spacing)
-        return min(room[0] / width_px, room[1] / height_px)
+        room = _room(columns, -(-count // columns), *area, spacing)
+        fits = min(room[0] / size_px[0], room[1] / size_px[1])
+        return float(int(fits)) if whole and fits >= 1 else fits
 
     # Of equal ones the widest: rows are shorter to look along than columns.
     return max(range(count, 0, -1), key=scale)

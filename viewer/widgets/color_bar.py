@@ -60,11 +60,11 @@ class ColorBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """Wide enough for three numbers."""
-        return QSize(self._inset_px + 170, _BAR_PX + 4 + self.fontMetrics().height())
+        return QSize(self._inset_px + 110, _BAR_PX + 4 + self.fontMetrics().height())
 
     def minimumSizeHint(self) -> QSize:
-        """Room for its ends."""
-        return QSize(self._inset_px + 110, self.sizeHint().height())
+        """Room for its colours."""
+        return QSize(self._inset_px + 70, self.sizeHint().height())
 
     def _ticks(self, step: float) -> list[tuple[float, str]]:
         """Every `step` in the unit: where along the scale, 0 to 1, and its number."""

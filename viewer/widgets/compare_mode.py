@@ -10,7 +10,7 @@ class CompareMode(StrEnum):
     """In the order in which the C key goes through them; the value is the name on the screen."""
 
     SINGLE = "Single"
-    SIDE = "Side by side"
+    SIDE = "Side"
     WIPE = "Wipe"
     FLIP = "Flip"
     DIFFERENCE = "Difference"
