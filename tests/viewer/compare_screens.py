@@ -1,4 +1,4 @@
-"""Renders the window in every way of comparing, for people to look at.
+"""Renders the window in every way of comparing, for people to look at, and names cut-off texts.
 
     python tests/viewer/compare_screens.py OUT [--size 1280x720] [--renders FOLDER]
 
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import imageio.v3 as iio
 import numpy as np
 from PyQt6.QtCore import QEventLoop, QPointF, QSettings, Qt, QTimer
-from PyQt6.QtWidgets import QApplication, QDockWidget
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QDockWidget, QLabel
 
 from r2l_core.camera import Camera
 from r2l_core.scene import PRESETS
@@ -33,6 +33,7 @@ from viewer.widgets.compare_mode import CompareMode
 from viewer.widgets.difference import DifferenceKind, difference_map
 from viewer.widgets.difference_view import DifferenceOptions
 from viewer.widgets.divergence_plot import DivergenceLine, DivergenceReadout
+from viewer.widgets.elided_label import ElidedLabel
 from viewer.widgets.layer_bars import LayerSensitivity
 from viewer.widgets.metrics_readout import MetricsReadout, PairMetrics
 from viewer.widgets.pane_setup import PaneChoice
@@ -114,6 +115,20 @@ def settle(milliseconds: int = 230) -> None:
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop.quit)
     loop.exec()
+
+
+def cut_off(window: MainWindow) -> list[str]:
+    """Texts of buttons and labels that can be seen but have not enough room."""
+    found = []
+    for kind in (QAbstractButton, QLabel):
+        for one in window.findChildren(kind):
+            text = one.text()
+            plain = text and not (isinstance(one, QLabel) and one.wordWrap())
+            if not plain or one.visibleRegion().isEmpty() or isinstance(one, ElidedLabel):
+                continue
+            if one.fontMetrics().horizontalAdvance(text) > one.contentsRect().width():
+                found.append(text)
+    return found
 
 
 class Studio:
@@ -233,6 +248,8 @@ class Studio:
             show()
             if not only or name in only:
                 settle()
+                for text in cut_off(self.window):
+                    print(f"{scheme}-{name}: {text!r} is cut off")
                 self.window.grab().save(str(self._folder / f"{scheme}-{name}.png"))
 
 

@@ -166,6 +166,9 @@ class _Key(QWidget):
             last.setAccessibleName(f"Last relative error of {line.precision}")
             self._grid.addWidget(name, row, 0)
             self._grid.addWidget(last, row, 1)
+            # At once: the layout alone would show them with the next event.
+            name.show()
+            last.show()
             self._names.append(name)
         self.setVisible(bool(lines))
 

@@ -170,6 +170,8 @@ class PaneSetup(QWidget):
         row.remove.clicked.connect(lambda: self._remove(at))
         row.letter.clicked.connect(lambda: self._click_letter(at))
         self._list.addWidget(row)
+        # At once: the layout alone would show it with the next event.
+        row.show()
         return row
 
     def _click_letter(self, position: int) -> None:
