@@ -9,7 +9,9 @@ from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
 from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolButton, QWidget
 
 from r2l_core.types import STRIDES, Availability, Precision
+from viewer.action_maker import ActionMaker
 from viewer.bookmarks import NUMBERS
+from viewer.compare_actions import CompareActions
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,
@@ -21,19 +23,17 @@ _CANONICAL_TIP = (
 )
 
 
-class Actions:
+class Actions(ActionMaker):
     """The actions of `window`, in its menus. The window connects them; they decide nothing."""
 
     def __init__(self, window: QMainWindow, docks: list[QDockWidget]) -> None:
-        self._window = window
-        bar = window.menuBar()
-        assert bar is not None
-        self.bar = bar
+        super().__init__(window)
         self._make_file()
         self._make_view(docks)
         self._make_camera()
         self._precision_menu = self._menu("&Precision")
         self.precisions: dict[Precision, QAction] = {}
+        self.compare = CompareActions(window)
         self._make_help()
         self._make_corner()
 
@@ -109,6 +109,14 @@ class Actions:
             "Z",
             "Enlarge by whole factors with nearest sampling, so every pixel can be judged",
             True,
+        )
+        self.magnify = self._add(menu, "&Magnify pixels", "Ctrl++", "Show pixels one step larger")
+        # Without Shift, what Ctrl and plus is on many keyboards.
+        self.magnify.setShortcuts([QKeySequence("Ctrl++"), QKeySequence("Ctrl+=")])
+        self.reduce = self._add(menu, "R&educe pixels", "Ctrl+-", "Show pixels one step smaller")
+        self.fit = self._add(menu, "Fi&t picture", "Ctrl+0", "Show all of the picture")
+        self.exact = self._add(
+            menu, "&1:1 pixels", "Ctrl+Alt+0", "Show each pixel as one pixel of the screen"
         )
         self._make_locks(menu)
         self.fill_flat = self._add(
@@ -217,37 +225,3 @@ class Actions:
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             row.addWidget(button)
         self.bar.setCornerWidget(corner)
-
-    def _menu(self, title: str) -> QMenu:
-        menu = self.bar.addMenu(title)
-        assert menu is not None
-        menu.setToolTipsVisible(True)
-        return menu
-
-    @staticmethod
-    def _submenu(menu: QMenu, title: str, tip: str) -> QMenu:
-        submenu = menu.addMenu(title)
-        assert submenu is not None
-        submenu.setToolTipsVisible(True)
-        entry = submenu.menuAction()
-        assert entry is not None
-        entry.setToolTip(tip)
-        entry.setStatusTip(tip)
-        return submenu
-
-    @staticmethod
-    def _offer(action: QAction, possible: bool, tip: str) -> None:
-        action.setEnabled(possible)
-        action.setToolTip(f"{tip} ({action.shortcut().toString()})")
-        action.setStatusTip(tip)
-
-    def _add(self, menu: QMenu, text: str, key: str, tip: str, checkable: bool = False) -> QAction:
-        action = QAction(text, self._window)
-        action.setShortcut(QKeySequence(key))
-        action.setToolTip(f"{tip} ({key})" if key else tip)
-        action.setStatusTip(tip)
-        action.setCheckable(checkable)
-        menu.addAction(action)
-        # Keys must work while the menu bar is hidden, too.
-        self._window.addAction(action)
-        return action

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from PyQt6.QtCore import QByteArray, Qt
-from PyQt6.QtWidgets import QMainWindow, QWidget
+from PyQt6.QtWidgets import QMainWindow, QTabWidget, QWidget
 
 from viewer.widgets.panel_dock import PanelDock
 
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 """Raise when docks are added or renamed: a layout stored by another version is not restored."""
 _SIDES = {
     Qt.DockWidgetArea.LeftDockWidgetArea: 236,
@@ -24,7 +24,8 @@ Panels = Mapping[str, list[QWidget]]
 class Docks:
     """All docks of `window`."""
 
-    def __init__(self, window: QMainWindow, left: Panels, right: Panels) -> None:
+    def __init__(self, window: QMainWindow, left: Panels, right: Panels, tabs: Panels) -> None:
+        """`tabs`: docks that share the place of the last one at the right."""
         self._window = window
         self._before_hiding = QByteArray()
         self._sides: list[list[PanelDock]] = []
@@ -37,10 +38,13 @@ class Docks:
                     for name, contents in panels.items()
                 ]
             )
+        self._tabs = [PanelDock(name, window, panels, False) for name, panels in tabs.items()]
+        window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.reset()
 
     def __iter__(self) -> Iterator[PanelDock]:
-        return (dock for side in self._sides for dock in side)
+        yield from (dock for side in self._sides for dock in side)
+        yield from self._tabs
 
     def reset(self) -> None:
         """Put every dock back to where it first was."""
@@ -49,9 +53,22 @@ class Docks:
                 dock.setFloating(False)
                 self._window.addDockWidget(area, dock)
                 dock.show()
+        shared = self._sides[-1][-1]
+        for dock in self._tabs:
+            dock.setFloating(False)
+            self._window.tabifyDockWidget(shared, dock)
+            dock.show()
+        shared.raise_()
         self._window.resizeDocks(
             [side[0] for side in self._sides], list(_SIDES.values()), Qt.Orientation.Horizontal
         )
+
+    def bring_up(self, name: str) -> None:
+        """Show the dock of that name in front of those it shares a place with, unless closed."""
+        for dock in self:
+            toggle = dock.toggleViewAction()
+            if dock.windowTitle() == name and toggle is not None and toggle.isChecked():
+                dock.raise_()
 
     def hide(self) -> None:
         """Hide them all and remember how they were."""

@@ -18,20 +18,22 @@ from r2l_core.scene import SceneSpec
 from r2l_core.types import Availability, EngineInfo, Frame, Precision
 from viewer import theme
 from viewer.actions import THEMES, Actions
+from viewer.compare_desk import CompareDesk
 from viewer.docks import Docks
 from viewer.preferences import Preferences
 from viewer.widgets import about
 from viewer.widgets.camera_panel import CameraPanel
+from viewer.widgets.compare_mode import CompareMode
 from viewer.widgets.engine_card import EngineCard
-from viewer.widgets.file_dialogs import ask_light_field, ask_picture, ask_table
+from viewer.widgets.file_dialogs import ask_light_field, ask_mix, ask_picture, ask_table
 from viewer.widgets.key_help import KeyHelp
 from viewer.widgets.performance_panel import PerformancePanel
 from viewer.widgets.performance_readout import PerformanceReadout
 from viewer.widgets.picture_gestures import GESTURES
-from viewer.widgets.picture_view import PictureView
 from viewer.widgets.precision_switch import PrecisionSwitch
 from viewer.widgets.scene_panel import ScenePanel
 from viewer.widgets.status_line import StatusLine
+from viewer.widgets.wipe_divider import STEP
 
 ICON_PATH = Path(__file__).resolve().parent.parent / "assets" / "icon.svg"
 _SHIFTED_DIGITS = "!@#$%^&*("
@@ -59,6 +61,7 @@ class MainWindow(QMainWindow):
     screenshot_requested = pyqtSignal(str)
     copy_requested = pyqtSignal()
     export_requested = pyqtSignal(str)
+    mix_save_requested = pyqtSignal(str)
     bookmark_set = pyqtSignal(int)
     bookmark_recalled = pyqtSignal(int)
     undo_requested = pyqtSignal()
@@ -85,9 +88,10 @@ class MainWindow(QMainWindow):
             self,
             left={"Scene": [self._scene], "Camera": [self._camera]},
             right={
-                "Precision": [self._switch, self._engine],
+                "Precision": [self.compare.panes, self._switch, self._engine],
                 "Performance": [self._performance],
             },
+            tabs=self.compare.docks(),
         )
         self.commands = Actions(self, list(self._docks))
         self._key_help = KeyHelp(self, GESTURES)
@@ -137,6 +141,7 @@ class MainWindow(QMainWindow):
     ) -> None:
         """Offer precisions in their order, in the switch, the menu and on the digit keys."""
         self._switch.set_precisions(precisions, active)
+        self.compare.set_offers(precisions)
         self.commands.set_precisions(precisions, self._choose_precision)
         self.show_active_precision(active)
         if not self._preferences.flag("hint_seen"):
@@ -153,6 +158,7 @@ class MainWindow(QMainWindow):
         self._active = precision
         self._switch.show_active(precision)
         self._performance.set_precision(precision)
+        self.compare.show_active_precision(precision)
         self._check_active()
 
     def show_canonical(self, on: bool) -> None:
@@ -193,7 +199,8 @@ class MainWindow(QMainWindow):
     # Building
 
     def _build_widgets(self) -> None:
-        self._view = PictureView()
+        self.compare = CompareDesk(self)
+        self._view = self.compare.view
         self.pane = self._view.pane
         self.setCentralWidget(self._view)
         self._scene, self._camera = ScenePanel(), CameraPanel()
@@ -233,6 +240,11 @@ class MainWindow(QMainWindow):
         commands.hide_panels.toggled.connect(self._hide_panels)
         commands.full_screen.toggled.connect(self._fill_screen)
         commands.integer_zoom.toggled.connect(self._set_integer_zoom)
+        commands.magnify.triggered.connect(lambda: self.pane.magnify(1))
+        commands.reduce.triggered.connect(lambda: self.pane.magnify(-1))
+        commands.fit.triggered.connect(self.pane.fit)
+        commands.exact.triggered.connect(lambda: self.pane.show_scale(1.0))
+        self._connect_compare()
         commands.next_lock.triggered.connect(self._lock_finer)
         for stride, action in commands.locks.items():
             action.toggled.connect(lambda on, one=stride: self._lock(one) if on else None)
@@ -255,10 +267,34 @@ class MainWindow(QMainWindow):
         commands.about.triggered.connect(lambda: about.show_about(self))
         commands.dismiss.triggered.connect(self._dismiss)
 
+    def _connect_compare(self) -> None:
+        compare, view, pane = self.commands.compare, self.compare.view, self.pane
+        compare.next_mode.triggered.connect(lambda: view.set_mode(view.mode.after))
+        for mode, action in compare.modes.items():
+            action.triggered.connect(lambda _=False, one=mode: view.set_mode(one))
+        compare.level.triggered.connect(lambda on: view.set_upright(not on))
+        compare.divider_back.triggered.connect(lambda: pane.move_divider(-STEP))
+        compare.divider_on.triggered.connect(lambda: pane.move_divider(STEP))
+        compare.divider_middle.triggered.connect(pane.reset_divider)
+        view.bar.upright_chosen.connect(lambda on: compare.level.setChecked(not on))
+        self.compare.mode_changed.connect(self._compare_in)
+        self.compare.save_requested.connect(self._ask_mix)
+
     # What the user does
+
+    def _compare_in(self, mode: CompareMode) -> None:
+        self.commands.compare.show_mode(mode)
+        # Each pane has its own choice of precision then.
+        self._switch.setVisible(not self.compare.comparing)
+        if mode is CompareMode.DIFFERENCE:
+            self._docks.bring_up("Difference")
+        self.pane.setFocus()
 
     def _choose_precision(self, precision: Precision) -> None:
         self._check_active()
+        if self.compare.comparing:
+            self.compare.panes.choose(precision)
+            return
         self._switch.show_pending(precision)
         self.precision_chosen.emit(precision)
 
@@ -285,6 +321,11 @@ class MainWindow(QMainWindow):
         dialog = ask_table(self, self._preferences.text("folder"), "r2l-measurements.csv")
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(self.export_requested)
+
+    def _ask_mix(self) -> None:
+        dialog = ask_mix(self, self._preferences.text("folder"), "r2l-mix.json")
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(self.mix_save_requested)
 
     def _remember_folder(self, path: str) -> None:
         self._preferences.store("folder", str(Path(path).parent))
@@ -326,6 +367,7 @@ class MainWindow(QMainWindow):
             self._docks.bring_back()
         self.commands.bar.setVisible(not on)
         self._status.setVisible(not on)
+        self._view.bar.setVisible(not on)
         self._view.footer.show_note("H shows the panels" if on else "")
         self.pane.setFocus()
 

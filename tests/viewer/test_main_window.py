@@ -25,10 +25,13 @@ from r2l_core.scene import PRESETS
 from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precision
 from viewer import theme
 from viewer.main_window import ICON_PATH, MainWindow
+from viewer.widgets.compare_mode import CompareMode
 from viewer.widgets.key_help import KeyHelp
+from viewer.widgets.layer_bars import LayerBars, LayerSensitivity
 from viewer.widgets.message_bar import MessageBar
 from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
 from viewer.widgets.value_spin import ValueSpin
+from viewer.widgets.wipe_divider import WipeDivider
 
 INFO = EngineInfo(
     "torch", Precision.BF16, "CPU", "bf16", "bf16 × bf16 → fp32", "oneDNN", 11_800_000
@@ -236,6 +239,95 @@ class TestWhatTheUserDoes:
         assert chosen.args == [200, 200]
 
 
+class TestComparing:
+    def test_c_goes_through_all_ways_and_the_menu_says_which(self, qtbot, window):
+        modes = window.commands.compare.modes
+        for mode in [*list(CompareMode)[1:], CompareMode.SINGLE]:
+            qtbot.keyClick(window.pane, Qt.Key.Key_C)
+            assert window.compare.view.mode is mode
+            assert [one for one, action in modes.items() if action.isChecked()] == [mode]
+
+    def test_the_menu_chooses_a_way(self, window):
+        for mode, action in window.commands.compare.modes.items():
+            action.trigger()
+            assert window.compare.view.mode is mode
+
+    def test_comparing_begins_with_two_panes(self, qtbot, window):
+        assert not window.compare.panes.isVisible()
+        with qtbot.waitSignals([window.compare.panes_changed, window.compare.mode_changed]):
+            qtbot.keyClick(window.pane, Qt.Key.Key_C)
+        assert window.compare.panes.isVisible()
+        sources = [pane.source for pane in window.compare.panes.panes]
+        assert sources == [Precision.BF16, Precision.FP32]
+
+    def test_digit_keys_are_for_the_active_pane(self, qtbot, window):
+        window.commands.compare.modes[CompareMode.SIDE].trigger()
+        window.compare.panes.set_active(1)
+        with (
+            qtbot.waitSignal(window.compare.panes_changed) as changed,
+            qtbot.assertNotEmitted(window.precision_chosen),
+        ):
+            qtbot.keyClick(window.pane, Qt.Key.Key_6)
+        assert [pane.source for pane in changed.args[0]] == [Precision.BF16, Precision.INT8]
+
+    def test_divider_keys_work_only_in_a_wipe(self, qtbot, window):
+        first = make_frame()
+        window.compare.show_frames([first, first])
+        compare = window.commands.compare
+        assert not compare.divider_on.isEnabled()
+        assert "Only a wipe" in compare.divider_on.toolTip()
+        compare.modes[CompareMode.WIPE].trigger()
+        divider = window.findChild(WipeDivider)
+        x = divider.geometry().center().x()
+        qtbot.keyClick(window.pane, "]")
+        assert divider.geometry().center().x() > x
+        qtbot.keyClick(window.pane, "[")
+        assert divider.geometry().center().x() == x
+        qtbot.keyClick(window.pane, Qt.Key.Key_V)
+        assert divider.width() > divider.height()
+        assert not window.pane.upright
+
+    def test_keys_magnify_the_picture(self, qtbot, window):
+        control = Qt.KeyboardModifier.ControlModifier
+        qtbot.keyClick(window.pane, Qt.Key.Key_Plus, control)
+        assert window.pane.placement.scale == 2
+        qtbot.keyClick(window.pane, Qt.Key.Key_Minus, control)
+        assert window.pane.placement.scale == 1
+        qtbot.keyClick(window.pane, Qt.Key.Key_0, control)
+        assert window.pane.placement.width > 400
+        alt = control | Qt.KeyboardModifier.AltModifier
+        qtbot.keyClick(window.pane, Qt.Key.Key_0, alt)
+        assert window.pane.placement.scale == 1
+
+    def test_the_difference_comes_to_the_front_unless_it_was_closed(self, window):
+        docks = {one.windowTitle(): one for one in window.findChildren(QDockWidget)}
+        assert docks["Difference"].visibleRegion().isEmpty()
+        window.commands.compare.modes[CompareMode.DIFFERENCE].trigger()
+        assert not docks["Difference"].visibleRegion().isEmpty()
+        window.commands.compare.modes[CompareMode.SINGLE].trigger()
+        docks["Difference"].close()
+        window.commands.compare.modes[CompareMode.DIFFERENCE].trigger()
+        assert not docks["Difference"].isVisible()
+
+    def test_a_picked_pixel_and_a_toggled_layer_are_reported(self, qtbot, window):
+        with qtbot.waitSignal(window.compare.pixel_picked) as picked:
+            window.pane.picked.emit(-199.5, 0.0)
+        assert picked.args == [0, 200]
+        window.compare.show_layers([LayerSensitivity("body.0", 20.0)])
+        with qtbot.waitSignal(window.compare.layer_toggled) as toggled:
+            qtbot.keyClick(window.findChild(LayerBars), Qt.Key.Key_Space)
+        assert toggled.args == ["body.0", True]
+
+    def test_save_mix_asks_where(self, qtbot, window):
+        window.compare.save_requested.emit()
+        dialog = window.findChild(QFileDialog)
+        assert dialog.selectedFiles()[0].endswith("r2l-mix.json")
+        with qtbot.waitSignal(window.mix_save_requested) as requested:
+            dialog.fileSelected.emit("/mixes/a.json")
+        dialog.close()
+        assert requested.args == ["/mixes/a.json"]
+
+
 class TestWhatItShows:
     def test_what_runs_is_in_the_card_the_footer_and_the_status_bar(self, window):
         seen = words(window)
@@ -297,7 +389,8 @@ class TestWhatItShows:
         window.resize(1280, 720)
         qtbot.waitUntil(lambda: window.size().width() == 1280)
         for area in window.findChildren(QScrollArea):
-            if area.isVisible():
+            # Of panels that share a place, the one in front.
+            if not area.visibleRegion().isEmpty():
                 bars = area.verticalScrollBar(), area.horizontalScrollBar()
                 assert all(bar.maximum() == 0 for bar in bars)
         # The picture is wider than the panels at both sides together.
@@ -385,6 +478,8 @@ class TestWhatIsRemembered:
         assert [dock.isVisible() for dock in other.findChildren(QDockWidget)] == [
             True,
             False,
+            True,
+            True,
             True,
             True,
         ]

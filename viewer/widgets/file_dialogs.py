@@ -26,6 +26,11 @@ def ask_table(parent: QWidget, folder: str, name: str) -> QFileDialog:
     return _ask_place(parent, "Export the measurements", folder, name, "CSV table", "csv")
 
 
+def ask_mix(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to save which layers run in high precision."""
+    return _ask_place(parent, "Save the mix of layers", folder, name, "JSON file", "json")
+
+
 def _ask_place(
     parent: QWidget, title: str, folder: str, name: str, kind: str, suffix: str
 ) -> QFileDialog:

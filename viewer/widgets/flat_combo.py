@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QPointF, QSize, Qt
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QWheelEvent
 from PyQt6.QtWidgets import QComboBox, QWidget
 
 from viewer import theme
 
+_INSET_PX = 8
+
 
 class FlatCombo(QComboBox):
     """Takes the keyboard by Tab only, and never changes while a panel is scrolled."""
+
+    mark_px = 0
+    """Room kept in front of the chosen entry."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -21,6 +26,9 @@ class FlatCombo(QComboBox):
         """As high as the other controls."""
         height = self.fontMetrics().height() + theme.CONTROL_PADDING_PX
         return QSize(super().sizeHint().width(), height)
+
+    def paint_mark(self, painter: QPainter, room: QRectF) -> None:
+        """Paint into the room in front of the chosen entry."""
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Leave the wheel to the panel."""
@@ -33,8 +41,9 @@ class FlatCombo(QComboBox):
         theme.paint_cell(painter, self, False)
         tones = theme.tones_of(self)
         painter.setPen(QColor(tones.text if self.isEnabled() else tones.disabled))
-        room = self.rect().adjusted(8, 0, -22, 0)
+        room = self.rect().adjusted(_INSET_PX + self.mark_px, 0, -22, 0)
         painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter), self.currentText())
+        self.paint_mark(painter, QRectF(_INSET_PX, 0, self.mark_px, self.height()))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(tones.muted), 1.5))
         x, y = self.width() - 13.0, self.height() / 2

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-from PyQt6.QtCore import QMimeData, QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
-    QDragEnterEvent,
-    QDragLeaveEvent,
-    QDropEvent,
     QImage,
     QPainter,
     QPaintEvent,
-    QPen,
     QResizeEvent,
 )
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.types import Frame
 from viewer import theme
+from viewer.widgets.arrangement import Arrangement, Spacing, arrange
 from viewer.widgets.overlay_label import OverlayLabel
+from viewer.widgets.picture import Picture, logical
 from viewer.widgets.picture_gestures import PictureGestures
-from viewer.widgets.placement import Placement, place
+from viewer.widgets.placement import Placement
+from viewer.widgets.viewport import Viewport
 
 _MARGIN_PX = 14
 """Grey kept free on every side of the picture, in logical pixels."""
@@ -40,8 +37,6 @@ class ImagePane(PictureGestures):
     """seq of a frame whose pixels were painted for the first time, and how long it took in ms."""
     placement_changed = pyqtSignal(object)
     """The `Placement` that the picture is now painted with."""
-    file_dropped = pyqtSignal(str)
-    """Path of a dropped file."""
     hint_dismissed = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -51,21 +46,19 @@ class ImagePane(PictureGestures):
             "Drag to orbit, Shift+drag to pan, wheel to zoom, double-click to centre."
         )
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setAcceptDrops(True)
         self.setMinimumSize(160, 160)
         self._frame: Frame | None = None
-        # QImage does not keep the buffer alive that it wraps.
-        self._pixels: NDArray[np.uint8] | None = None
-        self._image = QImage()
-        self._reduced = QImage()
+        self._picture: Picture | None = None
         self._unpainted = False
         self._integer_zoom = False
-        self._placement: Placement | None = None
-        self._drop_name = ""
+        self._viewport = Viewport()
+        self._arrangement: Arrangement | None = None
         self._busy = OverlayLabel("Busy", self, QColor("#f2c14e"))
         self._badge = OverlayLabel("Remark on this view", self, QColor("#b8b8b8"))
         self._hint = OverlayLabel("First steps", self)
         self.drag_started.connect(self._dismiss_hint)
+        self.magnified.connect(self.magnify)
+        self.slid.connect(self._slide)
 
     # What is shown
 
@@ -76,29 +69,20 @@ class ImagePane(PictureGestures):
 
     @property
     def placement(self) -> Placement | None:
-        """Where the picture lies, or None before the first frame."""
-        return self._placement
+        """Where the picture lies in its cell, or None before the first frame."""
+        return self._arrangement.placement if self._arrangement else None
 
     def show_frame(self, frame: Frame) -> None:
         """Show `frame`. Its pixels are wrapped, not copied; the reference keeps them alive."""
-        pixels = frame.image
-        height_px, width_px, _ = pixels.shape
-        if not pixels.flags.c_contiguous:
-            pixels = np.ascontiguousarray(pixels)
-        # The stubs know only bytes; any buffer will do.
-        self._image = QImage(  # type: ignore[call-overload]
-            pixels.data, width_px, height_px, pixels.strides[0], QImage.Format.Format_RGB888
-        )
-        self._pixels = pixels
+        self._picture = Picture(frame.image)
         self._frame = frame
         self._unpainted = True
-        self._reduced = QImage()
         self._place()
         self.update()
 
     def copied_image(self) -> QImage:
         """The exact rendered pixels, as an image that owns them; null before the first frame."""
-        return self._image.copy()
+        return self._picture.image.copy() if self._picture is not None else QImage()
 
     def set_integer_zoom(self, on: bool) -> None:
         """Whole scales with nearest sampling, or the largest smooth fit."""
@@ -130,19 +114,64 @@ class ImagePane(PictureGestures):
             self._hint.hide()
             self.hint_dismissed.emit()
 
+    # Magnifying the picture, which moves no camera
+
+    def fit(self) -> None:
+        """Show all of the picture."""
+        self._look(Viewport())
+
+    def magnify(self, steps: int, at: QPointF | None = None) -> None:
+        """Show pixels larger or smaller; the one `at` (the middle where None) stays in place."""
+        if (before := self.placement) is not None:
+            self.show_scale(self._viewport.magnified(steps, before.scale).scale, at)
+
+    def show_scale(self, scale: float | None, at: QPointF | None = None) -> None:
+        """Show each image pixel as `scale` device pixels."""
+        if self._arrangement is None:
+            return
+        at = self._cell(0).center() if at is None else at
+        cell = self._cell_at(at)
+        wanted = (at - self._center_of(cell)) / self.logical_px_per_image_px()
+        self._look(replace(self._viewport, scale=scale))
+        # Once the picture stands in its new place, bring the point back under the pointer.
+        off = wanted - (at - self._center_of(cell)) / self.logical_px_per_image_px()
+        self._look(self._viewport.moved(off.x(), off.y()))
+
+    def _slide(self, dx: float, dy: float) -> None:
+        size = self.logical_px_per_image_px()
+        self._look(self._viewport.moved(-dx / size, -dy / size))
+
+    def _look(self, viewport: Viewport) -> None:
+        self._viewport = viewport
+        self._place()
+        if viewport.scale is not None and self._arrangement is not None:
+            # Where the picture stopped at its edge, the way back begins at once.
+            middle = (self._cell(0).center() - self.image_center()) / self.logical_px_per_image_px()
+            self._viewport = Viewport(viewport.scale, middle.x(), middle.y())
+        self.update()
+
     # Placing
 
     def logical_px_per_image_px(self) -> float:
         """Size of an image pixel on the screen in logical pixels; 1 before the first frame."""
-        return self._placement.scale / self.devicePixelRatioF() if self._placement else 1.0
+        at = self.placement
+        return at.scale / self.devicePixelRatioF() if at else 1.0
 
-    def image_center(self) -> QPointF:
-        """Centre of the picture in logical pixels of this widget."""
-        return QRectF(self._target()).center() if self._placement else QRectF(self.rect()).center()
+    def image_center(self, near: QPointF | None = None) -> QPointF:
+        """Centre of the picture in logical pixels of this widget; of several, the one `near`."""
+        if self._arrangement is None:
+            return QRectF(self.rect()).center()
+        return self._center_of(self._cell_at(near))
+
+    def _center_of(self, index: int) -> QPointF:
+        assert self._arrangement is not None
+        at, cell = self._arrangement.placement, self._device_cell(index)
+        middle = QPointF(cell.x() + at.x + at.width / 2, cell.y() + at.y + at.height / 2)
+        return middle / self.devicePixelRatioF()
 
     def is_on_picture(self, at: QPointF) -> bool:
-        """Whether a position in the pane lies on the picture, not on the grey around it."""
-        return self._placement is not None and self._target().contains(at)
+        """Whether a position in the pane lies on a picture, not on the grey around it."""
+        return self._arrangement is not None and self._cell(self._cell_at(at)).contains(at)
 
     def sizeHint(self) -> QSize:
         """As much as there is: the picture is the largest thing in the window."""
@@ -154,32 +183,50 @@ class ImagePane(PictureGestures):
         self._place()
         self._arrange_overlays()
 
+    def _layout(self) -> tuple[int, Spacing]:
+        """How many cells there are, and the room around them."""
+        return 1, Spacing(slack=round(_MARGIN_PX * self.devicePixelRatioF()))
+
+    def _whole_scales(self) -> bool:
+        """Whether a fitted picture is shown at whole scales only, as far as it is enlarged."""
+        return self._integer_zoom
+
     def _place(self) -> None:
-        if self._frame is None:
+        if self._picture is None:
             return
-        ratio = self.devicePixelRatioF()
-        before = self._placement
-        inner = place(
-            self._image.width(),
-            self._image.height(),
+        ratio, before = self.devicePixelRatioF(), self.placement
+        count, spacing = self._layout()
+        self._arrangement = arrange(
+            count,
+            self._picture.image.width(),
+            self._picture.image.height(),
             max(1, round((self.width() - 2 * _MARGIN_PX) * ratio)),
             max(1, round((self.height() - 2 * _MARGIN_PX) * ratio)),
-            self._integer_zoom,
-            slack=round(_MARGIN_PX * ratio),
+            self._viewport,
+            self._whole_scales(),
+            spacing,
         )
-        self._placement = inner
-        if inner != before:
-            self._reduced = QImage()
-            self.placement_changed.emit(inner)
+        if self.placement != before:
+            self.placement_changed.emit(self.placement)
 
-    def _target(self) -> QRectF:
-        """The picture's rectangle in logical pixels, on whole device pixels."""
-        assert self._placement is not None
-        ratio, at = self.devicePixelRatioF(), self._placement
-        margin = round(_MARGIN_PX * ratio)
-        return QRectF(
-            (at.x + margin) / ratio, (at.y + margin) / ratio, at.width / ratio, at.height / ratio
-        )
+    def _device_cell(self, index: int) -> QRect:
+        """A cell in device pixels of this widget."""
+        assert self._arrangement is not None
+        margin = round(_MARGIN_PX * self.devicePixelRatioF())
+        x, y = self._arrangement.corners[index]
+        return QRect(x + margin, y + margin, self._arrangement.width, self._arrangement.height)
+
+    def _cell(self, index: int) -> QRectF:
+        """A cell in logical pixels of this widget, on whole device pixels."""
+        return logical(self._device_cell(index), self.devicePixelRatioF())
+
+    def _cell_at(self, at: QPointF | None) -> int:
+        """The cell at a position, or the first."""
+        assert self._arrangement is not None
+        if at is None:
+            return 0
+        cells = range(len(self._arrangement.corners))
+        return next((one for one in cells if self._cell(one).contains(at)), 0)
 
     def _arrange_overlays(self) -> None:
         inset = _OVERLAY_INSET_PX
@@ -206,8 +253,7 @@ class ImagePane(PictureGestures):
                 painter.drawText(area, int(flags), _EMPTY_TEXT)
         else:
             self._paint_picture(painter)
-        if self._drop_name:
-            self._paint_drop(painter)
+        self.paint_drop(painter)
         painter.end()
         if self._unpainted and self._frame is not None:
             self._unpainted = False
@@ -217,57 +263,8 @@ class ImagePane(PictureGestures):
     def _paint_picture(self, painter: QPainter) -> None:
         # The window may have moved to a screen of another pixel ratio since the last resize.
         self._place()
-        at = self._placement
-        assert at is not None
-        image = self._image
-        if at.scale < 1:
-            # Bilinear sampling skips pixels below half size; a filtered reduction does not.
-            if self._reduced.isNull():
-                self._reduced = image.scaled(
-                    at.width,
-                    at.height,
-                    Qt.AspectRatioMode.IgnoreAspectRatio,
-                    Qt.TransformationMode.SmoothTransformation,
-                )
-            image = self._reduced
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not at.nearest)
-        painter.drawImage(self._target(), image, QRectF(image.rect()))
-
-    def _paint_drop(self, painter: QPainter) -> None:
-        frame = QRectF(self.rect()).adjusted(5, 5, -5, -5)
-        painter.fillRect(self.rect(), QColor(0, 0, 0, 150))
-        painter.setPen(QPen(QColor(theme.tones_of(self).accent), 2, Qt.PenStyle.DashLine))
-        painter.drawRect(frame)
-        painter.setPen(QColor("#f0f0f0"))
-        painter.drawText(frame, int(Qt.AlignmentFlag.AlignCenter), f"Open {self._drop_name}")
-
-    # Dropping files
-
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Take local files and say which would be opened."""
-        assert event is not None
-        path = _local_file(event.mimeData())
-        if path:
-            self._drop_name = Path(path).name
-            event.acceptProposedAction()
-            self.update()
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
-        """The file went elsewhere."""
-        self._drop_name = ""
-        self.update()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """Report the file."""
-        assert event is not None
-        self._drop_name = ""
-        self.update()
-        if path := _local_file(event.mimeData()):
-            event.acceptProposedAction()
-            self.file_dropped.emit(path)
-
-
-def _local_file(data: QMimeData | None) -> str:
-    """Path of the first local file in a drag, or an empty string."""
-    urls = data.urls() if data is not None else []
-    return next((url.toLocalFile() for url in urls if url.isLocalFile()), "")
+        assert self._arrangement is not None
+        assert self._picture is not None
+        self._picture.paint(
+            painter, self._arrangement.placement, self._device_cell(0), self.devicePixelRatioF()
+        )

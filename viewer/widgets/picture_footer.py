@@ -9,7 +9,9 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
 from r2l_core.types import STRIDES, EngineInfo, Frame
 from viewer import theme
 from viewer.widgets import wording
+from viewer.widgets.compare_mode import PixelProbe
 from viewer.widgets.elided_label import ElidedLabel
+from viewer.widgets.pixel_readout import PixelReadout
 from viewer.widgets.placement import Placement
 
 _SWATCH_PX = 9
@@ -52,6 +54,7 @@ class PictureFooter(QWidget):
         self._precision = QLabel(self)
         self._precision.setFont(theme.font(self, bold=True))
         self._rendered = ElidedLabel(parent=self)
+        self._pixel = PixelReadout(self)
         self._note = ElidedLabel(parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note.hide()
@@ -71,7 +74,8 @@ class PictureFooter(QWidget):
         row.setSpacing(10)
         row.addSpacing(_SWATCH_PX + 7)
         row.addWidget(self._precision)
-        row.addWidget(self._rendered, 1)
+        row.addWidget(self._rendered)
+        row.addWidget(self._pixel, 1)
         row.addWidget(self._note)
         row.addWidget(self._lock)
         row.addWidget(self._scale)
@@ -97,6 +101,10 @@ class PictureFooter(QWidget):
         finest = "1:1" if max_stride == 1 else f"1/{max_stride}"
         self._lock.setText(f"locked to {finest}")
         self._lock.setVisible(max_stride < STRIDES[0])
+
+    def show_probe(self, probe: PixelProbe | None) -> None:
+        """Show the pixel under the pointer; None while it is beside the picture."""
+        self._pixel.show_probe(probe)
 
     def show_note(self, text: str) -> None:
         """A remark at the right, such as how to bring hidden panels back; empty for none."""

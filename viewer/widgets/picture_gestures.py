@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QWidget
+
+from viewer.widgets.file_drop import FileDrop
 
 GESTURES: tuple[tuple[str, str], ...] = (
     ("Drag", "Orbit"),
     ("Shift+drag, middle drag", "Pan"),
     ("Double-click", "Turn about the point there"),
     ("Wheel", "Zoom towards the pointer"),
+    ("Ctrl+wheel", "Magnify the pixels under the pointer"),
+    ("Ctrl+drag", "Move the magnified picture"),
+    ("Right-click", "Follow this pixel through the layers"),
+    ("Hold X", "Show B in the flip view"),
     ("Arrow keys", "Orbit in steps"),
     ("Shift+arrow keys", "Pan in steps"),
     ("+  −", "Zoom in, out"),
@@ -40,6 +46,8 @@ _FLIGHT: dict[int, tuple[int, int, int]] = {
     Qt.Key.Key_Q: (0, -1, 0),
 }
 """Right, up and ahead of each key that flies while it is held."""
+_NOTCH = 120
+"""Eighths of a degree of one step of a wheel with steps."""
 _COMMAND_KEYS = (
     Qt.KeyboardModifier.ControlModifier
     | Qt.KeyboardModifier.AltModifier
@@ -47,7 +55,7 @@ _COMMAND_KEYS = (
 )
 
 
-class PictureGestures(QWidget):
+class PictureGestures(FileDrop):
     """Base of a widget that shows a picture: says what the user's hand does, decides nothing."""
 
     orbit_dragged = pyqtSignal(float, float)
@@ -62,24 +70,35 @@ class PictureGestures(QWidget):
     """Right, up and ahead in -1..1, and whether fast; three zeros once all keys are released."""
     drag_started = pyqtSignal()
     drag_finished = pyqtSignal()
+    magnified = pyqtSignal(int, QPointF)
+    """Steps to magnify the pixels by, and where the pointer is in logical pixels of the widget."""
+    slid = pyqtSignal(float, float)
+    """How far the magnified picture was pulled: dx, dy in logical pixels, right and down."""
+    pointed = pyqtSignal(object)
+    """Where the pointer is in logical pixels of the widget (QPointF), or None once it has left."""
+    picked = pyqtSignal(float, float)
+    """A point to be looked into: x, y from the image centre in image pixels, right and down."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._button: Qt.MouseButton | None = None
         self._panning = False
+        self._sliding = False
         self._moved = False
+        self._notches = 0
         self._last = QPointF()
         self._flight_keys: set[int] = set()
         self._flight = (0.0, 0.0, 0.0, False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.OpenHandCursor)
 
     def logical_px_per_image_px(self) -> float:
         """Size of an image pixel in logical pixels of the widget."""
         raise NotImplementedError
 
-    def image_center(self) -> QPointF:
-        """Centre of the picture in logical pixels of the widget."""
+    def image_center(self, near: QPointF | None = None) -> QPointF:
+        """Centre of the picture in logical pixels of the widget; of several, the one `near`."""
         raise NotImplementedError
 
     def is_on_picture(self, at: QPointF) -> bool:
@@ -95,6 +114,9 @@ class PictureGestures(QWidget):
         """Remember where a drag may begin; it begins with the first movement."""
         assert event is not None
         button = event.button()
+        if button == Qt.MouseButton.RightButton and self.is_on_picture(event.position()):
+            offset = self._from_center(event.position())
+            self.picked.emit(offset.x(), offset.y())
         if self._button is not None or button not in (
             Qt.MouseButton.LeftButton,
             Qt.MouseButton.MiddleButton,
@@ -102,9 +124,12 @@ class PictureGestures(QWidget):
             return
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         self._panning = shift or button == Qt.MouseButton.MiddleButton
+        self._sliding = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         self._button, self._last, self._moved = button, event.position(), False
         self.setCursor(
-            Qt.CursorShape.SizeAllCursor if self._panning else Qt.CursorShape.ClosedHandCursor
+            Qt.CursorShape.SizeAllCursor
+            if self._panning or self._sliding
+            else Qt.CursorShape.ClosedHandCursor
         )
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
@@ -119,12 +144,17 @@ class PictureGestures(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Report how far the pointer moved since the last report."""
         assert event is not None
+        self.pointed.emit(event.position())
         if self._button is None:
             return
         step = event.position() - self._last
         if step.isNull():
             return
         self._last = event.position()
+        if self._sliding:
+            # Moves what is seen of the picture, not the camera: that is no drag to anyone else.
+            self.slid.emit(step.x(), step.y())
+            return
         if not self._moved:
             self._moved = True
             self.drag_started.emit()
@@ -141,10 +171,16 @@ class PictureGestures(QWidget):
             self._end_drag()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Zoom smoothly: high-resolution wheels send many small angles."""
+        """Zoom smoothly: high-resolution wheels send many small angles. Ctrl: magnify in steps."""
         assert event is not None
         eighths = event.angleDelta().y()
-        if eighths:
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._notches += eighths
+            steps = int(self._notches / _NOTCH)
+            self._notches -= steps * _NOTCH
+            if steps:
+                self.magnified.emit(steps, event.position())
+        elif eighths:
             offset = self._from_center(event.position())
             self.zoomed.emit(_WHEEL_BASE**eighths, offset.x(), offset.y())
         event.accept()
@@ -194,6 +230,11 @@ class PictureGestures(QWidget):
         self._end_flight()
         super().focusOutEvent(event)
 
+    def leaveEvent(self, event: QEvent | None) -> None:
+        """Nothing is pointed at any more."""
+        self.pointed.emit(None)
+        super().leaveEvent(event)
+
     def hideEvent(self, event: QHideEvent | None) -> None:
         """End a drag and a flight with the widget."""
         self._end_drag()
@@ -201,7 +242,7 @@ class PictureGestures(QWidget):
         super().hideEvent(event)
 
     def _from_center(self, at: QPointF) -> QPointF:
-        return (at - self.image_center()) / self.logical_px_per_image_px()
+        return (at - self.image_center(at)) / self.logical_px_per_image_px()
 
     def _tell_flight(self, fast: bool) -> None:
         ways = [_FLIGHT[key] for key in self._flight_keys]

@@ -63,3 +63,33 @@ def place(
         scale=scale,
         nearest=scale == int(scale),
     )
+
+
+def place_scaled(
+    width_px: int,
+    height_px: int,
+    area_width: int,
+    area_height: int,
+    scale: float,
+    center_x_px: float,
+    center_y_px: float,
+) -> Placement:
+    """Show an image at `scale` with the point `center_*_px` (from the image centre) in the middle.
+
+    Where the image is larger than the area it covers all of it: it cannot be pushed out of sight.
+    """
+    return Placement(
+        x=_slide(width_px, area_width, scale, center_x_px),
+        y=_slide(height_px, area_height, scale, center_y_px),
+        width=max(1, round(width_px * scale)),
+        height=max(1, round(height_px * scale)),
+        scale=scale,
+        nearest=scale == int(scale),
+    )
+
+
+def _slide(size_px: int, area: int, scale: float, center_px: float) -> int:
+    length = max(1, round(size_px * scale))
+    if length <= area:
+        return (area - length) // 2
+    return min(0, max(area - length, round(area / 2 - (size_px / 2 + center_px) * scale)))

@@ -1,0 +1,244 @@
+"""Several pictures of one camera, painted side by side, wiped, flipped or as their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QColor, QImage, QPainter, QPen
+from PyQt6.QtWidgets import QWidget
+
+from r2l_core.types import Frame
+from viewer import theme
+from viewer.widgets import difference, pane_label
+from viewer.widgets.arrangement import Spacing
+from viewer.widgets.compare_mode import CompareMode
+from viewer.widgets.difference_view import DifferenceView
+from viewer.widgets.image_pane import ImagePane
+from viewer.widgets.pane_label import PaneLabel
+from viewer.widgets.picture import Picture
+from viewer.widgets.pixel_values import Words, paint_pixel_values, rgb_words
+
+_GAP_PX = 12
+_ALONE = "Add a pane to compare with"
+_NO_MAP = "{} is computed once the picture is complete"
+_MARK_PX = 9.0
+
+
+class CompareSurface(ImagePane):
+    """Holds the last frames, so that neither a mode nor an option asks for rendering."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.difference = DifferenceView()
+        self._frames: tuple[Frame, ...] = ()
+        self._pictures: list[Picture] = []
+        self._labels: list[PaneLabel] = []
+        self._mode = CompareMode.SINGLE
+        self._active = 0
+        self._shows_b = False
+        self._wipe = 0.5
+        self._upright = True
+        self._mark: tuple[int, int] | None = None
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """One frame for each pane."""
+        return self._frames
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame of the active pane, or None before the first."""
+        return self._frames[self._shown()] if self._frames else None
+
+    @property
+    def mode(self) -> CompareMode:
+        """How the panes are shown."""
+        return self._mode
+
+    def show_frame(self, frame: Frame) -> None:
+        """Show one pane."""
+        self.show_frames([frame])
+
+    def show_frames(self, frames: Sequence[Frame]) -> None:
+        """Show one frame for each pane, of the same request, camera, size and pass.
+
+        Raises ValueError where they are not: more would differ than what is compared.
+        """
+        _check_matching(frames)
+        first = frames[0]
+        if not self._frames or not _same_camera(self._frames[0], first):
+            self._mark = None
+        self._frames = tuple(frames)
+        self._pictures = [Picture(frame.image) for frame in frames]
+        self._labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
+        self.difference.set_pair((first, frames[1]) if len(frames) > 1 else None)
+        super().show_frame(first)
+
+    def set_mode(self, mode: CompareMode) -> None:
+        """Show the same frames in another way."""
+        self._mode = mode
+        self._shows_b = False
+        self._place()
+        self.update()
+
+    def set_active(self, position: int) -> None:
+        """Mark the pane that the digit keys and the engine card are about."""
+        self._active = position
+        self.update()
+
+    def copied_image(self) -> QImage:
+        """The exact rendered pixels of the active pane; null before the first frame."""
+        return self._pictures[self._shown()].image.copy() if self._pictures else QImage()
+
+    def _shown(self) -> int:
+        return min(self._active, len(self._frames) - 1)
+
+    # Placing
+
+    def _layout(self) -> tuple[int, Spacing]:
+        if self._mode is CompareMode.SINGLE:
+            return super()._layout()
+        ratio = self.devicePixelRatioF()
+        count = len(self._frames) if self._mode is CompareMode.SIDE else 1
+        strip = round(pane_label.height_px(self) * ratio)
+        gap = round(_GAP_PX * ratio)
+        return count, Spacing(strip, gap, slack=gap // 2)
+
+    def _whole_scales(self) -> bool:
+        # Pixels that are compared must not be mixed with their neighbours.
+        return super()._whole_scales() or self._mode is not CompareMode.SINGLE
+
+    # Painting
+
+    def _paint_picture(self, painter: QPainter) -> None:
+        self._place()
+        mode, pictures, labels = self._mode, self._pictures, self._labels
+        if mode is CompareMode.SINGLE or len(pictures) < 2:
+            at = self._shown()
+            self._paint_cell(painter, 0, pictures[at], rgb_words(self._frames[at].image))
+            if mode is not CompareMode.SINGLE:
+                self._paint_alone(painter, labels[at])
+        elif mode is CompareMode.SIDE:
+            for at, picture in enumerate(pictures):
+                self._paint_cell(painter, at, picture, rgb_words(self._frames[at].image))
+                self._paint_label(painter, at, labels[at])
+        elif mode is CompareMode.WIPE:
+            for at, part in enumerate(self._halves()):
+                painter.save()
+                painter.setClipRect(part)
+                self._paint_cell(painter, 0, pictures[at], rgb_words(self._frames[at].image))
+                painter.restore()
+            self._paint_pair(painter)
+        elif mode is CompareMode.FLIP:
+            at = int(self._shows_b)
+            self._paint_cell(painter, 0, pictures[at], rgb_words(self._frames[at].image))
+            self._paint_label(painter, 0, labels[at])
+        else:
+            self._paint_difference(painter)
+
+    def _halves(self) -> tuple[QRectF, QRectF]:
+        cell, ratio = self._cell(0), self.devicePixelRatioF()
+        first, second = QRectF(cell), QRectF(cell)
+        if self._upright:
+            split = round((cell.left() + self._wipe * cell.width()) * ratio) / ratio
+            first.setRight(split)
+            second.setLeft(split)
+        else:
+            split = round((cell.top() + self._wipe * cell.height()) * ratio) / ratio
+            first.setBottom(split)
+            second.setTop(split)
+        return first, second
+
+    def _paint_difference(self, painter: QPainter) -> None:
+        picture, options = self.difference.picture(), self.difference.options
+        if picture is None:
+            painter.fillRect(self._cell(0), QColor(theme.tones_of(self).base))
+            painter.setPen(QColor(theme.tones_of(self).muted))
+            text = _NO_MAP.format(options.kind)
+            painter.drawText(self._cell(0), int(Qt.AlignmentFlag.AlignCenter), text)
+        else:
+            values = self.difference.values()
+            assert values is not None
+
+            def words(x: int, y: int) -> tuple[str, ...]:
+                return (difference.words(options.kind, float(values[y, x])),)
+
+            self._paint_cell(painter, 0, picture, words)
+        self._paint_pair(painter)
+
+    def _paint_cell(self, painter: QPainter, cell: int, picture: Picture, words: Words) -> None:
+        assert self._arrangement is not None
+        at, ratio = self._arrangement.placement, self.devicePixelRatioF()
+        picture.paint(painter, at, self._device_cell(cell), ratio)
+        # Numbers of pixels that are only interpolated would flicker through a drag.
+        written = words if self._frames[0].complete else None
+        paint_pixel_values(painter, at, self._device_cell(cell), ratio, picture.pixels, written)
+        if self._mark is not None:
+            self._paint_mark(painter, cell, *self._mark)
+
+    def _paint_mark(self, painter: QPainter, cell: int, x_px: int, y_px: int) -> None:
+        assert self._picture is not None
+        image, size = self._picture.image, self.logical_px_per_image_px()
+        offset = QPointF(x_px + 0.5 - image.width() / 2, y_px + 0.5 - image.height() / 2)
+        at = self.image_center(self._cell(cell).center()) + offset * size
+        painter.save()
+        painter.setClipRect(self._cell(cell), Qt.ClipOperation.IntersectClip)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for color, width in ((QColor(0, 0, 0, 180), 3.5), (QColor(255, 255, 255), 1.5)):
+            painter.setPen(QPen(color, width))
+            painter.drawEllipse(at, max(_MARK_PX, size * 0.7), max(_MARK_PX, size * 0.7))
+        painter.restore()
+
+    def _strip(self, cell: int) -> QRectF:
+        below = self._cell(cell)
+        height = pane_label.height_px(self)
+        return QRectF(below.left(), below.top() - height, below.width(), height)
+
+    def _paint_label(self, painter: QPainter, cell: int, label: PaneLabel) -> None:
+        active = self._mode is CompareMode.SIDE and cell == self._active and len(self._frames) > 1
+        pane_label.paint_label(painter, self._strip(cell), label, self, active, right=False)
+
+    def _paint_pair(self, painter: QPainter) -> None:
+        left, right = self._strip_halves()
+        pane_label.paint_label(painter, left, self._labels[0], self, False, right=False)
+        pane_label.paint_label(painter, right, self._labels[1], self, False, right=True)
+
+    def _paint_alone(self, painter: QPainter, label: PaneLabel) -> None:
+        left, right = self._strip_halves()
+        pane_label.paint_label(painter, left, label, self, False, right=False)
+        painter.setPen(QColor(theme.tones_of(self).on_surround))
+        painter.setFont(self.font())
+        flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        painter.drawText(right, int(flags), _ALONE)
+
+    def _strip_halves(self) -> tuple[QRectF, QRectF]:
+        strip, middle = self._strip(0), self._strip(0).center().x()
+        left, right = QRectF(strip), QRectF(strip)
+        left.setRight(middle - _GAP_PX)
+        right.setLeft(middle + _GAP_PX)
+        return left, right
+
+
+def _check_matching(frames: Sequence[Frame]) -> None:
+    if not 1 <= len(frames) <= len(pane_label.LETTERS):
+        raise ValueError(f"{len(frames)} panes were given; 1 to 4 can be shown")
+    first = frames[0]
+    for other in frames[1:]:
+        for what, one, two in (
+            ("request", first.seq, other.seq),
+            ("pass", first.stride, other.stride),
+            ("size", first.image.shape, other.image.shape),
+        ):
+            if one != two:
+                raise ValueError(f"the panes differ in their {what}: {one} and {two}")
+        if not _same_camera(first, other):
+            raise ValueError("the panes differ in their camera")
+
+
+def _same_camera(one: Frame, other: Frame) -> bool:
+    a, b = one.camera, other.camera
+    return a is b or (
+        a.focal_px == b.focal_px and np.array_equal(a.T_world_camera, b.T_world_camera)
+    )

@@ -1,0 +1,179 @@
+"""How much two pictures differ, pixel by pixel. Plain numpy, no Qt.
+
+The value of a pixel is that of its worst channel, so that no difference hides behind an equal one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Map = NDArray[np.float32]
+"""float32 (H, W): the difference of each pixel, NaN where it is not defined."""
+
+CLIPPED = 256
+"""Code of a pixel beyond the end of the scale."""
+INVALID = 257
+"""Code of a pixel whose value is not a number."""
+MAX_GAIN = 256.0
+
+_RELATIVE_FLOOR = 0.01
+"""Added to the divisor, as tev does, so that black does not make every difference infinite."""
+_BINS = 64
+_MOST_CLIPPED = 0.001
+"""Share of the pixels that an automatic scale may leave beyond its end."""
+
+
+class DifferenceKind(StrEnum):
+    """What is shown of A against B; colours are taken as 0 to 1."""
+
+    ABSOLUTE = "absolute"
+    SIGNED = "signed"
+    SQUARED = "squared"
+    RELATIVE = "relative"
+    FLIP = "FLIP"
+
+    @property
+    def signed(self) -> bool:
+        """Whether values lie on both sides of 0."""
+        return self is DifferenceKind.SIGNED
+
+    @property
+    def computed(self) -> bool:
+        """Whether `difference_map` computes it; other maps are slow and come from elsewhere."""
+        return self is not DifferenceKind.FLIP
+
+    @property
+    def factor(self) -> float:
+        """What a value is multiplied by to be read in `unit`."""
+        return _UNITS[self][0]
+
+    @property
+    def unit(self) -> str:
+        """Unit of what is read; a level is one step of 8 bits, 1/255."""
+        return _UNITS[self][1]
+
+
+_UNITS: dict[str, tuple[float, str]] = {
+    DifferenceKind.ABSOLUTE: (255.0, "levels"),
+    DifferenceKind.SIGNED: (255.0, "levels"),
+    DifferenceKind.SQUARED: (255.0**2, "levels²"),
+    DifferenceKind.RELATIVE: (100.0, "%"),
+    DifferenceKind.FLIP: (1.0, "FLIP"),
+}
+
+
+@dataclass(frozen=True)
+class DifferenceReadout:
+    """A difference in numbers. The scale ends at `top`, in 0 to 1; its gain is 1 / `top`.
+
+    `histogram`: pixels in each of equal parts of the scale, from its low end. `clipped`: pixels
+    beyond its ends. `invalid`: pixels that are not a number.
+    """
+
+    kind: DifferenceKind
+    top: float
+    histogram: tuple[int, ...]
+    clipped: int
+    invalid: int
+    pixels: int
+
+    @property
+    def gain(self) -> float:
+        """How much the scale is stretched."""
+        return 1.0 / self.top
+
+
+def difference_map(kind: DifferenceKind, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Map:
+    """The difference of `a` against `b`, uint8 (H, W, 3) of one size; float32 (H, W).
+
+    absolute: |a - b|. signed: a - b. squared: (a - b)^2. relative: |a - b| / (b + 0.01). All with
+    colours from 0 to 1, so the values are within 0 to 1 (signed: -1 to 1; relative may exceed 1).
+    """
+    if not kind.computed:
+        raise ValueError(f"a map of kind {kind} is not computed here")
+    if kind is DifferenceKind.RELATIVE:
+        return _worst(np.take(_relative_table(), a.astype(np.uint16) * np.uint16(256) + b))
+    # Subtracted as bytes: a fraction of the time that floats would take.
+    levels = _worst(np.maximum(a, b) - np.minimum(a, b))
+    if kind is DifferenceKind.SIGNED:
+        positive = _worst(a - np.minimum(a, b)) >= levels
+        return np.where(positive, _LEVELS[levels], -_LEVELS[levels])
+    return np.take(_LEVELS if kind is DifferenceKind.ABSOLUTE else _LEVELS**2, levels)
+
+
+def color_codes(values: Map, top: float, signed: bool) -> NDArray[np.uint16]:
+    """Which colour of a table each pixel has: uint16 (H, W).
+
+    0 to 255 from 0 to `top`; with `signed` 0 to 254 from -`top` to `top`, where 127 is zero.
+    CLIPPED beyond, INVALID where not a number.
+    """
+    invalid = np.isnan(values)
+    any_invalid = bool(invalid.any())
+    if any_invalid:
+        values = np.where(invalid, np.float32(0), values)
+    end = np.float32(top * (1 + 1e-5))
+    steps, zero = (127.0, 127.5) if signed else (255.0, 0.5)
+    codes = (np.clip(values, -end if signed else 0, end) * (steps / top) + zero).astype(np.uint16)
+    codes[np.abs(values) > end] = CLIPPED
+    if any_invalid:
+        codes[invalid] = INVALID
+    return codes
+
+
+def measure(kind: DifferenceKind, codes: NDArray[np.uint16], top: float) -> DifferenceReadout:
+    """Count what `color_codes` made for a scale that ends at `top`."""
+    counts = np.bincount(codes.ravel(), minlength=INVALID + 1)
+    colors = 255 if kind.signed else 256
+    # Fewer bars where the scale has fewer steps of 8 bits, or every other bar would be empty.
+    levels = int(top * kind.factor + 1e-3) if kind.unit == "levels" else _BINS
+    bins = min((2 * levels if kind.signed else levels) + 1, _BINS)
+    ends = np.arange(1, bins + 1) * colors // bins
+    sums = np.concatenate([[0], np.cumsum(counts[:colors])])
+    histogram = np.diff(sums[np.concatenate([[0], ends])])
+    return DifferenceReadout(
+        kind,
+        top,
+        tuple(int(count) for count in histogram),
+        int(counts[CLIPPED]),
+        int(counts[INVALID]),
+        codes.size,
+    )
+
+
+def fitting_gain(values: Map) -> float:
+    """The greatest power of two that leaves at most one pixel in a thousand off the scale."""
+    sizes = np.abs(values)
+    gain = MAX_GAIN
+    while gain > 1 and np.count_nonzero(sizes > 1 / gain) > _MOST_CLIPPED * values.size:
+        gain /= 2
+    return gain
+
+
+def words(kind: DifferenceKind, value: float) -> str:
+    """A value as it is read, in the kind's unit but without naming it."""
+    if not np.isfinite(value):
+        return "NaN"
+    number = value * kind.factor
+    text = f"{number:+.3g}" if kind.signed and round(number, 3) else f"{number:.3g}"
+    return text.replace("-", "−")
+
+
+_LEVELS: NDArray[np.float32] = (np.arange(256) / 255).astype(np.float32)
+
+
+@cache
+def _relative_table() -> Map:
+    """float32 (65536,): relative difference of the bytes a and b at 256 a + b."""
+    a, b = _LEVELS[:, None], _LEVELS[None, :]
+    return (np.abs(a - b) / (b + np.float32(_RELATIVE_FLOOR))).ravel()
+
+
+def _worst(channels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The greatest of the three channels; numpy's own maximum along so short an axis is slow."""
+    first = np.maximum(channels[..., 0], channels[..., 1])
+    return np.maximum(first, channels[..., 2])

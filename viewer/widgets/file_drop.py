@@ -1,0 +1,70 @@
+"""Files dropped on a widget: which would be opened, and that it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtCore import QMimeData, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import (
+    QColor,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QPainter,
+    QPen,
+)
+from PyQt6.QtWidgets import QWidget
+
+from viewer import theme
+
+
+class FileDrop(QWidget):
+    """Base of a widget that takes one local file at a time."""
+
+    file_dropped = pyqtSignal(str)
+    """Path of a dropped file."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._drop_name = ""
+        self.setAcceptDrops(True)
+
+    def paint_drop(self, painter: QPainter) -> None:
+        """Say over everything else which file would be opened, while one is held here."""
+        if not self._drop_name:
+            return
+        frame = QRectF(self.rect()).adjusted(5, 5, -5, -5)
+        painter.fillRect(self.rect(), QColor(0, 0, 0, 150))
+        painter.setPen(QPen(QColor(theme.tones_of(self).accent), 2, Qt.PenStyle.DashLine))
+        painter.drawRect(frame)
+        painter.setPen(QColor("#f0f0f0"))
+        painter.drawText(frame, int(Qt.AlignmentFlag.AlignCenter), f"Open {self._drop_name}")
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take local files and say which would be opened."""
+        assert event is not None
+        path = _local_file(event.mimeData())
+        if path:
+            self._drop_name = Path(path).name
+            event.acceptProposedAction()
+            self.update()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
+        """The file went elsewhere."""
+        self._drop_name = ""
+        self.update()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Report the file."""
+        assert event is not None
+        self._drop_name = ""
+        self.update()
+        if path := _local_file(event.mimeData()):
+            event.acceptProposedAction()
+            self.file_dropped.emit(path)
+
+
+def _local_file(data: QMimeData | None) -> str:
+    """Path of the first local file in a drag, or an empty string."""
+    urls = data.urls() if data is not None else []
+    return next((url.toLocalFile() for url in urls if url.isLocalFile()), "")

@@ -1,0 +1,112 @@
+"""The line above a compared picture: which pane, what rendered it, how finely, how long it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PyQt6.QtWidgets import QWidget
+
+from r2l_core.types import Frame
+from viewer import theme
+from viewer.widgets import wording
+
+LETTERS = "ABCD"
+TRUTH = "truth"
+"""`EngineInfo.engine` of a frame that no network rendered: the ground truth."""
+
+_SWATCH_PX = 10.0
+_PAD_PX = 7.0
+_SPACE_PX = 10.0
+_BETWEEN = " · "
+_GIVEN_UP = (0, 2, 1)
+"""Details in the order in which they are left out where there is no room: the engine first."""
+
+
+@dataclass(frozen=True)
+class PaneLabel:
+    """What stands above a picture; `details` from left to right."""
+
+    letter: str
+    name: str
+    hatched: bool
+    details: tuple[str, ...]
+
+    @classmethod
+    def of(cls, position: int, frame: Frame) -> PaneLabel:
+        """The label of the frame in the pane at `position`."""
+        engine, letter = frame.engine, LETTERS[position]
+        height_px, width_px, _ = frame.image.shape
+        if engine.engine == TRUTH:
+            return cls(letter, TRUTH, False, (wording.rendered(width_px, height_px, 1),))
+        return cls(
+            letter,
+            str(engine.precision),
+            engine.emulated is not None or theme.is_simulated(engine.precision),
+            (
+                engine.engine,
+                wording.rendered(width_px, height_px, frame.stride),
+                f"{wording.number(frame.elapsed_ms, 0)} ms",
+            ),
+        )
+
+
+def height_px(widget: QWidget) -> int:
+    """Logical height of a label."""
+    return widget.fontMetrics().height() + 8
+
+
+def paint_label(
+    painter: QPainter, room: QRectF, label: PaneLabel, widget: QWidget, active: bool, right: bool
+) -> None:
+    """Paint `label` at the left end of `room`, or at its right end; `active` is underlined.
+
+    Details that do not fit are left out; the precision always stays.
+    """
+    tones, dark = theme.tones_of(widget), theme.is_dark(widget.palette())
+    bold, plain = theme.font(widget, bold=True), theme.font(widget, tabular=True)
+    wide, thin = QFontMetricsF(bold), QFontMetricsF(plain)
+    head = _PAD_PX + _SWATCH_PX + _PAD_PX + wide.horizontalAdvance(label.letter)
+    head += _SPACE_PX + wide.horizontalAdvance(label.name)
+    kept = list(label.details)
+    for position in _GIVEN_UP:
+        if position < len(label.details) and head + _details_px(kept, thin) > room.width():
+            kept.remove(label.details[position])
+    text = _BETWEEN.join(kept)
+    width = min(room.width(), head + _details_px(kept, thin))
+    x = room.right() - width if right else room.left()
+    color = (
+        QColor(tones.on_surround)
+        if label.name == TRUTH
+        else theme.precision_color(label.name, dark)
+    )
+    painter.save()
+    painter.setClipRect(room)
+    swatch = QRectF(round(x), round(room.center().y() - _SWATCH_PX / 2), _SWATCH_PX, _SWATCH_PX)
+    theme.paint_swatch(painter, swatch, color, label.hatched)
+    x += _SWATCH_PX + _PAD_PX
+    ground = QColor(tones.surround)
+    strong, quiet = QColor(tones.on_surround), QColor(tones.on_surround)
+    if dark:
+        strong = theme.mixed(ground, QColor("#ffffff"), 0.9)
+    for font, metrics, part, pen in (
+        (bold, wide, label.letter, strong),
+        (bold, wide, label.name, strong),
+        (plain, thin, text, quiet),
+    ):
+        painter.setFont(font)
+        painter.setPen(pen)
+        advance = metrics.horizontalAdvance(part)
+        place = QRectF(x, room.top(), advance + 2, room.height())
+        painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), part)
+        if active and part is label.letter:
+            painter.setPen(QPen(strong, 2))
+            y = round(room.center().y() + metrics.height() / 2)
+            painter.drawLine(round(x), y, round(x + advance), y)
+        x += advance + _SPACE_PX
+    painter.restore()
+
+
+def _details_px(kept: list[str], metrics: QFontMetricsF) -> float:
+    return _SPACE_PX + metrics.horizontalAdvance(_BETWEEN.join(kept)) if kept else 0.0
