@@ -38,6 +38,10 @@ _HYSTERESIS = 0.1
 was good enough may exceed it by as much: the resolution does not flicker between two."""
 
 
+_WORTH_FILLING = 64
+"""Fewer rays than this, to fill up a tile, are not worth finding out which."""
+
+
 def never() -> bool:
     """The cancel flag of a render that nobody interrupts."""
     return False
@@ -235,8 +239,7 @@ class Renderer:
             batch = self._batch(canvas, last)
             self._asked_share = (total.network_rays + len(batch)) / len(pixels)
             room = self._room(len(batch), budget - total.network_rays)
-            # Filling up a step is not worth finding out with what.
-            if room >= self.tiles.step and stride > 1 and self._picture is not None:
+            if room >= _WORTH_FILLING and stride > 1 and self._picture is not None:
                 batch = batch.with_more(self._extra(canvas, stride // 2, room, self._picture))
         total.timings += FrameTimings(rays_ms=(time.perf_counter() - began) * 1e3)
         for spent in self._shade_batch(canvas, batch):
@@ -265,8 +268,7 @@ class Renderer:
 
     def _room(self, n_rays: int, budget: int) -> int:
         """How many rays may join `n_rays` within the budget, or without making a tile larger."""
-        step = self.tiles.step
-        return max(budget // step * step, -(-n_rays // step) * step) - n_rays
+        return max(self.tiles.within(budget), self.tiles.calculated(n_rays)) - n_rays
 
     def _extra(self, canvas: Canvas, stride: int, n_rays: int, picture: Tensor) -> _Batch:
         """The `n_rays` new pixels at `stride` where `picture` has the highest contrast."""

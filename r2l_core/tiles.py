@@ -33,8 +33,7 @@ class Tiles:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._proven = {engine.tile_rays}
-        self.step = engine.tile_step
-        """Tiles have a multiple of this many rays."""
+        self._sizes = [*engine.small_tiles, engine.tile_rays]
         self.rays_per_s = 0.0
         """Smoothed measurement, padding included; 0 before the first tile."""
 
@@ -43,15 +42,24 @@ class Tiles:
         """Most rays in a tile."""
         return self._engine.tile_rays
 
-    def padded(self, n_rays: int) -> int:
-        """Rays that are calculated when `n_rays`, at most `size`, are asked for."""
-        return -(-n_rays // self.step) * self.step
+    def calculated(self, n_rays: int) -> int:
+        """Rays that are calculated, padding included, when `n_rays` are asked for."""
+        whole, rest = divmod(n_rays, self.size)
+        return whole * self.size + (self._shape(rest) if rest else 0)
+
+    def within(self, budget: int) -> int:
+        """The most rays that can be calculated without exceeding `budget`."""
+        whole, rest = divmod(budget, self.size)
+        return whole * self.size + max((n for n in self._sizes if n <= rest), default=0)
+
+    def _shape(self, n_rays: int) -> int:
+        return next(n for n in self._sizes if n >= n_rays)
 
     def shade(self, origins: Tensor, directions: Tensor) -> Tile:
         """Colours of at most `size` rays; float32 (n, 3) each."""
         start = time.perf_counter()
         n = len(origins)
-        rows = self.padded(n)
+        rows = self._shape(n)
         if rows not in self._proven:
             shaded = self._prove(rows, origins, directions)
         else:
@@ -75,7 +83,7 @@ class Tiles:
         if torch.equal(small, full.colors[:n]):
             self._proven.add(rows)
         else:
-            self.step = self.size
+            self._sizes.remove(rows)
         return full
 
     def _padded(self, rows: int, origins: Tensor, directions: Tensor) -> Shaded:

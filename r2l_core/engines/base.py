@@ -41,8 +41,8 @@ class Engine(Protocol):
     """Renders rays of one light field in one precision. Used by one thread at a time.
 
     A ray's colour must depend on the ray alone, bit for bit. The result of a matrix product may
-    depend on its shape, so calls have few shapes: `tile_rays` rays, or fewer in steps of
-    `tile_step`, if those were found to give the same bits (see `tiles.Tiles`, which also pads).
+    depend on its shape, so calls have few shapes: `tile_rays` rays, or one of
+    `small_tiles` if that was found to give the same bits (see `tiles.Tiles`, which also pads).
     The reference engine, which is no fast path, keeps this only to rounding.
     """
 
@@ -55,9 +55,9 @@ class Engine(Protocol):
         """Most rays in one call of `shade`."""
 
     @property
-    def tile_step(self) -> int:
-        """Calls may have any multiple of this many rays up to `tile_rays`; equal to that where
-        there is one shape only."""
+    def small_tiles(self) -> tuple[int, ...]:
+        """Fewer rays that a call may have, ascending. Libraries keep code for every shape they have
+        seen (oneDNN 2.6 MB), so these are few."""
 
     @property
     def quiet_torch(self) -> bool:
@@ -65,7 +65,9 @@ class Engine(Protocol):
         while, and slow down a backend with threads of its own."""
 
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
-        """Colours of a multiple of `tile_step` rays; float32 (n, 3) each, on the CPU.
+        """Colours of `tile_rays` rays, or of as many as a small tile has.
+
+        origins, directions and colours: float32 (n, 3), on the CPU.
 
         Raises EngineError where the backend fails.
         """

@@ -48,7 +48,8 @@ _WARM_UPS = 3
 class CudaEngine:
     """fp32, bf16, fp16 or int8 on the current CUDA device. See Engine for the contract."""
 
-    tile_rays = tile_step = TILE_RAYS
+    tile_rays = TILE_RAYS
+    small_tiles: tuple[int, ...] = ()
     quiet_torch = False
 
     def __init__(self, light_field: LightField, precision: Precision) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import openvino as ov
 
 _TILE_RAYS = 1024
-_TILE_STEP = 64
+_SMALL_TILES = (64, 128, 256, 512)
 _WIDTH_MULTIPLE = 16
 """Other widths run as floats whatever the group size; layers are padded with zeros to this."""
 
@@ -47,7 +47,7 @@ class OpenVinoEngine:
     """One compiled graph per engine, for any number of rays. See Engine for the contract."""
 
     tile_rays = _TILE_RAYS
-    tile_step = _TILE_STEP
+    small_tiles = _SMALL_TILES
     quiet_torch = True
 
     def __init__(self, light_field: LightField, precision: Precision) -> None:
@@ -72,7 +72,7 @@ class OpenVinoEngine:
                 ov.Tensor(end[:n].numpy(), shared_memory=True)
                 for end in (self._encoder.features, self._colors)
             )
-            for n in range(self.tile_step, self.tile_rays + 1, self.tile_step)
+            for n in (*self.small_tiles, self.tile_rays)
         }
         self.info = EngineInfo(
             engine="openvino",

@@ -17,7 +17,8 @@ from r2l_core.types import Availability, EngineInfo, Precision
 class ReferenceEngine:
     """The computation as published: float32, sin and cos of every argument, nn.Module."""
 
-    tile_rays = tile_step = 4096
+    tile_rays = 4096
+    small_tiles: tuple[int, ...] = ()
     quiet_torch = False
 
     def __init__(self, light_field: LightField) -> None:

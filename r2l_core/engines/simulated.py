@@ -44,7 +44,8 @@ class SimulatedEngine:
     `rounding` off leaves activations as they are: for tests that must tell rounding from none.
     """
 
-    tile_rays = tile_step = _TILE_RAYS
+    tile_rays = _TILE_RAYS
+    small_tiles: tuple[int, ...] = ()
     quiet_torch = False
 
     def __init__(

@@ -24,7 +24,8 @@ _RECIPE = "published recipe: weights are rounded, everything is calculated in fl
 
 # Measured best on two AVX-512 cores, where a tile of either size takes about 50 ms.
 _TILE_RAYS = {torch.float32: 2048, torch.bfloat16: 3072, torch.float16: 3072}
-_TILE_STEP = 64
+# 2,112: a 400x400 preview of every eighth pixel has about 2,080 rays that meet the scene.
+_SMALL_TILES = (256, 512, 1024, 1536, 2112, 2560)
 
 
 def _cpu_has(*features: str) -> bool:
@@ -79,7 +80,6 @@ class PackedLinear:
 class TorchEngine:
     """Floating precisions and weight-only roundings on the CPU. See Engine for the contract."""
 
-    tile_step = _TILE_STEP
     quiet_torch = False
 
     def __init__(self, light_field: LightField, precision: Precision) -> None:
@@ -90,6 +90,7 @@ class TorchEngine:
         self._dtype = dtype
         self._use_residual = network.use_residual
         self.tile_rays = _TILE_RAYS[dtype]
+        self.small_tiles = tuple(n for n in _SMALL_TILES if n < self.tile_rays)
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
 
         def linear(name: str, scale: float = 1.0) -> PackedLinear:

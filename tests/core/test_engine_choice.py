@@ -24,7 +24,8 @@ class FakeEngine:
     """The reference engine under another name, in small tiles, with something added to its
     colours."""
 
-    tile_rays = tile_step = 100
+    tile_rays = 100
+    small_tiles = ()
     quiet_torch = False
 
     def __init__(self, light_field, precision: Precision, name: str, error: float) -> None:

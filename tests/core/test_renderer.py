@@ -21,6 +21,7 @@ from r2l_core.types import STRIDES, EngineInfo, Frame, Precision, RenderRequest
 
 INFO = EngineInfo("fake", Precision.FP32, "cpu", "float32", "float32", "none", 0)
 WIDTH, HEIGHT = 50, 37
+ANY_SIZE = tuple(range(1, 5000))
 
 
 class FakeEngine:
@@ -38,10 +39,10 @@ class FakeEngine:
         tile_rays: int = 64,
         clock=None,
         seconds_per_tile: float = 0.0,
-        tile_step: int | None = None,
+        small_tiles: tuple[int, ...] = (),
     ) -> None:
         self.tile_rays = tile_rays
-        self.tile_step = tile_step or tile_rays
+        self.small_tiles = small_tiles
         self.tiles = 0
         self.asked: list[torch.Tensor] = []
         self._clock = clock
@@ -49,8 +50,7 @@ class FakeEngine:
 
     def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
         assert origins.shape == directions.shape
-        assert len(origins) % self.tile_step == 0
-        assert 0 < len(origins) <= self.tile_rays
+        assert len(origins) in (*self.small_tiles, self.tile_rays)
         assert origins.dtype == directions.dtype == torch.float32
         self.tiles += 1
         self.asked.append(directions.unique_consecutive(dim=0))
@@ -69,7 +69,7 @@ class RecordingEngine:
     def __init__(self, engine) -> None:
         self._engine = engine
         self.info = engine.info
-        self.tile_rays, self.tile_step = engine.tile_rays, engine.tile_step
+        self.tile_rays, self.small_tiles = engine.tile_rays, engine.small_tiles
         self.quiet_torch = engine.quiet_torch
         self.colors: dict[bytes, bytes] = {}
 
@@ -353,7 +353,7 @@ def test_a_picture_whose_first_pass_failed_starts_afresh(scene):
 )
 def test_the_preview_is_the_finest_stride_that_fits(scene, budget_rays, stride):
     # 64x64 pixels: 64, 256, 1024 and 4096 rays at strides 8, 4, 2, 1; 5 ms are kept back.
-    engine = FakeEngine(tile_rays=10_000, tile_step=1)
+    engine = FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE)
     renderer = Renderer(engine, scene)
     renderer.tiles.rays_per_s = (budget_rays + 0.5) / 0.1
     camera = camera_at(width=64, height=64)
@@ -364,7 +364,7 @@ def test_the_preview_is_the_finest_stride_that_fits(scene, budget_rays, stride):
 
 def test_the_stride_does_not_flicker(scene):
     """Measured speeds scatter by some percent, and the threshold is in between."""
-    renderer = Renderer(FakeEngine(tile_rays=10_000, tile_step=1), scene)
+    renderer = Renderer(FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE), scene)
     strides = []
     for number, budget_rays in enumerate([1024, 1000, 1040, 990, 1030, 900, 1030, 1000, 1150]):
         renderer.tiles.rays_per_s = (budget_rays + 0.5) / 0.1
@@ -388,9 +388,10 @@ def edge_camera(forward: float = 0.0) -> Camera:
     return Camera(pose, 64, 64, 40.0)
 
 
-@pytest.mark.parametrize("step", [1, 16])
-def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(scene, step):
-    engine = Edge(tile_rays=48, tile_step=step)
+@pytest.mark.parametrize("small_tiles", [ANY_SIZE[:47], (16, 32)])
+def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(scene, small_tiles, monkeypatch):
+    monkeypatch.setattr(renderer_module, "_WORTH_FILLING", 1)
+    engine = Edge(tile_rays=48, small_tiles=small_tiles)
     renderer = Renderer(engine, scene)
     list(renderer.frames(request(edge_camera())))
     asked = len(engine.asked)
@@ -399,7 +400,7 @@ def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(scene, step):
     first = next(frames)
     assert first.stride == 8
     n_extra = first.network_rays - 64
-    assert n_extra == 32 if step == 16 else 40 <= n_extra <= 48
+    assert n_extra == 32 if len(small_tiles) == 2 else 40 <= n_extra <= 48
     extra = torch.cat(engine.asked[asked:]).unique(dim=0)
     columns = extra[:, 0] * 40 + 32
     rows = 32 - extra[:, 1] * 40
@@ -450,7 +451,7 @@ def test_a_lock_counts_more_than_the_budget(scene, max_stride):
 
 
 def test_a_lock_does_not_keep_the_budget_from_more(scene):
-    renderer = Renderer(FakeEngine(tile_rays=10_000, tile_step=1), scene)
+    renderer = Renderer(FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE), scene)
     renderer.tiles.rays_per_s = 1e9
     assert next(renderer.frames(request(max_stride=4))).stride == 1
 
@@ -484,7 +485,7 @@ def test_the_measured_speed_follows_slowly(scene, fake_clock):
 
 def test_small_tiles_say_less_about_the_speed(scene, fake_clock):
     clock = fake_clock(renderer_module, tiles_module)
-    engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.01, tile_step=10)
+    engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.01, small_tiles=(50,))
     renderer = Renderer(engine, scene)
     camera = camera_at(width=10, height=5)
     renderer.render(camera)  # proves the shape

@@ -15,11 +15,13 @@ class FakeEngine:
 
     quiet_torch = False
 
-    def __init__(self, tile_rays: int = 64, tile_step: int = 16, bias_below: int = 0) -> None:
-        self.tile_rays, self.tile_step = tile_rays, tile_step
+    tile_rays = 64
+    small_tiles = (16, 32)
+
+    def __init__(self, bias_below: int = 0) -> None:
         self.sizes: list[int] = []
         self._bias_below = bias_below
-        self._colors = torch.empty(tile_rays, 3)
+        self._colors = torch.empty(64, 3)
 
     def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:
         n = len(origins)
@@ -55,8 +57,9 @@ def test_a_shape_with_other_bits_is_not_used():
     for n in (20, 30, 5):
         origins, directions = rays(n)
         assert torch.equal(tiles.shade(origins, directions).colors, origins + directions)
-    assert engine.sizes == [32, 64, 64, 64]
-    assert tiles.step == 64
+    assert engine.sizes == [32, 64, 64, 16, 64]
+    assert tiles.calculated(20) == 64
+    assert tiles.calculated(5) == 64
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -73,6 +76,24 @@ def test_every_shape_of_every_engine_has_the_same_bits_or_is_found_out(
         origins, directions = scene_rays(engine.tile_rays)
         full = engine.shade(origins, directions).colors.clone()
         tiles = Tiles(engine)
-        for n in range(engine.tile_step, engine.tile_rays + 1, 5 * engine.tile_step):
+        for n in (*engine.small_tiles, engine.tile_rays):
             part = tiles.shade(origins[:n], directions[:n])
             assert torch.equal(part.colors, full[:n]), f"{precision} with {n} rays"
+
+
+@pytest.mark.parametrize(
+    ("n", "calculated", "within"),
+    [
+        (0, 0, 0),
+        (1, 16, 0),
+        (16, 16, 16),
+        (17, 32, 16),
+        (33, 64, 32),
+        (64, 64, 64),
+        (170, 192, 160),
+    ],
+)
+def test_what_a_number_of_rays_costs_and_what_a_budget_buys(n, calculated, within):
+    tiles = Tiles(FakeEngine())
+    assert tiles.calculated(n) == calculated
+    assert tiles.within(n) == within

@@ -35,7 +35,7 @@ SCENE = SceneSpec("tiny", width_px=64, height_px=64)
 class LabEngine(ReferenceEngine):
     """The reference in small tiles, each of which passes the lab's gate."""
 
-    tile_rays = tile_step = 128
+    tile_rays = 128
 
     def __init__(self, lab: Lab, light_field: LightField, precision: Precision) -> None:
         super().__init__(light_field)

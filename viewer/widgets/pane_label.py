@@ -37,16 +37,15 @@ class PaneLabel:
     def of(cls, position: int, frame: Frame) -> PaneLabel:
         """The label of the frame in the pane at `position`."""
         engine, letter = frame.engine, LETTERS[position]
-        height_px, width_px, _ = frame.image.shape
         if engine.engine == TRUTH:
-            return cls(letter, TRUTH, False, (wording.rendered(width_px, height_px, 1),))
+            return cls(letter, TRUTH, False, (wording.rendered(frame),))
         return cls(
             letter,
             str(engine.precision),
             engine.emulated is not None or theme.is_simulated(engine.precision),
             (
                 engine.engine,
-                wording.rendered(width_px, height_px, frame.stride),
+                wording.rendered(frame),
                 f"{wording.number(frame.elapsed_ms, 0)} ms",
             ),
         )

@@ -83,10 +83,7 @@ class PictureFooter(QWidget):
 
     def show_frame(self, frame: Frame) -> None:
         """Name the precision that made `frame` and the pixels it really has."""
-        height_px, width_px, _ = frame.image.shape
-        self._rendered.setText(
-            wording.rendered(width_px, height_px, frame.stride, frame.interpolated_pixels)
-        )
+        self._rendered.setText(wording.rendered(frame))
         if frame.engine != self._engine:
             self._engine = frame.engine
             self._precision.setText(str(frame.engine.precision))

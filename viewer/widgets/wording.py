@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from r2l_core.types import Frame
+
 DASH = "–"
 THIN_SPACE = "\u202f"
 
@@ -32,11 +34,14 @@ def size(width_px: int, height_px: int) -> str:
     return f"{width_px}×{height_px}"
 
 
-def rendered(width_px: int, height_px: int, stride: int, interpolated_pixels: int) -> str:
+def rendered(frame: Frame) -> str:
     """What was rendered: every pixel, all but some in flat areas, or one in `stride` each way."""
-    if stride <= 1:
-        share = 100 * interpolated_pixels / (width_px * height_px)
-        state = f"{share:.0f} % interpolated in flat areas" if interpolated_pixels else "exact"
-        return f"{size(width_px, height_px)} · {state}"
-    coarse = size(-(-width_px // stride), -(-height_px // stride))
-    return f"{coarse} of {size(width_px, height_px)} · preview, interpolated"
+    height_px, width_px, _ = frame.image.shape
+    whole = size(width_px, height_px)
+    if frame.stride > 1:
+        coarse = size(-(-width_px // frame.stride), -(-height_px // frame.stride))
+        return f"{coarse} of {whole} · preview, interpolated"
+    if frame.interpolated_pixels:
+        share = 100 * frame.interpolated_pixels / (width_px * height_px)
+        return f"{whole} · {share:.0f} % interpolated in flat areas"
+    return f"{whole} · exact"
