@@ -7,7 +7,7 @@ from torch import Tensor
 
 from r2l_core.checkpoint import LightField
 from r2l_core.encoding import encode_into, feature_major_order
-from r2l_core.rays import sample_depths, sample_points
+from r2l_core.rays import RayCoordinates
 
 
 class FeatureEncoder:
@@ -21,15 +21,14 @@ class FeatureEncoder:
     ) -> None:
         network = light_field.network
         self._n_frequencies = network.n_frequencies
-        self._order = feature_major_order(3 * network.n_sample, network.n_frequencies)
-        self._depths = sample_depths(light_field.scene, network.n_sample, device)
+        self._order = feature_major_order(network.n_coordinates, network.n_frequencies)
+        self._coordinates = RayCoordinates(network, light_field.scene, device)
         self.features = torch.empty(tile_rays, network.input_size, device=device)
         """float32 (tile_rays, input_size): the result of the last `encode`."""
 
     def encode(self, origins: Tensor, directions: Tensor) -> Tensor:
         """Features of a tile: float32 (tile_rays, 3) each -> `features`."""
-        points = sample_points(origins, directions, self._depths)
-        encode_into(points, self._n_frequencies, self.features)
+        encode_into(self._coordinates(origins, directions), self._n_frequencies, self.features)
         return self.features
 
     def head_weight(self, weight: Tensor) -> Tensor:

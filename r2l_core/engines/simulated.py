@@ -18,6 +18,7 @@ from r2l_core.engines.base import Shaded
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.torch_engine import PackedLinear
 from r2l_core.errors import EngineError
+from r2l_core.network import activate_
 from r2l_core.quantization.arithmetic import LEVELS, TINY
 from r2l_core.quantization.calibration import calibrated
 from r2l_core.quantization.model import (
@@ -59,8 +60,7 @@ class SimulatedEngine:
         self, light_field: LightField, precision: Precision, rounding: bool = True
     ) -> None:
         network, tensors = light_field.network, light_field.tensors
-        self._use_residual = network.use_residual
-        self._res_scale = network.res_scale
+        self._network = network
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
         quantized = _quantized_layers(light_field, precision)
 
@@ -77,7 +77,7 @@ class SimulatedEngine:
 
         self._head, self._tail = layer("head.0"), layer("tail.0")
         self._blocks = [
-            (layer(f"body.{k}.body.0"), layer(f"body.{k}.body.2")) for k in range(network.n_blocks)
+            [layer(name) for name in network.block_layers(k)] for k in range(network.n_blocks)
         ]
         arithmetic = _ARITHMETIC[precision]
         rounds_weights = precision is Precision.DYNAMIC_INT8_FAKE
@@ -110,11 +110,15 @@ class SimulatedEngine:
         start = time.perf_counter()
         features = self._encoder.encode(origins, directions)
         encoded = time.perf_counter()
-        hidden = self._head(features).relu_()
+        network = self._network
+        hidden = activate_(self._head(features), network.act)
         x = hidden
-        for first, second in self._blocks:
-            x = x + second(first(x).relu_()) * self._res_scale
-        if self._use_residual:
+        for *inner, last in self._blocks:
+            y = x
+            for layer in inner:
+                y = activate_(layer(y), network.inact)
+            x = activate_(x + last(y) * network.res_scale, network.outact)
+        if network.use_residual:
             x = x + hidden
         colors = self._tail(x).sigmoid_()
         done = time.perf_counter()

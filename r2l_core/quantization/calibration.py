@@ -21,6 +21,7 @@ from r2l_core.camera import Orbit
 from r2l_core.checkpoint import LightField
 from r2l_core.encoding import encode
 from r2l_core.errors import QuantizationError
+from r2l_core.network import activate_
 from r2l_core.quantization.arithmetic import LEVELS, TINY, QuantizedRows, quantize_rows
 from r2l_core.quantization.model import (
     LayerPrecision,
@@ -29,7 +30,7 @@ from r2l_core.quantization.model import (
     body_layers,
     chosen_layers,
 )
-from r2l_core.rays import canonicalise, pixel_rays, sample_depths, sample_points
+from r2l_core.rays import RayCoordinates, canonicalise, pixel_rays
 from r2l_core.scene import SceneSpec
 
 Calibrator = Literal["max", "percentile", "mse", "entropy"]
@@ -137,7 +138,7 @@ def layer_inputs(
 ) -> Iterator[tuple[str, Tensor]]:
     """Inputs of every body layer in float32, as (name, (N, width)), batch by batch."""
     network, tensors = light_field.network, light_field.tensors
-    depths = sample_depths(light_field.scene, network.n_sample)
+    coordinates = RayCoordinates(network, light_field.scene)
 
     def linear(name: str, x: Tensor) -> Tensor:
         return functional.linear(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
@@ -145,13 +146,16 @@ def layer_inputs(
     with torch.inference_mode():
         for start in range(0, len(origins), _BATCH):
             batch = slice(start, start + _BATCH)
-            points = sample_points(origins[batch], directions[batch], depths)
-            x = linear("head.0", encode(points, network.n_frequencies)).relu_()
+            features = encode(coordinates(origins[batch], directions[batch]), network.n_frequencies)
+            x = activate_(linear("head.0", features), network.act)
             for k in range(network.n_blocks):
-                yield f"body.{k}.body.0", x
-                inner = linear(f"body.{k}.body.0", x).relu_()
-                yield f"body.{k}.body.2", inner
-                x = x + linear(f"body.{k}.body.2", inner) * network.res_scale
+                *inner, last = network.block_layers(k)
+                y = x
+                for name in inner:
+                    yield name, y
+                    y = activate_(linear(name, y), network.inact)
+                yield last, y
+                x = activate_(x + linear(last, y) * network.res_scale, network.outact)
 
 
 def _smoothing(
