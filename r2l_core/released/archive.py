@@ -18,13 +18,8 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from r2l_core.released.unpickling import (
-    MAX_PICKLE_BYTES,
-    Refused,
-    StorageRef,
-    TensorRef,
-    read_pickle,
-)
+from r2l_core.released.stand_ins import Refused, StorageRef, TensorRef
+from r2l_core.released.unpickling import MAX_PICKLE_BYTES, read_pickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001

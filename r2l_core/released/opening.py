@@ -12,9 +12,9 @@ from r2l_core.checkpoint import LightField, cannot_open
 from r2l_core.nerf import NerfTeacher
 from r2l_core.released.archive import open_archive
 from r2l_core.released.r2l import Options, build_light_field
+from r2l_core.released.stand_ins import Refused
 from r2l_core.released.state_dict import StateDict
 from r2l_core.released.teacher import build_teacher, is_nerf
-from r2l_core.released.unpickling import Refused
 from r2l_core.scene import SceneSpec
 
 _WEIGHTS = "network_fn_state_dict"

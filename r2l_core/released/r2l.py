@@ -18,8 +18,8 @@ from r2l_core.checkpoint import MAX_DEPTH, LightField
 from r2l_core.network import NetworkConfig
 from r2l_core.quantization.arithmetic import LEVELS
 from r2l_core.quantization.model import Quantization
+from r2l_core.released.stand_ins import Record, Refused
 from r2l_core.released.state_dict import StateDict
-from r2l_core.released.unpickling import Record, Refused
 from r2l_core.scene import SceneSpec
 
 ASSUMED: dict[str, Any] = {

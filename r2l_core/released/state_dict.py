@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.released.archive import Archive
-from r2l_core.released.unpickling import Refused, TensorRef
+from r2l_core.released.stand_ins import Refused, TensorRef
 
 WEIGHTS = "network_fn_state_dict"
 _FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)

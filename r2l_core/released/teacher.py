@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from r2l_core.nerf import NerfNetwork, NerfTeacher
+from r2l_core.released.stand_ins import Refused
 from r2l_core.released.state_dict import StateDict
-from r2l_core.released.unpickling import Refused
 from r2l_core.scene import SceneSpec
 
 ASSUMED = {"n_coarse": 64, "n_fine": 128}
