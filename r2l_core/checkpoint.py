@@ -41,6 +41,9 @@ VERSION = "1"
 CHECKPOINTS_DIR = Path(__file__).resolve().parent.parent / "checkpoints"
 MAX_DEPTH = 10_000
 MAX_FILE_BYTES = 4 * 1024**3
+_HEAD_BYTES = 512
+"""Enough to tell one kind of file from another."""
+
 _STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -118,6 +121,15 @@ def load_checkpoint(
         from r2l_core.released.opening import open_released
 
         return open_released(path, scene, assumed or {})
+    if head[8:9] != b"{":
+        is_tar = head[257:262] == b"ustar"
+        raise cannot_open(
+            path,
+            "it is a tar archive, and released checkpoints only end like one"
+            if is_tar
+            else "it is truncated, or neither a .safetensors file nor a checkpoint of torch",
+            "Unpack it first." if is_tar else "Download or copy it again, or choose another file.",
+        )
     if assumed:
         raise cannot_open(
             path, "--assume does not go with it: a native file says all", "Leave --assume out."
@@ -194,7 +206,7 @@ def cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
 
 
 def _checked(path: Path) -> tuple[Path, bytes]:
-    """The path without `~`, and the first 16 bytes of the file there."""
+    """The path without `~`, and the first bytes of the file there."""
     try:
         path = path.expanduser()
         if not path.exists():
@@ -211,7 +223,7 @@ def _checked(path: Path) -> tuple[Path, bytes]:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise OSError(27, f"it is larger than {MAX_FILE_BYTES // 1024**3} GiB")
         with path.open("rb") as file:
-            return path, file.read(16)
+            return path, file.read(_HEAD_BYTES)
     except (OSError, ValueError, RuntimeError) as error:
         # ValueError and RuntimeError: names that no file system takes, and homes of nobody.
         raise cannot_open(

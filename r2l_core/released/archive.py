@@ -47,7 +47,7 @@ class Archive:
 
 
 def is_torch_file(head: bytes) -> bool:
-    """Whether a file that starts with these 16 bytes may be one that `torch.save` has written.
+    """Whether a file that starts with these bytes may be one that `torch.save` has written.
 
     A native file starts with the length of a JSON text and its brace.
     """

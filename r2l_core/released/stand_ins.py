@@ -153,6 +153,15 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
 }
+_USUAL = {
+    "__builtin__": "builtins",
+    "commands": "subprocess",
+    "copy_reg": "copyreg",
+    "nt": "os",
+    "posix": "os",
+}
+"""Modules by the names people know them by, where pickles have another."""
+
 _KNOWN = {*STORAGE_TYPES, *RECORDS, *_VALUES, *_FUNCTIONS}
 
 
@@ -167,8 +176,10 @@ def checked_key(key: Any) -> Any:
 def known_global(name: str) -> Global:
     """The stand-in for a class or function. Raises Refused with its name where it is unknown."""
     if name not in _KNOWN:
+        module, _, attribute = name.partition(".")
+        usual = f" ({_USUAL[module]}.{attribute[:200]})" if module in _USUAL else ""
         raise Refused(
-            f"it asks for {name[:200]}, which no light field needs",
+            f"it asks for {name[:200]}{usual}, which no light field needs",
             "Nothing of it was run; do not open it with other programs either.",
         )
     return Global(name)

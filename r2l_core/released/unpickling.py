@@ -78,6 +78,13 @@ def read_pickle(file: BinaryIO) -> tuple[Any, list[StorageRef]]:
 
 _MARK = object()
 _LITERALS = {
+    "INT",
+    "LONG",
+    "FLOAT",
+    "STRING",
+    "UNICODE",
+    "BINSTRING",
+    "SHORT_BINSTRING",
     "BININT",
     "BININT1",
     "BININT2",
@@ -113,10 +120,10 @@ class _Machine:
             stack.append(argument)
             return
         match name:
-            case "BINPUT" | "LONG_BINPUT":
-                self._memo[argument] = self._top(object)
-            case "BINGET" | "LONG_BINGET":
-                stack.append(self._memo[argument])
+            case "BINPUT" | "LONG_BINPUT" | "PUT":
+                self._memo[checked_key(argument)] = self._top(object)
+            case "BINGET" | "LONG_BINGET" | "GET":
+                stack.append(self._memo[checked_key(argument)])
             case "PROTO" | "FRAME" | "STOP":
                 pass
             case "MARK":
@@ -133,7 +140,7 @@ class _Machine:
                 stack.append(())
             case "TUPLE":
                 stack.append(tuple(self._marked()))
-            case "FROZENSET":
+            case "LIST" | "FROZENSET":
                 stack.append(self._marked())
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 n = int(name[-1])
@@ -148,11 +155,13 @@ class _Machine:
             case "SETITEM":
                 value, key = self._pop(), self._pop()
                 self._top(dict)[checked_key(key)] = value
-            case "SETITEMS":
+            case "SETITEMS" | "DICT":
                 entries = self._marked()
-                target = self._top(dict)
+                target = {} if name == "DICT" else self._top(dict)
                 for key, value in zip(entries[::2], entries[1::2], strict=True):
                     target[checked_key(key)] = value
+                if name == "DICT":
+                    stack.append(target)
             case "MEMOIZE":
                 self._memo[len(self._memo)] = self._top(object)
             case "GLOBAL":
