@@ -127,7 +127,7 @@ def load_checkpoint(
             path,
             "it is a tar archive, and released checkpoints only end like one"
             if is_tar
-            else "it is truncated, or neither a .safetensors file nor a checkpoint of torch",
+            else "it is truncated, or not a .safetensors file and no checkpoint of torch either",
             "Unpack it first." if is_tar else "Download or copy it again, or choose another file.",
         )
     if assumed:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2l_core.checkpoint import LightField, cannot_open, load_checkpoint, load_light_field
+from r2l_core.checkpoint import LightField, load_checkpoint, load_light_field
 from r2l_core.commands.values import assumption
 from r2l_core.engines import ENGINES
 from r2l_core.errors import CheckpointError
@@ -68,11 +68,13 @@ def open_to_render(options: argparse.Namespace) -> tuple[LightField, RayMode]:
 
 
 def open_teacher(name_or_path: str, scene: SceneSpec) -> NerfTeacher:
-    teacher = load_checkpoint(name_or_path, scene)
+    what = f"--teacher {name_or_path} cannot be used"
+    try:
+        teacher = load_checkpoint(name_or_path, scene)
+    except CheckpointError as error:
+        raise CheckpointError(what, error.why, error.remedy) from error
     if isinstance(teacher, LightField):
-        raise cannot_open(
-            Path(name_or_path), "it is a light field and no NeRF", "Give --teacher a NeRF."
-        )
+        raise CheckpointError(what, "it is a light field and no NeRF", "Give a NeRF.")
     print_notes(teacher.notes)
     return teacher
 
