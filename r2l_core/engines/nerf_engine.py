@@ -19,6 +19,7 @@ from r2l_core.engines.base import Shaded
 from r2l_core.engines.torch_engine import PackedLinear
 from r2l_core.errors import EngineError
 from r2l_core.nerf import NerfNetwork, NerfTeacher
+from r2l_core.network import Activation, activate_
 from r2l_core.rays import ndc_rays
 from r2l_core.types import EngineInfo, Precision
 
@@ -149,12 +150,16 @@ class _Network:
     def __init__(self, network: NerfNetwork, n_points: int, device: torch.device) -> None:
         self._network = network
 
-        def linear(name: str) -> Callable[[Tensor], Tensor]:
+        def linear(name: str) -> Callable[..., Tensor]:
             weight = network.tensors[f"{name}.weight"].to(device)
             bias = network.tensors[f"{name}.bias"].to(device)
             if device.type == "cpu":
                 return PackedLinear(weight, bias, n_points)
-            return lambda x: functional.linear(x, weight, bias)
+
+            def plain(x: Tensor, activation: Activation = "none") -> Tensor:
+                return activate_(functional.linear(x, weight, bias), activation)
+
+            return plain
 
         self._points = [linear(f"pts_linears.{k}") for k in range(network.depth)]
         if network.n_view_frequencies is None:
@@ -171,13 +176,13 @@ class _Network:
         h = encoded
         for k, layer in enumerate(self._points):
             h = torch.cat([encoded, h], dim=-1) if k in self._network.skips else h
-            h = layer(h).relu_()
+            h = layer(h, "relu")
         n_view_frequencies = self._network.n_view_frequencies
         if n_view_frequencies is None:
             raw = self._output(h)[:, :4]
         else:
             seen = _encoded(views, n_view_frequencies).repeat_interleave(n_samples, dim=0)
-            color = self._views(torch.cat([self._feature(h), seen], dim=-1)).relu_()
+            color = self._views(torch.cat([self._feature(h), seen], dim=-1), "relu")
             raw = torch.cat([self._color(color), self._density(h)], dim=-1)
         return raw.view(n_rays, n_samples, 4)
 
