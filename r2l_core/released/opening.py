@@ -68,6 +68,6 @@ def _open(
     facts = {
         name: root[name]
         for name in ("global_step", "best_psnr", "best_psnr_step")
-        if isinstance(root.get(name), int | float)
+        if isinstance(root.get(name), int | float) and abs(root[name]) < 2**53
     }
     return replace(light_field, provenance={"source": "released checkpoint", **facts})

@@ -54,6 +54,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "inact": str,
     "outact": str,
 }
+_LARGEST = 2**31
 _DEPTH_OUTPUTS = (4, 6)
 _UNKNOWN_NETWORK = "Only residual networks of the class NeRF_v3_2 are light fields here."
 
@@ -91,6 +92,8 @@ class Options:
         # True and False count as integers in Python, but not here.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise Refused(f"its option {name} is a {type(value).__name__}")
+        if isinstance(value, int | float) and not abs(value) < _LARGEST:
+            raise Refused(f"its option {name} is not finite, or too large")
         return value
 
 

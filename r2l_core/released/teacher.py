@@ -80,6 +80,8 @@ def _network(state: StateDict) -> NerfNetwork:
         layer(f"pts_linears.{k}", width, width * (k > 0) + inputs * (k == 0 or k in skips))
     view_inputs = state.shape("views_linears.0.weight")[1] - width
     half = state.shape("views_linears.0.weight")[0]
+    if width < 1 or half < 1:
+        raise Refused(f"its {state.field} has layers without outputs")
     layer("views_linears.0", half, width + view_inputs)
     directed = "output_linear.weight" not in state.references
     if directed:

@@ -410,6 +410,10 @@ def test_depth_outputs_are_left_out_and_said(written):
         ({"use_residual": 1}, "use_residual is a int"),
         ({"trial_near": 6.0, "trial_far": 2.0}, "trial.near 6.0 and trial.far 2.0"),
         ({"trial_res_scale": float("nan")}, "res_scale"),
+        ({"trial_res_scale": 10**400}, "res_scale"),
+        ({"trial_near": 1.0, "trial_far": float("inf")}, "trial.far"),
+        ({"trial_near": 10**400, "trial_far": 10**401}, "trial.near"),
+        ({"multires": 10**5000}, "multires"),
         ({"netwidth": 32}, "netwidth"),
         ({"netdepth": 88}, "43 residual blocks"),
         ({"trial_n_block": 5}, "5 residual blocks"),
@@ -420,7 +424,7 @@ def test_depth_outputs_are_left_out_and_said(written):
         ({"multires": -1}, "n_frequencies"),
         ({"plucker": True}, "options make 126"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else "-".join(value),
 )
 def test_options_that_do_not_fit_are_refused_by_name(written, options, named):
     network = student(arguments())
@@ -467,6 +471,14 @@ def test_weights_that_do_not_fit_are_refused_by_name(written, change, named):
     with pytest.raises(CheckpointError, match=r"lego\.tar") as caught:
         load_light_field(written({"network_fn_state_dict": state}))
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [10**400, float("nan"), float("inf"), "many", [1]], ids=str)
+def test_facts_about_the_training_that_cannot_be(written, value, tmp_path):
+    saved = {**checkpoint(student(arguments())), "global_step": value}
+    opened = load_light_field(written(saved))
+    assert "global_step" not in opened.provenance
+    save_light_field(opened, tmp_path / "native.safetensors")
 
 
 @pytest.mark.parametrize(
