@@ -71,8 +71,12 @@ class Controller(CameraControl):
         self.want(replace(self._wish, precision=precision))
 
     def open(self, checkpoint: str) -> None:
-        """Ask for another light field, with the same engine choices."""
-        self.want(replace(self._wish, checkpoint=checkpoint, scene=None))
+        """Ask for another light field, with the same engine choices.
+
+        Re-basing rays is no such choice: the other may not name the sphere it needs.
+        """
+        rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
+        self.want(replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays))
 
     def set_canonical(self, on: bool) -> None:
         """Re-base rays on the trained sphere, or leave them as the camera makes them."""

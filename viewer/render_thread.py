@@ -139,7 +139,7 @@ class _Worker:
             scene = None if wish.scene is None else load_scene(wish.scene)
             light_field, renderers = load_light_field(wish.checkpoint, scene), {}
         precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
-        ray_mode = light_field.scene.ray_mode(wish.rays)
+        ray_mode = light_field.ray_mode(wish.rays)
         key = (precision, wish.engine, wish.device, ray_mode)
         if key not in renderers:
             self._thread.busy_changed.emit(f"Building {precision}…")
