@@ -276,12 +276,7 @@ class _Canvas:
 
     def shows(self, camera: Camera) -> bool:
         """Whether this is the picture of exactly that camera."""
-        mine = self.camera
-        return (mine.width_px, mine.height_px, mine.focal_px) == (
-            camera.width_px,
-            camera.height_px,
-            camera.focal_px,
-        ) and np.array_equal(mine.T_world_camera, camera.T_world_camera)
+        return self.camera.same_view(camera)
 
     def put(self, pixels: Tensor, colors: Tensor) -> None:
         self.colors.view(-1, 3).index_copy_(0, pixels, colors)
