@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
+from r2l_core.checkpoint import LightField
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -15,10 +17,13 @@ from r2l_core.commands.shared import (
     light_field_options,
     open_to_render,
 )
-from r2l_core.commands.values import positive_float, precisions, threshold, vector
+from r2l_core.commands.values import positive_float, positive_int, precisions, threshold, vector
+from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import R2LError
 from r2l_core.evaluation import Evaluation, evaluation_cameras
-from r2l_core.output import save_image, write_json
+from r2l_core.evaluation_folder import EvaluationFolder
+from r2l_core.output import write_json
+from r2l_core.references import DatasetReference, Reference, TeacherReference
 
 
 def add(commands: Subparsers) -> None:
@@ -29,7 +34,24 @@ def add(commands: Subparsers) -> None:
     evaluate.add_argument("--radius", type=positive_float, metavar="R")
     evaluate.add_argument("--pivot", type=vector, metavar="X,Y,Z")
     evaluate.add_argument("--precision", type=precisions, required=True, metavar="P,P,...")
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help="write pictures and truth here")
+    evaluate.add_argument(
+        "--dataset", type=Path, metavar="DIR", help="against its pictures instead of the teacher"
+    )
+    evaluate.add_argument("--split", choices=["train", "val", "test"], help="of the dataset (test)")
+    evaluate.add_argument(
+        "--half-res", action="store_true", help="the dataset's pictures at half size, as published"
+    )
+    evaluate.add_argument(
+        "--spherify", action="store_true", help="the dataset is an LLFF capture all around"
+    )
+    evaluate.add_argument("--limit", type=positive_int, metavar="N", help="its first N views only")
+    evaluate.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="keep pictures, truth, errors, videos and records here; a run that was stopped goes "
+        "on from the records that are there",
+    )
     evaluate.add_argument(
         "--fail-under",
         type=threshold,
@@ -51,19 +73,22 @@ def _evaluate(options: argparse.Namespace) -> int:
                 "that precision is not evaluated",
                 f"Add {precision} to --precision.",
             )
-    cameras = evaluation_cameras(light_field.scene, options.radius, options.pivot)
+    dataset = _dataset(options)
+    reference = _reference(options, light_field, dataset)
+    folder = EvaluationFolder(options.out) if options.out else None
     evaluation = Evaluation(
-        light_field, options.precision, ray_mode, cameras, options.engine, options.device
+        light_field, options.precision, ray_mode, reference, options.engine, options.device, folder
     )
-    total = len(cameras) * len(options.precision)
-    for view in tqdm(evaluation.run(), total=total, unit="view", file=sys.stderr):
-        if options.out:
-            save_image(options.out / f"{view.index:03d}_{view.precision}.png", view.image)
-            save_image(options.out / f"{view.index:03d}_truth.png", view.truth)
-    report = evaluation.report()
+    for _ in tqdm(evaluation.run(), total=evaluation.views_total, unit="view", file=sys.stderr):
+        pass
+    report = {**evaluation.report(), "dataset": dataset and _facts(dataset)}
     _print_table(report["precisions"])
+    if evaluation.views_resumed:
+        print(f"{evaluation.views_resumed} of {evaluation.views_total} were measured before.")
     if options.json:
         write_json(options.json, report)
+    if folder and len({(c.width_px, c.height_px) for c in reference.cameras}) == 1:
+        folder.save_videos(["truth", *report["precisions"]], report["views"])
     failed = False
     for precision, bound_db in options.fail_under:
         reached_db = report["precisions"][precision]["psnr_db_vs_fp32_mean"]
@@ -75,15 +100,66 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _dataset(options: argparse.Namespace) -> Dataset | None:
+    of_dataset = ("split", "half_res", "spherify", "limit")
+    of_teacher = ("radius", "pivot")
+    missing = (
+        "no --dataset is given" if options.dataset is None else "a dataset has its own cameras"
+    )
+    for name in of_dataset if options.dataset is None else of_teacher:
+        if getattr(options, name):
+            raise R2LError(
+                f"--{name.replace('_', '-')} cannot be used", missing, "Leave one of them out."
+            )
+    if options.dataset is None:
+        return None
+    with tqdm(unit="picture", file=sys.stderr, leave=False, delay=1) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        dataset = open_dataset(
+            options.dataset,
+            options.split or "test",
+            half_res=options.half_res,
+            spherify=options.spherify,
+            progress=progress,
+        )
+    for note in dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return dataset
+
+
+def _reference(
+    options: argparse.Namespace, light_field: LightField, dataset: Dataset | None
+) -> Reference:
+    if dataset is not None:
+        return DatasetReference(dataset, options.limit)
+    scene = light_field.scene
+    return TeacherReference(scene, evaluation_cameras(scene, options.radius, options.pivot))
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "split": dataset.split,
+        "half_res": dataset.half,
+        "views_in_split": len(dataset),
+        "notes": list(dataset.notes),
+    }
+
+
 def _print_table(precisions: dict[str, dict[str, float]]) -> None:
     print(
-        f"{'precision':<18}{'PSNR dB':>9}{'worst dB':>10}{'SSIM':>8}{'FLIP':>8}"
+        f"{'precision':<18}{'PSNR dB':>9}{'pooled dB':>11}{'worst dB':>10}{'SSIM':>8}{'FLIP':>8}"
         f"{'vs fp32 dB':>12}{'ms/frame':>10}"
     )
     for name, row in precisions.items():
         worst = min(row["psnr_db_views"])  # type: ignore[call-overload]
         print(
-            f"{name:<18}{row['psnr_db_mean']:>9.2f}{worst:>10.2f}{row['ssim_mean']:>8.4f}"
+            f"{name:<18}{row['psnr_db_mean']:>9.2f}{row['psnr_db_pooled']:>11.2f}{worst:>10.2f}{row['ssim_mean']:>8.4f}"
             f"{row['flip_mean']:>8.4f}{row['psnr_db_vs_fp32_mean']:>12.2f}"
             f"{row['ms_per_frame_median']:>10.0f}"
         )

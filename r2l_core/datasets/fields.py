@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from r2l_core.errors import DatasetError
 
-MAX_TEXT_BYTES = 16 * 1024**2
-"""Larger descriptions are refused: parsed, sixteen mebibytes of JSON can already take half a
+MAX_TEXT_BYTES = 8 * 1024**2
+"""Larger descriptions are refused: parsed, eight mebibytes of JSON can already take a third of a
 gibibyte. A published scene of 400 views has a quarter of one mebibyte."""
 
 MAX_VIEWS = 10_000

@@ -113,7 +113,7 @@ def load(request: Request) -> Dataset:
 def _read(file: Path) -> _Capture:
     try:
         # Mapped: a header that lies about the size is found out without reserving memory for it.
-        table = np.load(file, mmap_mode="r", allow_pickle=False)
+        table = np.lib.format.open_memmap(file, mode="r")
         rows = np.array(table[: MAX_VIEWS + 1], dtype=np.float64)
     except Exception as error:  # damaged headers raise all kinds
         raise bad_file(file, f"it is no table of numbers ({error})") from error
