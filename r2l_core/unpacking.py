@@ -104,7 +104,7 @@ def _checked(archive: Path, members: Iterator[_Entry], folder: Path) -> list[_En
     root = folder.resolve()
     most_bytes = max(MAX_GROWTH * archive.stat().st_size, _SMALL_BYTES)
     total_bytes = 0
-    entries = []
+    entries: list[_Entry] = []
     for entry in members:
         total_bytes += entry.size_bytes
         if len(entries) >= MAX_ENTRIES:

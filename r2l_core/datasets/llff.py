@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.datasets.base import (
-    WHITE,
     Dataset,
     Request,
     View,
@@ -98,7 +97,7 @@ def load(request: Request) -> Dataset:
             views,
             near=near,
             far=far,
-            background_rgb=WHITE,
+            background_rgb=(0.0, 0.0, 0.0),
             center=center,
             bound_radius=float(bounds.max()),
             view_radius=view_radius,
