@@ -336,7 +336,7 @@ PICTURES = {
     "nonsense": b"nonsense" * 10,
     "a bomb": png(60_000, 60_000),
     "a bomb below Pillow's limit": png(9_000, 9_900),
-    "25 megapixels": png(5_000, 5_000),
+    "just too large": png(4_096, 4_097),
     "no pixels": png(0, 16),
     "cut off": valid_png()[:300],
     "cut off in the header": valid_png()[:20],
@@ -567,7 +567,7 @@ def test_bombs_need_little_memory(write_dataset, around):
     folder = write_dataset("blender")
     train = folder / "transforms_train.json"
     largest = around.save_picture(0, "train/r_0.png")
-    largest.write_bytes(png(4_800, 5_000, b"\0" * (4_800 * 4 + 1) * 5_000))
+    largest.write_bytes(png(4_096, 4_096, b"\0" * (4_096 * 4 + 1) * 4_096))
     code = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
@@ -594,6 +594,6 @@ except DatasetError as error:
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "(5000, 4800, 3)"
+    assert lines[0] == "(4096, 4096, 3)"
     assert len(lines) == 4
     assert "larger than 8 MiB" in lines[3]
