@@ -115,10 +115,7 @@ def load_checkpoint(
     name_or_path: str, scene: SceneSpec | None = None, assumed: Mapping[str, Any] | None = None
 ) -> LightField | NerfTeacher:
     """As `load_light_field`, but a NeRF teacher is welcome as well."""
-    path = Path(name_or_path)
-    if name_or_path in embedded_names() and not path.is_file():
-        path = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
-    path, head = _checked(path)
+    path, head = _located(name_or_path)
     if is_torch_file(head):
         # Imported here, because it makes what this module defines.
         from r2l_core.released.opening import open_released
@@ -138,6 +135,11 @@ def load_checkpoint(
             path, "--assume does not go with it: a native file says all", "Leave --assume out."
         )
     return _load_native(path, scene)
+
+
+def is_released(name_or_path: str) -> bool:
+    """Whether it is a file of torch, which says little about its scene. Raises CheckpointError."""
+    return is_torch_file(_located(name_or_path)[1])
 
 
 def _load_native(path: Path, scene: SceneSpec | None) -> LightField:
@@ -208,8 +210,11 @@ def cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
     return CheckpointError(f"The light field {path} cannot be opened", why, remedy)
 
 
-def _checked(path: Path) -> tuple[Path, bytes]:
-    """The path without `~`, and the first bytes of the file there."""
+def _located(name_or_path: str) -> tuple[Path, bytes]:
+    """Where an embedded light field or a file lies, and its first bytes."""
+    path = Path(name_or_path)
+    if name_or_path in embedded_names() and not path.is_file():
+        path = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
     try:
         path = path.expanduser()
         if not path.exists():

@@ -23,8 +23,9 @@ def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, T
     """
     device = columns.device
     pose = torch.tensor(camera.T_world_camera, dtype=torch.float32, device=device)
-    x = (columns.to(torch.float32) - camera.width_px * 0.5) / camera.focal_px
-    y = -(rows.to(torch.float32) - camera.height_px * 0.5) / camera.focal_px
+    center_x_px, center_y_px = camera.center_px
+    x = (columns.to(torch.float32) - center_x_px) / camera.focal_px
+    y = -(rows.to(torch.float32) - center_y_px) / camera.fy_px
     directions_camera = torch.stack([x, y, -torch.ones_like(x)], dim=-1)
     directions = (directions_camera[:, None, :] * pose[:3, :3]).sum(-1)
     origins = pose[:3, 3].expand_as(directions)

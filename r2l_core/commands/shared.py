@@ -49,8 +49,10 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
 
 
-def open_light_field(options: argparse.Namespace) -> LightField:
-    scene = None if options.scene is None else load_scene(options.scene)
+def open_light_field(options: argparse.Namespace, scene: SceneSpec | None = None) -> LightField:
+    """`scene`: instead of the file's, where --scene names none."""
+    if options.scene is not None:
+        scene = load_scene(options.scene)
     light_field = load_light_field(options.checkpoint, scene, dict(options.assume))
     print_notes(light_field.notes)
     return light_field
@@ -62,8 +64,11 @@ def print_notes(notes: Iterable[str]) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def open_to_render(options: argparse.Namespace) -> tuple[LightField, RayMode]:
-    light_field = open_light_field(options)
+def open_to_render(
+    options: argparse.Namespace, scene: SceneSpec | None = None
+) -> tuple[LightField, RayMode]:
+    """`scene`: see `open_light_field`."""
+    light_field = open_light_field(options, scene)
     return light_field, light_field.ray_mode(options.rays)
 
 
