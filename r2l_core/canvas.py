@@ -7,7 +7,7 @@ from torch import Tensor
 
 from r2l_core.camera import Camera
 from r2l_core.progressive import flat_cells, interpolated
-from r2l_core.types import STRIDES
+from r2l_core.types import COMPARED_STRIDES, STRIDES
 
 
 class Canvas:
@@ -21,7 +21,7 @@ class Canvas:
         self.flat_tolerance = flat_tolerance
         self.colors = torch.zeros(camera.height_px, camera.width_px, 3)
         self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
-        self.stride = 2 * STRIDES[0]
+        self.stride = 2 * COMPARED_STRIDES[0]
         """Finest stride that is complete."""
         self.interpolated_pixels = 0
         """How many of the known pixels were taken from their surroundings."""
@@ -45,7 +45,9 @@ class Canvas:
 
     def picture(self) -> Tensor:
         """The picture as far as it is known: float32 (H, W, 3)."""
-        return self.colors if self.stride == 1 else interpolated(self.colors, self.known)
+        if self.stride == 1:
+            return self.colors
+        return interpolated(self.colors, self.known, max(self.stride, STRIDES[0]))
 
     def fill_flat(self, pixels: Tensor) -> None:
         """Know those of `pixels`, all between points of the finest complete grid, whose

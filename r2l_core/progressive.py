@@ -37,17 +37,18 @@ def new_pixels(width_px: int, height_px: int, stride: int) -> Tensor:
     return pixels[fresh]
 
 
-def interpolated(colors: Tensor, known: Tensor) -> Tensor:
+def interpolated(colors: Tensor, known: Tensor, coarsest: int = STRIDES[0]) -> Tensor:
     """The whole picture from the pixels known so far: known ones exact, the rest bilinear.
 
-    colors: float32 (H, W, 3). known: bool (H, W); every pixel at the coarsest stride must be
-    known. Returns float32 (H, W, 3).
+    colors: float32 (H, W, 3). known: bool (H, W); every pixel at the coarsest stride, a power of
+    two, must be known. Returns float32 (H, W, 3).
     """
     height, width, _ = colors.shape
-    coarsest = STRIDES[0]
     picture = colors[::coarsest, ::coarsest]
     n_known = int(known[::coarsest, ::coarsest].count_nonzero())
-    for stride in STRIDES[1:]:
+    stride = coarsest
+    while stride > 1:
+        stride //= 2
         rows, columns = -(-height // stride), -(-width // stride)
         picture = _doubled(_doubled(picture, 0, rows), 1, columns)
         mask = known[::stride, ::stride]

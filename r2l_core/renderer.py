@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.camera import Camera
@@ -30,10 +31,10 @@ from r2l_core.types import STRIDES, Frame, FrameTimings, RayMode, RenderRequest
 _CHUNK_PIXELS = 65536
 """Pixels whose rays are made at once: bounds the memory of large images."""
 
-_SHOW_EVERY_S = 0.1
+SHOW_EVERY_S = 0.1
 """How often a long refinement pass shows what it has."""
 
-_HYSTERESIS = 0.1
+HYSTERESIS = 0.1
 """A stride finer than the last one has to fit with this share of the budget to spare, and one that
 was good enough may exceed it by as much: the resolution does not flicker between two."""
 
@@ -57,21 +58,21 @@ class TimedImage:
 
 
 @dataclass
-class _Spent:
+class Spent:
     """Time and rays of one or more tiles."""
 
     timings: FrameTimings = field(default_factory=FrameTimings)
     network_rays: int = 0
     tiles_s: float = 0.0
 
-    def add(self, other: _Spent) -> None:
+    def add(self, other: Spent) -> None:
         self.timings += other.timings
         self.tiles_s += other.tiles_s
         self.network_rays += other.network_rays
 
 
 @dataclass(frozen=True, eq=False)
-class _Batch:
+class Batch:
     """Rays the network is asked about: flat pixel indices (n,), float32 (n, 3) twice."""
 
     pixels: Tensor
@@ -81,16 +82,16 @@ class _Batch:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def rows(self, part: slice) -> _Batch:
-        return _Batch(self.pixels[part], self.origins[part], self.directions[part])
+    def rows(self, part: slice) -> Batch:
+        return Batch(self.pixels[part], self.origins[part], self.directions[part])
 
-    def with_more(self, other: _Batch) -> _Batch:
+    def with_more(self, other: Batch) -> Batch:
         pairs = zip(
             (self.pixels, self.origins, self.directions),
             (other.pixels, other.origins, other.directions),
             strict=True,
         )
-        return _Batch(*(torch.cat(pair) for pair in pairs))
+        return Batch(*(torch.cat(pair) for pair in pairs))
 
 
 class Renderer:
@@ -120,9 +121,9 @@ class Renderer:
         """The last one that was shown, float32 (H, W, 3)."""
         self._last_stride: int | None = None
         """What the last preview chose."""
-        self._asked_share = 1.0
+        self.asked_share = 1.0
         """Share of the last preview's pixels that the network was asked about."""
-        self._overhead_s = 0.005
+        self.overhead_s = 0.005
         """Smoothed time of a preview outside the engine."""
 
     def warm_up(self) -> None:
@@ -142,9 +143,9 @@ class Renderer:
         canvas, spent = self._whole(camera, never)
         return TimedImage(canvas.colors, spent.timings, time.perf_counter() - start)
 
-    def _whole(self, camera: Camera, cancelled: Callable[[], bool]) -> tuple[Canvas, _Spent]:
-        canvas, total = Canvas(camera), _Spent()
-        for spent in self._shade(canvas, grid_pixels(camera.width_px, camera.height_px, 1)):
+    def _whole(self, camera: Camera, cancelled: Callable[[], bool]) -> tuple[Canvas, Spent]:
+        canvas, total = Canvas(camera), Spent()
+        for spent in self.shade(canvas, grid_pixels(camera.width_px, camera.height_px, 1)):
             total.add(spent)
             if cancelled():
                 break
@@ -163,27 +164,29 @@ class Renderer:
         same camera are kept.
         """
         start = time.perf_counter()
-        canvas = self._canvas
-        # One whose first pass failed, or that is coarser than asked for, starts afresh.
-        if (
-            canvas is None
-            or canvas.stride > request.max_stride
-            or not canvas.shows(request.camera, request.flat_tolerance)
-        ):
-            canvas = self._canvas = Canvas(request.camera, request.flat_tolerance)
-            spent = self._preview(canvas, request, abandoned)
-            if spent is None:
+        canvas = self.canvas(request)
+        spent = Spent()
+        # What is coarser than asked for, or has nothing yet, takes a preview first.
+        if canvas.stride > min(request.max_stride, STRIDES[0]):
+            preview = self._preview(canvas, request, abandoned)
+            if preview is None:
                 return
-        else:
-            spent = _Spent()
+            spent = preview
         frame = self._frame(canvas, request, start, spent)
         if spent.network_rays:
             outside_s = frame.elapsed_ms / 1e3 - spent.tiles_s
-            self._overhead_s += 0.2 * (outside_s - self._overhead_s)
+            self.overhead_s += 0.2 * (outside_s - self.overhead_s)
         yield frame
         for stride in STRIDES:
             if stride < canvas.stride and not cancelled():
                 yield from self._refine(canvas, request, stride, start, cancelled)
+
+    def canvas(self, request: RenderRequest) -> Canvas:
+        """The picture of the request's camera as far as it is known; a new one where it is not."""
+        canvas = self._canvas
+        if canvas is None or not canvas.shows(request.camera, request.flat_tolerance):
+            canvas = self._canvas = Canvas(request.camera, request.flat_tolerance)
+        return canvas
 
     def _refine(
         self,
@@ -198,27 +201,27 @@ class Renderer:
         pixels = canvas.unknown(
             new_pixels(request.camera.width_px, request.camera.height_px, stride)
         )
-        with self._quiet():
+        with self.quiet():
             if canvas.flat_tolerance > 0:
                 canvas.fill_flat(pixels)
                 pixels = canvas.unknown(pixels)
             pixels = by_contrast(pixels, canvas.picture())
-        total = _Spent(FrameTimings(copy_ms=(time.perf_counter() - began) * 1e3))
+        total = Spent(FrameTimings(copy_ms=(time.perf_counter() - began) * 1e3))
         shown = time.perf_counter()
-        for spent in self._shade(canvas, pixels):
+        for spent in self.shade(canvas, pixels):
             total.add(spent)
             if cancelled():
                 break
-            if time.perf_counter() - shown > _SHOW_EVERY_S:
+            if time.perf_counter() - shown > SHOW_EVERY_S:
                 yield self._frame(canvas, request, start, total)
-                shown, total = time.perf_counter(), _Spent()
+                shown, total = time.perf_counter(), Spent()
         if len(canvas.unknown(pixels)) == 0:
             canvas.stride = stride
             yield self._frame(canvas, request, start, total)
 
     def _preview(
         self, canvas: Canvas, request: RenderRequest, abandoned: Callable[[], bool]
-    ) -> _Spent | None:
+    ) -> Spent | None:
         """The picture that fits the budget; None where it was abandoned.
 
         It is as fine as `max_stride` whatever the budget says.
@@ -226,18 +229,19 @@ class Renderer:
         width, height = request.camera.width_px, request.camera.height_px
         budget = self._budget(request)
         stride = min(self._affordable(budget, width, height), request.max_stride)
-        pixels = grid_pixels(width, height, stride)
+        pixels = canvas.unknown(grid_pixels(width, height, stride))
         *full, last = torch.split(pixels, _CHUNK_PIXELS)
-        total = _Spent()
+        total = Spent()
         for chunk in full:
-            for spent in self._shade(canvas, chunk):
+            for spent in self.shade(canvas, chunk):
                 total.add(spent)
                 if abandoned():
                     return None
         began = time.perf_counter()
-        with self._quiet():
+        with self.quiet():
             batch = self._batch(canvas, last)
-            self._asked_share = (total.network_rays + len(batch)) / len(pixels)
+            if len(pixels):
+                self.asked_share = (total.network_rays + len(batch)) / len(pixels)
             room = self._room(len(batch), budget - total.network_rays)
             if room >= _WORTH_FILLING and stride > 1 and self._picture is not None:
                 batch = batch.with_more(self._extra(canvas, stride // 2, room, self._picture))
@@ -253,16 +257,16 @@ class Renderer:
         """Rays that can be calculated in time."""
         target_s = request.target_ms / 1e3
         # However slow the rest is, half of the time goes to the picture.
-        return int(self.tiles.rays_per_s * max(target_s - self._overhead_s, 0.5 * target_s))
+        return int(self.tiles.rays_per_s * max(target_s - self.overhead_s, 0.5 * target_s))
 
     def _affordable(self, budget: int, width: int, height: int) -> int:
         """The finest complete stride within the budget."""
         for stride in reversed(STRIDES):
             margin = 1.0
             if self._last_stride is not None:
-                margin += _HYSTERESIS if stride >= self._last_stride else -_HYSTERESIS
+                margin += HYSTERESIS if stride >= self._last_stride else -HYSTERESIS
             n_pixels = -(-width // stride) * -(-height // stride)
-            if n_pixels * self._asked_share <= margin * budget:
+            if n_pixels * self.asked_share <= margin * budget:
                 return stride
         return STRIDES[0]
 
@@ -270,25 +274,25 @@ class Renderer:
         """How many rays may join `n_rays` within the budget, or without making a tile larger."""
         return max(self.tiles.within(budget), self.tiles.calculated(n_rays)) - n_rays
 
-    def _extra(self, canvas: Canvas, stride: int, n_rays: int, picture: Tensor) -> _Batch:
+    def _extra(self, canvas: Canvas, stride: int, n_rays: int, picture: Tensor) -> Batch:
         """The `n_rays` new pixels at `stride` where `picture` has the highest contrast."""
         width, height = canvas.camera.width_px, canvas.camera.height_px
         if picture.shape[:2] != (height, width):
             return self._batch(canvas, torch.empty(0, dtype=torch.int64))
-        pixels = by_contrast(new_pixels(width, height, stride), picture)
+        pixels = by_contrast(canvas.unknown(new_pixels(width, height, stride)), picture)
         # Skipped rays cost nothing, so more pixels may be needed than rays.
         return self._batch(canvas, pixels[: 2 * n_rays]).rows(slice(n_rays))
 
-    def _shade(self, canvas: Canvas, pixels: Tensor) -> Iterator[_Spent]:
+    def shade(self, canvas: Canvas, pixels: Tensor) -> Iterator[Spent]:
         """Compute `pixels` in order, tile by tile, yielding what each tile cost."""
         for chunk in torch.split(pixels, _CHUNK_PIXELS):
             began = time.perf_counter()
-            with self._quiet():
+            with self.quiet():
                 batch = self._batch(canvas, chunk)
-            yield _Spent(FrameTimings(rays_ms=(time.perf_counter() - began) * 1e3))
+            yield Spent(FrameTimings(rays_ms=(time.perf_counter() - began) * 1e3))
             yield from self._shade_batch(canvas, batch)
 
-    def _shade_batch(self, canvas: Canvas, batch: _Batch) -> Iterator[_Spent]:
+    def _shade_batch(self, canvas: Canvas, batch: Batch) -> Iterator[Spent]:
         for start in range(0, len(batch), self.tiles.size):
             part = batch.rows(slice(start, start + self.tiles.size))
             began = time.perf_counter()
@@ -297,16 +301,16 @@ class Renderer:
             whole_ms = (time.perf_counter() - began) * 1e3
             copy_ms = max(whole_ms - tile.encode_ms - tile.network_ms, 0.0)
             timings = FrameTimings(0.0, tile.encode_ms, tile.network_ms, copy_ms)
-            yield _Spent(timings, len(part), tile.seconds)
+            yield Spent(timings, len(part), tile.seconds)
 
-    def _batch(self, canvas: Canvas, pixels: Tensor) -> _Batch:
+    def _batch(self, canvas: Canvas, pixels: Tensor) -> Batch:
         """The rays of `pixels` that the network is asked about; the others become background."""
         origins, directions = self._rays(canvas.camera, pixels)
         asked = self._asked(origins, directions)
         if asked is None:
-            return _Batch(pixels, origins, directions)
+            return Batch(pixels, origins, directions)
         canvas.set_background(pixels[~asked], self.scene.background_rgb)
-        return _Batch(pixels[asked], origins[asked], directions[asked])
+        return Batch(pixels[asked], origins[asked], directions[asked])
 
     def _rays(self, camera: Camera, pixels: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.div(pixels, camera.width_px, rounding_mode="floor")
@@ -324,35 +328,45 @@ class Renderer:
             return ~away if bool(away.any()) else None
         return None
 
-    def _quiet(self) -> contextlib.AbstractContextManager[None]:
+    def quiet(self) -> contextlib.AbstractContextManager[None]:
         return one_torch_thread() if self.engine.quiet_torch else contextlib.nullcontext()
 
-    def _frame(self, canvas: Canvas, request: RenderRequest, start: float, spent: _Spent) -> Frame:
+    def _frame(self, canvas: Canvas, request: RenderRequest, start: float, spent: Spent) -> Frame:
         began = time.perf_counter()
-        with self._quiet():
+        with self.quiet():
             self._picture = canvas.picture()
             image = to_uint8(self._picture)
         now = time.perf_counter()
-        copy_ms = spent.timings.copy_ms + (now - began) * 1e3
+        spent.timings += FrameTimings(copy_ms=(now - began) * 1e3)
+        return self.frame(canvas, request, image, canvas.stride, (now - start) * 1e3, spent)
+
+    def frame(
+        self,
+        canvas: Canvas,
+        request: RenderRequest,
+        image: NDArray[np.uint8],
+        stride: int,
+        elapsed_ms: float,
+        spent: Spent,
+    ) -> Frame:
+        """`image`, (H, W, 3), labelled with what it cost and who made it."""
         return Frame(
             seq=request.seq,
             epoch=self.epoch,
             camera=request.camera,
             image=image,
-            stride=canvas.stride,
+            stride=stride,
             network_rays=spent.network_rays,
-            timings=replace(spent.timings, copy_ms=copy_ms),
-            elapsed_ms=(now - start) * 1e3,
+            timings=spent.timings,
+            elapsed_ms=elapsed_ms,
             engine=self.engine.info,
             created_s=request.created_s,
             interpolated_pixels=canvas.interpolated_pixels,
         )
 
 
-def to_uint8(colors: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def to_uint8(colors: Tensor) -> NDArray[np.uint8]:
     """Float colours in [0, 1], (H, W, 3), to a read-only uint8 array, rounded to nearest."""
-    image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = (
-        (colors * 255.0).round_().clamp_(0, 255).to(torch.uint8).numpy()
-    )
+    image: NDArray[np.uint8] = (colors * 255.0).round_().clamp_(0, 255).to(torch.uint8).numpy()
     image.flags.writeable = False
     return image

@@ -18,6 +18,9 @@ light field was trained on (`rays.canonicalise`)."""
 STRIDES = (8, 4, 2, 1)
 """Pixel strides of the progressive passes, coarse to fine."""
 
+COMPARED_STRIDES = (32, 16, *STRIDES)
+"""Several panes share the time of one: their previews may be coarser."""
+
 
 class Precision(StrEnum):
     """A number format the network can be asked to run in; the value is its command-line name.

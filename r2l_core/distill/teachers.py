@@ -37,21 +37,27 @@ def teacher_of(scene: SceneSpec) -> Teacher:
 def supersampled_image(teacher: Teacher, camera: Camera, samples_per_axis: int = 4) -> Tensor:
     """Ground truth of an image: the mean colour over each pixel, float32 (H, W, 3).
 
+    See `supersampled_pixels`.
+    """
+    pixels = torch.arange(camera.width_px * camera.height_px)
+    chunks = torch.split(pixels, _CHUNK_RAYS)
+    colors = [supersampled_pixels(teacher, camera, chunk, samples_per_axis) for chunk in chunks]
+    return torch.cat(colors).reshape(camera.height_px, camera.width_px, 3)
+
+
+def supersampled_pixels(
+    teacher: Teacher, camera: Camera, pixels: Tensor, samples_per_axis: int = 4
+) -> Tensor:
+    """Ground truth of some pixels, flat indices (n,): float32 (n, 3).
+
     Samples lie on a regular grid centred on the pixel's own ray: with 4 per axis at -3/8, -1/8,
     1/8 and 3/8 pixel around it.
     """
-    rows, columns = torch.meshgrid(
-        torch.arange(camera.height_px, dtype=torch.float32),
-        torch.arange(camera.width_px, dtype=torch.float32),
-        indexing="ij",
-    )
-    rows, columns = rows.reshape(-1), columns.reshape(-1)
+    rows = torch.div(pixels, camera.width_px, rounding_mode="floor")
+    columns = (pixels - rows * camera.width_px).to(torch.float32)
     offsets = [(k + 0.5) / samples_per_axis - 0.5 for k in range(samples_per_axis)]
-    total = torch.zeros(len(rows), 3)
-    for start in range(0, len(rows), _CHUNK_RAYS):
-        chunk = slice(start, start + _CHUNK_RAYS)
-        for dy in offsets:
-            for dx in offsets:
-                origins, directions = pixel_rays(camera, columns[chunk] + dx, rows[chunk] + dy)
-                total[chunk] += teacher(origins, directions)
-    return (total / samples_per_axis**2).reshape(camera.height_px, camera.width_px, 3)
+    total = torch.zeros(len(pixels), 3)
+    for dy in offsets:
+        for dx in offsets:
+            total += teacher(*pixel_rays(camera, columns + dx, rows + dy))
+    return total / samples_per_axis**2

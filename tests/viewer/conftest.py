@@ -107,7 +107,7 @@ def lab(monkeypatch) -> Iterator[Lab]:
     # Tiles this small are slower on several threads, and much slower while something else runs.
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     # A busy machine must not add pictures in the middle of a pass.
-    monkeypatch.setattr(renderer, "_SHOW_EVERY_S", math.inf)
+    monkeypatch.setattr(renderer, "SHOW_EVERY_S", math.inf)
     yield lab
     lab.open_gate()
 

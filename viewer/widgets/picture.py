@@ -23,9 +23,11 @@ class Picture:
         rgb = pixels.ndim == 3
         kind = QImage.Format.Format_RGB888 if rgb else QImage.Format.Format_RGB32
         # The stubs know only bytes; any buffer will do.
-        self.image = QImage(  # type: ignore[call-overload]
+        wrapped = QImage(  # type: ignore[call-overload]
             pixels.data, width_px, height_px, pixels.strides[0], kind
         )
+        # Painting 24 bits a pixel takes twice as long as converting them once.
+        self.image = wrapped.convertToFormat(QImage.Format.Format_RGB32)
         self.pixels = pixels
         self._reduced = QImage()
 

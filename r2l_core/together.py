@@ -1,0 +1,151 @@
+"""Several renderers, one camera: every pass is made by all of them before the next one begins.
+
+What is shown together always has the same camera, the same pixels and the same pass, so that a
+difference is a difference of the engines. Previews may be coarser than those of one renderer
+alone, as all share its time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from r2l_core.canvas import Canvas
+from r2l_core.progressive import by_contrast, grid_pixels, interpolated
+from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
+from r2l_core.types import COMPARED_STRIDES, STRIDES, Frame, RenderRequest
+
+_CHUNK_S = 0.1
+"""Time all renderers together may take until they are in step again."""
+
+
+@dataclass
+class _Pane:
+    """One renderer at work on one request."""
+
+    renderer: Renderer
+    canvas: Canvas
+    spent: Spent = field(default_factory=Spent)
+    elapsed_s: float = 0.0
+
+
+class Together:
+    """Renders requests with all `renderers` in step. Used by one thread."""
+
+    def __init__(self, renderers: Sequence[Renderer]) -> None:
+        self._renderers = tuple(renderers)
+        self._last_stride: int | None = None
+
+    def frames(
+        self,
+        request: RenderRequest,
+        cancelled: Callable[[], bool] = never,
+        abandoned: Callable[[], bool] = never,
+    ) -> Iterator[tuple[Frame, ...]]:
+        """One frame of each renderer, again and again, coarse to fine; see Renderer.frames.
+
+        Every pixel is asked for: flat areas are not interpolated, as their difference would be
+        that of their surroundings.
+        """
+        request = replace(request, flat_tolerance=0.0)
+        width, height = request.camera.width_px, request.camera.height_px
+        panes = [_Pane(renderer, renderer.canvas(request)) for renderer in self._renderers]
+        stride = self._affordable(request, panes)
+        if request.max_stride < STRIDES[0]:  # a lock
+            stride = min(stride, request.max_stride)
+        self._last_stride = stride
+        if not self._complete(panes, grid_pixels(width, height, stride), abandoned):
+            return
+        yield self._shown(panes, request, stride)
+        shown_s = time.perf_counter()
+        for finer in COMPARED_STRIDES:
+            if finer >= stride:
+                continue
+            pixels = grid_pixels(width, height, finer)
+            pixels = pixels[~_common(panes).view(-1)[pixels]]
+            if len(pixels) == 0:
+                stride = finer
+                continue
+            first = panes[0].canvas
+            pixels = by_contrast(pixels, interpolated(first.colors, _common(panes), stride))
+            for chunk in torch.split(pixels, self._chunk_pixels(panes)):
+                if not self._complete(panes, chunk, cancelled):
+                    return
+                if time.perf_counter() - shown_s > SHOW_EVERY_S:
+                    yield self._shown(panes, request, stride)
+                    shown_s = time.perf_counter()
+            stride = finer
+            yield self._shown(panes, request, stride)
+            shown_s = time.perf_counter()
+
+    def _complete(
+        self, panes: Sequence[_Pane], pixels: Tensor, stopped: Callable[[], bool]
+    ) -> bool:
+        """Have every renderer know `pixels`; False where stopped on the way."""
+        for pane in panes:
+            began = time.perf_counter()
+            for spent in pane.renderer.shade(pane.canvas, pane.canvas.unknown(pixels)):
+                pane.spent.add(spent)
+                if stopped():
+                    return False
+            pane.elapsed_s += time.perf_counter() - began
+        return True
+
+    def _shown(
+        self, panes: Sequence[_Pane], request: RenderRequest, stride: int
+    ) -> tuple[Frame, ...]:
+        known = _common(panes)
+        frames = []
+        for pane in panes:
+            began = time.perf_counter()
+            canvas = pane.canvas
+            with pane.renderer.quiet():
+                picture = (
+                    canvas.colors if stride == 1 else interpolated(canvas.colors, known, stride)
+                )
+                image = to_uint8(picture)
+            canvas.stride = min(canvas.stride, stride)
+            pane.elapsed_s += time.perf_counter() - began
+            pane.spent.timings = replace(
+                pane.spent.timings,
+                copy_ms=pane.spent.timings.copy_ms + (time.perf_counter() - began) * 1e3,
+            )
+            elapsed_ms = pane.elapsed_s * 1e3
+            frames.append(
+                pane.renderer.frame(canvas, request, image, stride, elapsed_ms, pane.spent)
+            )
+            pane.spent = Spent()
+        return tuple(frames)
+
+    def _affordable(self, request: RenderRequest, panes: Sequence[_Pane]) -> int:
+        """The finest stride that all can complete in time."""
+        width, height = request.camera.width_px, request.camera.height_px
+        target_s = request.target_ms / 1e3
+        for stride in reversed(COMPARED_STRIDES):
+            seconds = 0.0
+            for pane in panes:
+                n_pixels = len(pane.canvas.unknown(grid_pixels(width, height, stride)))
+                n_rays = pane.renderer.tiles.calculated(round(n_pixels * pane.renderer.asked_share))
+                seconds += n_rays / max(pane.renderer.tiles.rays_per_s, 1e-9)
+                seconds += pane.renderer.overhead_s
+            margin = 1.0
+            if self._last_stride is not None:
+                margin += HYSTERESIS if stride >= self._last_stride else -HYSTERESIS
+            if seconds <= margin * target_s:
+                return stride
+        return COMPARED_STRIDES[0]
+
+    def _chunk_pixels(self, panes: Sequence[_Pane]) -> int:
+        seconds_per_ray = sum(1 / max(pane.renderer.tiles.rays_per_s, 1e-9) for pane in panes)
+        largest = max(pane.renderer.tiles.size for pane in panes)
+        return max(largest, round(_CHUNK_S / seconds_per_ray) // largest * largest)
+
+
+def _common(panes: Sequence[_Pane]) -> Tensor:
+    """The pixels that all know: bool (H, W)."""
+    return reduce(torch.logical_and, (pane.canvas.known for pane in panes))
