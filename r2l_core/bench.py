@@ -14,18 +14,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from r2l_core.camera import Camera
 from r2l_core.checkpoint import LightField
-from r2l_core.engines import ENGINES, candidates
+from r2l_core.engines import ENGINES, candidates, devices
+from r2l_core.engines.nerf_engine import NerfEngine
 from r2l_core.metrics import psnr_db
+from r2l_core.nerf import NerfTeacher
+from r2l_core.rays import image_rays
 from r2l_core.renderer import Renderer
 from r2l_core.types import EngineInfo, FrameTimings, Precision, RayMode
 
 ROUNDS = 3
 WARM_UP_S = 0.7
 """Time each frame's engine gets before it is timed."""
+
+TEACHER_TILES = 4
+"""Tiles of a NeRF that are timed a round: a whole frame would take minutes."""
 
 
 @dataclass
@@ -44,8 +51,52 @@ class Run:
         return statistics.median(self.ms)
 
 
+class TeacherRun:
+    """A NeRF's measurements: each round some whole tiles of rays, spread over the frame."""
+
+    def __init__(self, teacher: NerfTeacher, camera: Camera, device: str) -> None:
+        self._engine = NerfEngine(teacher, device)
+        self._teacher = teacher
+        self.rays_frame = camera.width_px * camera.height_px
+        self.rays_timed = TEACHER_TILES * self._engine.tile_rays
+        origins, directions = image_rays(camera)
+        rows = torch.linspace(0, self.rays_frame - 1, self.rays_timed).round().to(torch.int64)
+        self._tiles = [
+            (origins[tile], directions[tile]) for tile in torch.split(rows, self._engine.tile_rays)
+        ]
+        self.ms: list[float] = []
+
+    def measure(self) -> None:
+        """Time the tiles once more, after one that warms up."""
+        self._engine.shade(*self._tiles[0])
+        start = time.perf_counter()
+        for origins, directions in self._tiles:
+            self._engine.shade(origins, directions)
+        self.ms.append((time.perf_counter() - start) * 1e3)
+
+    def report(self, published_ms: Sequence[float]) -> dict[str, Any]:
+        """The contract's JSON entry. `published_ms`: a whole frame of the published path, round by
+        round."""
+        frames_ms = [ms * self.rays_frame / self.rays_timed for ms in self.ms]
+        frame_ms = statistics.median(frames_ms)
+        return {
+            "name": self._teacher.name,
+            "ms_median": frame_ms,
+            "ms_median_is": "extrapolated to the frame from rays_timed rays in whole tiles",
+            "ms_timed_median": statistics.median(self.ms),
+            "rays_timed": self.rays_timed,
+            "rays_per_frame": self.rays_frame,
+            "tile_rays": self._engine.tile_rays,
+            "krays_per_s": self.rays_frame / frame_ms,
+            "ratio_to_published": statistics.median(
+                slow / fast for slow, fast in zip(published_ms, frames_ms, strict=True)
+            ),
+            "engine_info": asdict(self._engine.info),
+        }
+
+
 class Bench:
-    """Times `precisions` on every engine that has them, and the published path."""
+    """Times `precisions` on every engine that has them, the published path, and a teacher."""
 
     def __init__(
         self,
@@ -55,6 +106,7 @@ class Bench:
         ray_mode: RayMode,
         engine: str = "auto",
         device: str = "auto",
+        teacher: NerfTeacher | None = None,
     ) -> None:
         self._camera = camera
 
@@ -74,8 +126,10 @@ class Bench:
 
         self.published = path("reference", Precision.FP32, "cpu")
         self.runs = [run for precision in precisions for run in runs(precision)]
+        place = devices(device)[0]
+        self.teacher = None if teacher is None else TeacherRun(teacher, camera, place)
 
-    def measure(self, rounds: int = ROUNDS) -> Iterator[Run]:
+    def measure(self, rounds: int = ROUNDS) -> Iterator[Run | TeacherRun]:
         """Render `rounds` frames on every path, yielding after each.
 
         Each frame has an engine of its own, warmed up and released again: the threads and memory of
@@ -100,13 +154,18 @@ class Bench:
                     exact = frame.colors if exact is None else exact
                     run.mse_vs_fp32 = float((frame.colors - exact).square().mean())
                 yield run
+            if self.teacher is not None:
+                self.teacher.measure()
+                yield self.teacher
 
     def report(self) -> dict[str, Any]:
         """The contract's JSON object."""
         rays = self._camera.width_px * self._camera.height_px
         published_ms = self.published.ms_median()
+        teacher = self.teacher
         return {
             "published": {"ms_median": published_ms, "krays_per_s": rays / published_ms},
+            "teacher": None if teacher is None else teacher.report(self.published.ms),
             "runs": [
                 {
                     "precision": run.info.precision,

@@ -38,12 +38,19 @@ def focal_from_angle(width_px: int, camera_angle_x_rad: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A pinhole camera. `T_world_camera`: float64 (4, 4), rigid, read-only; sizes in pixels."""
+    """A pinhole camera. `T_world_camera`: float64 (4, 4), rigid, read-only; sizes in pixels.
+
+    Photographs may have a focal length of their own along the rows' axis, `focal_y_px`, and an
+    optical axis that meets the image elsewhere than in its middle: at pixel coordinate
+    `principal_px` (column, row). None means as published: one focal length, (W/2, H/2).
+    """
 
     T_world_camera: NDArray[np.float64]
     width_px: int
     height_px: int
     focal_px: float
+    focal_y_px: float | None = None
+    principal_px: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         pose = np.array(self.T_world_camera, dtype=np.float64)
@@ -71,11 +78,18 @@ class Camera:
                 f"{self.width_px}x{self.height_px} has no pixels",
                 "Give a width and height of at least 1 pixel.",
             )
-        if not (math.isfinite(self.focal_px) and self.focal_px > 0):
+        for focal in (self.focal_px, self.fy_px):
+            if not (math.isfinite(focal) and focal > 0):
+                raise CameraError(
+                    "The focal length cannot be used",
+                    f"{focal} is not a positive number of pixels",
+                    "Give a focal length above 0.",
+                )
+        if not all(math.isfinite(value) for value in self.center_px):
             raise CameraError(
-                "The focal length cannot be used",
-                f"{self.focal_px} is not a positive number of pixels",
-                "Give a focal length above 0.",
+                "The principal point cannot be used",
+                f"{self.center_px} is not finite",
+                "Give a column and a row in pixels.",
             )
         pose.flags.writeable = False
         object.__setattr__(self, "T_world_camera", pose)
@@ -86,9 +100,27 @@ class Camera:
         return self.T_world_camera[:3, 3]
 
     @property
+    def fy_px(self) -> float:
+        """Focal length along the rows' axis, in pixels."""
+        return self.focal_px if self.focal_y_px is None else self.focal_y_px
+
+    @property
+    def center_px(self) -> tuple[float, float]:
+        """Pixel coordinate (column, row) where the optical axis meets the image."""
+        return self.principal_px or (self.width_px * 0.5, self.height_px * 0.5)
+
+    @property
     def fov_y_deg(self) -> float:
         """Vertical field of view in degrees."""
-        return math.degrees(2 * math.atan(self.height_px / 2 / self.focal_px))
+        return math.degrees(2 * math.atan(self.height_px / 2 / self.fy_px))
+
+    def same_view(self, other: Camera) -> bool:
+        """Whether both look through exactly the same pixels along the same rays."""
+        mine, theirs = (
+            (camera.width_px, camera.height_px, camera.focal_px, camera.fy_px, camera.center_px)
+            for camera in (self, other)
+        )
+        return mine == theirs and np.array_equal(self.T_world_camera, other.T_world_camera)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,13 +28,7 @@ class Canvas:
 
     def shows(self, camera: Camera, flat_tolerance: float) -> bool:
         """Whether this is the picture of exactly that camera, made in that way."""
-        mine = self.camera
-        return (mine.width_px, mine.height_px, mine.focal_px, self.flat_tolerance) == (
-            camera.width_px,
-            camera.height_px,
-            camera.focal_px,
-            flat_tolerance,
-        ) and np.array_equal(mine.T_world_camera, camera.T_world_camera)
+        return self.flat_tolerance == flat_tolerance and self.camera.same_view(camera)
 
     def unknown(self, pixels: Tensor) -> Tensor:
         """Those of the flat indices `pixels` that are not known yet, in their order."""

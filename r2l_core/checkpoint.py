@@ -1,11 +1,12 @@
-"""Light fields on disk: native `.safetensors` files that open by themselves.
+"""Light fields on disk: native `.safetensors` files that open by themselves, and released ones.
 
 The file's header metadata holds `format` = "r2l-light-field", `version` = "1" and three JSON texts:
 `network` (NetworkConfig), `scene` (SceneSpec) and `provenance` (how it was made). The tensors bear
 the released state-dict names. A quantised light field has a fourth text, `quantization` (recipe and
 settings); its 8-bit layers are stored as an int8 `NAME.weight` with `NAME.weight_scale` (out, 1)
-and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,). The format carries no code,
-so nothing in a file is ever run.
+and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,). A light field whose rays must
+not be re-based unasked says so with `rays` = "plain". The format carries no code, so nothing in a
+file is ever run; released checkpoints are pickles, which could, and are read by `released`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -28,13 +29,21 @@ from r2l_core.errors import CheckpointError, SceneError
 from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.quantization.model import Quantization
 from r2l_core.quantization.packing import packed, unpacked
+from r2l_core.released.archive import is_torch_file
 from r2l_core.scene import SceneSpec
+from r2l_core.types import RayMode
+
+if TYPE_CHECKING:
+    from r2l_core.nerf import NerfTeacher
 
 FORMAT = "r2l-light-field"
 VERSION = "1"
 CHECKPOINTS_DIR = Path(__file__).resolve().parent.parent / "checkpoints"
 MAX_DEPTH = 10_000
 MAX_FILE_BYTES = 4 * 1024**3
+_HEAD_BYTES = 512
+"""Enough to tell one kind of file from another."""
+
 _STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -46,7 +55,9 @@ class LightField:
     `layers_in_fp32`: body layers that eight-bit engines leave alone (`quantization.mix`); a way to
     run it, which no file keeps.
     `stored_dtype`: the type the file holds, such as "float32". `sha256`: of the whole file, or
-    empty for one that was never on disk.
+    empty for one that was never on disk. `plain_rays`: whether the sphere of its training origins
+    is known only roughly, so that rays are not re-based unless asked (released checkpoints).
+    `notes`: sentences on what the file did not say and was assumed.
     """
 
     name: str
@@ -58,6 +69,15 @@ class LightField:
     stored_dtype: str = "float32"
     sha256: str = ""
     layers_in_fp32: frozenset[str] = frozenset()
+    plain_rays: bool = False
+    notes: tuple[str, ...] = ()
+
+    def ray_mode(self, wish: str = "auto") -> RayMode:
+        """`auto` is canonical where the scene names its origin sphere, unless `plain_rays`.
+
+        Raises SceneError for `canonical` where there is no such sphere.
+        """
+        return self.scene.ray_mode("plain" if wish == "auto" and self.plain_rays else wish)
 
     def module(self) -> R2LNetwork:
         """A fresh float32 torch module with these weights, in evaluation mode."""
@@ -72,21 +92,64 @@ def embedded_names() -> list[str]:
     return sorted(path.stem for path in CHECKPOINTS_DIR.glob("*.safetensors"))
 
 
-def load_light_field(name_or_path: str, scene: SceneSpec | None = None) -> LightField:
-    """Open an embedded light field by name, or a native file by path.
+def load_light_field(
+    name_or_path: str, scene: SceneSpec | None = None, assumed: Mapping[str, Any] | None = None
+) -> LightField:
+    """Open an embedded light field by name, or a native or released file by path.
 
-    `scene` replaces the one in the file. Raises CheckpointError with what, why and the remedy.
+    `scene` replaces the one in the file. `assumed`: what a released file does not say about its
+    network, see `released.r2l`. Raises CheckpointError with what, why and the remedy.
     """
-    path = Path(name_or_path)
-    if name_or_path in embedded_names() and not path.is_file():
-        path = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
+    opened = load_checkpoint(name_or_path, scene, assumed)
+    if not isinstance(opened, LightField):
+        raise cannot_open(
+            Path(name_or_path),
+            "it is a NeRF, which is no light field: hundreds of network evaluations a ray",
+            "Render it with `render`, time it with `bench --teacher`, or train a light field from "
+            "it with `distill --teacher`.",
+        )
+    return opened
+
+
+def load_checkpoint(
+    name_or_path: str, scene: SceneSpec | None = None, assumed: Mapping[str, Any] | None = None
+) -> LightField | NerfTeacher:
+    """As `load_light_field`, but a NeRF teacher is welcome as well."""
+    path, head = _located(name_or_path)
+    if is_torch_file(head):
+        # Imported here, because it makes what this module defines.
+        from r2l_core.released.opening import open_released
+
+        return open_released(path, scene, assumed or {})
+    if head[8:9] != b"{":
+        is_tar = head[257:262] == b"ustar"
+        raise cannot_open(
+            path,
+            "it is a tar archive, and released checkpoints only end like one"
+            if is_tar
+            else "it is truncated, or not a .safetensors file and no checkpoint of torch either",
+            "Unpack it first." if is_tar else "Download or copy it again, or choose another file.",
+        )
+    if assumed:
+        raise cannot_open(
+            path, "--assume does not go with it: a native file says all", "Leave --assume out."
+        )
+    return _load_native(path, scene)
+
+
+def is_released(name_or_path: str) -> bool:
+    """Whether it is a file of torch, which says little about its scene. Raises CheckpointError."""
+    return is_torch_file(_located(name_or_path)[1])
+
+
+def _load_native(path: Path, scene: SceneSpec | None) -> LightField:
     data = _read(path)
     header, tensors = _parse(path, data)
     config, file_scene, provenance = _describe(path, header)
     try:
         tensors, quantization = unpacked(tensors, header.get("quantization"))
     except (ValueError, RecursionError) as error:
-        raise _cannot_open(
+        raise cannot_open(
             path, f"its quantised layers are damaged ({error})", "Quantise the original again."
         ) from error
     _check_tensors(path, config, tensors)
@@ -100,6 +163,7 @@ def load_light_field(name_or_path: str, scene: SceneSpec | None = None) -> Light
         quantization=quantization,
         stored_dtype=str(stored).removeprefix("torch."),
         sha256=hashlib.sha256(data).hexdigest(),
+        plain_rays=header.get("rays") == "plain",
     )
 
 
@@ -112,6 +176,8 @@ def save_light_field(light_field: LightField, path: Path) -> None:
         "scene": light_field.scene.to_json(),
         "provenance": json.dumps(dict(light_field.provenance)),
     }
+    if light_field.plain_rays:
+        metadata["rays"] = "plain"
     quantization = light_field.quantization
     tensors = packed(light_field.tensors, quantization)
     if quantization is not None:
@@ -139,43 +205,54 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
+def cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
+    """The error for a file that cannot be opened: a clause and an imperative sentence."""
     return CheckpointError(f"The light field {path} cannot be opened", why, remedy)
 
 
-def _read(path: Path) -> bytes:
+def _located(name_or_path: str) -> tuple[Path, bytes]:
+    """Where an embedded light field or a file lies, and its first bytes."""
+    path = Path(name_or_path)
+    if name_or_path in embedded_names() and not path.is_file():
+        path = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
     try:
         path = path.expanduser()
         if not path.exists():
             names = ", ".join(embedded_names()) or "none"
-            raise _cannot_open(
+            raise cannot_open(
                 path,
                 "there is no such file",
                 f"Check the path, or name an embedded light field ({names}).",
             )
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
+        if not path.is_file():
+            raise OSError(22, "it is no regular file")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise OSError(27, f"it is larger than {MAX_FILE_BYTES // 1024**3} GiB")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return path, file.read(_HEAD_BYTES)
     except (OSError, ValueError, RuntimeError) as error:
         # ValueError and RuntimeError: names that no file system takes, and homes of nobody.
-        raise _cannot_open(path, _reason(error), "Choose a readable .safetensors file.") from error
+        raise cannot_open(
+            path, _reason(error), "Choose a readable .safetensors or .tar file."
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise cannot_open(path, _reason(error), "Choose a readable file.") from error
 
 
 def _parse(path: Path, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if data[:4] == b"PK\x03\x04" or data[:2] == b"\x80\x02":
-        raise _cannot_open(
-            path,
-            "it is a torch pickle, not a native light field",
-            "Open a .safetensors light field; pickles are not read, because they can run code.",
-        )
     try:
         tensors = safetensors.torch.load(data)
         header_size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + header_size]).get("__metadata__") or {}
     except (SafetensorError, ValueError, RecursionError, KeyError, RuntimeError) as error:
-        raise _cannot_open(
+        raise cannot_open(
             path,
             f"it is truncated, damaged or not a .safetensors file ({error})",
             "Download or copy it again, or choose another file.",
@@ -187,28 +264,23 @@ def _describe(
     path: Path, header: Mapping[str, str]
 ) -> tuple[NetworkConfig, SceneSpec, dict[str, Any]]:
     if header.get("format") != FORMAT:
-        raise _cannot_open(
+        raise cannot_open(
             path,
             "it is a .safetensors file of something else: its header does not say "
             f'format "{FORMAT}"',
             "Choose a light field made by this project's distill or convert command.",
         )
     if header.get("version") != VERSION:
-        raise _cannot_open(
+        raise cannot_open(
             path,
             f"it has format version {header.get('version')}, and this program reads {VERSION}",
             "Update the viewer.",
         )
     try:
         network = json.loads(header["network"])
-        config = NetworkConfig(
-            depth=int(network["depth"]),
-            width=int(network["width"]),
-            n_sample=int(network["n_sample"]),
-            n_frequencies=int(network["n_frequencies"]),
-            res_scale=float(network["res_scale"]),
-            use_residual=bool(network["use_residual"]),
-        )
+        if not isinstance(network, dict):
+            raise TypeError("the network is no JSON object")
+        config = NetworkConfig.from_mapping(network)
         if config.depth > MAX_DEPTH:
             raise ValueError(f"no network is more than {MAX_DEPTH} layers deep")
         scene_values = json.loads(header["scene"])
@@ -216,7 +288,7 @@ def _describe(
         if not isinstance(scene_values, dict) or not isinstance(provenance, dict):
             raise TypeError("scene and provenance must be JSON objects")
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise _cannot_open(
+        raise cannot_open(
             path,
             f"its header does not describe a network and a scene ({error!r})",
             "Make the file again, or choose another.",
@@ -224,28 +296,29 @@ def _describe(
     try:
         return config, SceneSpec.from_mapping(scene_values), provenance
     except SceneError as error:
-        raise _cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
+        raise cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
 
 
 def _check_tensors(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
     remedy = "Make the file again, or choose another."
     # The count comes first: a forged depth must not make us build a billion names.
-    if len(tensors) != 4 + 4 * config.n_blocks:
-        raise _cannot_open(
+    n_tensors = 4 + 2 * config.n_learnable * config.n_blocks
+    if len(tensors) != n_tensors:
+        raise cannot_open(
             path,
             f"it holds {len(tensors)} tensors, and a network of depth {config.depth} has "
-            f"{4 + 4 * config.n_blocks}",
+            f"{n_tensors}",
             remedy,
         )
     for name, shape in config.tensor_shapes().items():
         tensor = tensors.get(name)
         if tensor is None:
-            raise _cannot_open(path, f"the tensor {name} is missing", remedy)
+            raise cannot_open(path, f"the tensor {name} is missing", remedy)
         if tuple(tensor.shape) != shape:
-            raise _cannot_open(
+            raise cannot_open(
                 path, f"{name} has the shape {tuple(tensor.shape)} instead of {shape}", remedy
             )
         if tensor.dtype not in _STORED_DTYPES:
-            raise _cannot_open(path, f"{name} is of type {tensor.dtype}, not floating", remedy)
+            raise cannot_open(path, f"{name} is of type {tensor.dtype}, not floating", remedy)
         if not torch.isfinite(tensor).all():
-            raise _cannot_open(path, f"{name} holds NaN or infinite values", remedy)
+            raise cannot_open(path, f"{name} holds NaN or infinite values", remedy)

@@ -1,4 +1,5 @@
-"""The command line: `python -m r2l_core render | eval | bench | quantize | sensitivity | distill`.
+"""The command line: `python -m r2l_core render | eval | bench | quantize | sensitivity | convert |
+distill | download`.
 
 Exit codes: 0 done, 1 a stated threshold failed, 2 bad input or environment (one paragraph on
 stderr that names the file or flag). No command needs a display.
@@ -11,7 +12,16 @@ import sys
 from collections.abc import Callable, Sequence
 
 from r2l_core.arguments import Parser
-from r2l_core.commands import bench, distill, evaluate, quantize, render, sensitivity
+from r2l_core.commands import (
+    bench,
+    convert,
+    distill,
+    download,
+    evaluate,
+    quantize,
+    render,
+    sensitivity,
+)
 from r2l_core.errors import R2LError
 
 
@@ -32,6 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m r2l_core", description="Neural light fields without a window.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (render, evaluate, bench, quantize, sensitivity, distill):
+    for command in (render, evaluate, bench, quantize, sensitivity, convert, distill, download):
         command.add(commands)
     return parser

@@ -13,11 +13,6 @@ RESTART_OCTAVES = 4
 1e-7; four steps stay near 3e-6."""
 
 
-def encoded_size(n_sample: int, n_frequencies: int) -> int:
-    """Features per ray: three coordinates a sample, each with L sines, L cosines and itself."""
-    return 3 * n_sample * (2 * n_frequencies + 1)
-
-
 def encode_reference(points: Tensor, n_frequencies: int) -> Tensor:
     """`[sin(2^0 x) .. sin(2^(L-1) x), cos(2^0 x) .. cos(2^(L-1) x), x]` of every coordinate.
 

@@ -3,6 +3,8 @@
     R2LError
     +-- CheckpointError      a light-field file that cannot be opened, or is not one
     +-- SceneError           a scene name or scene file that cannot be used
+    +-- DatasetError         photographs and their poses that cannot be read
+    +-- DownloadError        a published file that could not be fetched or unpacked
     +-- CameraError          a pose or intrinsics no picture can be taken with
     +-- EngineError          an engine that failed while building or rendering
     |   +-- EngineUnavailable    an engine or precision this machine does not have
@@ -40,6 +42,14 @@ class CheckpointError(R2LError):
 
 class SceneError(R2LError):
     """A scene name or scene file that cannot be used."""
+
+
+class DatasetError(R2LError):
+    """Photographs and their poses that cannot be read."""
+
+
+class DownloadError(R2LError):
+    """A published file that could not be fetched or unpacked."""
 
 
 class CameraError(R2LError):

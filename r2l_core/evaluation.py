@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.camera import Camera, Orbit, focal_from_angle
 from r2l_core.checkpoint import LightField
-from r2l_core.distill.teachers import supersampled_image, teacher_of
 from r2l_core.engines import build_engine
+from r2l_core.evaluation_folder import EvaluationFolder, key_of
 from r2l_core.metrics import ImageComparison, PixelErrors, compare, pixel_errors, psnr_db
+from r2l_core.perceptual import unavailable
+from r2l_core.references import Reference
 from r2l_core.renderer import Renderer
 from r2l_core.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
@@ -42,22 +47,66 @@ def evaluation_cameras(
     ]
 
 
+_Errors = TypeVar("_Errors", bound=PixelErrors)
+
+
+@dataclass(frozen=True)
+class ViewScores:
+    """Measurements of one view in one precision: against the truth and against fp32.
+
+    ms: of rendering it. n_pixels: its weight in a mean over all pixels.
+    """
+
+    to_truth: ImageComparison
+    to_fp32: PixelErrors
+    ms: float
+    n_pixels: int
+
+    @staticmethod
+    def from_record(values: Mapping[str, Any]) -> ViewScores:
+        """From `asdict` after a way through JSON. Raises LookupError, TypeError, ValueError or
+        OverflowError where it is none."""
+        n_pixels = int(values["n_pixels"])
+        if n_pixels < 1:
+            raise ValueError(f"{n_pixels} pixels are no picture")
+        return ViewScores(
+            _restored(ImageComparison, values["to_truth"]),
+            _restored(PixelErrors, values["to_fp32"]),
+            float(values["ms"]),
+            n_pixels,
+        )
+
+
+def _restored(kind: type[_Errors], values: Mapping[str, Any]) -> _Errors:
+    """JSON has neither infinity, which only a PSNR can be, nor NaN, and null stands for both."""
+    known: dict[str, Any] = {}
+    for name in (f.name for f in fields(kind)):
+        value = values[name]
+        if name == "lpips_why_not":
+            known[name] = str(value)
+        elif value is None:
+            known[name] = None if name == "lpips" else math.nan
+        else:
+            known[name] = float(value)
+    return kind(**{**known, "psnr_db": psnr_db(known["mse"])})
+
+
 @dataclass
 class PrecisionScores:
-    """Measurements of one precision, an entry per view: against the truth and against fp32."""
+    """Measurements of one precision, an entry per view."""
 
     engine: EngineInfo
-    to_truth: list[ImageComparison] = field(default_factory=list)
-    to_fp32: list[PixelErrors] = field(default_factory=list)
-    ms_views: list[float] = field(default_factory=list)
+    views: list[ViewScores] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """The contract's JSON entry for this precision."""
-        truth, fp32, mean = self.to_truth, self.to_fp32, statistics.fmean
+        mean = statistics.fmean
+        truth, fp32 = [v.to_truth for v in self.views], [v.to_fp32 for v in self.views]
         distances = [scores.lpips for scores in truth if scores.lpips is not None]
+        n_pixels = [view.n_pixels for view in self.views]
         return {
             "psnr_db_mean": mean(scores.psnr_db for scores in truth),
-            "psnr_db_pooled": psnr_db(mean(scores.mse for scores in truth)),
+            "psnr_db_pooled": psnr_db(mean((scores.mse for scores in truth), weights=n_pixels)),
             "psnr_db_views": [scores.psnr_db for scores in truth],
             "ssim_mean": mean(scores.ssim for scores in truth),
             "flip_mean": mean(scores.flip for scores in truth),
@@ -70,7 +119,7 @@ class PrecisionScores:
             "off_by_1_255_percent_vs_fp32_mean": mean(
                 errors.off_by_1_255_percent for errors in fp32
             ),
-            "ms_per_frame_median": statistics.median(self.ms_views),
+            "ms_per_frame_median": statistics.median(view.ms for view in self.views),
             "engine": asdict(self.engine),
         }
 
@@ -84,24 +133,28 @@ class EvaluatedView:
     image: NDArray[np.float32]
     truth: NDArray[np.float32]
     fp32: NDArray[np.float32]
-    to_truth: ImageComparison
-    to_fp32: PixelErrors
+    scores: ViewScores
 
 
 class Evaluation:
-    """Renders the evaluation cameras in several precisions, every pixel through the network."""
+    """Renders a reference's cameras in several precisions, every pixel through the network.
+
+    With a `folder`, pictures and measurements are kept there, and what it holds of the very same
+    evaluation is not measured again.
+    """
 
     def __init__(
         self,
         light_field: LightField,
         precisions: Sequence[Precision],
         ray_mode: RayMode,
-        cameras: Sequence[Camera],
+        reference: Reference,
         engine: str = "auto",
         device: str = "auto",
+        folder: EvaluationFolder | None = None,
     ) -> None:
-        self._teacher = teacher_of(light_field.scene)
-        self._cameras = list(cameras)
+        self._reference = reference
+        self._folder = folder
         self._renderers = {
             precision: Renderer(
                 build_engine(light_field, precision, engine, device), light_field.scene, ray_mode
@@ -115,33 +168,94 @@ class Evaluation:
             precision: PrecisionScores(renderer.engine.info)
             for precision, renderer in self._renderers.items()
         }
+        self._settings = {
+            "checkpoint": light_field.sha256,
+            "network": light_field.network.to_dict(),
+            "scene": json.loads(light_field.scene.to_json()),
+            "rays": ray_mode,
+            "lpips": not unavailable(),
+        }
+        self.views_total = len(reference.cameras) * len(self._renderers)
+        """How many pictures there are to be measured: one per camera and precision."""
+        self.views_resumed = 0
+        """How many of them were measured before; grows while `run` is iterated over."""
 
-    def run(self) -> Iterator[EvaluatedView]:
-        """Render and score view by view; `scores` is complete when the iteration ends."""
-        for renderer in self._renderers.values():
-            renderer.warm_up()
-        for index, camera in enumerate(self._cameras):
-            truth: NDArray[np.float32] = supersampled_image(self._teacher, camera).numpy()
-            fp32 = _image(self._baseline, camera)[0]
-            for precision, renderer in self._renderers.items():
-                image, ms = _image(renderer, camera)
-                to_truth = compare(image, truth)
-                to_fp32 = pixel_errors(fp32 if renderer is self._baseline else image, fp32)
-                scores = self.scores[precision]
-                scores.to_truth.append(to_truth)
-                scores.to_fp32.append(to_fp32)
-                scores.ms_views.append(ms)
-                yield EvaluatedView(index, precision, image, truth, fp32, to_truth, to_fp32)
+    def run(self, anew: Collection[int] = ()) -> Iterator[EvaluatedView | None]:
+        """Render and score view by view; None for one that was measured before, unless its index is
+        in `anew`.
+
+        `scores` is complete when the iteration ends.
+        """
+        warm = False
+        for index in range(len(self._reference.cameras)):
+            known = {} if index in anew else self._recorded(index)
+            for precision, scores in known.items():
+                self.scores[precision].views.append(scores)
+                self.views_resumed += 1
+                yield None
+            missing = [precision for precision in self.scores if precision not in known]
+            if missing and not warm:
+                for renderer in self._renderers.values():
+                    renderer.warm_up()
+                warm = True
+            if missing:
+                yield from self._measure(index, missing)
+
+    def _measure(self, index: int, precisions: Sequence[Precision]) -> Iterator[EvaluatedView]:
+        truth = self._reference.image(index)
+        camera = self._reference.cameras[index]
+        fp32, fp32_ms = _image(self._baseline, camera)
+        for precision in precisions:
+            renderer = self._renderers[precision]
+            own = renderer is self._baseline
+            image, ms = (fp32, fp32_ms) if own else _image(renderer, camera)
+            n_pixels = camera.width_px * camera.height_px
+            scores = ViewScores(compare(image, truth), pixel_errors(image, fp32), ms, n_pixels)
+            if self._folder:
+                name, key = precision.value, self._key(index, precision)
+                self._folder.save(index, name, image, truth)
+                self._folder.record(index, name, key, asdict(scores))
+            self.scores[precision].views.append(scores)
+            yield EvaluatedView(index, precision, image, truth, fp32, scores)
+
+    def _recorded(self, index: int) -> dict[Precision, ViewScores]:
+        """What the folder knows of a view, by precision."""
+        known: dict[Precision, ViewScores] = {}
+        if self._folder is None:
+            return known
+        for precision in self.scores:
+            record = self._folder.recorded(index, precision.value, self._key(index, precision))
+            if record is not None:
+                # A record that somebody has changed is none.
+                with contextlib.suppress(LookupError, TypeError, ValueError, OverflowError):
+                    known[precision] = ViewScores.from_record(record)
+        return known
+
+    def _key(self, index: int, precision: Precision) -> str:
+        camera = self._reference.cameras[index]
+        return key_of(
+            {
+                **self._settings,
+                "engine": asdict(self.scores[precision].engine),
+                "baseline": asdict(self._baseline.engine.info),
+                "T_world_camera": camera.T_world_camera.tolist(),
+                "size_px": [camera.width_px, camera.height_px],
+                "focal_px": [camera.focal_px, camera.fy_px],
+                "center_px": camera.center_px,
+                "truth": self._reference.identity(index),
+            }
+        )
 
     def report(self) -> dict[str, Any]:
         """The contract's JSON object."""
-        camera = self._cameras[0]
-        whys = {view.lpips_why_not for scores in self.scores.values() for view in scores.to_truth}
+        camera = self._reference.cameras[0]
+        measured = [view.to_truth for scores in self.scores.values() for view in scores.views]
+        whys = {comparison.lpips_why_not for comparison in measured}
         return {
             "precisions": {p.value: scores.summary() for p, scores in self.scores.items()},
-            "views": len(self._cameras),
+            "views": len(self._reference.cameras),
             "size": [camera.width_px, camera.height_px],
-            "reference": "teacher",
+            "reference": self._reference.kind,
             "lpips_why_not": "; ".join(sorted(whys - {""})) or None,
         }
 

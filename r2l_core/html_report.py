@@ -55,13 +55,14 @@ class HtmlReport:
     def __init__(self, light_field: LightField, n_views: int) -> None:
         self._light_field = light_field
         n_shown = min(n_views, MAX_VIEWS)
-        self._shown = set(np.linspace(0, n_views - 1, n_shown).round().astype(int).tolist())
+        self.shown = frozenset(np.linspace(0, n_views - 1, n_shown).round().astype(int).tolist())
+        """Indices of the views that have to be given."""
         self._truths: dict[int, str] = {}
         self._rows: dict[int, list[_Row]] = {}
 
     def add(self, view: EvaluatedView) -> None:
         """Take one view in one precision; those of a view come one after the other."""
-        if view.index not in self._shown:
+        if view.index not in self.shown:
             return
         if view.index not in self._rows:
             self._truths[view.index] = picture_uri(view.truth)
@@ -84,15 +85,16 @@ class HtmlReport:
                 name=view.precision,
                 picture=picture_uri(view.image),
                 to_fp32=map_uri(view.image, view.fp32),
-                to_fp32_text=f"{_number(view.to_fp32.psnr_db)} dB, "
-                f"at most {_number(view.to_fp32.max_abs, 3)}",
+                to_fp32_text=f"{_number(view.scores.to_fp32.psnr_db)} dB, "
+                f"at most {_number(view.scores.to_fp32.max_abs, 3)}",
                 to_truth=map_uri(view.image, view.truth),
-                to_truth_text=f"{_number(view.to_truth.psnr_db)} dB",
+                to_truth_text=f"{_number(view.scores.to_truth.psnr_db)} dB",
             )
         )
 
     def write(self, path: Path, report: dict[str, Any]) -> None:
-        """Write the file. report: `Evaluation.report()`. Raises RecordingError."""
+        """Write the file. report: `Evaluation.report()`, and facts about the dataset or None
+        as `dataset`. Raises RecordingError."""
         environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,

@@ -5,20 +5,37 @@ model/nerf_raybased.py, class NeRF_v3_2). No file I/O here."""
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
+from torch.nn import functional
 
-from r2l_core.encoding import encoded_size
+Activation = Literal["none", "relu", "lrelu"]
+LEAKY_SLOPE = 0.01
+"""Of `lrelu`, as `nn.LeakyReLU` has it."""
+
+
+def activate_(x: Tensor, activation: Activation) -> Tensor:
+    """`x` after its activation, in place."""
+    if activation == "relu":
+        return x.relu_()
+    if activation == "lrelu":
+        return functional.leaky_relu_(x, LEAKY_SLOPE)
+    return x
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Hyper-parameters, named after the paper: W256 D88 is width 256, depth 88.
+    """Hyper-parameters, named after the paper and the released options: W256 D88 is width 256,
+    depth 88.
 
-    n_sample: points per ray. n_frequencies: octaves of the positional encoding (L). As in the
-    released code the body has (depth - 2) // 2 residual blocks, so an odd depth means the even one
-    below it.
+    n_sample: points per ray. n_frequencies: octaves of the positional encoding (L). The body has
+    (depth - 2) // n_learnable residual blocks of n_learnable layers each, so an odd depth means
+    the even one below it. act, inact, outact: the activations after the head, between the layers of
+    a block and after its sum. plucker: the ray enters as its six Plücker coordinates instead of
+    points, and n_sample has no meaning.
     """
 
     depth: int = 88
@@ -27,32 +44,57 @@ class NetworkConfig:
     n_frequencies: int = 10
     res_scale: float = 1.0
     use_residual: bool = True
+    n_learnable: int = 2
+    act: Activation = "relu"
+    inact: Activation = "relu"
+    outact: Activation = "none"
+    plucker: bool = False
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.res_scale):
             raise ValueError(f"res_scale must be finite, not {self.res_scale}")
         if self.depth < 2:
             raise ValueError(f"depth must be at least 2 (head and tail), not {self.depth}")
-        if self.width < 1 or self.n_sample < 2 or self.n_frequencies < 0:
+        if self.width < 1 or self.n_sample < 2 or self.n_frequencies < 0 or self.n_learnable < 1:
             raise ValueError(
-                "width must be at least 1, n_sample at least 2 and n_frequencies at least 0, not "
-                f"{self.width}, {self.n_sample}, {self.n_frequencies}"
+                "width and n_learnable must be at least 1, n_sample at least 2 and n_frequencies "
+                f"at least 0, not {self.width}, {self.n_learnable}, {self.n_sample}, "
+                f"{self.n_frequencies}"
             )
+        for activation in (self.act, self.inact, self.outact):
+            if activation not in get_args(Activation):
+                raise ValueError(f"there is no activation '{activation}'")
 
     @property
     def n_blocks(self) -> int:
         """Residual blocks in the body."""
-        return (self.depth - 2) // 2
+        return (self.depth - 2) // self.n_learnable
+
+    @property
+    def n_coordinates(self) -> int:
+        """Numbers per ray before they are encoded."""
+        return 6 if self.plucker else 3 * self.n_sample
 
     @property
     def input_size(self) -> int:
         """Encoded features per ray."""
-        return encoded_size(self.n_sample, self.n_frequencies)
+        return self.n_coordinates * (2 * self.n_frequencies + 1)
+
+    def block_layers(self, block: int) -> list[str]:
+        """Names of the linear layers of a block, such as `body.3.body.0`."""
+        # Activations between them count as well, where there are any.
+        step = 1 if self.inact == "none" else 2
+        return [f"body.{block}.body.{step * i}" for i in range(self.n_learnable)]
+
+    @property
+    def standard_blocks(self) -> bool:
+        """Whether the blocks are as published: two layers, a ReLU between, none after the sum."""
+        return (self.n_learnable, self.inact, self.outact) == (2, "relu", "none")
 
     @property
     def flop_per_ray(self) -> int:
         """Multiplications and additions of the linear layers for one ray."""
-        body = self.n_blocks * 2 * self.width * self.width
+        body = self.n_blocks * self.n_learnable * self.width * self.width
         return 2 * (self.input_size * self.width + body + self.width * 3)
 
     @property
@@ -68,28 +110,69 @@ class NetworkConfig:
             "head.0.bias": (width,),
         }
         for block in range(self.n_blocks):
-            for layer in (0, 2):
-                shapes[f"body.{block}.body.{layer}.weight"] = (width, width)
-                shapes[f"body.{block}.body.{layer}.bias"] = (width,)
+            for layer in self.block_layers(block):
+                shapes[f"{layer}.weight"] = (width, width)
+                shapes[f"{layer}.bias"] = (width,)
         shapes["tail.0.weight"] = (3, width)
         shapes["tail.0.bias"] = (3,)
         return shapes
 
-    def to_dict(self) -> dict[str, int | float | bool]:
+    def to_dict(self) -> dict[str, int | float | bool | str]:
         """Plain values for a file header."""
         return asdict(self)
 
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any]) -> NetworkConfig:
+        """Build from a parsed header. Raises ValueError, TypeError or KeyError where it is none."""
+        known = {field.name for field in fields(NetworkConfig)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"the network has the unknown entry '{unknown[0]}'")
+        return NetworkConfig(
+            depth=int(values["depth"]),
+            width=int(values["width"]),
+            n_sample=int(values["n_sample"]),
+            n_frequencies=int(values["n_frequencies"]),
+            res_scale=float(values["res_scale"]),
+            use_residual=_truth(values, "use_residual"),
+            n_learnable=int(values.get("n_learnable", 2)),
+            act=values.get("act", "relu"),
+            inact=values.get("inact", "relu"),
+            outact=values.get("outact", "none"),
+            plucker="plucker" in values and _truth(values, "plucker"),
+        )
+
+
+def _truth(values: Mapping[str, Any], name: str) -> bool:
+    if not isinstance(values[name], bool):
+        raise TypeError(f"{name} must be true or false, not {values[name]!r}")
+    return bool(values[name])
+
+
+def _module(activation: Activation) -> list[nn.Module]:
+    """The activation as published, or nothing."""
+    modules: dict[Activation, list[nn.Module]] = {
+        "none": [],
+        "relu": [nn.ReLU()],
+        "lrelu": [nn.LeakyReLU(LEAKY_SLOPE)],
+    }
+    return modules[activation]
+
 
 class ResidualBlock(nn.Module):
-    """`x + res_scale * Linear(ReLU(Linear(x)))`, with no activation after the sum."""
+    """`outact(x + res_scale * Linear(inact(Linear(x))))` for the usual two layers."""
 
-    def __init__(self, width: int, res_scale: float) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-        self.res_scale = res_scale
+        width = config.width
+        layers: list[nn.Module] = [nn.Linear(width, width)]
+        for _ in range(config.n_learnable - 1):
+            layers += [*_module(config.inact), nn.Linear(width, width)]
+        self.body = nn.Sequential(*layers)
+        self.outact = nn.Sequential(*_module(config.outact))
+        self.res_scale = config.res_scale
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = x + self.body(x) * self.res_scale
+        result: Tensor = self.outact(x + self.body(x) * self.res_scale)
         return result
 
 
@@ -102,10 +185,8 @@ class R2LNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.head = nn.Sequential(nn.Linear(config.input_size, config.width), nn.ReLU())
-        self.body = nn.Sequential(
-            *(ResidualBlock(config.width, config.res_scale) for _ in range(config.n_blocks))
-        )
+        self.head = nn.Sequential(nn.Linear(config.input_size, config.width), *_module(config.act))
+        self.body = nn.Sequential(*(ResidualBlock(config) for _ in range(config.n_blocks)))
         self.tail = nn.Sequential(nn.Linear(config.width, 3), nn.Sigmoid())
 
     def forward(self, features: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,30 @@ def save_image(path: Path, colors: NDArray[np.float32]) -> None:
             f"The picture {path} could not be written",
             error.strerror or str(error),
             "Choose a folder you can write to, with enough free space.",
+        ) from error
+
+
+def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
+    """Write uint8 (H, W, 3) frames of one size as H.264, an odd last row or column left out.
+
+    Raises RecordingError.
+    """
+    import imageio.v2 as iio
+
+    video: Any
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with iio.get_writer(
+            path, format="FFMPEG", fps=fps, codec="libx264", quality=8, macro_block_size=1
+        ) as video:
+            for frame in frames:
+                # 4:2:0 has a colour for every 2x2 pixels.
+                video.append_data(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            f"The video {path} could not be written",
+            (str(error) or type(error).__name__).splitlines()[0],
+            "Choose a folder you can write to; all frames must be of one size.",
         ) from error
 
 

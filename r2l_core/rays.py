@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.camera import Camera
+from r2l_core.network import NetworkConfig
 from r2l_core.scene import SceneSpec
 
 
@@ -22,8 +23,9 @@ def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, T
     """
     device = columns.device
     pose = torch.tensor(camera.T_world_camera, dtype=torch.float32, device=device)
-    x = (columns.to(torch.float32) - camera.width_px * 0.5) / camera.focal_px
-    y = -(rows.to(torch.float32) - camera.height_px * 0.5) / camera.focal_px
+    center_x_px, center_y_px = camera.center_px
+    x = (columns.to(torch.float32) - center_x_px) / camera.focal_px
+    y = -(rows.to(torch.float32) - center_y_px) / camera.fy_px
     directions_camera = torch.stack([x, y, -torch.ones_like(x)], dim=-1)
     directions = (directions_camera[:, None, :] * pose[:3, :3]).sum(-1)
     origins = pose[:3, 3].expand_as(directions)
@@ -102,3 +104,44 @@ def sample_points(origins: Tensor, directions: Tensor, depths: Tensor) -> Tensor
     """Points origin + direction*depth: (N, 3), (N, 3), (S,) -> float32 (N, S*3), sample-major."""
     points = origins[:, None, :] + directions[:, None, :] * depths[None, :, None]
     return points.reshape(origins.shape[0], -1)
+
+
+def plucker_coordinates(origins: Tensor, directions: Tensor) -> Tensor:
+    """Direction and moment of each ray, `[d, o x d]`: float32 (N, 3) each -> (N, 6)."""
+    return torch.cat([directions, torch.linalg.cross(origins, directions)], dim=-1)
+
+
+class RayCoordinates:
+    """What a network is told about a ray before encoding: its sampled points, or its Plücker
+    coordinates."""
+
+    def __init__(
+        self, network: NetworkConfig, scene: SceneSpec, device: torch.device | str = "cpu"
+    ) -> None:
+        self._depths = None if network.plucker else sample_depths(scene, network.n_sample, device)
+
+    def __call__(self, origins: Tensor, directions: Tensor) -> Tensor:
+        """float32 (N, 3) each -> float32 (N, network.n_coordinates)."""
+        if self._depths is None:
+            return plucker_coordinates(origins, directions)
+        return sample_points(origins, directions, self._depths)
+
+
+def ndc_rays(
+    origins: Tensor, directions: Tensor, width_px: int, height_px: int, focal_px: float
+) -> tuple[Tensor, Tensor]:
+    """Rays in the normalised device coordinates of a camera at the origin that looks along -Z, with
+    its near plane at 1 (NeRF, Mildenhall et al. 2020, appendix C; released code, `ndc_rays`).
+
+    origins, directions: float32 (N, 3), directions towards -Z. Depth 0 is the near plane, 1 lies at
+    infinity. Returns the same shapes.
+    """
+    x, y = 2.0 * focal_px / width_px, 2.0 * focal_px / height_px
+    depth = -(1.0 + origins[:, 2]) / directions[:, 2]
+    near = origins + depth[:, None] * directions
+    ox, oy, oz = near.unbind(-1)
+    dx, dy, dz = directions.unbind(-1)
+    return (
+        torch.stack([-x * ox / oz, -y * oy / oz, 1.0 + 2.0 / oz], dim=-1),
+        torch.stack([-x * (dx / dz - ox / oz), -y * (dy / dz - oy / oz), -2.0 / oz], dim=-1),
+    )

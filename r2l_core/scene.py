@@ -25,7 +25,10 @@ class SceneSpec:
     background_rgb: sRGB in [0, 1]. center, bound_radius: the sphere that holds everything visible.
     origin_radius: radius of the sphere about `center` on which the training origins lay, or None
     where that is unknown (released checkpoints). min_elevation_deg: lowest elevation of those.
-    camera_angle_x_rad, width_px, height_px: the scene's own camera.
+    camera_angle_x_rad, width_px, height_px: the scene's own camera. view_radius, home_azimuth_deg,
+    home_elevation_deg: where the first view looks at `center` from.
+    nerf_ndc: whether a NeRF of this scene samples in normalised device coordinates. R2L networks
+    never do: the released code gives them world rays (PointSampler), of LLFF scenes as well.
     teacher: name of the procedural teacher that can render this scene exactly, or None.
     """
 
@@ -41,6 +44,9 @@ class SceneSpec:
     width_px: int = 400
     height_px: int = 400
     view_radius: float = 4.0
+    home_azimuth_deg: float = 35.0
+    home_elevation_deg: float = 30.0
+    nerf_ndc: bool = False
     teacher: str | None = None
 
     def __post_init__(self) -> None:
@@ -53,6 +59,8 @@ class SceneSpec:
             self.camera_angle_x_rad,
             self.view_radius,
             self.min_elevation_deg,
+            self.home_azimuth_deg,
+            self.home_elevation_deg,
         ]
         if len(self.background_rgb) != 3 or len(self.center) != 3:
             raise _bad_scene(self.name, "background_rgb and center need three numbers each")
@@ -76,10 +84,17 @@ class SceneSpec:
         return focal_from_angle(width_px, self.camera_angle_x_rad)
 
     def ray_mode(self, wish: str = "auto") -> RayMode:
-        """`auto` is canonical where the scene names its origin sphere, otherwise plain."""
-        if wish == "plain" or self.origin_radius is None:
-            return "plain"
-        return "canonical"
+        """`auto` is canonical where the scene names its origin sphere, otherwise plain.
+
+        Raises SceneError for `canonical` where it names none.
+        """
+        if wish == "canonical" and self.origin_radius is None:
+            raise SceneError(
+                "Canonical rays cannot be rendered",
+                f"the scene '{self.name}' does not say on which sphere the cameras lay",
+                "Choose plain rays, or a scene with an origin_radius.",
+            )
+        return "plain" if wish == "plain" or self.origin_radius is None else "canonical"
 
     def outside_trained_views(self, position: NDArray[np.float64], ray_mode: RayMode) -> str | None:
         """Why a camera at `position` sees what the network was never shown, or None.
@@ -101,7 +116,7 @@ class SceneSpec:
 
     def home(self) -> Orbit:
         """The view a person sees first."""
-        return Orbit(35.0, 30.0, self.view_radius, self.center)
+        return Orbit(self.home_azimuth_deg, self.home_elevation_deg, self.view_radius, self.center)
 
     def home_camera(self) -> Camera:
         """The camera of the first view, at the scene's own image size."""
@@ -134,6 +149,9 @@ class SceneSpec:
                 width_px=int(values.get("width_px", 400)),
                 height_px=int(values.get("height_px", 400)),
                 view_radius=float(values.get("view_radius", 4.0)),
+                home_azimuth_deg=float(values.get("home_azimuth_deg", 35.0)),
+                home_elevation_deg=float(values.get("home_elevation_deg", 30.0)),
+                nerf_ndc=_truth(values.get("nerf_ndc", False)),
                 teacher=None if values.get("teacher") is None else str(values["teacher"]),
             )
         except (TypeError, ValueError, OverflowError) as error:
@@ -149,9 +167,79 @@ def _optional_float(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
 def _bad_scene(name: str, why: str) -> SceneError:
     return SceneError(
         f"The scene '{name}' cannot be used", why, "Correct the scene file or choose a preset."
+    )
+
+
+_EVERYWHERE = 1e4
+"""Bound of scenes that surround the camera: no ray misses them."""
+
+_BLENDER = ("chair", "drums", "ficus", "hotdog", "lego", "materials", "mic", "ship")
+_BLENDER_RADIUS = 4.031
+_LLFF = ("fern", "flower", "fortress", "horns", "leaves", "orchids", "room", "trex")
+_LLFF_FOCAL_PX = 407.57
+"""Of `fern` at 504x378; the other scenes were taken with the same kind of telephone."""
+
+_DONERF = {
+    "barbershop": (0.31855402439832686, 8.704841423034669, True),
+    "bulldozer": (0.5999020725488663, 3.6212123036384583, True),
+    "classroom": (0.6359080076217651, 8.79825210571289, False),
+    "forest": (20.0, 40.0, False),
+    "pavillon": (1.1224385499954224, 8.0, False),
+    "sanmiguel": (1.3081911981105805, 27.812076473236086, True),
+}
+"""near, far (`--trial.near`, `--trial.far`), and whether the background is white."""
+
+
+def _blender(name: str) -> SceneSpec:
+    return SceneSpec(
+        name=name,
+        near=2.0,
+        far=6.0,
+        bound_radius=2.0,
+        origin_radius=_BLENDER_RADIUS,
+        min_elevation_deg=0.0,
+        view_radius=_BLENDER_RADIUS,
+    )
+
+
+def _llff(name: str) -> SceneSpec:
+    """Forward-facing: the mean camera stands at the origin, right is +X and up +Y."""
+    return SceneSpec(
+        name=name,
+        near=0.0,
+        far=1.0,
+        background_rgb=(0.0, 0.0, 0.0),
+        # Through this point passes the axis of the mean camera, which is the first view.
+        center=(0.0, 0.0, -1.0),
+        bound_radius=_EVERYWHERE,
+        camera_angle_x_rad=2.0 * math.atan(504 / 2 / _LLFF_FOCAL_PX),
+        width_px=504,
+        height_px=378,
+        view_radius=1.0,
+        home_azimuth_deg=-90.0,
+        home_elevation_deg=90.0,
+        nerf_ndc=True,
+    )
+
+
+def _donerf(name: str, near: float, far: float, white: bool) -> SceneSpec:
+    """Cameras stand amid the scene."""
+    return SceneSpec(
+        name=name,
+        near=near,
+        far=far,
+        background_rgb=(1.0, 1.0, 1.0) if white else (0.0, 0.0, 0.0),
+        bound_radius=_EVERYWHERE,
+        view_radius=1.0,
     )
 
 
@@ -169,7 +257,13 @@ PRESETS: dict[str, SceneSpec] = {
         view_radius=_DEMO_ORIGIN_RADIUS,
         teacher="demo",
     ),
+    **{f"blender:{name}": _blender(name) for name in _BLENDER},
+    **{f"llff:{name}": _llff(name) for name in _LLFF},
+    **{f"donerf:{name}": _donerf(name, *facts) for name, facts in _DONERF.items()},
 }
+"""By command-line name. Those of the released networks follow the released configurations and
+training commands (configs/*.txt, scripts/nerfv3.2_*.sh); docs/conventions.md says what they leave
+open."""
 
 
 def load_scene(name_or_path: str) -> SceneSpec:

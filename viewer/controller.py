@@ -79,10 +79,13 @@ class Controller(CameraControl):
         self.want(replace(self._wish, precision=precision))
 
     def open(self, checkpoint: str) -> None:
-        """Ask for another light field, with the same engine choices."""
-        self.want(
-            replace(self._wish, checkpoint=checkpoint, scene=None, layers_in_fp32=frozenset())
-        )
+        """Ask for another light field, with the same engine choices.
+
+        Re-basing rays is no such choice: the other may not name the sphere it needs.
+        """
+        rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
+        wish = replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays)
+        self.want(replace(wish, layers_in_fp32=frozenset()))
 
     def set_panes(self, panes: tuple[PaneChoice, ...], alone: PaneChoice) -> None:
         """Compare `panes`; none: show `alone`, or what ran before where that is no precision."""

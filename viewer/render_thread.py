@@ -155,7 +155,7 @@ class _Worker:
             self._thread.busy_changed.emit(f"Opening {wish.checkpoint}…")
             scene = None if wish.scene is None else load_scene(wish.scene)
             light_field, renderers = load_light_field(wish.checkpoint, scene), {}
-        ray_mode = light_field.scene.ray_mode(wish.rays)
+        ray_mode = light_field.ray_mode(wish.rays)
         panes = wish.panes
         if not panes:
             precision = wish.precision or default_precision(light_field, wish.engine, wish.device)

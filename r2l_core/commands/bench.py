@@ -13,6 +13,7 @@ from r2l_core.commands.shared import (
     engine_options,
     json_option,
     light_field_options,
+    open_teacher,
     open_to_render,
 )
 from r2l_core.commands.values import positive_int, precisions, size
@@ -33,6 +34,9 @@ def add(commands: Subparsers) -> None:
         metavar="N",
         help=f"frames a path ({ROUNDS})",
     )
+    bench.add_argument(
+        "--teacher", metavar="NERF.tar", help="a NeRF to time beside them, on a sample of its rays"
+    )
     json_option(bench)
     bench.set_defaults(command=_bench)
 
@@ -42,8 +46,17 @@ def _bench(options: argparse.Namespace) -> int:
     width_px, height_px = options.size
     scene = light_field.scene
     camera = scene.home().camera(width_px, height_px, scene.focal_px(width_px))
-    bench = Bench(light_field, options.precision, camera, ray_mode, options.engine, options.device)
-    total = options.rounds * (1 + len(bench.runs))
+    teacher = None if options.teacher is None else open_teacher(options.teacher, scene)
+    bench = Bench(
+        light_field,
+        options.precision,
+        camera,
+        ray_mode,
+        options.engine,
+        options.device,
+        teacher,
+    )
+    total = options.rounds * (1 + len(bench.runs) + (teacher is not None))
     for _ in tqdm(bench.measure(options.rounds), total=total, unit="frame", file=sys.stderr):
         pass
     report = bench.report()
@@ -63,6 +76,12 @@ def _bench(options: argparse.Namespace) -> int:
             f"{run['precision']:<18}{run['engine']:<11}{run['ms_median']:>9.0f}"
             f"{run['krays_per_s']:>8.1f}{run['ratio_to_published']:>13.2f}{preparing:>12.1f}"
             f"{run['psnr_db_vs_fp32']:>12.1f}{peak:>9}"
+        )
+    if (timed := report["teacher"]) is not None:
+        print(
+            f"{'NeRF teacher':<18}{'nerf':<11}{timed['ms_median']:>9.0f}"
+            f"{timed['krays_per_s']:>8.2f}{timed['ratio_to_published']:>13.3f}"
+            f"   extrapolated from {timed['rays_timed']} rays"
         )
     if options.json:
         write_json(options.json, report)

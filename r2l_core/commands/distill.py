@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -11,6 +12,7 @@ from r2l_core.checkpoint import save_light_field
 from r2l_core.commands.shared import (
     Subparsers,
     json_option,
+    open_teacher,
     require_native_name,
     require_writable,
 )
@@ -24,7 +26,12 @@ def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
     distill = commands.add_parser("distill", help="train a light field from a teacher")
     distill.add_argument("--scene", default="demo", metavar="S")
-    distill.add_argument("--teacher", choices=["procedural"], default="procedural")
+    distill.add_argument(
+        "--teacher",
+        default="procedural",
+        metavar="procedural|NERF.tar",
+        help="the scene's own ray tracer, or a NeRF",
+    )
     distill.add_argument("--out", type=Path, required=True, metavar="C.safetensors")
     distill.add_argument("--resume", action="store_true", help="go on where a run was stopped")
     distill.add_argument(
@@ -46,6 +53,7 @@ def _distill(options: argparse.Namespace) -> int:
 
     from r2l_core.distill.teachers import teacher_of
     from r2l_core.distill.training import DEFAULT_NETWORK, Trainer, TrainingConfig
+    from r2l_core.engines.nerf_engine import NerfEngine
     from r2l_core.network import NetworkConfig
 
     scene = load_scene(options.scene)
@@ -65,9 +73,12 @@ def _distill(options: argparse.Namespace) -> int:
     require_native_name(options.out)
     cache = platformdirs.user_cache_path("r2l-viewer") / "distill"
     state = options.state or cache / f"{options.out.stem}.pt"
-    trainer = Trainer(
-        scene, teacher_of(scene), network, TrainingConfig(minutes=options.minutes), state
-    )
+    if options.teacher == "procedural":
+        teacher = teacher_of(scene)
+    else:
+        teacher = NerfEngine(open_teacher(options.teacher, scene)).colors
+        scene = replace(scene, teacher=None)
+    trainer = Trainer(scene, teacher, network, TrainingConfig(minutes=options.minutes), state)
     if options.resume:
         trainer.resume()
     else:
@@ -94,6 +105,15 @@ def _distill(options: argparse.Namespace) -> int:
         print(f"Stopped; the state is in {state}. Go on with --resume.")
         return 130
     light_field = trainer.light_field(options.out.stem)
+    if options.teacher != "procedural":
+        light_field = replace(
+            light_field,
+            provenance={
+                **light_field.provenance,
+                "method": "distilled from a NeRF, pixel-footprint targets",
+                "teacher": Path(options.teacher).name,
+            },
+        )
     save_light_field(light_field, options.out)
     print(f"{options.out}: {light_field.network.short_name}, {trainer.rays / 1e6:.1f} million rays")
     if options.json:

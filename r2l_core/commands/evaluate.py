@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from r2l_core.checkpoint import LightField
+from r2l_core.checkpoint import LightField, is_released
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
     json_option,
     light_field_options,
     open_to_render,
+    print_notes,
 )
-from r2l_core.commands.values import positive_float, precisions, threshold, vector
+from r2l_core.commands.values import positive_float, positive_int, precisions, threshold, vector
+from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import R2LError
 from r2l_core.evaluation import Evaluation, evaluation_cameras
-from r2l_core.output import save_image, write_json
+from r2l_core.evaluation_folder import EvaluationFolder
+from r2l_core.output import write_json
+from r2l_core.references import DatasetReference, Reference, TeacherReference
+from r2l_core.types import RayMode
 
 if TYPE_CHECKING:
     from r2l_core.html_report import HtmlReport
@@ -34,9 +39,29 @@ def add(commands: Subparsers) -> None:
     evaluate.add_argument("--radius", type=positive_float, metavar="R")
     evaluate.add_argument("--pivot", type=vector, metavar="X,Y,Z")
     evaluate.add_argument("--precision", type=precisions, required=True, metavar="P,P,...")
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help="write pictures and truth here")
     evaluate.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a report with pictures and differences"
+        "--dataset", type=Path, metavar="DIR", help="against its pictures instead of the teacher"
+    )
+    evaluate.add_argument("--split", choices=["train", "val", "test"], help="of the dataset (test)")
+    evaluate.add_argument(
+        "--half-res", action="store_true", help="the dataset's pictures at half size, as published"
+    )
+    evaluate.add_argument(
+        "--spherify", action="store_true", help="the dataset is an LLFF capture all around"
+    )
+    evaluate.add_argument("--limit", type=positive_int, metavar="N", help="its first N views only")
+    evaluate.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="keep pictures, truth, errors, videos and records here; a run that was stopped goes "
+        "on from the records that are there",
+    )
+    evaluate.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a report with pictures and differences; its views are always measured",
     )
     evaluate.add_argument(
         "--fail-under",
@@ -51,7 +76,6 @@ def add(commands: Subparsers) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    light_field, ray_mode = open_to_render(options)
     for precision, _ in options.fail_under:
         if precision not in options.precision:
             raise R2LError(
@@ -59,26 +83,30 @@ def _evaluate(options: argparse.Namespace) -> int:
                 "that precision is not evaluated",
                 f"Add {precision} to --precision.",
             )
-    cameras = evaluation_cameras(light_field.scene, options.radius, options.pivot)
+    dataset = _dataset(options)
+    light_field, ray_mode = _light_field(options, dataset)
+    reference = _reference(options, light_field, dataset)
+    folder = EvaluationFolder(options.out) if options.out else None
     evaluation = Evaluation(
-        light_field, options.precision, ray_mode, cameras, options.engine, options.device
+        light_field, options.precision, ray_mode, reference, options.engine, options.device, folder
     )
-    html = _html_report(light_field, len(cameras)) if options.html else None
-    total = len(cameras) * len(options.precision)
-    for view in tqdm(evaluation.run(), total=total, unit="view", file=sys.stderr):
-        if options.out:
-            save_image(options.out / f"{view.index:03d}_{view.precision}.png", view.image)
-            save_image(options.out / f"{view.index:03d}_truth.png", view.truth)
-        if html:
+    html = _html_report(light_field, len(reference.cameras)) if options.html else None
+    views = evaluation.run(anew=html.shown if html else ())
+    for view in tqdm(views, total=evaluation.views_total, unit="view", file=sys.stderr):
+        if html and view:
             html.add(view)
-    report = evaluation.report()
+    report = {**evaluation.report(), "dataset": dataset and _facts(dataset)}
     _print_table(report["precisions"])
     if report["lpips_why_not"]:
         print(f"LPIPS was not measured: {report['lpips_why_not']}")
+    if evaluation.views_resumed:
+        print(f"{evaluation.views_resumed} of {evaluation.views_total} were measured before.")
     if options.json:
         write_json(options.json, report)
     if html:
         html.write(options.html, report)
+    if folder and len({(c.width_px, c.height_px) for c in reference.cameras}) == 1:
+        folder.save_videos(["truth", *report["precisions"]], report["views"])
     failed = False
     for precision, bound_db in options.fail_under:
         reached_db = report["precisions"][precision]["psnr_db_vs_fp32_mean"]
@@ -90,6 +118,72 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _dataset(options: argparse.Namespace) -> Dataset | None:
+    of_dataset = ("split", "half_res", "spherify", "limit")
+    of_teacher = ("radius", "pivot")
+    missing = (
+        "no --dataset is given" if options.dataset is None else "a dataset has its own cameras"
+    )
+    for name in of_dataset if options.dataset is None else of_teacher:
+        if getattr(options, name):
+            raise R2LError(
+                f"--{name.replace('_', '-')} cannot be used", missing, "Leave one of them out."
+            )
+    if options.dataset is None:
+        return None
+    with tqdm(unit="picture", file=sys.stderr, leave=False, delay=1) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return open_dataset(
+            options.dataset,
+            options.split or "test",
+            half_res=options.half_res,
+            spherify=options.spherify,
+            progress=progress,
+        )
+
+
+def _light_field(
+    options: argparse.Namespace, dataset: Dataset | None
+) -> tuple[LightField, RayMode]:
+    """A released file does not know its scene, and the dataset does."""
+    if dataset is None:
+        return open_to_render(options)
+    scene, notes = None, list(dataset.notes)
+    if options.scene is None and is_released(options.checkpoint):
+        scene = dataset.scene
+        notes.append(
+            f"No scene was given: near {scene.near:g}, far {scene.far:g} and background of the "
+            f"dataset {dataset.name} are used."
+        )
+    opened = open_to_render(options, scene)
+    print_notes(notes)
+    return opened
+
+
+def _reference(
+    options: argparse.Namespace, light_field: LightField, dataset: Dataset | None
+) -> Reference:
+    if dataset is not None:
+        return DatasetReference(dataset, options.limit)
+    scene = light_field.scene
+    return TeacherReference(scene, evaluation_cameras(scene, options.radius, options.pivot))
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "split": dataset.split,
+        "half_res": dataset.half,
+        "views_in_split": len(dataset),
+        "notes": list(dataset.notes),
+    }
+
+
 def _html_report(light_field: LightField, n_views: int) -> HtmlReport:
     from r2l_core.html_report import HtmlReport  # its templates and colours: only where needed
 
@@ -98,16 +192,17 @@ def _html_report(light_field: LightField, n_views: int) -> HtmlReport:
 
 def _print_table(precisions: dict[str, dict[str, Any]]) -> None:
     print(
-        f"{'':<18}{'-- against the truth ':-<66}  {'-- against fp32 ':-<26}\n"
-        f"{'precision':<18}{'PSNR dB':>9}{'worst dB':>10}{'SSIM':>8}{'FLIP':>8}{'LPIPS':>8}"
-        f"{'max err':>9}{'off 1/255':>14}  {'PSNR dB':>9}{'max err':>8}{'off':>9}{'ms/frame':>10}"
+        f"{'':<18}{'-- against the truth ':-<76}  {'-- against fp32 ':-<26}\n"
+        f"{'precision':<18}{'PSNR dB':>9}{'pooled':>10}{'worst dB':>10}{'SSIM':>8}{'FLIP':>8}"
+        f"{'LPIPS':>8}{'max err':>9}{'off 1/255':>14}  {'PSNR dB':>9}{'max err':>8}{'off':>9}"
+        f"{'ms/frame':>10}"
     )
     for name, row in precisions.items():
         lpips = "-" if row["lpips_mean"] is None else f"{row['lpips_mean']:.4f}"
         print(
-            f"{name:<18}{row['psnr_db_mean']:>9.2f}{min(row['psnr_db_views']):>10.2f}"
-            f"{row['ssim_mean']:>8.4f}{row['flip_mean']:>8.4f}{lpips:>8}"
-            f"{row['max_abs_mean']:>9.3f}{row['off_by_1_255_percent_mean']:>12.1f} %"
+            f"{name:<18}{row['psnr_db_mean']:>9.2f}{row['psnr_db_pooled']:>10.2f}"
+            f"{min(row['psnr_db_views']):>10.2f}{row['ssim_mean']:>8.4f}{row['flip_mean']:>8.4f}"
+            f"{lpips:>8}{row['max_abs_mean']:>9.3f}{row['off_by_1_255_percent_mean']:>12.1f} %"
             f"  {row['psnr_db_vs_fp32_mean']:>9.2f}{row['max_abs_vs_fp32_mean']:>8.3f}"
             f"{row['off_by_1_255_percent_vs_fp32_mean']:>7.1f} %{row['ms_per_frame_median']:>10.0f}"
         )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from torch import Tensor
+from tqdm import tqdm
+
 from r2l_core.camera import Camera, Orbit, load_pose
-from r2l_core.checkpoint import LightField
+from r2l_core.checkpoint import LightField, load_checkpoint
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
     json_option,
     light_field_options,
-    open_to_render,
+    print_notes,
 )
 from r2l_core.commands.values import (
     finite_float,
@@ -23,11 +28,14 @@ from r2l_core.commands.values import (
     size,
     vector,
 )
-from r2l_core.engines import build_engine
-from r2l_core.errors import R2LError
+from r2l_core.engines import Engine, Shaded, build_engine, devices
+from r2l_core.engines.nerf_engine import NerfEngine
+from r2l_core.errors import EngineUnavailable, R2LError
+from r2l_core.nerf import NerfTeacher
 from r2l_core.output import save_image, write_json
 from r2l_core.renderer import Renderer
-from r2l_core.types import Precision
+from r2l_core.scene import SceneSpec, load_scene
+from r2l_core.types import Precision, RayMode
 
 
 def add(commands: Subparsers) -> None:
@@ -53,11 +61,19 @@ def add(commands: Subparsers) -> None:
 
 
 def _render(options: argparse.Namespace) -> int:
-    light_field, ray_mode = open_to_render(options)
-    camera = _camera(options, light_field)
-    engine = build_engine(light_field, options.precision, options.engine, options.device)
-    renderer = Renderer(engine, light_field.scene, ray_mode)
-    colors = renderer.render(camera)
+    scene = None if options.scene is None else load_scene(options.scene)
+    opened = load_checkpoint(options.checkpoint, scene, dict(options.assume))
+    print_notes(opened.notes)
+    camera = _camera(options, opened.scene)
+    if isinstance(opened, LightField):
+        ray_mode: RayMode = opened.ray_mode(options.rays)
+        engine: Engine = build_engine(opened, options.precision, options.engine, options.device)
+        colors = Renderer(engine, opened.scene, ray_mode).render(camera)
+    else:
+        ray_mode = "plain"
+        engine = _teacher_engine(opened, options)
+        with tqdm(total=camera.width_px * camera.height_px, unit="ray", file=sys.stderr) as bar:
+            colors = Renderer(_Watched(engine, bar.update), opened.scene).render(camera)
     assert colors is not None  # nothing cancels it
     save_image(options.out, colors.numpy())
     info = engine.info
@@ -76,9 +92,42 @@ def _render(options: argparse.Namespace) -> int:
     return 0
 
 
-def _camera(options: argparse.Namespace, light_field: LightField) -> Camera:
+def _teacher_engine(teacher: NerfTeacher, options: argparse.Namespace) -> NerfEngine:
+    for flag, value, possible in (
+        ("--precision", options.precision, (Precision.FP32,)),
+        ("--engine", options.engine, ("auto",)),
+        ("--rays", options.rays, ("auto", "plain")),
+    ):
+        if value not in possible:
+            raise EngineUnavailable(
+                f"{flag} {value} does not go with {teacher.name}",
+                "it is a NeRF, which runs in fp32, on its own engine and on plain rays",
+                f"Leave {flag} out.",
+            )
+    return NerfEngine(teacher, devices(options.device)[0])
+
+
+class _Watched:
+    """An engine that says how many rays of each tile are done."""
+
+    def __init__(self, engine: Engine, done: Callable[[int], object]) -> None:
+        self._engine = engine
+        self._done = done
+        self.info = engine.info
+        self.tile_rays = engine.tile_rays
+        self.small_tiles = engine.small_tiles
+        self.quiet_torch = engine.quiet_torch
+
+    def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
+        """See Engine.shade."""
+        shaded = self._engine.shade(origins, directions)
+        self._done(len(origins))
+        return shaded
+
+
+def _camera(options: argparse.Namespace, scene: SceneSpec) -> Camera:
     width_px, height_px = options.size
-    focal_px = options.focal or light_field.scene.focal_px(width_px)
+    focal_px = options.focal or scene.focal_px(width_px)
     orbit = (options.azimuth, options.elevation, options.radius)
     if options.pose is not None:
         if any(value is not None for value in (*orbit, options.pivot)):
@@ -94,5 +143,5 @@ def _camera(options: argparse.Namespace, light_field: LightField) -> Camera:
             "--azimuth, --elevation and --radius are needed together",
             "Give all three, or --pose POSE.json.",
         )
-    pivot = options.pivot or light_field.scene.center
+    pivot = options.pivot or scene.center
     return Orbit(*orbit, pivot).camera(width_px, height_px, focal_px)

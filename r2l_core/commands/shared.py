@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2l_core.checkpoint import LightField, load_light_field
+from r2l_core.checkpoint import LightField, load_checkpoint, load_light_field
+from r2l_core.commands.values import assumption
 from r2l_core.engines import ENGINES
 from r2l_core.errors import CheckpointError
-from r2l_core.scene import load_scene
+from r2l_core.nerf import NerfTeacher
+from r2l_core.scene import SceneSpec, load_scene
 from r2l_core.types import RayMode
 
 if TYPE_CHECKING:
@@ -21,6 +25,18 @@ else:
 def light_field_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, metavar="C", help="a file, or demo")
     parser.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
+    assume_option(parser)
+
+
+def assume_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--assume",
+        type=assumption,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what a released file does not say about its network, such as n_frequencies=10",
+    )
 
 
 def engine_options(parser: argparse.ArgumentParser) -> None:
@@ -33,14 +49,39 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
 
 
-def open_light_field(options: argparse.Namespace) -> LightField:
-    scene = None if options.scene is None else load_scene(options.scene)
-    return load_light_field(options.checkpoint, scene)
+def open_light_field(options: argparse.Namespace, scene: SceneSpec | None = None) -> LightField:
+    """`scene`: instead of the file's, where --scene names none."""
+    if options.scene is not None:
+        scene = load_scene(options.scene)
+    light_field = load_light_field(options.checkpoint, scene, dict(options.assume))
+    print_notes(light_field.notes)
+    return light_field
 
 
-def open_to_render(options: argparse.Namespace) -> tuple[LightField, RayMode]:
-    light_field = open_light_field(options)
-    return light_field, light_field.scene.ray_mode(options.rays)
+def print_notes(notes: Iterable[str]) -> None:
+    """Say what was assumed, where it does not mix with results."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def open_to_render(
+    options: argparse.Namespace, scene: SceneSpec | None = None
+) -> tuple[LightField, RayMode]:
+    """`scene`: see `open_light_field`."""
+    light_field = open_light_field(options, scene)
+    return light_field, light_field.ray_mode(options.rays)
+
+
+def open_teacher(name_or_path: str, scene: SceneSpec) -> NerfTeacher:
+    what = f"--teacher {name_or_path} cannot be used"
+    try:
+        teacher = load_checkpoint(name_or_path, scene)
+    except CheckpointError as error:
+        raise CheckpointError(what, error.why, error.remedy) from error
+    if isinstance(teacher, LightField):
+        raise CheckpointError(what, "it is a light field and no NeRF", "Give a NeRF.")
+    print_notes(teacher.notes)
+    return teacher
 
 
 def require_native_name(path: Path) -> None:

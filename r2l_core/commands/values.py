@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
+from r2l_core.network import Activation
 from r2l_core.output import IMAGE_SUFFIXES
 from r2l_core.types import Precision
 
@@ -79,3 +82,40 @@ def image_path(text: str) -> Path:
     if path.suffix not in IMAGE_SUFFIXES:
         raise argparse.ArgumentTypeError(f"'{text}' does not end in {' or '.join(IMAGE_SUFFIXES)}")
     return path
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+    return text == "true"
+
+
+def _activation(text: str) -> str:
+    if text not in get_args(Activation):
+        known = ", ".join(get_args(Activation))
+        raise argparse.ArgumentTypeError(f"'{text}' is not one of {known}")
+    return text
+
+
+_ASSUMPTIONS: dict[str, Callable[[str], Any]] = {
+    "n_frequencies": int,
+    "n_sample": int,
+    "res_scale": finite_float,
+    "use_residual": _truth,
+    "plucker": _truth,
+    "act": _activation,
+    "inact": _activation,
+    "outact": _activation,
+    "n_coarse": int,
+    "n_fine": int,
+}
+"""By the names of NetworkConfig and NerfTeacher."""
+
+
+def assumption(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    parse = _ASSUMPTIONS.get(name)
+    if parse is None:
+        known = ", ".join(_ASSUMPTIONS)
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE with one of {known}")
+    return name, parse(value)

@@ -25,7 +25,7 @@ from r2l_core.distill.teachers import Teacher
 from r2l_core.encoding import encode
 from r2l_core.errors import CheckpointError
 from r2l_core.network import NetworkConfig, R2LNetwork, ResidualBlock
-from r2l_core.rays import sample_depths, sample_points
+from r2l_core.rays import RayCoordinates
 from r2l_core.scene import SceneSpec
 
 DEFAULT_NETWORK = NetworkConfig(depth=88, width=256, n_sample=16, n_frequencies=6)
@@ -94,7 +94,7 @@ class Trainer:
         self.rays = 0
         self._teacher = teacher
         self._sampler = self._new_sampler()
-        self._depths = sample_depths(scene, network.n_sample)
+        self._coordinates = RayCoordinates(network, scene)
         torch.manual_seed(config.seed)
         self.network = _start_network(network, config.blocks(0.0, network.n_blocks))
         self._optimizers = self._build_optimizers(self.network)
@@ -153,8 +153,7 @@ class Trainer:
         return float(loss.detach())
 
     def _features(self, origins: Tensor, directions: Tensor) -> Tensor:
-        points = sample_points(origins, directions, self._depths)
-        return encode(points, self.final_network.n_frequencies)
+        return encode(self._coordinates(origins, directions), self.final_network.n_frequencies)
 
     def _grow_if_due(self) -> None:
         blocks = self.config.blocks(self.progress, self.final_network.n_blocks)

@@ -177,6 +177,8 @@ def _fused_for(light_field: LightField, precision: Precision) -> tuple[int, int]
     if precision is Precision.FP32:
         return None
     why_not = _no_triton()
+    if not why_not and not light_field.network.standard_blocks:
+        why_not = "the fused kernels take blocks of two layers with a ReLU between"
     if not why_not and light_field.network.width > max(FUSED_WIDTHS):
         why_not = f"the fused kernels are at most {max(FUSED_WIDTHS)} channels wide"
     if why_not and precision is Precision.INT8:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
 from r2l_core.engines.features import FeatureEncoder
+from r2l_core.network import NetworkConfig, activate_
 from r2l_core.quantization.arithmetic import quantize_rows
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.types import Precision
@@ -65,15 +66,24 @@ class FusedBlocks:
 
 
 class LayerByLayer:
-    """Consecutive residual blocks as torch products."""
+    """Consecutive residual blocks as torch products; `layers` of one after the other."""
 
-    def __init__(self, layers: Sequence[Callable[[Tensor], Tensor]]) -> None:
+    def __init__(
+        self, layers: Sequence[Callable[[Tensor], Tensor]], network: NetworkConfig
+    ) -> None:
         self._layers = layers
+        self._network = network
 
     def __call__(self, x: Tensor) -> None:
         """Run the blocks in place. x: float32 (rays, width)."""
-        for first, second in zip(self._layers[::2], self._layers[1::2], strict=True):
-            x += second(first(x).relu_())
+        network = self._network
+        for start in range(0, len(self._layers), network.n_learnable):
+            *inner, last = self._layers[start : start + network.n_learnable]
+            y = x
+            for layer in inner:
+                y = activate_(layer(y), network.inact)
+            x += last(y)
+            activate_(x, network.outact)
 
 
 class DeviceNetwork:
@@ -109,15 +119,14 @@ class DeviceNetwork:
         fusible = [fused_for is not None and self._fusible(k, precision) for k in blocks]
         for fused, run in groupby(blocks, fusible.__getitem__):
             # res_scale is folded into the layer it multiplies.
-            names = [
-                (f"body.{k}.body.{j}", factor)
-                for k in run
-                for j, factor in ((0, 1.0), (2, network.res_scale))
-            ]
+            names = []
+            for *inner, last in map(network.block_layers, run):
+                names += [*((name, 1.0) for name in inner), (last, network.res_scale)]
             if fused and fused_for is not None:
                 self._segments.append(self._fused(names, fused_for))
             else:
-                self._segments.append(LayerByLayer([self._layer(*name) for name in names]))
+                layers = [self._layer(*name) for name in names]
+                self._segments.append(LayerByLayer(layers, network))
 
     @property
     def n_fused_blocks(self) -> int:
@@ -127,8 +136,10 @@ class DeviceNetwork:
 
     def __call__(self, features: Tensor) -> Tensor:
         """float32 (rays, input_size), in fast order -> float32 (rays, 3)."""
-        hidden = functional.linear(features.to(self._dtype), *self._head).relu_().float()
-        use_residual = self._light_field.network.use_residual
+        network = self._light_field.network
+        hidden = functional.linear(features.to(self._dtype), *self._head)
+        hidden = activate_(hidden, network.act).float()
+        use_residual = network.use_residual
         x = hidden.clone() if use_residual else hidden
         for segment in self._segments:
             segment(x)
@@ -138,9 +149,12 @@ class DeviceNetwork:
         return functional.linear(x, weight.float(), bias.float()).sigmoid_()
 
     def _fusible(self, block: int, precision: Precision) -> bool:
-        """The kernels take blocks all in eight bits, or all in 16."""
+        """The kernels take standard blocks all in eight bits, or all in 16."""
+        network = self._light_field.network
+        if not network.standard_blocks:
+            return False
         if precision is Precision.INT8:
-            return all(f"body.{block}.body.{j}" in self._quantized for j in (0, 2))
+            return all(name in self._quantized for name in network.block_layers(block))
         return precision is not Precision.FP32
 
     def _held(self, tensor: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from r2l_core.checkpoint import LightField
 from r2l_core.encoding import encode_into, feature_major_order
-from r2l_core.rays import sample_depths, sample_points
+from r2l_core.rays import RayCoordinates
 
 
 class FeatureEncoder:
@@ -21,16 +21,15 @@ class FeatureEncoder:
     ) -> None:
         network = light_field.network
         self._n_frequencies = network.n_frequencies
-        self._order = feature_major_order(3 * network.n_sample, network.n_frequencies)
-        self._depths = sample_depths(light_field.scene, network.n_sample, device)
+        self._order = feature_major_order(network.n_coordinates, network.n_frequencies)
+        self._coordinates = RayCoordinates(network, light_field.scene, device)
         self.features = torch.empty(tile_rays, network.input_size, device=device)
         """float32 (tile_rays, input_size): holds the result of the last `encode`."""
 
     def encode(self, origins: Tensor, directions: Tensor) -> Tensor:
         """Features of a tile: float32 (n, 3) each -> the first n rows of `features`."""
-        points = sample_points(origins, directions, self._depths)
-        features = self.features[: len(points)]
-        encode_into(points, self._n_frequencies, features)
+        features = self.features[: len(origins)]
+        encode_into(self._coordinates(origins, directions), self._n_frequencies, features)
         return features
 
     def head_weight(self, weight: Tensor) -> Tensor:

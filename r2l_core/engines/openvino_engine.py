@@ -24,6 +24,7 @@ from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.quiet import one_torch_thread
+from r2l_core.network import LEAKY_SLOPE, Activation
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.model import QuantizedLinear, described
 from r2l_core.types import Availability, EngineInfo, Precision
@@ -136,12 +137,17 @@ class _Graph:
         from openvino import opset13 as op
 
         features = op.parameter([-1, input_size], np.float32)
-        hidden = op.relu(self._linear(features, "head.0"))
+        network = self._network
+        hidden = _activated(self._linear(features, "head.0"), network.act)
         x = hidden
-        for k in range(self._network.n_blocks):
-            inner = op.relu(self._linear(x, f"body.{k}.body.0"))
-            x = op.add(x, self._linear(inner, f"body.{k}.body.2", self._network.res_scale))
-        if self._network.use_residual:
+        for k in range(network.n_blocks):
+            *inner, last = network.block_layers(k)
+            y = x
+            for name in inner:
+                y = _activated(self._linear(y, name), network.inact)
+            x = op.add(x, self._linear(y, last, network.res_scale))
+            x = _activated(x, network.outact)
+        if network.use_residual:
             x = op.add(x, hidden)
         return ov.Model([op.sigmoid(self._linear(x, "tail.0"))], [features], "r2l")
 
@@ -167,6 +173,16 @@ class _Graph:
             matrix = op.constant(padded.contiguous().numpy())
         product = op.matmul(x, matrix, False, True)
         return op.add(product, op.constant(bias.reshape(1, -1).numpy()))
+
+
+def _activated(x: Any, activation: Activation) -> Any:
+    from openvino import opset13 as op
+
+    if activation == "relu":
+        return op.relu(x)
+    if activation == "lrelu":
+        return op.prelu(x, op.constant(np.array([LEAKY_SLOPE], np.float32)))
+    return x
 
 
 class OpenVinoFactory:

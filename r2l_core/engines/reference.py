@@ -10,7 +10,7 @@ from torch import Tensor
 from r2l_core.checkpoint import LightField
 from r2l_core.encoding import encode_reference
 from r2l_core.engines.base import Shaded, failures_of
-from r2l_core.rays import sample_depths, sample_points
+from r2l_core.rays import RayCoordinates
 from r2l_core.types import Availability, EngineInfo, Precision
 
 
@@ -43,9 +43,8 @@ class ReferenceEngine:
     def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         network = self._light_field.network
         start = time.perf_counter()
-        depths = sample_depths(self._light_field.scene, network.n_sample)
-        points = sample_points(origins, directions, depths)
-        features = encode_reference(points, network.n_frequencies)
+        coordinates = RayCoordinates(network, self._light_field.scene)
+        features = encode_reference(coordinates(origins, directions), network.n_frequencies)
         encoded = time.perf_counter()
         colors = self._module(features)
         done = time.perf_counter()

@@ -16,6 +16,7 @@ from torch.nn import functional
 from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
+from r2l_core.network import Activation, activate_
 from r2l_core.quantization.published import rounded_tensors
 from r2l_core.types import Availability, EngineInfo, Precision
 
@@ -58,15 +59,15 @@ class PackedLinear:
             else weight
         )
 
-    def __call__(self, x: Tensor, activation: str = "none") -> Tensor:
+    def __call__(self, x: Tensor, activation: Activation = "none") -> Tensor:
         """(n, in) -> (n, out), with "relu" applied in the same sweep."""
         if self._packed:
+            fused = "relu" if activation == "relu" else "none"
             result: Tensor = torch.ops.mkldnn._linear_pointwise(
-                x, self._weight, self._bias, activation, [], ""
+                x, self._weight, self._bias, fused, [], ""
             )
-            return result
-        result = functional.linear(x, self._weight, self._bias)
-        return result.relu_() if activation == "relu" else result
+            return result if activation == fused else activate_(result, activation)
+        return activate_(functional.linear(x, self._weight, self._bias), activation)
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """other + linear(x), in one sweep where that is faster; `other` may be overwritten."""
@@ -89,7 +90,7 @@ class TorchEngine:
         if self.info.emulated is not None:
             tensors = rounded_tensors(precision, tensors)
         self._dtype = dtype
-        self._use_residual = network.use_residual
+        self._network = network
         self.tile_rays = _TILE_RAYS[dtype]
         self.small_tiles = tuple(n for n in _SMALL_TILES if n < self.tile_rays)
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
@@ -104,8 +105,8 @@ class TorchEngine:
         self._head = linear("head.0")
         # res_scale is folded into the layer it multiplies.
         self._blocks = [
-            (linear(f"body.{k}.body.0"), linear(f"body.{k}.body.2", network.res_scale))
-            for k in range(network.n_blocks)
+            ([linear(name) for name in inner], linear(last, network.res_scale))
+            for *inner, last in map(network.block_layers, range(network.n_blocks))
         ]
         self._tail = linear("tail.0")
 
@@ -119,11 +120,15 @@ class TorchEngine:
         start = time.perf_counter()
         features = self._encoder.encode(origins, directions).to(self._dtype)
         encoded = time.perf_counter()
-        hidden = self._head(features, "relu")
-        x = hidden.clone() if self._use_residual else hidden
-        for first, second in self._blocks:
-            x = second.plus(first(x, "relu"), x)
-        if self._use_residual:
+        network = self._network
+        hidden = self._head(features, network.act)
+        x = hidden.clone() if network.use_residual else hidden
+        for inner, last in self._blocks:
+            y = x
+            for layer in inner:
+                y = layer(y, network.inact)
+            x = activate_(last.plus(y, x), network.outact)
+        if network.use_residual:
             x = x + hidden
         colors = self._tail(x).float().sigmoid_()
         done = time.perf_counter()

@@ -30,6 +30,7 @@ from r2l_core.quantization.model import (
 from r2l_core.quantization.walk import exact_linear, features_of, walk
 from r2l_core.rays import canonicalise, pixel_rays
 from r2l_core.scene import SceneSpec
+from r2l_core.types import RayMode
 
 Calibrator = Literal["max", "percentile", "mse", "entropy"]
 CALIBRATORS: tuple[Calibrator, ...] = ("max", "percentile", "mse", "entropy")
@@ -111,8 +112,14 @@ def calibrated(
     return Quantization("int8-static", result, settings)
 
 
-def calibration_rays(scene: SceneSpec, n_rays: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Random pixels of random cameras such as the scene was photographed with, (n_rays, 3) each."""
+def calibration_rays(
+    scene: SceneSpec, n_rays: int, seed: int, ray_mode: RayMode | None = None
+) -> tuple[Tensor, Tensor]:
+    """Random pixels of random cameras such as the scene was photographed with, (n_rays, 3) each.
+
+    `ray_mode`: None for the scene's own.
+    """
+    ray_mode = ray_mode or scene.ray_mode()
     random = np.random.default_rng(seed)
     per_camera = 512
     origins, directions = [], []
@@ -124,11 +131,15 @@ def calibration_rays(scene: SceneSpec, n_rays: int, seed: int) -> tuple[Tensor, 
         columns = torch.from_numpy(random.integers(0, scene.width_px, per_camera))
         rows = torch.from_numpy(random.integers(0, scene.height_px, per_camera))
         o, d = pixel_rays(camera, columns, rows)
-        if scene.ray_mode() == "canonical":
+        if ray_mode == "canonical":
             o, d = canonicalise(o, d, scene)
         origins.append(o)
         directions.append(d)
     return torch.cat(origins)[:n_rays], torch.cat(directions)[:n_rays]
+
+
+def _own_rays(light_field: LightField, config: CalibrationConfig) -> tuple[Tensor, Tensor]:
+    return calibration_rays(light_field.scene, config.n_rays, config.seed, light_field.ray_mode())
 
 
 def layer_inputs(
@@ -153,7 +164,7 @@ def _smoothing(
         return {}
     wanted = set(layers)
     channel_max: dict[str, Tensor] = {}
-    rays = calibration_rays(light_field.scene, config.n_rays, config.seed)
+    rays = _own_rays(light_field, config)
     for name, x in layer_inputs(light_field, *rays):
         if name in wanted:
             largest = x.abs().amax(0)
@@ -177,7 +188,7 @@ def _input_ranges(
     if not layers:
         return {}
     wanted = set(layers)
-    rays = calibration_rays(light_field.scene, config.n_rays, config.seed)
+    rays = _own_rays(light_field, config)
 
     def magnitudes() -> Iterator[tuple[str, Tensor]]:
         for name, x in layer_inputs(light_field, *rays):

@@ -81,22 +81,14 @@ def probe_rays(
     features = features_of(light_field, origins, directions)
     network, linear = light_field.network, linear_in(light_field, precision)
     rows: list[LayerDivergence] = []
-    exact_stream = stream = features
     for exact, other in zip(
         walk(network, exact_linear(light_field), features),
         walk(network, linear, features),
         strict=True,
     ):
         stream_error = None
-        if exact.name == "head.0":
-            exact_stream, stream = exact.output, other.output
-            stream_error = _relative_error(exact_stream, stream)
-        elif exact.name.endswith(".body.0"):
-            exact_stream, stream = exact.inputs, other.inputs
-        elif exact.name.endswith(".body.2"):
-            exact_stream = exact_stream + exact.output * network.res_scale
-            stream = stream + other.output * network.res_scale
-            stream_error = _relative_error(exact_stream, stream)
+        if exact.stream is not None and other.stream is not None:
+            stream_error = _relative_error(exact.stream, other.stream)
         rows.append(
             LayerDivergence(
                 name=exact.name,

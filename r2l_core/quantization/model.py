@@ -65,7 +65,7 @@ class Quantization:
 
 def body_layers(network: NetworkConfig) -> list[str]:
     """Names of the layers that can run in eight bits, first to last."""
-    return [f"body.{k}.body.{j}" for k in range(network.n_blocks) for j in (0, 2)]
+    return [name for k in range(network.n_blocks) for name in network.block_layers(k)]
 
 
 def chosen_layers(network: NetworkConfig, mix: Mapping[str, LayerPrecision] | None) -> list[str]:

@@ -22,6 +22,7 @@ from r2l_core.quantization.simulation import linear_in
 from r2l_core.quantization.walk import (
     Linear,
     activated,
+    block_of,
     colors_of,
     exact_linear,
     features_of,
@@ -183,10 +184,9 @@ def mix_psnr_db(
 
 @dataclass(frozen=True, eq=False)
 class _Paths:
-    """What both networks make of a batch. streams: the residual stream (N, width) into each block;
-    hidden: the head's output, which is fp32 in both."""
+    """What both networks make of a batch. streams: the residual stream (N, width) into each block
+    and out of the last; the first is the head's output, which is fp32 in both."""
 
-    hidden: Tensor
     streams: list[Tensor]
     rounded_streams: list[Tensor]
     colors: Tensor
@@ -236,28 +236,26 @@ class _Pair:
             if cancelled():
                 return None
             name = exact.name
-            if name == "head.0":
-                hidden = exact.output
-            elif name.endswith(".body.0"):
-                streams.append(exact.inputs)
-                rounded_streams.append(rounded.inputs)
+            if exact.stream is not None and rounded.stream is not None:
+                streams.append(exact.stream)
+                rounded_streams.append(rounded.stream)
             if name in sums:
-                alone = activated(name, self._rounded(name, exact.inputs))
+                alone = activated(self._network, name, self._rounded(name, exact.inputs))
                 sums[name].signal += float(exact.output.square().sum())
                 sums[name].noise += _squared(exact.output, alone)
                 sums[name].accumulated_noise += _squared(exact.output, rounded.output)
-        return _Paths(hidden, streams, rounded_streams, exact.output, rounded.output)
+        return _Paths(streams, rounded_streams, exact.output, rounded.output)
 
     def colors_without(self, name: str, paths: _Paths) -> tuple[Tensor, Tensor]:
         """Colours (N, 3) with this layer alone in eight bits, and with it alone in fp32. Layers
         before its block are as they were, so only the rest is computed."""
-        block = int(name.split(".")[1])
+        block, hidden = block_of(name), paths.streams[0]
 
         def colors(special: Linear, others: Linear, stream: Tensor) -> Tensor:
             def linear(layer: str, x: Tensor) -> Tensor:
                 return special(layer, x) if layer == name else others(layer, x)
 
-            return colors_of(walk_on(self._network, linear, paths.hidden, stream, block))
+            return colors_of(walk_on(self._network, linear, hidden, stream, block))
 
         return (
             colors(self._rounded, self._exact, paths.streams[block]),
@@ -269,7 +267,7 @@ def _batches(light_field: LightField, n_rays: int) -> Iterator[tuple[Tensor, Ten
     """Rays, float32 (N, 3) each, in batches small enough to keep every block's inputs."""
     network = light_field.network
     size = max(1, min(_BATCH, _KEPT_VALUES // (network.width * max(1, network.n_blocks))))
-    origins, directions = calibration_rays(light_field.scene, n_rays, _SEED)
+    origins, directions = calibration_rays(light_field.scene, n_rays, _SEED, light_field.ray_mode())
     yield from zip(torch.split(origins, size), torch.split(directions, size), strict=True)
 
 

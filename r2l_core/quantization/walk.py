@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
 from r2l_core.encoding import encode
-from r2l_core.network import NetworkConfig
-from r2l_core.rays import sample_depths, sample_points
+from r2l_core.network import NetworkConfig, activate_
+from r2l_core.rays import RayCoordinates
 
 Linear = Callable[[str, Tensor], Tensor]
 """A layer's name, such as `body.3.body.0`, and its inputs (N, in) to its product (N, out)."""
@@ -24,12 +24,14 @@ Linear = Callable[[str, Tensor], Tensor]
 class LayerCall(NamedTuple):
     """One layer at work. `inputs` (N, in); `output` (N, out), after its activation.
 
-    A block's first layer has the residual stream as inputs, and so has the tail.
+    `stream`: the residual stream (N, width) that leaves the head or a block's last layer, with
+    which the next block begins; None within a block and at the tail.
     """
 
     name: str
     inputs: Tensor
     output: Tensor
+    stream: Tensor | None = None
 
 
 def walk(network: NetworkConfig, linear: Linear, features: Tensor) -> Iterator[LayerCall]:
@@ -38,8 +40,8 @@ def walk(network: NetworkConfig, linear: Linear, features: Tensor) -> Iterator[L
     features: (N, input_size) in the order that `linear` wants. The residual stream has the type of
     the head's product.
     """
-    hidden = activated("head.0", linear("head.0", features))
-    yield LayerCall("head.0", features, hidden)
+    hidden = activated(network, "head.0", linear("head.0", features))
+    yield LayerCall("head.0", features, hidden, hidden)
     yield from walk_on(network, linear, hidden, hidden)
 
 
@@ -48,15 +50,17 @@ def walk_on(
 ) -> Iterator[LayerCall]:
     """The layers from a block on. hidden: the head's output; stream: the block's inputs."""
     for k in range(first_block, network.n_blocks):
-        first, second = f"body.{k}.body.0", f"body.{k}.body.2"
-        inner = activated(first, linear(first, stream))
-        yield LayerCall(first, stream, inner)
-        change = linear(second, inner)
-        yield LayerCall(second, inner, change)
-        stream = stream + change * network.res_scale
+        *inner, last = network.block_layers(k)
+        x = stream
+        for name in inner:
+            inputs, x = x, activated(network, name, linear(name, x))
+            yield LayerCall(name, inputs, x)
+        change = linear(last, x)
+        stream = activate_(stream + change * network.res_scale, network.outact)
+        yield LayerCall(last, x, change, stream)
     if network.use_residual:
         stream = stream + hidden
-    yield LayerCall("tail.0", stream, activated("tail.0", linear("tail.0", stream)))
+    yield LayerCall("tail.0", stream, activated(network, "tail.0", linear("tail.0", stream)))
 
 
 def colors_of(calls: Iterator[LayerCall]) -> Tensor:
@@ -66,11 +70,21 @@ def colors_of(calls: Iterator[LayerCall]) -> Tensor:
     return last.output
 
 
-def activated(name: str, product: Tensor) -> Tensor:
-    """A layer's product after the activation that follows it; `product` may be overwritten."""
+def activated(network: NetworkConfig, name: str, product: Tensor) -> Tensor:
+    """A layer's product after the activation that follows it; `product` may be overwritten. A
+    block's last layer has none: `outact` comes after the sum."""
     if name == "tail.0":
         return product.float().sigmoid_()
-    return product if name.endswith(".body.2") else product.relu_()
+    if name == "head.0":
+        return activate_(product, network.act)
+    if name == network.block_layers(block_of(name))[-1]:
+        return product
+    return activate_(product, network.inact)
+
+
+def block_of(name: str) -> int:
+    """The block of a body layer."""
+    return int(name.split(".")[1])
 
 
 def exact_linear(light_field: LightField) -> Linear:
@@ -82,5 +96,5 @@ def exact_linear(light_field: LightField) -> Linear:
 def features_of(light_field: LightField, origins: Tensor, directions: Tensor) -> Tensor:
     """Encoded rays in the published order: float32 (N, 3) each -> (N, input_size)."""
     network = light_field.network
-    depths = sample_depths(light_field.scene, network.n_sample)
-    return encode(sample_points(origins, directions, depths), network.n_frequencies)
+    coordinates = RayCoordinates(network, light_field.scene)
+    return encode(coordinates(origins, directions), network.n_frequencies)

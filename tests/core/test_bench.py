@@ -19,7 +19,7 @@ from r2l_core.errors import EngineUnavailable
 from r2l_core.rays import hits_bounds, image_rays
 from r2l_core.types import EngineInfo, FrameTimings, Precision
 
-REPORT_KEYS = {"published", "runs", "rounds", "size"}
+REPORT_KEYS = {"published", "teacher", "runs", "rounds", "size"}
 PUBLISHED_KEYS = {"ms_median", "krays_per_s"}
 RUN_KEYS = {
     "precision",

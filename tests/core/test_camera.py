@@ -339,3 +339,45 @@ def test_pose_files_that_are_not_text_are_named(tmp_path):
     with pytest.raises(CameraError) as caught:
         load_pose(path)
     assert str(path) in str(caught.value)
+
+
+# --- intrinsics of captured pictures -----------------------------------------------------------
+
+
+def test_a_camera_is_centred_unless_it_says_otherwise():
+    camera = Camera(np.eye(4), 40, 30, 50.0)
+    assert (camera.fy_px, camera.center_px) == (50.0, (20.0, 15.0))
+    captured = Camera(np.eye(4), 40, 30, 50.0, focal_y_px=60.0, principal_px=(19.0, 16.5))
+    assert (captured.fy_px, captured.center_px) == (60.0, (19.0, 16.5))
+    assert captured.fov_y_deg == pytest.approx(2 * math.degrees(math.atan(15 / 60)))
+
+
+def test_the_same_view_has_the_same_rays():
+    camera = Camera(np.eye(4), 40, 30, 50.0)
+    spelled_out = Camera(np.eye(4), 40, 30, 50.0, 50.0, (20.0, 15.0))
+    assert camera.same_view(spelled_out)
+    moved = np.eye(4)
+    moved[0, 3] = 1e-9
+    for other in (
+        Camera(moved, 40, 30, 50.0),
+        Camera(np.eye(4), 41, 30, 50.0, principal_px=(20.0, 15.0)),
+        Camera(np.eye(4), 40, 30, 51.0, focal_y_px=50.0),
+        Camera(np.eye(4), 40, 30, 50.0, focal_y_px=51.0),
+        Camera(np.eye(4), 40, 30, 50.0, principal_px=(20.0, 15.5)),
+    ):
+        assert not camera.same_view(other)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"focal_y_px": 0.0},
+        {"focal_y_px": math.nan},
+        {"principal_px": (math.nan, 1.0)},
+        {"principal_px": (1.0, math.inf)},
+    ],
+    ids=str,
+)
+def test_impossible_intrinsics_are_refused(others):
+    with pytest.raises(CameraError):
+        Camera(np.eye(4), 40, 30, 50.0, **others)

@@ -722,7 +722,7 @@ TINY = ("--width", 8, "--depth", 6, "--frequencies", 2)
 @pytest.fixture
 def distill(run, tmp_path, fake_clock):
     """A function that distils a tiny network for six steps, a tenth of a minute each."""
-    fake_clock(training, 6.0)
+    fake_clock(training, seconds_per_look=6.0)
 
     def distill_it(*arguments: object, out: Path = tmp_path / "tiny.safetensors") -> Outcome:
         return run("distill", "--minutes", 0.6, *TINY, "--out", out, *arguments)

@@ -51,7 +51,7 @@ def trainer(state_path, fake_clock):
         path: Path = state_path,
         step_s: float = STEP_S,
     ) -> Trainer:
-        fake_clock(training, step_s)
+        fake_clock(training, seconds_per_look=step_s)
         return Trainer(scene, render_rays, network, config, path)
 
     return make
@@ -337,7 +337,7 @@ def test_the_state_is_kept_as_the_run_goes(trainer, state_path):
 
 
 def test_a_machine_that_slept_has_not_trained(fake_clock, state_path):
-    clock = fake_clock(training, STEP_S)
+    clock = fake_clock(training, seconds_per_look=STEP_S)
     night_s = 0.0
 
     def teacher(origins: Tensor, directions: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from r2l_core.camera import Orbit
 from r2l_core.engines import availability, build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.metrics import psnr_db
+from r2l_core.network import activate_
 from r2l_core.quantization.divergence import probe_pixel, probe_rays
 from r2l_core.quantization.model import body_layers
 from r2l_core.quantization.simulation import linear_in
@@ -24,6 +25,10 @@ NETWORKS = [
     {"depth": 8, "width": 32},
     {"depth": 8, "width": 32, "use_residual": False, "res_scale": 0.4},
     {"depth": 2},
+    {"depth": 11, "n_learnable": 3, "act": "lrelu", "inact": "lrelu", "outact": "lrelu"},
+    {"depth": 6, "n_learnable": 1, "outact": "relu", "res_scale": 0.5},
+    {"depth": 8, "act": "none", "inact": "none"},
+    {"depth": 8, "plucker": True},
 ]
 LIKE_ENGINES = {
     Precision.FP32: 90,
@@ -43,6 +48,7 @@ LIKE_ENGINES = {
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 def test_the_walk_is_the_network(make_light_field, scene_rays, network):
     field, rays = make_light_field(**network), scene_rays(64)
+    config = field.network
     features = features_of(field, *rays)
     calls = list(walk(field.network, exact_linear(field), features))
     names = ["head.0", *body_layers(field.network), "tail.0"]
@@ -54,8 +60,23 @@ def test_the_walk_is_the_network(make_light_field, scene_rays, network):
     for call in calls[:-1]:
         weight, bias = field.tensors[f"{call.name}.weight"], field.tensors[f"{call.name}.bias"]
         product = functional.linear(call.inputs, weight, bias)
-        expected = product if call.name.endswith(".body.2") else product.relu()
+        last_of_block = call.name != "head.0" and call.stream is not None
+        act = config.act if call.name == "head.0" else config.inact
+        expected = product if last_of_block else activate_(product, act)
         torch.testing.assert_close(call.output, expected)
+
+
+def test_the_stream_is_what_the_next_block_begins_with(make_light_field, scene_rays):
+    field = make_light_field(depth=11, n_learnable=3, outact="relu", use_residual=False)
+    features = features_of(field, *scene_rays(64))
+    calls = {call.name: call for call in walk(field.network, exact_linear(field), features)}
+    kept = [name for name, call in calls.items() if call.stream is not None]
+    assert kept == ["head.0", *(f"body.{k}.body.4" for k in range(3))]
+    for name, following in zip(
+        kept, ["body.0.body.0", "body.1.body.0", "body.2.body.0"], strict=False
+    ):
+        assert torch.equal(calls[name].stream, calls[following].inputs)
+    assert torch.equal(calls[kept[-1]].stream, calls["tail.0"].inputs)
 
 
 def test_walking_on_from_a_block(make_light_field, scene_rays):
@@ -68,11 +89,12 @@ def test_walking_on_from_a_block(make_light_field, scene_rays):
     assert torch.equal(rest[-1].output, calls[-1].output)
 
 
+@pytest.mark.parametrize("network", [NETWORKS[0], NETWORKS[3]], ids=["published", "variant"])
 @pytest.mark.parametrize("precision", LIKE_ENGINES)
-def test_layers_are_those_of_the_engines(make_light_field, scene_rays, precision):
+def test_layers_are_those_of_the_engines(make_light_field, scene_rays, precision, network):
     if not (answer := availability(precision)).available:
         pytest.skip(answer.why_not)
-    field, rays = make_light_field(depth=8, width=32), scene_rays(256)
+    field, rays = make_light_field(**network), scene_rays(256)
     linear = linear_in(field, precision)
     colors = colors_of(walk(field.network, linear, features_of(field, *rays)))
     expected = shade_all(build_engine(field, precision, device="cpu"), *rays)

@@ -13,7 +13,6 @@ from r2l_core.encoding import (
     encode,
     encode_into,
     encode_reference,
-    encoded_size,
     feature_major_order,
 )
 
@@ -51,11 +50,6 @@ def test_reference_is_coordinate_major_sines_cosines_value(n_frequencies):
     assert encoded.dtype == torch.float32
     assert encoded.shape == (5, 6 * (2 * n_frequencies + 1))
     torch.testing.assert_close(encoded, torch.tensor(expected), atol=1e-6, rtol=0)
-
-
-def test_encoded_size_of_the_published_network():
-    assert encoded_size(16, 10) == 1008
-    assert encoded_size(4, 0) == 12
 
 
 @pytest.mark.parametrize("n_frequencies", range(11))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from r2l_core.errors import RecordingError
-from r2l_core.evaluation import EvaluatedView, PrecisionScores
+from r2l_core.evaluation import EvaluatedView, PrecisionScores, ViewScores
 from r2l_core.html_report import LOWEST, MAX_VIEWS, HtmlReport, map_uri, picture_uri
 from r2l_core.metrics import compare, pixel_errors
 from r2l_core.types import EngineInfo, Precision
@@ -93,8 +93,7 @@ def views(pictures, precisions, n_views=2):
             image = pictures[precision]
             yield EvaluatedView(
                 *(index, precision, image, truth, fp32),
-                to_truth=compare(image, truth),
-                to_fp32=pixel_errors(image, fp32),
+                ViewScores(compare(image, truth), pixel_errors(image, fp32), 12.0, 12 * 16),
             )
 
 
@@ -103,14 +102,13 @@ def numbers(collected, **changes) -> dict:
     scores: dict[Precision, PrecisionScores] = {}
     for view in collected:
         entry = scores.setdefault(view.precision, PrecisionScores(engine(view.precision)))
-        entry.to_truth.append(view.to_truth)
-        entry.to_fp32.append(view.to_fp32)
-        entry.ms_views.append(12.0)
+        entry.views.append(view.scores)
     return {
         "precisions": {p.value: entry.summary() for p, entry in scores.items()},
         "views": max(view.index for view in collected) + 1,
         "size": [16, 12],
         "reference": "teacher",
+        "dataset": None,
         "lpips_why_not": "the package lpips is not installed",
         **changes,
     }
@@ -149,22 +147,23 @@ def test_nothing_is_fetched_and_nothing_runs(write):
 
 def test_every_number_is_in_the_table(write):
     page, report = write()
-    rows = {cells[0]: cells[1:] for cells in page.cells if len(cells) == 14}
+    rows = {cells[0]: cells[1:] for cells in page.cells if len(cells) == 15}
     assert list(rows) == ["fp32", "int8"]
     for name, cells in rows.items():
         row = report["precisions"][name]
         assert cells[0] == f"{row['psnr_db_mean']:.2f}"
-        assert cells[1] == f"{min(row['psnr_db_views']):.2f}"
-        assert cells[3] == f"{row['flip_mean']:.4f}"
-        assert cells[4] == "–", "LPIPS was not measured"
-        assert cells[5] == f"{row['mean_abs_mean']:.4f}"
-        assert cells[6] == f"{row['max_abs_mean']:.3f}"
-        assert cells[7] == f"{row['off_by_1_255_percent_mean']:.1f} %"
-        assert cells[10] == f"{row['off_by_1_255_percent_vs_fp32_mean']:.1f} %"
-        assert cells[11] == "12"
-        assert cells[12] == "torch, cpu: float32"
-    assert rows["fp32"][8] == "∞"
-    assert rows["int8"][8] == f"{report['precisions']['int8']['psnr_db_vs_fp32_mean']:.2f}"
+        assert cells[1] == f"{row['psnr_db_pooled']:.2f}"
+        assert cells[2] == f"{min(row['psnr_db_views']):.2f}"
+        assert cells[4] == f"{row['flip_mean']:.4f}"
+        assert cells[5] == "–", "LPIPS was not measured"
+        assert cells[6] == f"{row['mean_abs_mean']:.4f}"
+        assert cells[7] == f"{row['max_abs_mean']:.3f}"
+        assert cells[8] == f"{row['off_by_1_255_percent_mean']:.1f} %"
+        assert cells[11] == f"{row['off_by_1_255_percent_vs_fp32_mean']:.1f} %"
+        assert cells[12] == "12"
+        assert cells[13] == "torch, cpu: float32"
+    assert rows["fp32"][9] == "∞"
+    assert rows["int8"][9] == f"{report['precisions']['int8']['psnr_db_vs_fp32_mean']:.2f}"
     assert "the package lpips is not installed" in page.text
 
 
@@ -175,8 +174,8 @@ def test_the_head_of_the_table_fits_its_rows(write):
         *("precision", "against the truth", "against fp32", "ms a frame", "what ran")
     ]
     spans = [int(a["colspan"]) for tag, a in page.seen if tag == "th" and "colspan" in a]
-    assert sum(spans) == len(page.cells[first + 1]) == 11
-    assert len(page.cells[first + 2]) == 11 + 3
+    assert sum(spans) == len(page.cells[first + 1]) == 12
+    assert len(page.cells[first + 2]) == 12 + 3
 
 
 def test_pictures_and_differences_of_every_view(write, pictures):
@@ -217,6 +216,13 @@ def test_text_from_files_is_escaped(write, light_field):
     page, _ = write(field=field, lpips_why_not=NASTY)
     assert page.text.count(NASTY) == 4, "title, heading, scene, remark"
     assert not [tag for tag, _ in page.seen if tag == "script"]
+
+
+def test_the_truth_is_named(write):
+    assert "Truth: the teacher." in " ".join(write()[0].text.split())
+    facts = {"name": NASTY, "kind": "blender", "split": "test", "half_res": True}
+    page, _ = write(dataset=facts, reference="dataset")
+    assert f"Truth: the dataset {NASTY} (blender, test, half size)." in " ".join(page.text.split())
 
 
 def test_engines_say_what_is_emulated(light_field, pictures, tmp_path):

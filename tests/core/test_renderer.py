@@ -308,8 +308,10 @@ def test_a_finished_picture_is_only_shown_again(scene):
         camera_at(21.0),
         camera_at(width=WIDTH + 1),
         replace(camera_at(), focal_px=camera_at().focal_px * 1.01),
+        replace(camera_at(), focal_y_px=camera_at().focal_px * 1.01),
+        replace(camera_at(), principal_px=(WIDTH / 2 + 0.5, HEIGHT / 2)),
     ],
-    ids=["pose", "size", "focal"],
+    ids=["pose", "size", "focal", "focal-y", "principal"],
 )
 def test_another_camera_starts_afresh(scene, other):
     engine = FakeEngine()

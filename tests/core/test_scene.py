@@ -26,6 +26,9 @@ FULL = SceneSpec(
     width_px=640,
     height_px=480,
     view_radius=3.5,
+    home_azimuth_deg=-90.0,
+    home_elevation_deg=12.0,
+    nerf_ndc=True,
     teacher="demo",
 )
 
@@ -159,12 +162,34 @@ def test_unknown_entries_are_named():
     [
         ("auto", "canonical", "plain"),
         ("plain", "plain", "plain"),
-        ("canonical", "canonical", "plain"),
     ],
 )
 def test_ray_modes(wish, with_sphere, without):
     assert FULL.ray_mode(wish) == with_sphere
     assert replace(FULL, origin_radius=None).ray_mode(wish) == without
+
+
+def test_canonical_rays_need_an_origin_sphere():
+    assert FULL.ray_mode("canonical") == "canonical"
+    with pytest.raises(SceneError, match=r"Canonical rays.*räumlich.*sphere"):
+        replace(FULL, origin_radius=None).ray_mode("canonical")
+
+
+def test_presets_of_the_released_networks():
+    lego = load_scene("blender:lego")
+    assert (lego.near, lego.far, lego.background_rgb) == (2.0, 6.0, (1.0, 1.0, 1.0))
+    assert (lego.origin_radius, lego.view_radius, lego.width_px) == (4.031, 4.031, 400)
+    assert lego.focal_px(400) == pytest.approx(555.5555, abs=1e-3)
+    fern = load_scene("llff:fern")
+    assert (fern.near, fern.far, fern.nerf_ndc) == (0.0, 1.0, True)
+    forest = load_scene("donerf:forest")
+    assert (forest.near, forest.far, forest.background_rgb) == (20.0, 40.0, (0.0, 0.0, 0.0))
+    assert len(PRESETS) == 1 + 8 + 8 + 6
+
+
+def test_forward_facing_scenes_are_first_seen_by_their_mean_camera():
+    camera = load_scene("llff:room").home_camera()
+    np.testing.assert_allclose(camera.T_world_camera, np.eye(4), atol=1e-12)
 
 
 def test_the_first_view_looks_at_the_centre():

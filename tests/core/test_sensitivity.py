@@ -64,6 +64,29 @@ def test_colours_are_those_of_the_engines(field, measured, precision):
         assert layer.only_db == pytest.approx(through_engines(only, precision), abs=0.2)
 
 
+@pytest.mark.parametrize("n_learnable", [1, 3])
+def test_variants_are_weighed_as_the_engines_run_them(make_light_field, n_learnable):
+    field = make_light_field(depth=8, n_learnable=n_learnable, inact="lrelu", outact="relu")
+    result = analyse(field, Precision.INT8_SIM, RAYS)
+    names = body_layers(field.network)
+    assert [layer.name for layer in result.layers] == names
+    assert result.all_db == pytest.approx(through_engines(field, Precision.INT8_SIM), abs=0.2)
+    for layer in result.layers:
+        kept = with_mix(field, [layer.name])
+        only = with_mix(field, [name for name in names if name != layer.name])
+        for mix, db in ((kept, layer.kept_db), (only, layer.only_db)):
+            assert db == pytest.approx(through_engines(mix, Precision.INT8_SIM), abs=0.2)
+
+
+def test_rays_of_released_files_stay_plain(field):
+    plain = replace(field, plain_rays=True)
+    batches = [list(sensitivity_module._batches(f, 8)) for f in (field, plain)]
+    expected = calibration_rays(field.scene, 8, sensitivity_module._SEED, "plain")
+    assert not torch.equal(batches[0][0][0], batches[1][0][0])
+    assert torch.equal(batches[1][0][0], expected[0])
+    assert torch.equal(batches[1][0][1], expected[1])
+
+
 def test_signal_to_noise_by_hand(field, measured):
     features = features_of(field, *calibration_rays(field.scene, RAYS, sensitivity_module._SEED))
     calls = {call.name: call for call in walk(field.network, exact_linear(field), features)}

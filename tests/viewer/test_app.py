@@ -89,6 +89,7 @@ def pixels_of(image) -> np.ndarray:
     image = image.convertToFormat(image.Format.Format_RGB888)
     rows = np.frombuffer(image.constBits().asarray(image.sizeInBytes()), np.uint8)
     rows = rows.reshape(image.height(), image.bytesPerLine())
+    # The rows are those of the converted image, which ends with this function.
     return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QWidget
@@ -239,6 +238,4 @@ def _check_matching(frames: Sequence[Frame]) -> None:
 
 def _same_camera(one: Frame, other: Frame) -> bool:
     a, b = one.camera, other.camera
-    return a is b or (
-        a.focal_px == b.focal_px and np.array_equal(a.T_world_camera, b.T_world_camera)
-    )
+    return a is b or a.same_view(b)

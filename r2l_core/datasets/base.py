@@ -1,0 +1,206 @@
+"""What every dataset is, however it is stored: views with cameras, pictures read when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.camera import Camera
+from r2l_core.datasets.fields import Fields, bad_file
+from r2l_core.datasets.images import (
+    SUFFIXES,
+    Background,
+    image_size,
+    is_inside,
+    read_image,
+    read_thumbnail,
+)
+from r2l_core.errors import CameraError, DatasetError, SceneError
+from r2l_core.scene import SceneSpec
+
+Kind = Literal["blender", "llff", "donerf", "deepvoxels", "transforms"]
+
+WHITE = (1.0, 1.0, 1.0)
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many views are checked."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One photograph: a name for people, the file, and the camera that took it, at the size at
+    which the dataset gives it out."""
+
+    name: str
+    path: Path
+    camera: Camera
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One split of a dataset.
+
+    `splits`: the names of all there are. `scene`: near, far, background and the rest as the
+    published code sets them for this kind. `half`: pictures are given out at half their stored
+    size. `background`: see `images.Background`.
+    `notes`: sentences on what the files say and this does not honour, for people.
+    """
+
+    name: str
+    kind: Kind
+    split: str
+    splits: tuple[str, ...]
+    scene: SceneSpec
+    views: tuple[View, ...]
+    half: bool
+    background: Background
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """Of every view, in order."""
+        return tuple(view.camera for view in self.views)
+
+    def image(self, index: int) -> NDArray[np.float32]:
+        """The picture of a view as published: float32 (H, W, 3), sRGB in [0, 1].
+
+        Read from disk at every call. Raises DatasetError.
+        """
+        view = self.views[index]
+        image = read_image(view.path, self.half, self.background)
+        if image.shape[:2] != (view.camera.height_px, view.camera.width_px):
+            raise DatasetError(
+                f"The picture {view.path} cannot be read",
+                "its size has changed since the dataset was opened",
+                "Open the dataset again.",
+            )
+        return image
+
+    def thumbnail(self, index: int, size_px: int) -> NDArray[np.uint8]:
+        """A small picture that fits a square of `size_px` pixels: uint8 (h, w, 3). Raises
+        DatasetError."""
+        return read_thumbnail(self.views[index].path, size_px, self.background)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `open_dataset` was asked for; see there."""
+
+    root: Path
+    split: str
+    half: bool = False
+    spherify: bool = False
+    progress: Progress | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call the dataset."""
+        return self.root.resolve().name
+
+    def choose(self, splits: Sequence[str]) -> None:
+        """Raises DatasetError where the wished-for split is not among `splits`."""
+        if self.split not in splits:
+            raise DatasetError(
+                f"The dataset {self.root} has no split '{self.split}'",
+                f"it has {', '.join(splits) or 'none'}",
+                "Choose one of those." if splits else "Give a complete dataset.",
+            )
+
+    def tell(self, done: int, total: int) -> None:
+        """Report progress."""
+        if self.progress is not None:
+            self.progress(done, total)
+
+    def output_size(self, path: Path) -> tuple[int, int]:
+        """Width and height at which a picture is given out. Raises DatasetError."""
+        width_px, height_px = image_size(path)
+        if self.half:
+            width_px, height_px = max(width_px // 2, 1), max(height_px // 2, 1)
+        return width_px, height_px
+
+    def picture_of(self, frame: Fields) -> Path:
+        """The picture that a frame's `file_path` names, with or without its ending. Raises
+        DatasetError where it is not there or not inside the dataset."""
+        name = frame.text("file_path")
+        wanted = self.root / name
+        known = wanted.suffix.lower() in SUFFIXES
+        candidates = [wanted] if known else [Path(f"{wanted}{suffix}") for suffix in SUFFIXES]
+        try:
+            found = next((path for path in candidates if path.is_file()), None)
+        except (OSError, ValueError):  # a name no file system takes
+            found = None
+        # Before the question whether it is there, so that nobody learns what lies outside.
+        if not is_inside(self.root, found or candidates[0]):
+            raise frame.bad("file_path", f"{name[:200]!r} leads out of the dataset's folder")
+        if found is None:
+            raise frame.bad("file_path", f"names {name[:200]!r}, and there is no such picture")
+        return found
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """All pictures of a folder of the dataset, sorted by name. Raises DatasetError."""
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise bad_file(folder, f"it cannot be listed ({error.strerror})") from error
+    for path in found:
+        if not is_inside(folder.parent, path):
+            raise bad_file(path, "it leads out of the dataset's folder")
+    return found
+
+
+def camera_of(
+    file: Path,
+    field: str,
+    T_world_camera: NDArray[np.float64],
+    size_px: tuple[int, int],
+    focal_px: float,
+    **others: Any,
+) -> Camera:
+    """A camera, or the DatasetError that names the file and field its values come from."""
+    try:
+        return Camera(T_world_camera, *size_px, focal_px, **others)
+    except CameraError as error:
+        raise bad_file(file, f"{field}: {error.why}", error.remedy) from error
+
+
+def scene_of(file: Path, name: str, views: Sequence[View], **facts: Any) -> SceneSpec:
+    """A scene seen by `views`, or the DatasetError that names the file its values come from.
+
+    `facts` are SceneSpec's; size and field of view are those of the first view.
+    """
+    camera = views[0].camera
+    try:
+        return SceneSpec(
+            name=name,
+            width_px=camera.width_px,
+            height_px=camera.height_px,
+            camera_angle_x_rad=2 * float(np.arctan(camera.width_px / 2 / camera.focal_px)),
+            **facts,
+        )
+    except SceneError as error:
+        raise bad_file(file, error.why) from error
+
+
+def nearest_point_to_axes(cameras: Sequence[Camera]) -> NDArray[np.float64]:
+    """The point closest to all optical axes (least squares), float64 (3,): what they look at.
+
+    Where all axes are parallel, the one of those points that is closest to the cameras.
+    """
+    positions = np.array([camera.position for camera in cameras])
+    axes = np.array([camera.T_world_camera[:3, 2] for camera in cameras])
+    middle = positions.mean(0)
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+    shift, *_ = np.linalg.lstsq(
+        across.mean(0), (across @ (positions - middle)[:, :, None]).mean(0), rcond=1e-9
+    )
+    point: NDArray[np.float64] = middle + shift[:, 0]
+    return point

@@ -1,0 +1,89 @@
+"""NeRF synthetic scenes (Mildenhall et al., ECCV 2020), as the released R2L code reads them.
+
+`transforms_{train,val,test}.json` hold `camera_angle_x` and frames of `file_path` and
+`transform_matrix`: camera-to-world, OpenGL axes, as here. Pictures are laid over white.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from r2l_core.camera import focal_from_angle
+from r2l_core.datasets.base import WHITE, Dataset, Request, View, camera_of, scene_of
+from r2l_core.datasets.fields import Fields, read_json
+
+SPLITS = ("train", "val", "test")
+NEAR, FAR = 2.0, 6.0
+
+
+def recognises(request: Request) -> bool:
+    """Whether the folder looks like such a scene."""
+    return bool(existing_splits(request))
+
+
+def load(request: Request) -> Dataset:
+    """Open one split. Raises DatasetError."""
+    splits = existing_splits(request)
+    request.choose(splits)
+    frames = read_frames(request)
+    views = views_of(request, frames, camera_angle_x_rad(frames))
+    distances = [float(np.linalg.norm(view.camera.position)) for view in views]
+    return Dataset(
+        name=request.name,
+        kind="blender",
+        split=request.split,
+        splits=splits,
+        scene=scene_of(
+            frames.file,
+            request.name,
+            views,
+            near=NEAR,
+            far=FAR,
+            background_rgb=WHITE,
+            view_radius=float(np.mean(distances)),
+        ),
+        views=views,
+        half=request.half,
+        background=WHITE,
+    )
+
+
+def existing_splits(request: Request) -> tuple[str, ...]:
+    """The splits that have a file."""
+    return tuple(s for s in SPLITS if (request.root / f"transforms_{s}.json").is_file())
+
+
+def read_frames(request: Request) -> Fields:
+    """The description of the wished-for split."""
+    return read_json(request.root / f"transforms_{request.split}.json")
+
+
+def camera_angle_x_rad(fields: Fields) -> float:
+    """The horizontal field of view."""
+    return fields.number("camera_angle_x", 1e-3, math.pi - 1e-3)
+
+
+def views_of(request: Request, fields: Fields, angle_x_rad: float) -> tuple[View, ...]:
+    """A view for every frame; every picture's header is looked at."""
+    frames = fields.objects("frames")
+    views = []
+    for index, frame in enumerate(frames):
+        path = request.picture_of(frame)
+        size_px = request.output_size(path)
+        views.append(
+            View(
+                name=frame.text("file_path").removeprefix("./"),
+                path=path,
+                camera=camera_of(
+                    fields.file,
+                    f"{frame.where}transform_matrix",
+                    frame.matrix("transform_matrix"),
+                    size_px,
+                    focal_from_angle(size_px[0], angle_x_rad),
+                ),
+            )
+        )
+        request.tell(index + 1, len(frames))
+    return tuple(views)

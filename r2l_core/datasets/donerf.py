@@ -1,0 +1,51 @@
+"""DONeRF scenes (Neff et al., 2021): like Blender scenes, with `dataset_info.json` beside them.
+
+That file holds what all splits share: `camera_angle_x` and `depth_range`. The cameras stand inside
+the scene, so pictures have a background of their own, which is kept: transparency is ignored.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from r2l_core.datasets import blender
+from r2l_core.datasets.base import Dataset, Request, scene_of
+from r2l_core.datasets.fields import MAX_COORDINATE, read_json
+
+_INFO = "dataset_info.json"
+
+
+def recognises(request: Request) -> bool:
+    """Whether the folder looks like such a scene."""
+    return (request.root / _INFO).is_file()
+
+
+def load(request: Request) -> Dataset:
+    """Open one split. Raises DatasetError."""
+    splits = blender.existing_splits(request)
+    request.choose(splits)
+    info = read_json(request.root / _INFO)
+    angle_x_rad = blender.camera_angle_x_rad(info)
+    near, far = info.numbers("depth_range", 2, 0.0, MAX_COORDINATE)
+    views = blender.views_of(request, blender.read_frames(request), angle_x_rad)
+    positions = np.array([view.camera.position for view in views])
+    x, y, z = (float(value) for value in positions.mean(0))
+    return Dataset(
+        name=request.name,
+        kind="donerf",
+        split=request.split,
+        splits=splits,
+        scene=scene_of(
+            info.file,
+            request.name,
+            views,
+            near=near,
+            far=far,
+            center=(x, y, z),
+            bound_radius=far,
+            view_radius=near if near > 0 else far,
+        ),
+        views=views,
+        half=request.half,
+        background=None,
+    )

@@ -1,0 +1,120 @@
+"""A dataset's photographs: found inside its folder, measured before they are decoded."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from r2l_core.errors import DatasetError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+MAX_PIXELS = 4096 * 4096
+"""The largest picture that is opened: as float32 it takes 200 MB, and twice that on the way."""
+
+Background = tuple[float, float, float] | None
+"""What shows through transparent pixels, sRGB in [0, 1]; None drops the transparency instead."""
+
+# Pillow warns of large pictures on stderr; here they are measured against a tighter limit.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def is_inside(root: Path, path: Path) -> bool:
+    """Whether `path`, with all links followed, lies in the folder `root`."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError):  # names no file system takes, loops of links
+        return False
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height from a picture's header, without decoding it. Raises DatasetError."""
+    with _opened(path) as image:
+        return image.size
+
+
+def read_image(path: Path, half: bool, background: Background) -> NDArray[np.float32]:
+    """A picture as float32 (H, W, 3) in [0, 1]. Raises DatasetError.
+
+    As published (load_blender.py and main.py of the released R2L code): first all channels, alpha
+    included, are averaged over 2x2 pixels where `half`, then colours are laid over the background.
+    """
+    pixels = _decoded(path)
+    height, width, channels = pixels.shape
+    if half:
+        height, width = max(height // 2, 1), max(width // 2, 1)
+
+    def plane(channel: int) -> NDArray[np.float32]:
+        values = pixels[..., channel].astype(np.float32)
+        values /= 255
+        return _area_averaged(values, width, height) if half else values
+
+    alpha = plane(3) if channels == 4 and background is not None else None
+    colors = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        values = plane(channel)
+        if alpha is not None and background is not None:
+            # value*alpha + background*(1 - alpha), without further arrays of this size
+            values -= background[channel]
+            values *= alpha
+            values += background[channel]
+        colors[..., channel] = values
+    return colors
+
+
+def read_thumbnail(path: Path, size_px: int, background: Background) -> NDArray[np.uint8]:
+    """A picture made to fit a square of `size_px` pixels: uint8 (h, w, 3). Raises DatasetError."""
+    image = Image.fromarray(_decoded(path))
+    image.thumbnail((size_px, size_px), Image.Resampling.BOX)
+    if image.mode == "RGBA" and background is not None:
+        red, green, blue = (round(255 * value) for value in background)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (red, green, blue, 255)), image)
+    return np.array(image.convert("RGB"))
+
+
+def _area_averaged(plane: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    resized = Image.fromarray(plane).resize((width, height), Image.Resampling.BOX)
+    return np.array(resized, dtype=np.float32)
+
+
+def _decoded(path: Path) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3), or (H, W, 4) where the picture has transparency."""
+    with _opened(path) as image:
+        if image.mode in ("I", "F") or image.mode.startswith("I;"):
+            raise _unreadable(path, f"its pixels are of the kind {image.mode}, not 8-bit colours")
+        transparent = image.mode in ("RGBA", "LA", "PA", "La") or "transparency" in image.info
+        try:
+            return np.asarray(image.convert("RGBA" if transparent else "RGB"))
+        except Exception as error:  # what decoders raise over damaged data is not written down
+            raise _unreadable(path, f"it is damaged ({_reason(error)})") from error
+
+
+def _opened(path: Path) -> Image.Image:
+    """An image whose header is read and whose size is bounded."""
+    try:
+        if not path.is_file():
+            raise _unreadable(path, "there is no such file")
+        image = Image.open(path, formats=("PNG", "JPEG"))
+    except DatasetError:
+        raise
+    except Exception as error:  # as above; a size beyond Pillow's own limit comes here, too
+        raise _unreadable(path, f"it is no picture ({_reason(error)})") from error
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise _unreadable(path, f"{width}x{height} is more than {MAX_PIXELS} pixels")
+    return image
+
+
+def _unreadable(path: Path, why: str) -> DatasetError:
+    return DatasetError(
+        f"The picture {path} cannot be read", why, "Give PNG or JPEG pictures of 8 bits a channel."
+    )
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
