@@ -4,6 +4,7 @@
     +-- CheckpointError      a light-field file that cannot be opened, or is not one
     +-- SceneError           a scene name or scene file that cannot be used
     +-- CameraError          a pose or intrinsics no picture can be taken with
+    |   +-- CameraPathError      a camera path, or a file of one, that cannot be used
     +-- EngineError          an engine that failed while building or rendering
     |   +-- EngineUnavailable    an engine or precision this machine does not have
     +-- QuantizationError    a recipe, range file or layer mix that cannot be used
@@ -44,6 +45,10 @@ class SceneError(R2LError):
 
 class CameraError(R2LError):
     """A pose or intrinsics no picture can be taken with."""
+
+
+class CameraPathError(CameraError):
+    """A camera path, or a file of one, that cannot be used."""
 
 
 class EngineError(R2LError):
