@@ -1,4 +1,4 @@
-"""The command line: `python -m r2l_core render | eval | bench | quantize | distill`.
+"""The command line: `python -m r2l_core render | eval | bench | quantize | record | distill`.
 
 Exit codes: 0 done, 1 a stated threshold failed, 2 bad input or environment (one paragraph on
 stderr that names the file or flag). No command needs a display.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from r2l_core.arguments import Parser
-from r2l_core.commands import bench, distill, evaluate, quantize, render
+from r2l_core.commands import bench, distill, evaluate, quantize, record, render
 from r2l_core.errors import R2LError
 
 
@@ -32,6 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m r2l_core", description="Neural light fields without a window.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (render, evaluate, bench, quantize, distill):
+    for command in (render, evaluate, bench, quantize, record, distill):
         command.add(commands)
     return parser

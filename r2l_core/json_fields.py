@@ -61,6 +61,11 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) is not None
 
+    @property
+    def mapping(self) -> Mapping[str, Any]:
+        """The object as it was read."""
+        return self._values
+
     def is_text(self, name: str) -> bool:
         """Whether the field holds a text."""
         return isinstance(self._values.get(name), str)
