@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from r2l_core.recording.compose import Picture, wipe_column
 from r2l_core.recording.plan import RecordingPlan, Shot
@@ -210,8 +210,9 @@ def _label(lines: Sequence[Line], size_px: int) -> Image.Image:
                 top = y + ascent - swatch + round(0.05 * size_px)
                 label.paste(_swatch(piece, swatch), (x, top))
             else:
-                # What has room to grow stands to the right of it, as numbers do.
-                at = x + (width - face.getlength(piece.text) if piece.room else 0)
+                # Numbers after a name end at the right edge, one below the other.
+                ends = size[0] - pad_x if piece.room and piece is line[-1] and x > pad_x else 0
+                at = ends - face.getlength(piece.text) if ends else x
                 draw.text((at, y), piece.text, (*piece.color, 255), font=face)
             x += width + gap
     return label
@@ -229,14 +230,12 @@ def _rounded(size: tuple[int, int], radius: int) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def _swatch(swatch: Swatch, side: int) -> Image.Image:
-    color = PRECISION_COLORS[swatch.precision]
+    color = ImageColor.getrgb(PRECISION_COLORS[swatch.precision])
     large = Image.new("RGB", (side * _SMOOTHING, side * _SMOOTHING), color)
     if swatch.hatched:
-        large.paste(tuple(round(0.3 * int(color[i : i + 2], 16)) for i in (1, 3, 5)), None)
+        large = Image.blend(Image.new("RGB", large.size, _BACK[:3]), large, 0.3)
         draw = ImageDraw.Draw(large)
-        step = max(4, large.width // 3)
-        for x in range(-large.width, large.width + step, step):
+        step = large.width // 3
+        for x in range(-large.width, large.width, step):
             draw.line((x, large.width, x + large.width, 0), color, max(1, step // 3))
-    small = large.resize((side, side), Image.Resampling.BOX)
-    small.putalpha(255)
-    return small
+    return large.resize((side, side), Image.Resampling.BOX)
