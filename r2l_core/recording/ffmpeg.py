@@ -55,7 +55,7 @@ class Encoder:
             path.unlink(missing_ok=True)  # the frames of an older file are not to be counted
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}"]
         command += ["-framerate", str(fps), "-i", "pipe:0"]
-        command += [*video_format.encode_options(fps), os.fspath(path.absolute())]
+        command += [*video_format.encode_options(size, fps), os.fspath(path.absolute())]
         try:
             self._process = subprocess.Popen(
                 command,

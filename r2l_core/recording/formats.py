@@ -16,9 +16,13 @@ _COLORS = (
     # sRGB pictures, converted and marked with the matrix of BT.709: players that are not told
     # guess by size, and shift the colours.
     "scale=out_color_matrix=bt709:out_range=tv"
-    ":flags=accurate_rnd+full_chroma_int+full_chroma_inp+lanczos,format=yuv420p,"
+    ":flags=accurate_rnd+full_chroma_int+full_chroma_inp+lanczos,format={pixels},"
     "setparams=colorspace=bt709:color_primaries=bt709:color_trc=iec61966-2-1:range=tv"
 )
+_FULL_COLOR_BELOW_PX = 256
+"""Colour at half the resolution (4:2:0) is what every player takes. In pictures smaller than this
+it costs more than all else, down to 32 dB at 64 px, and such small ones are for looking closely:
+they have it in full (4:4:4), which Apple's players do not take."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,19 @@ class VideoFormat:
             return width_px, height_px
         return width_px + width_px % 2, height_px + height_px % 2
 
-    def encode_options(self, fps: Fraction) -> list[str]:
-        """`encode` with a keyframe each second, for seeking."""
+    def pixel_format(self, size: tuple[int, int]) -> str:
+        """How a video of that size keeps its colours, in ffmpeg's words."""
+        if not self.even:
+            return "rgb24" if self.is_sequence else "pal8"
+        return "yuv444p" if min(size) < _FULL_COLOR_BELOW_PX else "yuv420p"
+
+    def encode_options(self, size: tuple[int, int], fps: Fraction) -> list[str]:
+        """`encode` for a video of that size, with a keyframe each second, for seeking."""
+        pixels = self.pixel_format(size)
+        values = {"pixels": pixels, "crf": "4" if pixels == "yuv444p" else "14"}
         keyframes = [] if self.suffix == ".gif" else ["-g", str(max(1, round(fps)))]
-        return [*self.encode, *keyframes, "-fps_mode", "passthrough", "-flush_packets", "1"]
+        encode = [option.format(**values) for option in self.encode]
+        return [*encode, *keyframes, "-fps_mode", "passthrough", "-flush_packets", "1"]
 
 
 FORMATS = {
@@ -58,8 +71,8 @@ FORMATS = {
             ".mp4",
             "MP4 (H.264)",
             encode=(
-                *("-vf", _COLORS, "-c:v", "libx264", "-preset", "medium", "-crf", "14"),
-                *("-tune", "zerolatency"),
+                *("-vf", _COLORS, "-c:v", "libx264", "-preset", "medium", "-crf", "{crf}"),
+                *("-tune", "zerolatency", "-psy", "0"),
                 *("-movflags", "frag_every_frame+empty_moov+default_base_moof"),
             ),
             join=("-movflags", "+faststart"),
@@ -69,7 +82,7 @@ FORMATS = {
             ".webm",
             "WebM (VP9)",
             encode=(
-                *("-vf", _COLORS, "-c:v", "libvpx-vp9", "-crf", "18", "-b:v", "0"),
+                *("-vf", _COLORS, "-c:v", "libvpx-vp9", "-crf", "{crf}", "-b:v", "0"),
                 *("-deadline", "good", "-cpu-used", "5", "-row-mt", "1"),
                 *("-lag-in-frames", "0", "-auto-alt-ref", "0", "-cluster_time_limit", "1"),
             ),

@@ -22,7 +22,7 @@ from r2l_core.recording.sidecar import (
     load_sidecar,
 )
 from r2l_core.recording.table import COLUMNS
-from r2l_core.recording.title import require_title
+from r2l_core.recording.title import legible, require_title
 from r2l_core.renderer import Renderer
 from r2l_core.types import Precision, RayMode
 
@@ -120,7 +120,7 @@ def _recorder(
     }
     infos = [renderer.engine.info for renderer in renderers.values()]
     sidecar = Sidecar(out, video_format, recipe, infos)
-    facts = (
+    facts = legible(
         f"{light_field.name} · {light_field.network.short_name} · "
         f"{' and '.join(plan.precisions)} · {plan.width_px}x{plan.height_px}"
     )

@@ -86,6 +86,7 @@ class Sidecar:
             "video": video.name,
             "table": video.with_suffix(".csv").name,
             "codec": video_format.name,
+            "pixel_format": video_format.pixel_format(self.size_px),
             "size_px": self.size_px,
             "picture_px": plan.picture_size,
             "pane_px": (plan.width_px, plan.height_px),

@@ -33,15 +33,24 @@ def title_card(title: str, facts: str, width_px: int, height_px: int) -> Picture
 
 def require_title(title: str) -> None:
     """Refuse a title that the typeface cannot write. Raises RecordingError."""
+    if missing := next((letter for letter in title if not _has(letter)), None):
+        raise RecordingError(
+            "The title cannot be written",
+            f"the typeface of recordings has no letter {missing!r}",
+            "Choose one line in the letters of English.",
+        )
+
+
+def legible(text: str) -> str:
+    """`text` with a question mark for each letter that the typeface does not have."""
+    return "".join(letter if _has(letter) else "?" for letter in text)
+
+
+def _has(letter: str) -> bool:
+    if not letter.isprintable():
+        return False
     face = font(20)
-    blank = bytes(face.getmask(_MISSING))
-    for letter in title:
-        if not letter.isprintable() or (letter != " " and bytes(face.getmask(letter)) == blank):
-            raise RecordingError(
-                "The title cannot be written",
-                f"the typeface has no letter {letter!r}",
-                "Choose a title in Latin letters, on one line.",
-            )
+    return letter == " " or bytes(face.getmask(letter)) != bytes(face.getmask(_MISSING))
 
 
 def _fitted(text: str, size_px: int, width_px: int) -> int:
