@@ -47,6 +47,7 @@ class Encoder:
         """size: of the video, width and height in pixels. Raises RecordingError."""
         self._path = path
         self._handed_over = 0
+        self._why = ""
         self._tracker = FragmentTracker(path, video_format.suffix)
         # Where a pipe could fill up and block the process that must not wait, a file cannot.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -89,10 +90,11 @@ class Encoder:
             self._process.stdin.close()
         code = self._process.wait()
         frames = self._tracker.update()
-        why = self._reason() if code else ""
-        self._said.close()
+        if not self._said.closed:
+            self._why = self._reason() if code else ""
+            self._said.close()
         if code and self._handed_over:
-            raise _cannot_write(self._path, why)
+            raise _cannot_write(self._path, self._why)
         return frames
 
     def _reason(self) -> str:
@@ -108,13 +110,11 @@ def check_encoder(video_format: VideoFormat, size: tuple[int, int], fps: Fractio
         encoder = Encoder(path, video_format, size, fps)
         try:
             encoder.write(np.zeros((size[1], size[0], 3), np.uint8))
+            why = "" if encoder.close() else "the encoder makes nothing of it"
         except RecordingError as error:
             why = error.why
-        else:
-            try:
-                why = "" if encoder.close() else "the encoder makes nothing of it"
-            except RecordingError as error:
-                why = error.why
+            with contextlib.suppress(RecordingError):
+                encoder.close()
     if why:
         raise RecordingError(
             f"{video_format.name} of {size[0]}×{size[1]} at {float(fps):g} frames a second "

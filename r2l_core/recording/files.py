@@ -21,6 +21,7 @@ from r2l_core.recording.compose import Picture
 from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
 from r2l_core.recording.formats import VideoFormat
 from r2l_core.recording.fragments import FragmentTracker
+from r2l_core.recording.gif import join_gifs
 
 
 class Sink(Protocol):
@@ -76,9 +77,7 @@ class _Video:
         if rest_starts_at is not None and frames == rest_starts_at:
             rest = self._whole_frames(self._rest)
             if rest:
-                join(
-                    [(self._path, frames), (self._rest, rest)], self._path, self._format, self._fps
-                )
+                self._join([(self._path, frames), (self._rest, rest)])
                 frames += rest
         # Otherwise it is joined already, or what it follows is gone.
         _remove(self._rest)
@@ -94,10 +93,16 @@ class _Video:
             parts = [(self._path, n_frames)]
         parts = [part for part in parts if part[1]]
         if parts:
-            join(parts, self._path, self._format, self._fps)
+            self._join(parts)
         else:
             _remove(self._path)
         _remove(self._rest)
+
+    def _join(self, parts: list[tuple[Path, int]]) -> None:
+        if self._format.suffix == ".gif":
+            join_gifs(parts, self._path, self._fps)
+        else:
+            join(parts, self._path, self._format, self._fps)
 
     def _whole_frames(self, path: Path) -> int:
         """Whole frames of a file, which is cut after the last of them where it was cut off."""

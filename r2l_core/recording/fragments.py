@@ -101,15 +101,15 @@ def _vint_length(head: bytes, at: int, longest: int) -> int:
     return length if length <= longest else 0
 
 
-def _gif_steps(file: BinaryIO, position: int) -> Iterator[Step]:
-    """Header and screen, then extensions and images of sub-blocks."""
+def gif_blocks(file: BinaryIO, position: int) -> Iterator[Step]:
+    """The blocks of a GIF: header and screen with their colours, then extensions and images."""
     while True:
         file.seek(position)
         if position == 0:
             head = file.read(13)
             if len(head) < 13 or head[:3] != b"GIF":
                 return
-            position = 13 + _color_table(head[10])
+            position = 13 + color_table_bytes(head[10])
             yield position, False
             continue
         kind = file.read(1)
@@ -119,7 +119,7 @@ def _gif_steps(file: BinaryIO, position: int) -> Iterator[Step]:
             descriptor = file.read(9)
             if len(descriptor) < 9:
                 return
-            file.seek(_color_table(descriptor[8]) + 1, os.SEEK_CUR)
+            file.seek(color_table_bytes(descriptor[8]) + 1, os.SEEK_CUR)
         else:  # the trailer, or nothing yet
             return
         while length := file.read(1):
@@ -132,12 +132,13 @@ def _gif_steps(file: BinaryIO, position: int) -> Iterator[Step]:
         yield position, kind == b"\x2c"
 
 
-def _color_table(flags: int) -> int:
+def color_table_bytes(flags: int) -> int:
+    """Size of the colour table that the flags of a GIF's screen or image announce."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 _KINDS: dict[str, Callable[[BinaryIO, int], Iterator[Step]]] = {
     ".mp4": _mp4_steps,
     ".webm": _webm_steps,
-    ".gif": _gif_steps,
+    ".gif": gif_blocks,
 }
