@@ -187,6 +187,8 @@ def _reason(said: str, code: int | None) -> str:
     """What ffmpeg said, in a clause."""
     if "No space left on device" in said:
         return "no space is left on the device"
+    if "No such file or directory" in said:
+        return "its folder is not there any more"
     if match := re.search(r"Unknown encoder '(\w+)'", said):
         return f"this ffmpeg has no encoder {match[1]}"
     lines = [re.sub(r"^\[[^]]*\] *", "", line).strip() for line in said.splitlines()]

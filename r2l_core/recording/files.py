@@ -28,10 +28,10 @@ class Sink(Protocol):
     """Takes frames in order. Used by one thread at a time."""
 
     def write(self, picture: Picture) -> int:
-        """Take one frame, uint8 (H, W, 3), and return how many are on disk by now."""
+        """Take one frame, uint8 (H, W, 3), and return how many of those taken are on disk."""
 
     def close(self) -> int:
-        """Finish what was taken, and return how many frames are on disk."""
+        """Finish what was taken, and return how many of those frames are on disk."""
 
 
 class VideoFiles(Protocol):
@@ -124,7 +124,7 @@ class _Pictures:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._next = 0
+        self._first = self._next = 0
 
     def check(self) -> None:
         pass
@@ -136,7 +136,7 @@ class _Pictures:
         return frames
 
     def open(self, first_frame: int) -> Sink:
-        self._next = first_frame
+        self._first = self._next = first_frame
         # Those of a longer recording before would count as this one's.
         frame = first_frame
         while self._file(frame).is_file():
@@ -160,10 +160,10 @@ class _Pictures:
                 "Choose a folder you can write to, with enough free space.",
             ) from error
         self._next += 1
-        return self._next
+        return self._next - self._first
 
     def close(self) -> int:
-        return self._next
+        return self._next - self._first
 
     def finish(self, first_frame: int, n_frames: int) -> None:
         pass

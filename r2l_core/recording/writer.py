@@ -93,9 +93,11 @@ class Writer:
                     self._frames = self._sink.write(picture)
                     self._report()
             finally:
-                # Also after a failure: what the encoder has may still become whole.
-                self._frames = self._sink.close()
-                self._table.close()
+                try:
+                    # Also after a failure: what the encoder has may still become whole.
+                    self._frames = self._sink.close()
+                finally:
+                    self._table.close()
         except BaseException as error:  # told to whoever hands over the next frame
             self._error = error
 
