@@ -70,8 +70,8 @@ class Encoder:
             self._said.close()
             raise _cannot_write(path, f"ffmpeg cannot be started ({error.strerror})") from error
 
-    def write(self, picture: Picture) -> int:
-        """Hand over one frame, uint8 (H, W, 3), and return how many are in the file by now."""
+    def write(self, picture: Picture) -> None:
+        """Hand over one frame, uint8 (H, W, 3). Raises RecordingError."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(np.ascontiguousarray(picture).data)
@@ -80,6 +80,9 @@ class Encoder:
             self._process.wait()
             raise _cannot_write(self._path, self._reason()) from error
         self._handed_over += 1
+
+    def frames(self) -> int:
+        """How many frames are in the file by now, whole."""
         return self._tracker.update()
 
     def close(self) -> int:

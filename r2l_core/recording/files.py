@@ -27,8 +27,11 @@ from r2l_core.recording.gif import join_gifs
 class Sink(Protocol):
     """Takes frames in order. Used by one thread at a time."""
 
-    def write(self, picture: Picture) -> int:
-        """Take one frame, uint8 (H, W, 3), and return how many of those taken are on disk."""
+    def write(self, picture: Picture) -> None:
+        """Take one frame, uint8 (H, W, 3)."""
+
+    def frames(self) -> int:
+        """How many of the frames taken are on disk by now."""
 
     def close(self) -> int:
         """Finish what was taken, and return how many of those frames are on disk."""
@@ -144,7 +147,7 @@ class _Pictures:
             frame += 1
         return self
 
-    def write(self, picture: Picture) -> int:
+    def write(self, picture: Picture) -> None:
         import imageio.v3 as iio
 
         file = self._file(self._next)
@@ -160,10 +163,12 @@ class _Pictures:
                 "Choose a folder you can write to, with enough free space.",
             ) from error
         self._next += 1
+
+    def frames(self) -> int:
         return self._next - self._first
 
     def close(self) -> int:
-        return self._next - self._first
+        return self.frames()
 
     def finish(self, first_frame: int, n_frames: int) -> None:
         pass

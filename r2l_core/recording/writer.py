@@ -38,6 +38,7 @@ class Writer:
         )
         self._error: BaseException | None = None
         self._frames = 0
+        self._taken = 0
         self.waited_s = 0.0
         """Time that rendering stood still because the queue was full."""
         self._thread = threading.Thread(target=self._run, name="recording writer", daemon=True)
@@ -87,10 +88,11 @@ class Writer:
     def _run(self) -> None:
         try:
             try:
-                while (item := self._queue.get()) is not None:
+                while (item := self._next()) is not None:
                     row, picture = item
                     self._table.append(row)
-                    self._frames = self._sink.write(picture)
+                    self._sink.write(picture)
+                    self._taken += 1
                     self._report()
             finally:
                 try:
@@ -101,6 +103,17 @@ class Writer:
         except BaseException as error:  # told to whoever hands over the next frame
             self._error = error
 
+    def _next(self) -> tuple[dict[str, Any], Picture] | None:
+        """What comes next. While nothing does, the encoder may still be finishing a frame."""
+        while True:
+            try:
+                return self._queue.get(timeout=_POLL_S if self._frames < self._taken else None)
+            except queue.Empty:
+                self._report()
+
     def _report(self) -> None:
-        starts_at = self._first_frame or None
-        self._sidecar.write("recording", self._first_frame + self._frames, starts_at)
+        frames = self._sink.frames()
+        if frames != self._frames:
+            self._frames = frames
+            starts_at = self._first_frame or None
+            self._sidecar.write("recording", self._first_frame + frames, starts_at)

@@ -111,7 +111,10 @@ def test_what_is_no_video_holds_no_frames(tmp_path, suffix, content):
 
 def test_frames_are_in_the_file_soon_after_they_are_handed_over(tmp_path):
     encoder = Encoder(tmp_path / "x.mp4", FORMATS[".mp4"], (32, 24), FPS)
-    counts = [encoder.write(picture(k % 30)) for k in range(200)]
+    counts = []
+    for k in range(200):
+        encoder.write(picture(k % 30))
+        counts.append(encoder.frames())
     assert counts == sorted(counts)
     assert counts[-1] <= 200
     assert encoder.close() == 200
