@@ -16,7 +16,7 @@ from tqdm import tqdm
 from r2l_core.checkpoint import embedded_names
 from r2l_core.commands.shared import Subparsers, engine_options, json_option, open_to_render
 from r2l_core.commands.values import positive_float, precision, precisions, size
-from r2l_core.errors import RecordingError
+from r2l_core.errors import R2LError, RecordingError
 from r2l_core.output import write_json
 from r2l_core.types import Precision
 
@@ -88,9 +88,13 @@ def _record(options: argparse.Namespace) -> int:
     recorder = _recorder(options)
     plan = recorder.plan
     total, first = plan.n_frames, recorder.first_frame
-    with _stop_flag() as stopped, tqdm(total=total, initial=first, unit="frame") as bar:
-        for _ in recorder.frames(aborted=stopped):
-            bar.update()
+    try:
+        with _stop_flag() as stopped, tqdm(total=total, initial=first, unit="frame") as bar:
+            for _ in recorder.frames(aborted=stopped):
+                bar.update()
+    except R2LError as error:
+        then = f"Then complete it with --resume {recorder.out.with_suffix('.json')}."
+        raise type(error)(error.what, error.why, f"{error.remedy} {then}".strip()) from error
     complete = recorder.state == "finished"
     sidecar = recorder.out.with_suffix(".json")
     width_px, height_px = recorder.video_px

@@ -6,6 +6,7 @@ a recording is cut off. Beside it lies the table `x.csv` (see `table`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -141,6 +142,9 @@ class Sidecar:
                 (problem.strerror or str(problem)).lower(),
                 "Choose a folder you can write to, with enough free space.",
             ) from problem
+        finally:
+            with contextlib.suppress(OSError):  # on a full disk, half of it
+                temporary.unlink(missing_ok=True)
 
 
 def is_sidecar(path: Path) -> bool:
