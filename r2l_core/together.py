@@ -40,6 +40,8 @@ class Together:
     def __init__(self, renderers: Sequence[Renderer]) -> None:
         self._renderers = tuple(renderers)
         self._last_stride: int | None = None
+        self._overhead_s = 0.005
+        """Smoothed time of a preview outside the engines."""
 
     def frames(
         self,
@@ -52,6 +54,7 @@ class Together:
         Every pixel is asked for: flat areas are not interpolated, as their difference would be
         that of their surroundings.
         """
+        start = time.perf_counter()
         request = replace(request, flat_tolerance=0.0)
         width, height = request.camera.width_px, request.camera.height_px
         panes = [_Pane(renderer, renderer.canvas(request)) for renderer in self._renderers]
@@ -61,7 +64,12 @@ class Together:
         self._last_stride = stride
         if not self._complete(panes, grid_pixels(width, height, stride), abandoned):
             return
-        yield self._shown(panes, request, stride)
+        tiles_s = sum(pane.spent.tiles_s for pane in panes)
+        frames = self._shown(panes, request, stride)
+        if tiles_s > 0:
+            outside_s = time.perf_counter() - start - tiles_s
+            self._overhead_s += 0.2 * (outside_s - self._overhead_s)
+        yield frames
         shown_s = time.perf_counter()
         for finer in COMPARED_STRIDES:
             if finer >= stride:
@@ -116,9 +124,9 @@ class Together:
                 copy_ms=pane.spent.timings.copy_ms + (time.perf_counter() - began) * 1e3,
             )
             elapsed_ms = pane.elapsed_s * 1e3
-            frames.append(
-                pane.renderer.frame(canvas, request, image, stride, elapsed_ms, pane.spent)
-            )
+            frame = pane.renderer.frame(canvas, request, image, stride, elapsed_ms, pane.spent)
+            # A complete picture is not written to any more.
+            frames.append(replace(frame, colors=canvas.colors.numpy()) if stride == 1 else frame)
             pane.spent = Spent()
         return tuple(frames)
 
@@ -126,19 +134,20 @@ class Together:
         """The finest stride that all can complete in time."""
         width, height = request.camera.width_px, request.camera.height_px
         target_s = request.target_ms / 1e3
-        for stride in reversed(COMPARED_STRIDES):
-            seconds = 0.0
+        finest = COMPARED_STRIDES[0]
+        for stride in COMPARED_STRIDES:
+            seconds = self._overhead_s
             for pane in panes:
                 n_pixels = len(pane.canvas.unknown(grid_pixels(width, height, stride)))
                 n_rays = pane.renderer.tiles.calculated(round(n_pixels * pane.renderer.asked_share))
                 seconds += n_rays / max(pane.renderer.tiles.rays_per_s, 1e-9)
-                seconds += pane.renderer.overhead_s
             margin = 1.0
             if self._last_stride is not None:
                 margin += HYSTERESIS if stride >= self._last_stride else -HYSTERESIS
-            if seconds <= margin * target_s:
-                return stride
-        return COMPARED_STRIDES[0]
+            if seconds > margin * target_s:
+                break
+            finest = stride
+        return finest
 
     def _chunk_pixels(self, panes: Sequence[_Pane]) -> int:
         seconds_per_ray = sum(1 / max(pane.renderer.tiles.rays_per_s, 1e-9) for pane in panes)

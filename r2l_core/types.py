@@ -125,6 +125,8 @@ class Frame:
     `network_rays`: rays this pass sent through the network (not skipped, not interpolated).
     `elapsed_ms`: wall time from the start of this request's first pass to this frame.
     `interpolated_pixels`: how many pixels that count as complete were taken from flat surroundings.
+    `colors`: the same picture before rounding to 8 bits, float32 (height_px, width_px, 3), where
+    somebody will compare it.
     """
 
     seq: int
@@ -138,6 +140,7 @@ class Frame:
     engine: EngineInfo
     created_s: float = 0.0
     interpolated_pixels: int = 0
+    colors: NDArray[np.float32] | None = None
 
     @property
     def complete(self) -> bool:

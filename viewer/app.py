@@ -28,6 +28,7 @@ from r2l_core.errors import R2LError
 from r2l_core.types import Precision
 from viewer import theme
 from viewer.bookmarks import Bookmarks
+from viewer.comparing import Comparing
 from viewer.controller import Controller
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
@@ -59,6 +60,7 @@ class App(QObject):
         preferences = Preferences(settings)
         bookmarks = Bookmarks(preferences.text("bookmarks"))
         self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
+        self.comparing = Comparing(self.window, self.controller, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -110,6 +112,8 @@ class App(QObject):
         window.picture_painted.connect(controller.painted)
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
+        window.closed.connect(self.comparing.close)
+        window.closed.connect(controller.close)
 
         controller.frame_shown.connect(window.show_frame)
         controller.frame_shown.connect(self.report.frame_shown)
@@ -121,11 +125,13 @@ class App(QObject):
         controller.kept.connect(self._show_choices)
 
         thread.frame_ready.connect(controller.frame_ready)
+        thread.frames_ready.connect(controller.frames_ready)
         thread.running_changed.connect(self._running_changed)
         thread.busy_changed.connect(window.show_busy)
         thread.failed.connect(self._thread_failed)
         thread.measured.connect(self.report.measured)
         self._saver.failed.connect(self.show_error)
+        self.comparing.failed.connect(self.show_error)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:
@@ -136,6 +142,8 @@ class App(QObject):
 
     def close(self) -> None:
         """Close the window; the render thread ends with it."""
+        self.comparing.close()
+        self.controller.close()
         self.window.close()
 
     def show_error(self, error: Exception, again: Callable[[], object] | None = None) -> None:
@@ -170,7 +178,7 @@ class App(QObject):
         window = self.window
         window.show_scene(running.scene, running.name, running.summary)
         window.set_precisions(running.precisions, running.engine.precision)
-        window.show_engine(running.engine)
+        self.comparing.running_changed(running)
         self._show_choices(running)
         self.controller.running_changed(running)
 

@@ -14,6 +14,7 @@ from viewer.camera_control import CameraControl
 from viewer.mailbox import Mailbox, Wish
 from viewer.performance import Performance, Sample
 from viewer.render_thread import Running
+from viewer.widgets.pane_choice import PaneChoice
 
 FLAT_TOLERANCE = 2 / 255
 """Of full scale. On the demo light field no pixel was off by more than this, and the picture agrees
@@ -27,6 +28,8 @@ class Controller(CameraControl):
 
     frame_shown = pyqtSignal(object)
     """A Frame that went to the window."""
+    frames_shown = pyqtSignal(object)
+    """tuple[Frame, ...] of several panes that went to the window."""
     badge_changed = pyqtSignal(object)
     """str or None: a quiet remark on the view."""
     readout_ready = pyqtSignal(object)
@@ -64,6 +67,11 @@ class Controller(CameraControl):
         """Ask for the first light field."""
         self._mailbox.want(self._wish)
 
+    def close(self) -> None:
+        """Stand still: nobody looks any more."""
+        self._readout_timer.stop()
+        self._timer.stop()
+
     # Wishes
 
     def choose_precision(self, precision: Precision) -> None:
@@ -76,7 +84,32 @@ class Controller(CameraControl):
         Re-basing rays is no such choice: the other may not name the sphere it needs.
         """
         rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
-        self.want(replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays))
+        self.want(
+            replace(
+                self._wish,
+                checkpoint=checkpoint,
+                scene=None,
+                rays=rays,
+                layers_in_fp32=frozenset(),
+            )
+        )
+
+    def set_panes(self, panes: tuple[PaneChoice, ...], alone: PaneChoice) -> None:
+        """Compare `panes`; none: show `alone`, or what ran before where that is no precision."""
+        wish = replace(self._wish, panes=panes)
+        if not panes and isinstance(alone.source, Precision):
+            wish = replace(wish, precision=alone.source)
+        if wish != self._wish:
+            self.want(wish)
+
+    def switch_layer(self, name: str, high: bool) -> None:
+        """Have eight-bit precisions leave a body layer in float32, or not."""
+        layers = self._wish.layers_in_fp32
+        self.set_layers(layers | {name} if high else layers - {name})
+
+    def set_layers(self, layers_in_fp32: frozenset[str]) -> None:
+        """Have eight-bit precisions leave exactly these body layers in float32."""
+        self.want(replace(self._wish, layers_in_fp32=layers_in_fp32))
 
     def set_canonical(self, on: bool) -> None:
         """Re-base rays on the trained sphere, or leave them as the camera makes them."""
@@ -147,15 +180,26 @@ class Controller(CameraControl):
 
         A newer request is no reason to drop it, or the picture would freeze during a drag.
         """
-        if (
-            self._running is None
-            or frame.epoch != self._running.epoch
-            or frame.seq < self._shown_seq
-        ):
-            return
+        if self._is_fresh(frame):
+            self._note_frame(frame)
+            self.frame_shown.emit(frame)
+
+    def frames_ready(self, frames: tuple[Frame, ...]) -> None:
+        """The same for the frames of several panes, which are of one request."""
+        if self._is_fresh(frames[0]):
+            self._note_frame(frames[0])
+            self.frames_shown.emit(frames)
+
+    def _is_fresh(self, frame: Frame) -> bool:
+        return (
+            self._running is not None
+            and frame.epoch == self._running.epoch
+            and frame.seq >= self._shown_seq
+        )
+
+    def _note_frame(self, frame: Frame) -> None:
         self._shown_seq = frame.seq
         self._performance.add(frame, time.perf_counter())
-        self.frame_shown.emit(frame)
         if frame.network_rays and not self._readout_timer.isActive():
             self._readout_timer.start()
 

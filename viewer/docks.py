@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from PyQt6.QtCore import QByteArray, Qt
-from PyQt6.QtWidgets import QMainWindow, QTabWidget, QWidget
+from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 
 from viewer.widgets.panel_dock import PanelDock
 
@@ -16,6 +16,8 @@ _SIDES = {
     Qt.DockWidgetArea.RightDockWidgetArea: 312,
 }
 """First width of each side in logical pixels."""
+
+_DIRECT = Qt.FindChildOption.FindDirectChildrenOnly
 
 Panels = Mapping[str, list[QWidget]]
 """The panels in each dock, by the dock's name, from top to bottom."""
@@ -59,9 +61,17 @@ class Docks:
             self._window.tabifyDockWidget(shared, dock)
             dock.show()
         shared.raise_()
+        self._hide_left_over_bars()
         self._window.resizeDocks(
             [side[0] for side in self._sides], list(_SIDES.values()), Qt.Orientation.Horizontal
         )
+
+    def _hide_left_over_bars(self) -> None:
+        # Qt makes a tab bar for every number of tabs on the way, and leaves the smaller ones there.
+        bars = self._window.findChildren(QTabBar, options=_DIRECT)
+        for bar in bars:
+            if bar.count() <= len(self._tabs):
+                bar.hide()
 
     def bring_up(self, name: str) -> None:
         """Show the dock of that name in front of those it shares a place with, unless closed."""

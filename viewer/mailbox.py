@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from r2l_core.camera import Camera
 from r2l_core.types import Precision, RenderRequest
+from viewer.widgets.pane_choice import PaneChoice
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Wish:
 
     checkpoint: name or path. scene: preset or file instead of the one in the checkpoint, or None.
     precision: None means the best this machine has. engine, device, rays: as on the command line.
+    panes: what to compare, two to four, instead of `precision` on `engine`; empty for one picture.
+    layers_in_fp32: body layers that eight-bit precisions leave alone.
     """
 
     checkpoint: str
@@ -23,6 +26,8 @@ class Wish:
     engine: str = "auto"
     device: str = "auto"
     rays: str = "auto"
+    panes: tuple[PaneChoice, ...] = ()
+    layers_in_fp32: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

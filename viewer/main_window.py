@@ -5,7 +5,7 @@ It says what the user wants through signals and shows what it is told; a control
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from math import degrees
 from pathlib import Path
 
@@ -107,6 +107,14 @@ class MainWindow(QMainWindow):
         self._view.show_frame(frame)
         self._status.show_frame(frame)
         height_px, width_px, _ = frame.image.shape
+        self._scene.show_render_size(width_px, height_px)
+
+    def show_frames(self, frames: Sequence[Frame]) -> None:
+        """Show the pictures of several panes, of the same pass."""
+        self.compare.show_frames(frames)
+        active = frames[min(self.compare.panes.active, len(frames) - 1)]
+        self._status.show_frame(active)
+        height_px, width_px, _ = active.image.shape
         self._scene.show_render_size(width_px, height_px)
 
     def show_orbit(self, orbit: Orbit, fov_x_deg: float) -> None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import QObject, QThread, pyqtSignal
 
 from r2l_core.camera import Camera
+from r2l_core.errors import R2LError
 from r2l_core.scene import SceneSpec, load_scene
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode, RenderRequest
 from viewer.mailbox import Mailbox, Wish
+from viewer.widgets.pane_choice import PaneChoice
 
 if TYPE_CHECKING:
     from r2l_core.checkpoint import LightField
     from r2l_core.renderer import Renderer
+    from r2l_core.together import Together
 
 _NICENESS = 10
 """Added to the render thread's niceness, so that the window gets a busy processor first."""
@@ -41,8 +44,19 @@ class Running:
     summary: str
     scene: SceneSpec
     ray_mode: RayMode
-    engine: EngineInfo
+    engines: tuple[EngineInfo, ...]
+    """One for each pane."""
     precisions: Mapping[Precision, Availability]
+    choices: Mapping[Precision, tuple[str, ...]]
+    """Names of the engines that have each precision here."""
+    truth: Availability
+    light_field: LightField = field(repr=False, compare=False)
+    """Not to be written to."""
+
+    @property
+    def engine(self) -> EngineInfo:
+        """What runs in the first pane, or alone."""
+        return self.engines[0]
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,8 @@ class RenderThread(QThread):
     """Signals carry frozen objects: Frame, Running, Measured, or the exception that happened."""
 
     frame_ready = pyqtSignal(object)
+    frames_ready = pyqtSignal(object)
+    """tuple[Frame, ...], one for each pane, of the same pass."""
     running_changed = pyqtSignal(object)
     measured = pyqtSignal(object)
     busy_changed = pyqtSignal(object)
@@ -120,8 +136,9 @@ class _Worker:
         self._opened: tuple[str, str | None, int] | None = None
         self._light_field: LightField | None = None
         # Engines stay built, so that going back to one is immediate.
-        self._renderers: dict[tuple[Precision, str, str, RayMode], Renderer] = {}
-        self._renderer: Renderer | None = None
+        self._renderers: dict[_Key, Renderer] = {}
+        self._shown: tuple[Renderer, ...] = ()
+        self._together: Together | None = None
         self._epoch = 0
         self.request: RenderRequest | None = None
         """What `render` has yet to complete."""
@@ -129,30 +146,34 @@ class _Worker:
     def fulfil(self, wish: Wish) -> None:
         """Open and build what is wished; on failure everything stays as it was."""
         from r2l_core.checkpoint import load_light_field
-        from r2l_core.engines import availability, build_engine, default_precision
-        from r2l_core.renderer import Renderer
+        from r2l_core.engines import availability, default_precision
+        from r2l_core.together import Together
 
-        light_field, renderers = self._light_field, self._renderers
+        light_field, renderers = self._light_field, dict(self._renderers)
         opened = (wish.checkpoint, wish.scene, _changed_ns(wish.checkpoint))
         if light_field is None or self._opened != opened:
             self._thread.busy_changed.emit(f"Opening {wish.checkpoint}…")
             scene = None if wish.scene is None else load_scene(wish.scene)
             light_field, renderers = load_light_field(wish.checkpoint, scene), {}
-        precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
         ray_mode = light_field.ray_mode(wish.rays)
-        key = (precision, wish.engine, wish.device, ray_mode)
-        if key not in renderers:
-            self._thread.busy_changed.emit(f"Building {precision}…")
-            engine = build_engine(light_field, precision, wish.engine, wish.device)
-            renderer = Renderer(engine, light_field.scene, ray_mode, skip_background=True)
-            renderer.warm_up()
-            renderers[key] = renderer
+        panes = wish.panes
+        if not panes:
+            precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
+            panes = (PaneChoice(precision, wish.engine),)
+        keys = [_key(wish, pane, ray_mode) for pane in panes]
+        for key in keys:
+            if key not in renderers:
+                self._thread.busy_changed.emit(f"Building {key.source}…")
+                renderers[key] = _built(light_field, key)
 
         self._opened = opened
-        self._light_field, self._renderers = light_field, renderers
-        self._renderer = renderers[key]
+        self._light_field = light_field
+        self._renderers = _without_old_mixes(renderers, wish.layers_in_fp32)
+        self._shown = tuple(renderers[key] for key in keys)
+        self._together = Together(self._shown) if len(self._shown) > 1 else None
         self._epoch += 1
-        self._renderer.epoch = self._epoch
+        for renderer in self._shown:
+            renderer.epoch = self._epoch
         self._thread.busy_changed.emit(None)
         self._thread.running_changed.emit(
             Running(
@@ -162,8 +183,11 @@ class _Worker:
                 summary=_summary(light_field),
                 scene=light_field.scene,
                 ray_mode=ray_mode,
-                engine=self._renderer.engine.info,
+                engines=tuple(renderer.engine.info for renderer in self._shown),
                 precisions={p: availability(p, wish.engine, wish.device) for p in Precision},
+                choices=_choices(wish.device),
+                truth=_truth_of(light_field.scene),
+                light_field=light_field,
             )
         )
 
@@ -173,13 +197,18 @@ class _Worker:
         What a wish or a measurement cuts short goes on after it; what failed does not.
         """
         request, self.request = self.request, None
-        if self._renderer is None or request is None:
+        if not self._shown or request is None:
             return
         complete = False
         mailbox = self._thread.mailbox
-        for frame in self._renderer.frames(request, mailbox.pending, mailbox.urgent):
-            complete = frame.complete
-            self._thread.frame_ready.emit(frame)
+        if self._together is None:
+            for frame in self._shown[0].frames(request, mailbox.pending, mailbox.urgent):
+                complete = frame.complete
+                self._thread.frame_ready.emit(frame)
+        else:
+            for frames in self._together.frames(request, mailbox.pending, mailbox.urgent):
+                complete = frames[0].complete
+                self._thread.frames_ready.emit(frames)
         if not complete:
             self.request = request
 
@@ -187,13 +216,75 @@ class _Worker:
         """Time one whole frame with every pixel through the network."""
         from r2l_core.renderer import Renderer
 
-        if self._renderer is None:
+        if not self._shown:
             return
-        plain = Renderer(self._renderer.engine, self._renderer.scene, self._renderer.ray_mode)
+        shown = self._shown[0]
+        plain = Renderer(shown.engine, shown.scene, shown.ray_mode)
         start = time.perf_counter()
         plain.render(camera)
         seconds = time.perf_counter() - start
         self._thread.measured.emit(Measured(camera.width_px * camera.height_px, seconds))
+
+
+@dataclass(frozen=True)
+class _Key:
+    """Everything a renderer of an open light field depends on."""
+
+    source: Precision | str
+    engine: str
+    device: str
+    ray_mode: RayMode
+    layers_in_fp32: frozenset[str]
+
+
+def _key(wish: Wish, pane: PaneChoice, ray_mode: RayMode) -> _Key:
+    # Other precisions have no layers that could be switched, and stay built.
+    mixed = pane.source in (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
+    layers = wish.layers_in_fp32 if mixed else frozenset()
+    return _Key(pane.source, pane.engine, wish.device, ray_mode, layers)
+
+
+def _built(light_field: LightField, key: _Key) -> Renderer:
+    from r2l_core.distill.teachers import teacher_of
+    from r2l_core.engines import build_engine
+    from r2l_core.quantization.mix import with_mix
+    from r2l_core.renderer import Renderer
+    from r2l_core.truth import TruthRenderer
+
+    scene = light_field.scene
+    renderer: Renderer
+    if isinstance(key.source, Precision):
+        mixed = with_mix(light_field, key.layers_in_fp32)
+        engine = build_engine(mixed, key.source, key.engine, key.device)
+        renderer = Renderer(engine, scene, key.ray_mode, skip_background=True)
+    else:
+        renderer = TruthRenderer(scene, teacher_of(scene))
+    renderer.warm_up()
+    return renderer
+
+
+def _without_old_mixes(
+    renderers: Mapping[_Key, Renderer], layers_in_fp32: frozenset[str]
+) -> dict[_Key, Renderer]:
+    """Of the many mixes somebody tries, only the present one and none at all stay built."""
+    kept = (frozenset[str](), layers_in_fp32)
+    return {key: one for key, one in renderers.items() if key.layers_in_fp32 in kept}
+
+
+def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
+    from r2l_core.engines import available_engines
+
+    return {p: available_engines(p, device) for p in Precision}
+
+
+def _truth_of(scene: SceneSpec) -> Availability:
+    from r2l_core.distill.teachers import teacher_of
+
+    try:
+        teacher_of(scene)
+    except R2LError as error:
+        return Availability(False, error.why)
+    return Availability(True)
 
 
 def _changed_ns(checkpoint: str) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "Engine",
     "Shaded",
     "availability",
+    "available_engines",
     "build_engine",
     "candidates",
     "default_precision",
@@ -116,6 +117,11 @@ def candidates(
             "Choose another precision, engine or device.",
         )
     return place, names
+
+
+def available_engines(precision: Precision, device: str = "auto") -> tuple[str, ...]:
+    """Names of the engines that can run `precision` here, fast ones only; may be none."""
+    return tuple(_candidates(precision, "auto", device)[1])
 
 
 def _candidates(precision: Precision, engine: str, device: str) -> tuple[str, list[str], str]:

@@ -93,9 +93,8 @@ def test_the_more_panes_the_coarser_the_preview(scene, n_panes):
     renderers = [Renderer(FakeEngine(), scene) for _ in range(n_panes)]
     for renderer in renderers:
         renderer.tiles.rays_per_s = 64 / 0.010  # 64 rays: stride 8, padded to a tile of 10 ms
-        renderer.overhead_s = 0.001
         renderer.asked_share = 1.0
-    first = next(Together(renderers).frames(request(target_ms=12.0 * 2)))
+    first = next(Together(renderers).frames(request(target_ms=26.0)))
     assert first[0].stride == (8 if n_panes <= 2 else 32)
 
 

@@ -124,7 +124,17 @@ def running(
 ) -> Running:
     info = EngineInfo("torch", precision, "cpu", "float32", "float32", "torch", 1)
     return Running(
-        epoch, wish, "a", "tiny", scene, ray_mode, info, {p: Availability(True) for p in Precision}
+        epoch,
+        wish,
+        "a",
+        "tiny",
+        scene,
+        ray_mode,
+        (info,),
+        {p: Availability(True) for p in Precision},
+        choices={},
+        truth=Availability(False, "there is none"),
+        light_field=None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QIcon, QPainter, QPixmap, QStandardItemModel
@@ -14,22 +14,10 @@ from viewer import theme
 from viewer.widgets.flat_button import FlatButton
 from viewer.widgets.flat_combo import FlatCombo
 from viewer.widgets.flat_toggle import FlatToggle
+from viewer.widgets.pane_choice import AUTO, PaneChoice
 from viewer.widgets.pane_label import LETTERS, TRUTH
 
-AUTO = "auto"
-"""The engine that serves a precision best."""
 _SWATCH_PX = 10
-
-
-@dataclass(frozen=True)
-class PaneChoice:
-    """What one pane should show. `source`: a Precision, or TRUTH for the ground truth.
-
-    `engine`: the name of one, or AUTO; of no meaning for the ground truth.
-    """
-
-    source: Precision | str
-    engine: str = AUTO
 
 
 class PaneSetup(QWidget):

@@ -1,0 +1,273 @@
+"""Slow questions about what is shown, answered off the window's thread, the latest of a kind."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
+
+from r2l_core.types import Frame, Precision
+from viewer.render_thread import Running
+from viewer.widgets.difference import DifferenceKind
+from viewer.widgets.divergence_plot import DivergenceLine, DivergenceReadout
+from viewer.widgets.layer_bars import LayerSensitivity
+from viewer.widgets.metrics_readout import MetricsReadout, PairMetrics
+from viewer.widgets.pane_label import LETTERS, TRUTH
+
+if TYPE_CHECKING:
+    from r2l_core.metrics import ImageComparison
+
+SENSITIVITY_RAYS = 128
+"""Enough to rank the layers; the command line takes more."""
+WORST_LAYERS = 4
+"""Layers that "Find the worst" leaves in fp32."""
+
+Answer = TypeVar("Answer")
+
+_EIGHT_BITS = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
+
+
+class Analyst(QObject):
+    """Signals carry what the widgets take. One question at a time; a newer one of the same kind
+    makes an older one's answer void."""
+
+    metrics_ready = pyqtSignal(object)
+    map_ready = pyqtSignal(object, object, object, object)
+    """DifferenceKind, float32 (H, W), Frame a, Frame b."""
+    divergence_ready = pyqtSignal(object)
+    sensitivity_ready = pyqtSignal(object, object)
+    """tuple[LayerSensitivity, ...] in the order of the network, and the names of the worst."""
+    busy_changed = pyqtSignal(object)
+    failed = pyqtSignal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._latest: dict[str, int] = {}
+        self._numbers = itertools.count()
+        self._stopped = False
+
+    def compare(self, frames: Sequence[Frame]) -> None:
+        """Numbers for every pair of panes, or why there are none."""
+        if len(frames) < 2:
+            self._void("metrics")
+            self.metrics_ready.emit(MetricsReadout(why_not="only one picture is rendered"))
+        elif not all(frame.complete for frame in frames):
+            self._void("metrics")
+            self.metrics_ready.emit(MetricsReadout(why_not="the pictures are not complete yet"))
+        else:
+            self._ask("metrics", partial(_metrics, tuple(frames)), self.metrics_ready.emit)
+
+    def map(self, kind: DifferenceKind, a: Frame, b: Frame) -> None:
+        """A difference map that takes long."""
+        self._ask("map", partial(_flip_map, a, b), lambda v: self.map_ready.emit(kind, v, a, b))
+
+    def probe(self, running: Running, frames: Sequence[Frame], column: int, row: int) -> None:
+        """Follow a pixel's ray through the layers of what the panes show."""
+        self._ask(
+            "probe",
+            partial(_divergence, running, tuple(frames), column, row),
+            self.divergence_ready.emit,
+        )
+
+    def sensitivity(self, running: Running) -> None:
+        """Measure what every layer loses in eight bits, and which cost the picture most."""
+        number = self._begin("sensitivity")
+        told = [-1]
+
+        def progress(done: int, total: int) -> None:
+            percent = 100 * done // total
+            if percent != told[0]:
+                told[0] = percent
+                self.busy_changed.emit(f"Measuring the layers… {percent} %")
+
+        def cancelled() -> bool:
+            return self._stopped or self._latest["sensitivity"] != number
+
+        def finish(answer: tuple[object, object] | None) -> None:
+            if answer is not None:
+                self.sensitivity_ready.emit(*answer)
+
+        work = partial(_sensitivity, running, progress, cancelled)
+        self._run("sensitivity", number, work, finish)
+
+    def stop_sensitivity(self) -> None:
+        """What was asked of another light field is of no interest any more."""
+        self._void("sensitivity")
+
+    def close(self) -> None:
+        """Let what runs end soon, and wait for it."""
+        self._stopped = True
+        self._latest.clear()
+        self._pool.clear()
+        self._pool.waitForDone()
+
+    def _void(self, kind: str) -> None:
+        self._begin(kind)
+
+    def _begin(self, kind: str) -> int:
+        self._latest[kind] = next(self._numbers)
+        return self._latest[kind]
+
+    def _ask(
+        self, kind: str, work: Callable[[], Answer], finish: Callable[[Answer], object]
+    ) -> None:
+        self._run(kind, self._begin(kind), work, finish)
+
+    def _run(
+        self,
+        kind: str,
+        number: int,
+        work: Callable[[], Answer],
+        finish: Callable[[Answer], object],
+    ) -> None:
+        def job() -> None:
+            if self._stopped or self._latest.get(kind) != number:
+                return
+            try:
+                answer = work()
+            except Exception as error:
+                self.failed.emit(error)
+                return
+            finally:
+                if kind == "sensitivity":
+                    self.busy_changed.emit(None)
+            if self._latest.get(kind) == number:
+                finish(answer)
+
+        if not self._stopped:
+            self._pool.start(_Job(job))
+
+
+class _Job(QRunnable):
+    def __init__(self, job: Callable[[], None]) -> None:
+        super().__init__()
+        self._job = job
+
+    def run(self) -> None:
+        self._job()
+
+
+def names_of(frames: Sequence[Frame]) -> list[str]:
+    """What each pane shows, in a word."""
+    return [
+        TRUTH if frame.engine.engine == TRUTH else str(frame.engine.precision) for frame in frames
+    ]
+
+
+def _metrics(frames: Sequence[Frame]) -> MetricsReadout:
+    from r2l_core.metrics import compare
+
+    names = names_of(frames)
+    pairs = []
+    for a, b in itertools.combinations(range(len(frames)), 2):
+        found = compare(_exact(frames[a]), _exact(frames[b]))
+        pairs.append(_pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found))
+    return MetricsReadout(tuple(pairs))
+
+
+def _exact(frame: Frame) -> NDArray[np.generic]:
+    """Colours before any rounding to eight bits, as `eval` compares them."""
+    return frame.image if frame.colors is None else frame.colors
+
+
+def _pair_metrics(
+    image: str, reference: str, name: str, reference_name: str, found: ImageComparison
+) -> PairMetrics:
+    return PairMetrics(
+        image,
+        reference,
+        name,
+        reference_name,
+        psnr_db=found.psnr_db,
+        ssim="too small" if math.isnan(found.ssim) else found.ssim,
+        flip=found.flip,
+        max_error_levels=255 * found.max_abs,
+        mean_error_levels=255 * found.mean_abs,
+        off_percent=found.off_by_1_255_percent,
+        lpips=found.lpips_why_not if found.lpips is None else found.lpips,
+    )
+
+
+def _flip_map(a: Frame, b: Frame) -> NDArray[np.float32]:
+    from r2l_core.metrics import as_float, flip_map
+
+    return flip_map(as_float(_exact(a)), as_float(_exact(b)))
+
+
+def _divergence(
+    running: Running, frames: Sequence[Frame], column: int, row: int
+) -> DivergenceReadout:
+    from r2l_core.engines.quiet import one_torch_thread
+    from r2l_core.quantization.divergence import probe_pixel
+
+    others = {
+        frame.engine.precision: None
+        for frame in frames
+        if frame.engine.engine != TRUTH and frame.engine.precision is not Precision.FP32
+    }
+    if not others:
+        return DivergenceReadout(column, row, why_not="fp32 is what the others are measured by")
+    lines = []
+    for precision in others:
+        with one_torch_thread():
+            found = probe_pixel(
+                running.light_field, precision, frames[0].camera, column, row, running.ray_mode
+            )
+        errors = [layer.stream_relative_error for layer in found.layers]
+        lines.append(
+            DivergenceLine(str(precision), tuple(error for error in errors if error is not None))
+        )
+    return DivergenceReadout(column, row, tuple(lines))
+
+
+def eight_bit_precision(running: Running) -> Precision | None:
+    """Which of the running precisions has layers that can be switched; the first of them."""
+    for info in running.engines:
+        if info.engine != TRUTH and info.precision in _EIGHT_BITS:
+            return info.precision
+    return None
+
+
+def layers_of(running: Running) -> tuple[LayerSensitivity, ...]:
+    """The layers of the open light field, not measured yet."""
+    from r2l_core.quantization.model import body_layers
+
+    high = running.wish.layers_in_fp32
+    return tuple(
+        LayerSensitivity(name, math.nan, name in high)
+        for name in body_layers(running.light_field.network)
+    )
+
+
+def _sensitivity(
+    running: Running, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+) -> tuple[object, object] | None:
+    from r2l_core.engines.quiet import one_torch_thread
+    from r2l_core.quantization.mix import with_mix
+    from r2l_core.quantization.sensitivity import analyse
+
+    precision = eight_bit_precision(running) or Precision.INT8_SIM
+    with one_torch_thread():
+        found = analyse(
+            with_mix(running.light_field, ()), precision, SENSITIVITY_RAYS, progress, cancelled
+        )
+    if found is None:
+        return None
+    layers = tuple(LayerSensitivity(layer.name, layer.sqnr_db) for layer in found.layers)
+    return layers, tuple(found.worst_first()[:WORST_LAYERS])
+
+
+def save_mix(path: Path, layers_in_fp32: frozenset[str]) -> None:
+    """Write the mix for `quantize --layers`. Raises RecordingError."""
+    from r2l_core.quantization.recipes import save_mix
+
+    save_mix(path, dict.fromkeys(sorted(layers_in_fp32), "fp32"))

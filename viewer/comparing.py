@@ -1,0 +1,127 @@
+"""Wires the compare desk to what renders and to what measures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from r2l_core.errors import R2LError
+from r2l_core.types import Frame
+from viewer import analysis
+from viewer.analysis import Analyst
+from viewer.compare_desk import CompareDesk
+from viewer.controller import Controller
+from viewer.main_window import MainWindow
+from viewer.render_thread import Running
+from viewer.widgets.layer_bars import LayerSensitivity
+
+_NO_LAYERS = "those of a precision with eight-bit layers: choose int8, int8-sim or int8-static-sim"
+
+
+class Comparing(QObject):
+    """Knows which frames are on the screen, and asks for what is to be known about them."""
+
+    failed = pyqtSignal(object)
+
+    def __init__(self, window: MainWindow, controller: Controller, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._desk: CompareDesk = window.compare
+        self._controller = controller
+        self._analyst = Analyst(self)
+        self._running: Running | None = None
+        self._frames: tuple[Frame, ...] = ()
+        self._layers: tuple[LayerSensitivity, ...] = ()
+        self._wire()
+
+    def _wire(self) -> None:
+        desk, analyst = self._desk, self._analyst
+        desk.mode_changed.connect(lambda _mode: self._choose())
+        desk.panes_changed.connect(lambda _panes: self._choose())
+        desk.active_changed.connect(lambda _position: self._show_engine())
+        desk.map_wanted.connect(analyst.map)
+        desk.pixel_picked.connect(self._probe)
+        desk.layer_toggled.connect(self._controller.switch_layer)
+        desk.restore_requested.connect(lambda: self._controller.set_layers(frozenset()))
+        desk.worst_requested.connect(self._find_worst)
+        self._window.mix_save_requested.connect(self._save_mix)
+        self._controller.frame_shown.connect(lambda frame: self._shown((frame,)))
+        self._controller.frames_shown.connect(self._show_frames)
+        analyst.metrics_ready.connect(desk.show_metrics)
+        analyst.map_ready.connect(desk.set_map)
+        analyst.divergence_ready.connect(desk.show_divergence)
+        analyst.sensitivity_ready.connect(self._measured)
+        analyst.busy_changed.connect(self._window.show_busy)
+        analyst.failed.connect(self.failed)
+
+    def running_changed(self, running: Running) -> None:
+        """Something new renders."""
+        before, self._running = self._running, running
+        self._desk.set_offers(running.precisions, running.truth, running.choices)
+        if before is None or before.light_field is not running.light_field:
+            self._analyst.stop_sensitivity()
+            self._layers = analysis.layers_of(running)
+        self._show_layers()
+        self._show_engine()
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self._analyst.close()
+
+    def _choose(self) -> None:
+        panes = self._desk.panes
+        active = panes.panes[panes.active] if panes.panes else None
+        if active is not None:
+            self._controller.set_panes(panes.panes if self._desk.comparing else (), active)
+
+    def _show_engine(self) -> None:
+        if self._running is not None:
+            engines = self._running.engines
+            position = self._desk.panes.active if len(engines) > 1 else 0
+            self._window.show_engine(engines[min(position, len(engines) - 1)])
+
+    def _show_frames(self, frames: tuple[Frame, ...]) -> None:
+        self._window.show_frames(frames)
+        self._shown(frames)
+
+    def _shown(self, frames: tuple[Frame, ...]) -> None:
+        before, self._frames = self._frames, frames
+        # While the camera moves there is nothing new to say about it.
+        if not before or (before[0].complete and frames[0].camera is not before[0].camera):
+            self._desk.show_divergence(None)
+        was_said = before and not before[0].complete and len(before) == len(frames)
+        if frames[0].complete or not was_said:
+            self._analyst.compare(frames)
+
+    def _probe(self, column: int, row: int) -> None:
+        if self._running is not None and self._frames:
+            self._analyst.probe(self._running, self._frames, column, row)
+
+    def _find_worst(self) -> None:
+        if self._running is not None:
+            self._analyst.sensitivity(self._running)
+
+    def _measured(self, layers: tuple[LayerSensitivity, ...], worst: tuple[str, ...]) -> None:
+        found = {layer.name: layer for layer in layers}
+        self._layers = tuple(found.get(layer.name, layer) for layer in self._layers)
+        self._controller.set_layers(frozenset(worst))
+        self._show_layers()
+
+    def _show_layers(self) -> None:
+        running = self._running
+        if running is None:
+            return
+        if analysis.eight_bit_precision(running) is None:
+            self._desk.show_layers((), _NO_LAYERS)
+            return
+        high = running.wish.layers_in_fp32
+        self._desk.show_layers([replace(one, high=one.name in high) for one in self._layers])
+
+    def _save_mix(self, path: str) -> None:
+        if self._running is not None:
+            try:
+                analysis.save_mix(Path(path), self._running.wish.layers_in_fp32)
+            except R2LError as error:
+                self.failed.emit(error)

@@ -1,0 +1,21 @@
+"""What one pane of a comparison should show. Knows nothing of Qt, so that every thread may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from r2l_core.types import Precision
+
+AUTO = "auto"
+"""The engine that serves a precision best."""
+
+
+@dataclass(frozen=True)
+class PaneChoice:
+    """`source`: a Precision, or TRUTH (`pane_label`) for the ground truth.
+
+    `engine`: the name of one, or AUTO; of no meaning for the ground truth.
+    """
+
+    source: Precision | str
+    engine: str = AUTO
