@@ -20,7 +20,7 @@ from r2l_core.progressive import by_contrast, grid_pixels, interpolated
 from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
 from r2l_core.types import COMPARED_STRIDES, STRIDES, Frame, RenderRequest
 
-_CHUNK_S = 0.1
+_CHUNK_S = 0.35
 """Time all renderers together may take until they are in step again."""
 
 

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from r2l_core.checkpoint import embedded_names
-from r2l_core.commands.shared import Subparsers, engine_options, json_option, open_to_render
+from r2l_core.commands.shared import (
+    Subparsers,
+    assume_option,
+    engine_options,
+    json_option,
+    open_to_render,
+)
 from r2l_core.commands.values import positive_float, precision, precisions, size
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.output import write_json
@@ -46,6 +52,7 @@ def add(commands: Subparsers) -> None:
     )
     record.add_argument("--checkpoint", metavar="C", help="a file, or demo")
     record.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
+    assume_option(record)
     engine_options(record)
     record.add_argument(
         "--path",

@@ -280,7 +280,7 @@ def test_keyframes_change_the_precision_on_the_way(studio):
 
 def test_progress_counts_and_estimates(studio, fake_clock, monkeypatch):
     recorder = studio.recorder("x.png")
-    clock = fake_clock(recorder_module, 0.0)
+    clock = fake_clock(recorder_module)
     recorder_module.time.sleep = lambda seconds: None
     render = Renderer.render
 
@@ -299,7 +299,7 @@ def test_progress_counts_and_estimates(studio, fake_clock, monkeypatch):
 
 def test_a_pause_waits_and_does_not_count(studio, fake_clock):
     recorder = studio.recorder("x.png")
-    clock = fake_clock(recorder_module, 0.0)
+    clock = fake_clock(recorder_module)
     naps = []
 
     def nap(seconds: float) -> None:
