@@ -1,5 +1,5 @@
 """The command line: `python -m r2l_core render | eval | bench | quantize | sensitivity | convert |
-distill | download`.
+record | distill | download`.
 
 Exit codes: 0 done, 1 a stated threshold failed, 2 bad input or environment (one paragraph on
 stderr that names the file or flag). No command needs a display.
@@ -19,6 +19,7 @@ from r2l_core.commands import (
     download,
     evaluate,
     quantize,
+    record,
     render,
     sensitivity,
 )
@@ -42,6 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m r2l_core", description="Neural light fields without a window.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (render, evaluate, bench, quantize, sensitivity, convert, distill, download):
+    for command in (
+        render,
+        evaluate,
+        bench,
+        quantize,
+        sensitivity,
+        convert,
+        record,
+        distill,
+        download,
+    ):
         command.add(commands)
     return parser

@@ -6,6 +6,7 @@
     +-- DatasetError         photographs and their poses that cannot be read
     +-- DownloadError        a published file that could not be fetched or unpacked
     +-- CameraError          a pose or intrinsics no picture can be taken with
+    |   +-- CameraPathError      a camera path, or a file of one, that cannot be used
     +-- EngineError          an engine that failed while building or rendering
     |   +-- EngineUnavailable    an engine or precision this machine does not have
     +-- QuantizationError    a recipe, range file or layer mix that cannot be used
@@ -54,6 +55,10 @@ class DownloadError(R2LError):
 
 class CameraError(R2LError):
     """A pose or intrinsics no picture can be taken with."""
+
+
+class CameraPathError(CameraError):
+    """A camera path, or a file of one, that cannot be used."""
 
 
 class EngineError(R2LError):

@@ -84,15 +84,8 @@ class Controller(CameraControl):
         Re-basing rays is no such choice: the other may not name the sphere it needs.
         """
         rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
-        self.want(
-            replace(
-                self._wish,
-                checkpoint=checkpoint,
-                scene=None,
-                rays=rays,
-                layers_in_fp32=frozenset(),
-            )
-        )
+        wish = replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays)
+        self.want(replace(wish, layers_in_fp32=frozenset()))
 
     def set_panes(self, panes: tuple[PaneChoice, ...], alone: PaneChoice) -> None:
         """Compare `panes`; none: show `alone`, or what ran before where that is no precision."""

@@ -4,8 +4,13 @@ hypothesis may call them for every example."""
 from __future__ import annotations
 
 import math
+import re
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
+import imageio_ffmpeg
+import numpy as np
 import pytest
 import torch
 
@@ -130,3 +135,20 @@ def fake_clock(monkeypatch):
         return clock
 
     return install
+
+
+@pytest.fixture(scope="session")
+def decode():
+    """A function that gives all frames of a video file, uint8 (n, H, W, 3), also of one that was
+    cut off. ffmpeg itself: imageio's reader leaves pipes open, and warnings are errors here."""
+
+    def frames(path: Path) -> np.ndarray:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path)]
+        command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        done = subprocess.run(command, capture_output=True, check=False)
+        size = re.search(rb"Video: .* (\d+)x(\d+)[ ,]", done.stderr)
+        assert size, done.stderr.decode()
+        width, height = int(size[1]), int(size[2])
+        return np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
+
+    return frames

@@ -1,0 +1,263 @@
+"""`record`: a video along a camera path."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from r2l_core.checkpoint import embedded_names
+from r2l_core.commands.shared import Subparsers, engine_options, json_option, open_to_render
+from r2l_core.commands.values import positive_float, precision, precisions, size
+from r2l_core.errors import R2LError, RecordingError
+from r2l_core.output import write_json
+from r2l_core.types import Precision
+
+if TYPE_CHECKING:
+    from r2l_core.camera_path import CameraPath
+    from r2l_core.checkpoint import LightField
+    from r2l_core.recording.plan import RecordingPlan
+    from r2l_core.recording.recorder import Recorder
+
+_SECONDS = 6.0
+_FPS = 30.0
+_SIZE = (400, 400)
+_NEW_ONLY = (
+    *("scene", "path", "seconds", "fps", "size", "precision", "compare", "mode", "labels"),
+    *("gain", "title"),
+)
+
+
+def add(commands: Subparsers) -> None:
+    """Declare the command and its flags."""
+    record = commands.add_parser(
+        "record",
+        help="a video along a camera path",
+        description="Renders every frame whole, however long it takes, into MP4, WebM, GIF or "
+        "numbered PNG pictures. Beside x.mp4 lie x.json, from which it can be made again or "
+        "completed, and x.csv with a row for every frame.",
+    )
+    record.add_argument("--checkpoint", metavar="C", help="a file, or demo")
+    record.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
+    engine_options(record)
+    record.add_argument(
+        "--path",
+        metavar="turntable|spiral|dolly|PATH.json",
+        help="a preset around the scene, or a file: ours or nerfstudio's (turntable)",
+    )
+    record.add_argument(
+        "--seconds",
+        type=positive_float,
+        metavar="S",
+        help=f"length of the path (a file's own, or {_SECONDS:g})",
+    )
+    record.add_argument("--fps", type=positive_float, metavar="F", help=f"({_FPS:g})")
+    record.add_argument(
+        "--size", type=size, metavar="N|WxH", help="of one pane; --mode side is twice as wide (400)"
+    )
+    record.add_argument("--precision", type=precision, metavar="P", help="(fp32)")
+    record.add_argument("--compare", type=precisions, metavar="P,P", help="two panes instead")
+    record.add_argument("--mode", choices=["side", "wipe", "difference"], help="(side)")
+    record.add_argument(
+        "--labels",
+        choices=["off", "names", "live"],
+        help="what is burned in; live adds ms and dB (live where two are compared, otherwise off)",
+    )
+    record.add_argument("--gain", type=positive_float, metavar="G", help="of --mode difference (8)")
+    record.add_argument("--title", metavar="TEXT", help="two seconds of title before the path")
+    record.add_argument("--out", type=Path, metavar="x.mp4|.webm|.gif|.png")
+    record.add_argument(
+        "--from", dest="again", type=Path, metavar="SIDECAR.json", help="record it once more"
+    )
+    record.add_argument(
+        "--resume", type=Path, metavar="SIDECAR.json", help="complete an interrupted recording"
+    )
+    json_option(record)
+    # None: as recorded, where a recording is made again.
+    record.set_defaults(command=_record, engine=None)
+
+
+def _record(options: argparse.Namespace) -> int:
+    recorder = _recorder(options)
+    plan = recorder.plan
+    total, first = plan.n_frames, recorder.first_frame
+    try:
+        with _stop_flag() as stopped, tqdm(total=total, initial=first, unit="frame") as bar:
+            for _ in recorder.frames(aborted=stopped):
+                bar.update()
+    except R2LError as error:
+        then = f"Then complete it with --resume {recorder.out.with_suffix('.json')}."
+        raise type(error)(error.what, error.why, f"{error.remedy} {then}".strip()) from error
+    complete = recorder.state == "finished"
+    sidecar = recorder.out.with_suffix(".json")
+    width_px, height_px = recorder.video_px
+    padded = (
+        ""
+        if plan.picture_size == recorder.video_px
+        else (
+            f", padded from {plan.picture_size[0]}×{plan.picture_size[1]} because its format needs "
+            "even sizes"
+        )
+    )
+    done = f"{recorder.frames_done}" if complete else f"{recorder.frames_done} of {plan.n_frames}"
+    seconds = float(recorder.frames_done / plan.exact_fps)
+    print(
+        f"{recorder.out}: {done} frames, {seconds:.2f} s, {width_px}×{height_px}{padded}; "
+        f"{sidecar.name}, {sidecar.with_suffix('.csv').name}"
+    )
+    if options.json:
+        write_json(options.json, _report(recorder))
+    if complete:
+        return 0
+    print(f"Stopped. Complete it with --resume {sidecar}")
+    return 130
+
+
+def _report(recorder: Recorder) -> dict[str, Any]:
+    plan, n_rendered = recorder.plan, recorder.frames_done - recorder.first_frame
+    return {
+        "video": str(recorder.out),
+        "state": recorder.state,
+        "frames_done": recorder.frames_done,
+        "frames_total": plan.n_frames,
+        "size_px": recorder.video_px,
+        "fps": float(plan.exact_fps),
+        "duration_s": float(recorder.frames_done / plan.exact_fps),
+        "ms_per_frame_mean": recorder.rendered_s / n_rendered * 1e3 if n_rendered else None,
+        "encoder_wait_s": recorder.waited_s,
+    }
+
+
+def _recorder(options: argparse.Namespace) -> Recorder:
+    # Imported here: cameras on a path need SciPy, which takes longer to load than other commands.
+    from r2l_core.recording.session import new_recording, recording_again, resumed_recording
+
+    if options.again is not None or options.resume is not None:
+        flag = "--from" if options.resume is None else "--resume"
+        given = [f"--{name}" for name in _NEW_ONLY if getattr(options, name) is not None]
+        if options.rays != "auto":
+            given.append("--rays")
+        if options.resume is not None and (options.out or options.again):
+            given.append("--out" if options.out else "--from")
+        if given:
+            raise RecordingError(
+                f"{given[0]} does not go with {flag}",
+                "the sidecar says all of that",
+                f"Leave {given[0]} out.",
+            )
+        if options.engine is not None or options.device != "auto":
+            engine = (options.engine or "auto", options.device)
+        else:
+            engine = None
+        if options.resume is not None:
+            return resumed_recording(options.resume, options.checkpoint, engine)
+        return recording_again(options.again, _out(options), options.checkpoint, engine)
+    out = _out(options)
+    if options.checkpoint is None:
+        raise RecordingError(
+            "There is nothing to record", "--checkpoint is missing", "Give a file, or demo."
+        )
+    light_field, ray_mode = open_to_render(options)
+    return new_recording(
+        light_field,
+        _lasting_name(options.checkpoint),
+        _plan(options, light_field),
+        out,
+        ray_mode,
+        options.engine or "auto",
+        options.device,
+    )
+
+
+def _out(options: argparse.Namespace) -> Path:
+    if options.out is None:
+        raise RecordingError("There is nowhere to record to", "--out is missing", "Give a file.")
+    out: Path = options.out
+    return out
+
+
+def _plan(options: argparse.Namespace, light_field: LightField) -> RecordingPlan:
+    from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
+
+    if options.compare is None and options.mode is not None:
+        raise RecordingError(
+            f"--mode {options.mode} needs two pictures", "--compare is missing", "Give --compare."
+        )
+    if options.compare is not None and options.precision is not None:
+        raise RecordingError(
+            "--precision does not go with --compare",
+            "the two precisions to compare say it already",
+            "Leave --precision out.",
+        )
+    if options.compare is not None and len(options.compare) != 2:
+        raise RecordingError(
+            "--compare cannot be used", "it does not name two precisions", "Give P,P."
+        )
+    width_px, height_px = options.size or _SIZE
+    path = _camera_path(options, light_field, width_px, height_px)
+    compares = options.compare is not None
+    return RecordingPlan(
+        path=path,
+        seconds=options.seconds or path.seconds or _SECONDS,
+        fps=options.fps or _FPS,
+        width_px=width_px,
+        height_px=height_px,
+        precisions=tuple(options.compare or [options.precision or Precision.FP32]),
+        mode=(options.mode or "side") if compares else "single",
+        labels=options.labels or ("live" if compares else "off"),
+        gain=options.gain or DEFAULT_GAIN,
+        title=options.title or "",
+    )
+
+
+def _camera_path(
+    options: argparse.Namespace, light_field: LightField, width_px: int, height_px: int
+) -> CameraPath:
+    from r2l_core.camera_path_files import load_camera_path
+    from r2l_core.camera_path_presets import PRESETS, preset
+
+    name = options.path or PRESETS[0]
+    if name in PRESETS:
+        scene = light_field.scene
+        home = scene.home()
+        # The field of view the `render` command has at this size.
+        fov_y_deg = home.camera(width_px, height_px, scene.focal_px(width_px)).fov_y_deg
+        return preset(name, home, fov_y_deg, options.seconds or _SECONDS, scene.bound_radius)
+    path = load_camera_path(Path(name))
+    return path if options.seconds is None else path.lasting(options.seconds)
+
+
+def _lasting_name(checkpoint: str) -> str:
+    """What the light field is opened by later, from any folder."""
+    if checkpoint in embedded_names() and not Path(checkpoint).is_file():
+        return checkpoint
+    return str(Path(checkpoint).expanduser().absolute())
+
+
+@contextmanager
+def _stop_flag() -> Iterator[Callable[[], bool]]:
+    """A flag that Ctrl+C or a polite end sets, so that what is written is closed in good order; a
+    second one ends at once."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopped.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,196 @@
+"""Reading JSON that others wrote: bounded in size; a refusal names the file and the field."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.errors import R2LError
+
+MAX_FILE_BYTES = 64 * 1024**2
+
+T = TypeVar("T")
+
+
+class Fields:
+    """One JSON object, asked for its fields by name and type.
+
+    Every method raises `error` with a text that names the source and the field; a method given a
+    default returns it where the field is missing or null.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], what: str, error: type[R2LError], prefix: str = ""
+    ) -> None:
+        """`what`: the clause errors begin with, such as "The camera path x.json cannot be used".
+        `prefix`: where this object lies in the file, such as "keyframes[2]."."""
+        self._values = values
+        self._what = what
+        self._error = error
+        self._prefix = prefix
+
+    @staticmethod
+    def of_file(path: Path, what: str, error: type[R2LError]) -> Fields:
+        """The object a UTF-8 JSON file holds."""
+        try:
+            # One byte more than allowed, so that endless files end here too.
+            with path.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except OSError as problem:
+            why = (problem.strerror or str(problem)).lower()
+            raise error(what, why, "Check the path.") from problem
+        if len(data) > MAX_FILE_BYTES:
+            raise error(
+                what, f"it is larger than {MAX_FILE_BYTES >> 20} MiB", "Choose another file."
+            )
+        try:
+            values = json.loads(data, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as problem:
+            why = f"it is not JSON ({problem})"
+            raise error(what, why, "Choose another file.") from problem
+        if not isinstance(values, dict):
+            raise error(what, "it is not a JSON object", "Choose another file.")
+        return Fields(values, what, error)
+
+    def __contains__(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
+    @property
+    def mapping(self) -> Mapping[str, Any]:
+        """The object as it was read."""
+        return self._values
+
+    def is_text(self, name: str) -> bool:
+        """Whether the field holds a text."""
+        return isinstance(self._values.get(name), str)
+
+    def refuse(self, name: str, why: str) -> NoReturn:
+        """Raise the error of a field that cannot be used; `why` goes on from its name."""
+        raise self._error(self._what, f"the field {self._prefix}{name} {why}", "Correct the file.")
+
+    def unusable(self, why: str, remedy: str) -> NoReturn:
+        """Raise the error of an object that cannot be used as a whole."""
+        raise self._error(self._what, why, remedy)
+
+    def number(
+        self,
+        name: str,
+        default: float | None = None,
+        low: float = -math.inf,
+        high: float = math.inf,
+    ) -> float:
+        """A finite number from `low` to `high`, both included."""
+        value = self._value(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.refuse(name, "is not a number")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not (math.isfinite(number) and low <= number <= high):
+            self.refuse(name, f"is {_short(value)}, not a number from {low:g} to {high:g}")
+        return number
+
+    def optional_number(
+        self, name: str, low: float = -math.inf, high: float = math.inf
+    ) -> float | None:
+        """As `number`, or None where it is missing or null."""
+        return self.number(name, low=low, high=high) if name in self else None
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        number = self.number(name, low=low, high=high)
+        if number != round(number):
+            self.refuse(name, f"is {number:g}, not a whole number")
+        return round(number)
+
+    def boolean(self, name: str, default: bool | None = None) -> bool:
+        """True or false."""
+        value = self._value(name, default)
+        if not isinstance(value, bool):
+            self.refuse(name, "is neither true nor false")
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A text."""
+        value = self._value(name, default)
+        if not isinstance(value, str):
+            self.refuse(name, "is not a text")
+        return value
+
+    def choice(self, name: str, kinds: Mapping[str, T], default: str | None = None) -> T:
+        """What `kinds` holds under the text of this field."""
+        text = self.text(name, default)
+        if text not in kinds:
+            self.refuse(name, f"is '{_short(text)}', not one of {', '.join(kinds)}")
+        return kinds[text]
+
+    def values(self, name: str, most: int) -> list[Any]:
+        """A list of at most `most` entries."""
+        value = self._value(name, None)
+        if not isinstance(value, list):
+            self.refuse(name, "is not a list")
+        if len(value) > most:
+            self.refuse(name, f"has {len(value)} entries; there may be {most}")
+        return value
+
+    def inner(self, name: str) -> Fields:
+        """The object in this field."""
+        value = self._value(name, None)
+        if not isinstance(value, dict):
+            self.refuse(name, "is not an object")
+        return Fields(value, self._what, self._error, f"{self._prefix}{name}.")
+
+    def objects(self, name: str, most: int) -> list[Fields]:
+        """A list of at most `most` objects."""
+        entries = []
+        for index, value in enumerate(self.values(name, most)):
+            where = f"{name}[{index}]"
+            if not isinstance(value, dict):
+                self.refuse(where, "is not an object")
+            entries.append(Fields(value, self._what, self._error, f"{self._prefix}{where}."))
+        return entries
+
+    def matrix(self, name: str, value: Any = None) -> NDArray[np.float64]:
+        """A 4x4 matrix, row-major: sixteen numbers or four rows of four. float64 (4, 4).
+
+        `value`: what to take instead of the field's own, in its name.
+        """
+        found = self._value(name, None) if value is None else value
+        rows = found if isinstance(found, list) else []
+        nested = len(rows) == 4 and all(isinstance(row, list) and len(row) == 4 for row in rows)
+        numbers = [number for row in rows for number in row] if nested else rows
+        if len(numbers) != 16 or any(
+            isinstance(number, bool) or not isinstance(number, int | float) for number in numbers
+        ):
+            self.refuse(name, "is not a 4x4 matrix of numbers")
+        try:
+            matrix = np.array([float(number) for number in numbers])
+        except OverflowError:
+            matrix = np.full(16, np.inf)
+        if not np.isfinite(matrix).all():
+            self.refuse(name, "holds a number that is not finite")
+        return matrix.reshape(4, 4)
+
+    def _value(self, name: str, default: Any) -> Any:
+        value = self._values.get(name)
+        if value is not None:
+            return value
+        if default is None:
+            self.refuse(name, "is missing")
+        return default
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

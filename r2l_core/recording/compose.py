@@ -1,0 +1,43 @@
+"""The pictures of one or two panes put together into the recorded one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.recording.plan import Mode
+
+Colors = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+
+def composed(mode: Mode, panes: Sequence[Colors], wipe: float, gain: float) -> Picture:
+    """uint8 (H, W, 3), or (H, 2W, 3) side by side, from float32 (H, W, 3) panes in [0, 1].
+
+    wipe: share of the width, from the left, that shows the first pane. gain: the difference
+    picture is |A - B| * gain, clipped.
+    """
+    if mode == "single":
+        return as_picture(panes[0])
+    a, b = panes
+    if mode == "side":
+        return np.concatenate([as_picture(a), as_picture(b)], axis=1)
+    if mode == "wipe":
+        picture = as_picture(b)
+        column = wipe_column(wipe, picture.shape[1])
+        picture[:, :column] = as_picture(a[:, :column])
+        return picture
+    return as_picture(np.abs(a - b) * np.float32(gain))
+
+
+def wipe_column(wipe: float, width_px: int) -> int:
+    """The first column that shows the second pane."""
+    return round(wipe * width_px)
+
+
+def as_picture(colors: Colors) -> Picture:
+    """Rounded to nearest, as every picture here: uint8, same shape, new and writable."""
+    picture: Picture = np.rint(np.clip(colors, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return picture

@@ -1,0 +1,187 @@
+"""Where frames go: one video file, or a picture file each. Both can be interrupted and completed.
+
+A video is written in place, so that what is there plays at any moment. Completing an interrupted
+one leaves it as it is and writes what is missing to `x.rest.mp4`; only when that is whole are both
+joined. The sidecar says at which frame the rest begins, so that a join cut off in the middle is
+neither forgotten nor done twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from r2l_core.errors import RecordingError
+from r2l_core.recording.compose import Picture
+from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
+from r2l_core.recording.formats import VideoFormat
+from r2l_core.recording.fragments import FragmentTracker
+from r2l_core.recording.gif import join_gifs
+
+
+class Sink(Protocol):
+    """Takes frames in order. Used by one thread at a time."""
+
+    def write(self, picture: Picture) -> None:
+        """Take one frame, uint8 (H, W, 3)."""
+
+    def frames(self) -> int:
+        """How many of the frames taken are on disk by now."""
+
+    def close(self) -> int:
+        """Finish what was taken, and return how many of those frames are on disk."""
+
+
+class VideoFiles(Protocol):
+    """The files of one recording. Every method raises RecordingError."""
+
+    def check(self) -> None:
+        """Refuse what cannot be written here, before anything is rendered."""
+
+    def settle(self, rest_starts_at: int | None) -> int:
+        """Tidy up after an interruption; returns how many whole frames there are."""
+
+    def open(self, first_frame: int) -> Sink:
+        """Begin, or go on, with that frame."""
+
+    def finish(self, first_frame: int, n_frames: int) -> None:
+        """Make the ordinary file of the frames before `first_frame` and the `n_frames` after."""
+
+
+def video_files(
+    path: Path, video_format: VideoFormat, size: tuple[int, int], fps: Fraction
+) -> VideoFiles:
+    """The files of a recording at `path`; size: width and height of the video in pixels."""
+    if video_format.is_sequence:
+        return _Pictures(path)
+    return _Video(path, video_format, size, fps)
+
+
+class _Video:
+    def __init__(
+        self, path: Path, video_format: VideoFormat, size: tuple[int, int], fps: Fraction
+    ) -> None:
+        self._path = path
+        self._rest = path.with_name(f"{path.stem}.rest{path.suffix}")
+        self._format = video_format
+        self._size = size
+        self._fps = fps
+
+    def check(self) -> None:
+        check_encoder(self._format, self._size, self._fps)
+
+    def settle(self, rest_starts_at: int | None) -> int:
+        frames = self._whole_frames(self._path)
+        if rest_starts_at is not None and frames == rest_starts_at:
+            rest = self._whole_frames(self._rest)
+            if rest:
+                self._join([(self._path, frames), (self._rest, rest)])
+                frames += rest
+        # Otherwise it is joined already, or what it follows is gone.
+        _remove(self._rest)
+        return frames
+
+    def open(self, first_frame: int) -> Sink:
+        path = self._rest if first_frame else self._path
+        return Encoder(path, self._format, self._size, self._fps)
+
+    def finish(self, first_frame: int, n_frames: int) -> None:
+        parts = [(self._path, first_frame), (self._rest, n_frames)]
+        if not first_frame:
+            parts = [(self._path, n_frames)]
+        parts = [part for part in parts if part[1]]
+        if parts:
+            self._join(parts)
+        else:
+            _remove(self._path)
+        _remove(self._rest)
+
+    def _join(self, parts: list[tuple[Path, int]]) -> None:
+        if self._format.suffix == ".gif":
+            join_gifs(parts, self._path, self._fps)
+        else:
+            join(parts, self._path, self._format, self._fps)
+
+    def _whole_frames(self, path: Path) -> int:
+        """Whole frames of a file, which is cut after the last of them where it was cut off."""
+        tracker = FragmentTracker(path, self._format.suffix)
+        try:
+            if tracker.update() and tracker.end < path.stat().st_size:
+                os.truncate(path, tracker.end)
+        except OSError as error:
+            raise RecordingError(
+                f"The recording {path} cannot be completed",
+                (error.strerror or str(error)).lower(),
+                "Check that you may write to it.",
+            ) from error
+        return count_frames(path)
+
+
+class _Pictures:
+    """`x_00000.png`, `x_00001.png`, ... for `x.png`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first = self._next = 0
+
+    def check(self) -> None:
+        pass
+
+    def settle(self, rest_starts_at: int | None) -> int:
+        frames = 0
+        while self._file(frames).is_file():
+            frames += 1
+        return frames
+
+    def open(self, first_frame: int) -> Sink:
+        self._first = self._next = first_frame
+        # Those of a longer recording before would count as this one's.
+        frame = first_frame
+        while self._file(frame).is_file():
+            _remove(self._file(frame))
+            frame += 1
+        return self
+
+    def write(self, picture: Picture) -> None:
+        import imageio.v3 as iio
+
+        file = self._file(self._next)
+        temporary = file.with_name(f"{file.name}.tmp")
+        try:
+            iio.imwrite(temporary, np.ascontiguousarray(picture), extension=".png")
+            os.replace(temporary, file)
+        except OSError as error:
+            _remove(temporary)
+            raise RecordingError(
+                f"The picture {file} could not be written",
+                (error.strerror or str(error)).lower(),
+                "Choose a folder you can write to, with enough free space.",
+            ) from error
+        self._next += 1
+
+    def frames(self) -> int:
+        return self._next - self._first
+
+    def close(self) -> int:
+        return self.frames()
+
+    def finish(self, first_frame: int, n_frames: int) -> None:
+        pass
+
+    def _file(self, frame: int) -> Path:
+        return picture_file(self._path, frame)
+
+
+def picture_file(path: Path, frame: int) -> Path:
+    """Where frame number `frame` of the picture sequence `path` lies."""
+    return path.with_name(f"{path.stem}_{frame:05d}{path.suffix}")
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

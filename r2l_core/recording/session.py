@@ -1,0 +1,193 @@
+"""Opens what a recording needs: a new one, one made again, one to be completed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from r2l_core.checkpoint import LightField, load_light_field
+from r2l_core.engines import build_engine
+from r2l_core.errors import RecordingError
+from r2l_core.recording.ffmpeg import count_frames
+from r2l_core.recording.files import VideoFiles, picture_file, video_files
+from r2l_core.recording.formats import VideoFormat, format_of, require_fps
+from r2l_core.recording.plan import RecordingPlan
+from r2l_core.recording.recorder import Recorder
+from r2l_core.recording.sidecar import (
+    LoadedSidecar,
+    Recipe,
+    Sidecar,
+    is_sidecar,
+    load_sidecar,
+)
+from r2l_core.recording.table import COLUMNS
+from r2l_core.recording.title import legible, require_title
+from r2l_core.renderer import Renderer
+from r2l_core.types import Precision, RayMode
+
+
+def new_recording(
+    light_field: LightField,
+    checkpoint: str,
+    plan: RecordingPlan,
+    out: Path,
+    ray_mode: RayMode,
+    engine: str = "auto",
+    device: str = "auto",
+) -> Recorder:
+    """A recording of an opened light field; `checkpoint` is what it was opened by.
+
+    Everything that can be refused is refused here, before the first frame: RecordingError,
+    EngineUnavailable, EngineError.
+    """
+    engines = dict.fromkeys(plan.used_precisions(), (engine, device))
+    recipe = Recipe(plan, checkpoint, light_field.sha256, light_field.scene, ray_mode, engines)
+    return _begun(recipe, light_field, out)
+
+
+def recording_again(
+    sidecar: Path, out: Path, checkpoint: str | None = None, engine: tuple[str, str] | None = None
+) -> Recorder:
+    """What a sidecar describes, from the beginning, into `out`. Nothing else is needed.
+
+    checkpoint: where the light field is now; engine: name and device of another than those that
+    ran. Raises as
+    `new_recording` and `load_sidecar` do, and CheckpointError.
+    """
+    recipe = _adapted(load_sidecar(sidecar), checkpoint, engine)
+    return _begun(recipe, _light_field(sidecar, recipe), out)
+
+
+def resumed_recording(
+    sidecar: Path, checkpoint: str | None = None, engine: tuple[str, str] | None = None
+) -> Recorder:
+    """An interrupted recording, to be completed where it is. Raises as `recording_again`."""
+    loaded = load_sidecar(sidecar)
+    recipe = _adapted(loaded, checkpoint, engine)
+    light_field = _light_field(sidecar, recipe)
+    files = _files(recipe.plan, loaded.video, loaded.video_format)
+    total = recipe.plan.n_frames
+    files.check()
+    if loaded.state == "finished" and not loaded.video_format.is_sequence:
+        first_frame = count_frames(loaded.video)
+    else:
+        first_frame = files.settle(loaded.rest_starts_at)
+    if first_frame > total:
+        raise RecordingError(
+            f"The recording {loaded.video} cannot be completed",
+            f"it holds {first_frame} frames, and its sidecar speaks of {total}",
+            "Record it again with --from.",
+        )
+    return _recorder(recipe, light_field, loaded.video, loaded.video_format, files, first_frame)
+
+
+def _begun(recipe: Recipe, light_field: LightField, out: Path) -> Recorder:
+    plan = recipe.plan
+    video_format = format_of(out)
+    require_fps(video_format, out, plan.fps)
+    require_title(plan.title)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(
+            f"The recording {out} cannot be written",
+            (error.strerror or str(error)).lower(),
+            "Choose a folder you can write to.",
+        ) from error
+    _require_free(out, video_format)
+    files = _files(plan, out, video_format)
+    files.check()
+    return _recorder(recipe, light_field, out, video_format, files, 0)
+
+
+def _recorder(
+    recipe: Recipe,
+    light_field: LightField,
+    out: Path,
+    video_format: VideoFormat,
+    files: VideoFiles,
+    first_frame: int,
+) -> Recorder:
+    plan = recipe.plan
+    renderers: Mapping[Precision, Renderer] = {
+        precision: Renderer(
+            build_engine(light_field, precision, *recipe.engines.get(precision, ("auto", "auto"))),
+            recipe.scene,
+            recipe.ray_mode,
+        )
+        for precision in plan.used_precisions()
+    }
+    infos = [renderer.engine.info for renderer in renderers.values()]
+    sidecar = Sidecar(out, video_format, recipe, infos)
+    facts = legible(
+        f"{light_field.name} · {light_field.network.short_name} · "
+        f"{' and '.join(plan.precisions)} · {plan.width_px}x{plan.height_px}"
+    )
+    return Recorder(recipe, renderers, out, files, sidecar, facts, first_frame)
+
+
+def _files(plan: RecordingPlan, out: Path, video_format: VideoFormat) -> VideoFiles:
+    size = video_format.encoded_size(*plan.picture_size)
+    return video_files(out, video_format, size, plan.exact_fps)
+
+
+def _adapted(
+    loaded: LoadedSidecar, checkpoint: str | None, engine: tuple[str, str] | None
+) -> Recipe:
+    recipe = loaded.recipe
+    if checkpoint is not None:
+        recipe = replace(recipe, checkpoint=checkpoint)
+    if engine is not None:
+        engines = dict.fromkeys(recipe.plan.used_precisions(), engine)
+        recipe = replace(recipe, engines=engines)
+    return recipe
+
+
+def _light_field(sidecar: Path, recipe: Recipe) -> LightField:
+    """The light field of a sidecar, if it is still the same file."""
+    light_field = load_light_field(recipe.checkpoint, recipe.scene)
+    if light_field.sha256 != recipe.sha256:
+        raise RecordingError(
+            f"The light field {recipe.checkpoint} is not the one recorded in {sidecar}",
+            f"its SHA-256 begins with {light_field.sha256[:12]}, "
+            f"the recorded one's with {recipe.sha256[:12]}",
+            "Give the recorded file with --checkpoint.",
+        )
+    return light_field
+
+
+def _require_free(out: Path, video_format: VideoFormat) -> None:
+    """Refuse to write over what is not a recording of ours, or not a finished one."""
+    sidecar, table = out.with_suffix(".json"), out.with_suffix(".csv")
+    if is_sidecar(sidecar):
+        loaded = load_sidecar(sidecar)
+        if loaded.state != "finished" and loaded.frames_done:
+            raise RecordingError(
+                f"The recording {out} is not written over",
+                f"an unfinished one lies there, {loaded.frames_done} of "
+                f"{loaded.recipe.plan.n_frames} frames",
+                f"Complete it with --resume {sidecar}, or remove {sidecar} first.",
+            )
+        return
+    others = [(sidecar, sidecar.exists()), (table, _is_foreign_table(table))]
+    if video_format.is_sequence:  # pictures that follow are removed
+        first = picture_file(out, 0)
+        others.append((first, first.exists()))
+    for path, found in others:
+        if found:
+            raise RecordingError(
+                f"The recording {out} cannot be written",
+                f"it would write over {path}, which is not a recording's",
+                "Choose another name with --out.",
+            )
+
+
+def _is_foreign_table(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return not file.readline(4096).startswith(",".join(COLUMNS[:3]).encode())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True

@@ -1,0 +1,239 @@
+"""Camera paths on disk: ours, nerfstudio's two dialects, and files nobody should trust."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from r2l_core.camera import Orbit
+from r2l_core.camera_path import CameraPath, Keyframe
+from r2l_core.camera_path_files import load_camera_path, save_camera_path, save_nerfstudio
+from r2l_core.errors import CameraPathError
+from r2l_core.types import Precision
+
+POSES = [Orbit(40.0 * k, 10.0 * k, 4.0, (0.1, 0.2, 0.3)).T_world_camera() for k in range(3)]
+
+
+def a_path(**options) -> CameraPath:
+    return CameraPath(
+        (
+            Keyframe(POSES[0], 40.0, 1.5, wipe=0.25),
+            Keyframe(POSES[1], 50.0, 0.5, Precision.FP32, Precision.INT8, gain=8.0),
+            Keyframe(POSES[2], 45.0, 2.0),
+        ),
+        **options,
+    )
+
+
+def assert_same_cameras(a: CameraPath, b: CameraPath) -> None:
+    assert a.seconds == pytest.approx(b.seconds)
+    for second in np.linspace(0, a.seconds, 17):
+        one, two = a.at(second), b.at(second)
+        np.testing.assert_allclose(one.T_world_camera, two.T_world_camera, atol=1e-9)
+        assert one.fov_y_deg == pytest.approx(two.fov_y_deg)
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """A function that writes a file, expects it to be refused, and returns what was said."""
+
+    def check(content) -> str:
+        file = tmp_path / "bad.json"
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            file.write_text(content if isinstance(content, str) else json.dumps(content))
+        with pytest.raises(CameraPathError) as caught:
+            load_camera_path(file)
+        assert str(file) in str(caught.value)
+        return str(caught.value)
+
+    return check
+
+
+def test_our_own_file_brings_everything_back(tmp_path):
+    file = tmp_path / "new folder" / "path.json"
+    path = a_path(loop=True, even_speed=True, tension=0.25)
+    save_camera_path(path, file)
+    back = load_camera_path(file)
+    assert (back.loop, back.even_speed, back.tension) == (True, True, 0.25)
+    for one, two in zip(path.keyframes, back.keyframes, strict=True):
+        np.testing.assert_array_equal(one.T_world_camera, two.T_world_camera)
+        for name in ("fov_y_deg", "transition_s", "precision_a", "precision_b", "wipe", "gain"):
+            assert getattr(one, name) == getattr(two, name)
+    assert [entry.name for entry in file.parent.iterdir()] == ["path.json"]  # no leftovers
+
+
+def test_our_own_file_is_readable(tmp_path):
+    file = tmp_path / "path.json"
+    save_camera_path(a_path(), file)
+    lines = file.read_text().splitlines()
+    assert sum('"T_world_camera": [[' in line for line in lines) == 3
+    assert json.loads(file.read_text())["format"] == "r2l-camera-path"
+
+
+@pytest.mark.parametrize("dialect", ["list", "string"])
+@pytest.mark.parametrize("loop", [False, True])
+def test_nerfstudio_files_come_back_with_the_same_cameras(tmp_path, dialect, loop):
+    path = a_path(tension=0.5)
+    if loop:  # the older dialect has no times in a loop
+        keys = tuple(Keyframe(key.T_world_camera, key.fov_y_deg, 1.0) for key in path.keyframes)
+        path = CameraPath(keys, loop=True, tension=0.5)
+    file = tmp_path / "path.json"
+    save_nerfstudio(path, file, 64, 48, 24.0, dialect)
+    assert_same_cameras(path, load_camera_path(file))
+
+
+@pytest.mark.parametrize("dialect", ["list", "string"])
+def test_nerfstudio_files_have_what_its_renderer_reads(tmp_path, dialect):
+    file = tmp_path / "path.json"
+    save_nerfstudio(a_path(), file, 64, 48, 24.0, dialect)
+    values = json.loads(file.read_text())
+    assert (values["render_width"], values["render_height"], values["fps"]) == (64, 48, 24.0)
+    assert values["camera_type"] == "perspective"
+    assert len(values["camera_path"]) == round(2.5 * 24)
+    first = values["camera_path"][0]
+    np.testing.assert_allclose(np.reshape(first["camera_to_world"], (4, 4)), POSES[0], atol=1e-9)
+    assert first["fov"] == pytest.approx(40.0)
+    matrix = values["keyframes"][1]["matrix"]
+    if dialect == "list":
+        np.testing.assert_allclose(np.reshape(matrix, (4, 4)), POSES[1])
+    else:
+        assert isinstance(matrix, str)
+        np.testing.assert_allclose(np.reshape(json.loads(matrix), (4, 4)).T, POSES[1])
+
+
+def test_a_newer_nerfstudio_file_as_its_viewer_writes_it(tmp_path):
+    file = tmp_path / "viewer.json"
+    entry = {"fov": 60.0, "aspect": 1.0}
+    values = {
+        "default_fov": 75.0,
+        "default_transition_sec": 2.0,
+        "keyframes": [
+            {
+                **entry,
+                "matrix": POSES[0].reshape(-1).tolist(),
+                "override_transition_enabled": False,
+                "override_transition_sec": None,
+            },
+            {
+                **entry,
+                "matrix": POSES[1].reshape(-1).tolist(),
+                "override_transition_enabled": True,
+                "override_transition_sec": 0.5,
+            },
+        ],
+        "camera_type": "perspective",
+        "render_height": 1080,
+        "render_width": 1920,
+        "fps": 30.0,
+        "seconds": 2.5,
+        "is_cycle": True,
+        "smoothness_value": 0.0,
+        "camera_path": [],
+    }
+    file.write_text(json.dumps(values))
+    path = load_camera_path(file)
+    assert path.loop
+    assert path.key_seconds == (0.0, 0.5)
+    assert path.seconds == 2.5
+    np.testing.assert_array_equal(path.at(0.5).T_world_camera.round(9), POSES[1].round(9))
+
+
+def test_an_older_nerfstudio_file_without_times_is_spread_evenly(tmp_path):
+    file = tmp_path / "old.json"
+    keyframes = [
+        {"matrix": json.dumps(pose.T.reshape(-1).tolist()), "fov": 50, "aspect": 1}
+        for pose in POSES
+    ]
+    values = {"keyframes": keyframes, "camera_path": [], "seconds": 4, "smoothness_value": 0.5}
+    file.write_text(json.dumps({**values, "is_cycle": False, "is_linear": True}))
+    path = load_camera_path(file)
+    assert path.key_seconds == (0.0, 2.0, 4.0)
+    assert path.even_speed
+    assert path.tension == 0.0
+    np.testing.assert_array_equal(path.keyframes[2].T_world_camera, POSES[2])
+
+
+def test_frames_serve_where_there_are_no_keyframes(tmp_path):
+    file = tmp_path / "frames.json"
+    frames = [{"camera_to_world": p.reshape(-1).tolist(), "fov": 50, "aspect": 1} for p in POSES]
+    file.write_text(json.dumps({"camera_path": frames, "fps": 10, "keyframes": []}))
+    path = load_camera_path(file)
+    np.testing.assert_allclose(path.key_seconds, (0.0, 0.1, 0.2))
+
+
+def own(**changes) -> dict:
+    key = {"T_world_camera": POSES[0].tolist(), "fov_y_deg": 40.0}
+    values = {"format": "r2l-camera-path", "version": 1, "keyframes": [key, dict(key)]}
+    values["keyframes"][1].update(changes.pop("second", {}))
+    return {**values, **changes}
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (b"\xff\xfe\x00", "not JSON"),
+        ("", "not JSON"),
+        ("[1, 2]", "not a JSON object"),
+        ("[" * 100_000, "not JSON"),
+        ('{"keyframes": NaN}', "NaN"),
+        ("{}", "no camera path"),
+        ({"format": "something else"}, "no camera path"),
+        (own(version=2), "version 2"),
+        (own(keyframes=[]), "keyframes"),
+        (own(keyframes=[5]), "keyframes[0]"),
+        (own(keyframes={}), "keyframes is not a list"),
+        (own(loop="yes"), "loop"),
+        (own(tension=7), "tension"),
+        (own(second={"fov_y_deg": 0}), "keyframes[1].fov_y_deg"),
+        (own(second={"fov_y_deg": True}), "keyframes[1].fov_y_deg"),
+        (own(second={"fov_y_deg": None}), "keyframes[1].fov_y_deg is missing"),
+        (own(second={"transition_s": -1}), "keyframes[1].transition_s"),
+        (own(second={"transition_s": 10**400}), "keyframes[1].transition_s"),
+        (own(second={"precision_a": "int9"}), "keyframes[1].precision_a"),
+        (own(second={"wipe": 2}), "keyframes[1].wipe"),
+        (own(second={"T_world_camera": [1, 2]}), "keyframes[1].T_world_camera"),
+        (own(second={"T_world_camera": [[0] * 4] * 4}), "keyframes[1].T_world_camera"),
+        (own(second={"T_world_camera": [["a"] * 4] * 4}), "keyframes[1].T_world_camera"),
+        ({"keyframes": [{"matrix": [1] * 15, "fov": 40}]}, "keyframes[0].matrix"),
+        ({"keyframes": [{"matrix": "[1, 2", "fov": 40}]}, "keyframes[0].matrix"),
+        ({"keyframes": [{"matrix": "5", "fov": 40}]}, "keyframes[0].matrix"),
+        ({"keyframes": [{"fov": 40}]}, "keyframes[0].matrix is missing"),
+        ({"keyframes": [{"matrix": POSES[0].reshape(-1).tolist()}]}, "keyframes[0].fov"),
+        ({"keyframes": [], "camera_path": []}, "camera_path"),
+        ({"camera_path": [{"camera_to_world": [0] * 16, "fov": 1}]}, "camera_to_world"),
+        ({"camera_path": [], "camera_type": "fisheye"}, "camera_type"),
+    ],
+)
+def test_a_bad_file_is_refused_by_the_field(refused, content, names):
+    assert names in refused(content)
+
+
+def test_times_of_an_older_file_must_rise(refused):
+    keyframes = [
+        {
+            "matrix": json.dumps(pose.T.reshape(-1).tolist()),
+            "fov": 50,
+            "properties": json.dumps([["FOV", 50], ["NAME", "x"], ["TIME", time]]),
+        }
+        for pose, time in zip(POSES, (0.0, 0.6, 0.6), strict=True)
+    ]
+    assert "keyframes[2].properties" in refused({"keyframes": keyframes, "seconds": 4})
+    keyframes[1]["properties"] = "[]"
+    assert "keyframes[1].properties" in refused({"keyframes": keyframes, "seconds": 4})
+
+
+def test_too_many_keyframes_are_refused(refused):
+    assert "20000 entries" in refused(own(keyframes=[0] * 20_000))
+
+
+def test_files_that_are_not_there_or_cannot_be_written(tmp_path):
+    with pytest.raises(CameraPathError, match=r"none\.json"):
+        load_camera_path(tmp_path / "none.json")
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(CameraPathError, match=r"path\.json"):
+        save_camera_path(a_path(), blocked / "path.json")

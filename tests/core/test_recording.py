@@ -1,0 +1,541 @@
+"""Recordings from the first frame to the last: exact, repeatable, interruptible."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import time
+import warnings
+from dataclasses import dataclass, replace
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from r2l_core.camera import Orbit
+from r2l_core.camera_path import CameraPath, Keyframe
+from r2l_core.camera_path_presets import turntable
+from r2l_core.checkpoint import load_light_field, save_light_field
+from r2l_core.engines.torch_engine import TorchFactory
+from r2l_core.errors import CheckpointError, EngineError, RecordingError
+from r2l_core.metrics import mse, psnr_db
+from r2l_core.recording import recorder as recorder_module
+from r2l_core.recording.compose import as_picture
+from r2l_core.recording.plan import RecordingPlan
+from r2l_core.recording.recorder import Recorder
+from r2l_core.recording.session import new_recording, recording_again, resumed_recording
+from r2l_core.recording.sidecar import Sidecar, load_sidecar
+from r2l_core.renderer import Renderer
+from r2l_core.types import Precision
+
+SECONDS, FPS = 0.5, 24.0
+N_FRAMES = 12
+VIDEOS = ("mp4", "webm", "gif")
+FORMATS = (*VIDEOS, "png")
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A light field on disk, and a folder to record into."""
+
+    light_field: object
+    file: object
+    folder: object
+
+    def plan(self, **changes) -> RecordingPlan:
+        values = {
+            "path": turntable(self.light_field.scene.home(), 40.0, SECONDS),
+            "seconds": SECONDS,
+            "fps": FPS,
+            "width_px": 48,
+            "height_px": 36,
+            "precisions": (Precision.FP32,),
+        }
+        return RecordingPlan(**{**values, **changes})
+
+    def compared(self, mode: str, **changes) -> RecordingPlan:
+        precisions = (Precision.FP32, Precision.WEIGHTS_INT8_FAKE)
+        return self.plan(mode=mode, precisions=precisions, **changes)
+
+    def recorder(self, name: str, plan: RecordingPlan | None = None) -> Recorder:
+        return new_recording(
+            self.light_field,
+            str(self.file),
+            plan or self.plan(),
+            self.folder / name,
+            "canonical",
+            "torch" if plan is None or plan.mode == "single" else "auto",
+            "cpu",
+        )
+
+    def interrupted(self, name: str, frames: int, torn_bytes: int = 0):
+        """What lies on the disk when everything is killed after some frames. Returns the sidecar.
+
+        torn_bytes: how much of the last frame is missing.
+        """
+        recorder = self.recorder(f"live/{name}")
+        steps = recorder.frames()
+        for _ in range(frames):
+            next(steps)
+        wait_for_frames(recorder.out, frames - 1)
+        dead = self.folder / "dead"
+        snapshot(self.folder / "live", dead)
+        steps.close()
+        if torn_bytes:
+            video = dead / name
+            video.write_bytes(video.read_bytes()[:-torn_bytes])
+        return (dead / name).with_suffix(".json")
+
+
+@pytest.fixture
+def studio(light_field_file, tmp_path) -> Studio:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    return Studio(load_light_field(str(light_field_file)), light_field_file, folder)
+
+
+def run(recorder: Recorder) -> list[np.ndarray]:
+    """The pictures of a recording, as they were encoded."""
+    return [progress.picture for progress in recorder.frames()]
+
+
+def rows_of(path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def sidecar_of(path) -> dict:
+    return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def snapshot(folder, copy) -> None:
+    """Copy a folder that is being written, the sidecar first: the others are never behind it."""
+    copy.mkdir()
+    files = [path for path in folder.iterdir() if path.suffix != ".tmp"]
+    for path in sorted(files, key=lambda path: path.suffix != ".json"):
+        shutil.copy(path, copy)
+
+
+def wait_for_frames(out, frames: int) -> None:
+    """Until the encoder, which runs beside us, has written that many."""
+    for _ in range(1000):
+        if load_sidecar(out.with_suffix(".json")).frames_done >= frames:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"fewer than {frames} frames were written")
+
+
+@pytest.fixture
+def frames_of(decode):
+    """A function that gives the frames of a recording from its files."""
+
+    def frames(path) -> np.ndarray:
+        if path.suffix != ".png":
+            return decode(path)
+        pictures = sorted(path.parent.glob(f"{path.stem}_*.png"))
+        return np.stack([iio.imread(picture) for picture in pictures])
+
+    return frames
+
+
+# --- complete recordings -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_frame_is_in_the_file_in_order(studio, frames_of, ending):
+    out = studio.folder / f"x.{ending}"
+    recorder = studio.recorder(out.name)
+    pictures = run(recorder)
+    frames = frames_of(out)
+    assert (recorder.state, recorder.frames_done) == ("finished", N_FRAMES)
+    assert len(frames) == len(pictures) == N_FRAMES
+    for picture, frame in zip(pictures, frames, strict=True):
+        agreement_db = psnr_db(mse(picture / 255, frame / 255))
+        assert agreement_db > (25 if ending == "gif" else 35)
+    if ending == "png":
+        np.testing.assert_array_equal(frames, pictures)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "webm"])
+def test_count_and_length_read_back_with_imageio(studio, ending):
+    out = studio.folder / f"x.{ending}"
+    run(studio.recorder(out.name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # its reader leaves pipes open
+        with iio.imopen(out, "r", plugin="FFMPEG") as video:
+            count = sum(1 for _ in video.iter())
+            meta = video.metadata()
+    assert count == N_FRAMES
+    assert meta["duration"] == pytest.approx(SECONDS, abs=0.011)
+    assert meta["fps"] == FPS
+    assert meta["size"] == (48, 36)
+
+
+def test_frames_are_what_the_renderer_makes(studio):
+    plan = studio.plan()
+    pictures = run(studio.recorder("x.png", plan))
+    engine = TorchFactory().build(studio.light_field, Precision.FP32, "cpu")
+    renderer = Renderer(engine, studio.light_field.scene, "canonical")
+    for frame in (0, 5, 11):
+        colors = renderer.render(plan.shot(frame).camera)
+        np.testing.assert_array_equal(pictures[frame], as_picture(colors.numpy()))
+
+
+@pytest.mark.parametrize("mode", ["single", "side", "wipe", "difference"])
+def test_the_same_path_gives_the_same_frames(studio, mode):
+    """Before encoding, bit for bit; only milliseconds come from a clock."""
+    plan = studio.plan() if mode == "single" else studio.compared(mode)
+    plan = replace(plan, labels="names", seconds=0.2)
+    one, two = (run(studio.recorder(name, plan)) for name in ("one.mp4", "two.mp4"))
+    np.testing.assert_array_equal(one, two)
+    hashes = [
+        [row["panes_sha256"] for row in rows_of(studio.folder / f"{name}.csv")]
+        for name in ("one", "two")
+    ]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes[0])) == len(one)
+
+
+def test_the_table_and_the_sidecar_tell_everything(studio):
+    out = studio.folder / "x.mp4"
+    plan = studio.compared("side", labels="live", title="Hello")
+    run(studio.recorder(out.name, plan))
+    rows = rows_of(out.with_suffix(".csv"))
+    assert [int(row["frame"]) for row in rows] == list(range(plan.n_frames))
+    assert rows[0]["ms_a"] == ""  # the title card
+    row = rows[-1]
+    assert (row["precision_a"], row["precision_b"]) == ("fp32", "weights-int8-fake")
+    assert float(row["ms_a"]) > 0
+    assert 10 < float(row["psnr_db"]) < 80
+    camera = plan.shot(plan.n_frames - 1).camera
+    assert float(row["T_world_camera_03"]) == camera.T_world_camera[0, 3]
+    values = sidecar_of(out)
+    assert (values["state"], values["frames_done"]) == ("finished", plan.n_frames)
+    assert values["checkpoint"]["sha256"] == studio.light_field.sha256
+    assert [engine["precision"] for engine in values["engines"]] == ["fp32", "weights-int8-fake"]
+    assert values["size_px"] == [96, 36]
+    assert values["duration_s"] == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(("ending", "size"), [("mp4", [34, 22]), ("gif", [33, 21])])
+def test_odd_sizes_are_padded_where_they_must_be_and_said(studio, frames_of, ending, size):
+    out = studio.folder / f"x.{ending}"
+    pictures = run(studio.recorder(out.name, studio.plan(width_px=33, height_px=21)))
+    values = sidecar_of(out)
+    assert values["size_px"] == size
+    assert values["picture_px"] == [33, 21]
+    assert frames_of(out).shape[1:] == (size[1], size[0], 3)
+    if ending == "mp4":
+        np.testing.assert_array_equal(pictures[0][:, 33], pictures[0][:, 32])
+        np.testing.assert_array_equal(pictures[0][21], pictures[0][20])
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_frames"),
+    [
+        ({"seconds": 0.001}, 1),
+        ({"fps": 120.0, "seconds": 0.1}, 12),
+        ({"width_px": 1, "height_px": 1, "seconds": 0.1}, 2),
+        ({"path": "one"}, 12),
+        ({"path": "equal"}, 12),
+        ({"path": "pole"}, 12),
+    ],
+)
+def test_edge_cases_are_recorded(studio, frames_of, changes, n_frames):
+    key = Keyframe(Orbit(0.0, 20.0, 4.0).T_world_camera(), 40.0)
+    over = [Keyframe(Orbit(a, e, 4.0).T_world_camera(), 40.0) for a, e in ((0, 80), (180, 80))]
+    paths = {"one": (key,), "equal": (key, key), "pole": tuple(over)}
+    if "path" in changes:
+        changes = {"path": CameraPath(paths[changes["path"]])}
+    out = studio.folder / "x.mp4"
+    recorder = studio.recorder(out.name, studio.plan(**changes))
+    run(recorder)
+    assert len(frames_of(out)) == recorder.plan.n_frames == n_frames
+
+
+def test_labels_are_burned_in(studio):
+    bare = run(studio.recorder("a.png", studio.plan(width_px=120, height_px=90)))
+    named = run(studio.recorder("b.png", studio.plan(width_px=120, height_px=90, labels="names")))
+    assert (bare[0] != named[0]).any()
+    np.testing.assert_array_equal(bare[0][45:], named[0][45:])
+
+
+def test_keyframes_change_the_precision_on_the_way(studio):
+    pose = studio.light_field.scene.home().T_world_camera()
+    keys = (Keyframe(pose, 40.0), Keyframe(pose, 40.0, 0.2, Precision.WEIGHTS_INT8_FAKE))
+    plan = studio.plan(path=CameraPath(keys))
+    recorder = new_recording(
+        studio.light_field, str(studio.file), plan, studio.folder / "x.png", "canonical"
+    )
+    pictures = run(recorder)
+    precisions = [row["precision_a"] for row in rows_of(studio.folder / "x.csv")]
+    assert precisions == ["fp32"] * 5 + ["weights-int8-fake"] * 7
+    assert (pictures[0] != pictures[-1]).any()
+    np.testing.assert_array_equal(pictures[0], pictures[4])
+
+
+# --- progress, pause, abort --------------------------------------------------------------------
+
+
+def test_progress_counts_and_estimates(studio, fake_clock, monkeypatch):
+    recorder = studio.recorder("x.png")
+    clock = fake_clock(recorder_module, 0.0)
+    recorder_module.time.sleep = lambda seconds: None
+    render = Renderer.render
+
+    def slow(self, *arguments):
+        clock.now += 2.0
+        return render(self, *arguments)
+
+    monkeypatch.setattr(Renderer, "render", slow)
+    steps = list(recorder.frames())
+    assert [step.frames_done for step in steps] == list(range(1, N_FRAMES + 1))
+    assert [step.eta_s for step in steps] == pytest.approx(
+        [2.0 * left for left in range(N_FRAMES - 1, -1, -1)]
+    )
+    assert not steps[0].picture.flags.writeable
+
+
+def test_a_pause_waits_and_does_not_count(studio, fake_clock):
+    recorder = studio.recorder("x.png")
+    clock = fake_clock(recorder_module, 0.0)
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        clock.now += 100.0
+
+    recorder_module.time.sleep = nap
+    steps = list(recorder.frames(paused=lambda: 0 < len(naps) < 5 or not naps))
+    assert len(naps) == 5
+    assert len(steps) == N_FRAMES
+    assert steps[-1].eta_s == 0.0
+    assert recorder.rendered_s == 0.0
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_an_abort_keeps_what_is_done_and_can_be_completed(studio, frames_of, ending):
+    out = studio.folder / f"x.{ending}"
+    recorder = studio.recorder(out.name)
+    done = []
+    for progress in recorder.frames(aborted=lambda: len(done) == 5):
+        done.append(progress.picture)
+    assert (recorder.state, recorder.frames_done) == ("aborted", 5)
+    assert len(frames_of(out)) == 5
+    values = sidecar_of(out)
+    assert (values["state"], values["frames_done"]) == ("aborted", 5)
+    rest = resumed_recording(out.with_suffix(".json"))
+    assert rest.first_frame == 5
+    done += run(rest)
+    assert len(frames_of(out)) == N_FRAMES
+    np.testing.assert_array_equal(done, run(studio.recorder(f"again.{ending}")))
+    assert sidecar_of(out)["state"] == "finished"
+
+
+def test_an_abort_is_noticed_between_tiles(studio):
+    recorder = studio.recorder("x.mp4", studio.plan(width_px=100, height_px=100))
+    polls = []
+
+    def aborted() -> bool:
+        polls.append(None)
+        return len(polls) > 2
+
+    assert list(recorder.frames(aborted)) == []
+    assert (recorder.state, recorder.frames_done) == ("aborted", 0)
+    assert not recorder.out.exists()
+    assert run(resumed_recording(recorder.out.with_suffix(".json")))
+
+
+def test_whoever_stops_iterating_aborts(studio, frames_of):
+    recorder = studio.recorder("x.mp4")
+    steps = recorder.frames()
+    next(steps)
+    steps.close()
+    assert recorder.state == sidecar_of(recorder.out)["state"] == "aborted"
+    assert len(frames_of(recorder.out)) == recorder.frames_done == 1
+
+
+# --- killed, and completed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ending", "torn_bytes"),
+    [*((ending, 0) for ending in FORMATS), *((ending, 9) for ending in VIDEOS)],
+)
+def test_what_was_killed_plays_and_is_completed(studio, frames_of, ending, torn_bytes):
+    sidecar = studio.interrupted(f"x.{ending}", 7, torn_bytes)
+    out = sidecar.with_suffix(f".{ending}")
+    said = load_sidecar(sidecar)
+    assert said.state == "recording"
+    playable = len(frames_of(out)) if said.frames_done else 0
+    assert said.frames_done - bool(torn_bytes) <= playable <= 7
+    recorder = resumed_recording(sidecar)
+    assert recorder.first_frame >= said.frames_done - bool(torn_bytes)
+    run(recorder)
+    assert (recorder.state, recorder.frames_done) == ("finished", N_FRAMES)
+    expected = run(studio.recorder(f"whole.{ending}"))
+    frames = frames_of(out)
+    assert len(frames) == N_FRAMES
+    for k, frame in enumerate(frames):
+        errors = [mse(frame / 255, picture / 255) for picture in expected]
+        assert int(np.argmin(errors)) == k
+    rows = rows_of(out.with_suffix(".csv"))
+    assert [int(row["frame"]) for row in rows] == list(range(N_FRAMES))
+    assert all(row["panes_sha256"] for row in rows)
+    if ending != "png":
+        assert sorted(path.name for path in out.parent.iterdir()) == sorted(
+            [f"x.{ending}", "x.csv", "x.json"]
+        )
+
+
+def test_a_completion_that_is_killed_is_completed_too(studio, frames_of):
+    sidecar = studio.interrupted("x.mp4", 6)
+    steps = resumed_recording(sidecar).frames()
+    for _ in range(5):
+        next(steps)
+    wait_for_frames(sidecar, load_sidecar(sidecar).rest_starts_at + 1)
+    killed = sidecar.parent.parent / "killed again"
+    snapshot(sidecar.parent, killed)
+    steps.close()
+    again = killed / "x.json"
+    said = load_sidecar(again)
+    assert len(frames_of(killed / "x.mp4")) == said.rest_starts_at > 0
+    recorder = resumed_recording(again)
+    assert recorder.first_frame >= said.frames_done
+    run(recorder)
+    assert len(frames_of(killed / "x.mp4")) == N_FRAMES
+    assert not (killed / "x.rest.mp4").exists()
+
+
+def test_completing_what_is_complete_changes_nothing(studio, frames_of):
+    out = studio.folder / "x.webm"
+    run(studio.recorder(out.name))
+    before = frames_of(out)
+    recorder = resumed_recording(out.with_suffix(".json"))
+    assert run(recorder) == []
+    assert recorder.state == "finished"
+    np.testing.assert_array_equal(frames_of(out), before)
+
+
+# --- from the sidecar alone --------------------------------------------------------------------
+
+
+def test_a_sidecar_alone_records_the_same_again(studio):
+    plan = replace(studio.compared("wipe"), labels="names", title="T", gain=3.0, fps=12.0)
+    first = run(studio.recorder("x.mp4", plan))
+    recorder = recording_again(studio.folder / "x.json", studio.folder / "again.png")
+    np.testing.assert_array_equal(run(recorder), first)
+
+
+def test_a_moved_light_field_is_missed_by_name_and_found_by_flag(studio):
+    run(studio.recorder("x.mp4"))
+    moved = studio.file.with_name("moved.safetensors")
+    studio.file.rename(moved)
+    sidecar, out = studio.folder / "x.json", studio.folder / "y.mp4"
+    with pytest.raises(CheckpointError, match=r"random\.safetensors"):
+        recording_again(sidecar, out)
+    assert run(recording_again(sidecar, out, str(moved)))
+
+
+def test_a_changed_light_field_is_refused_by_its_hash(studio, make_light_field):
+    run(studio.recorder("x.mp4"))
+    save_light_field(make_light_field(seed=5), studio.file)
+    with pytest.raises(RecordingError, match="SHA-256") as caught:
+        recording_again(studio.folder / "x.json", studio.folder / "y.mp4")
+    assert studio.light_field.sha256[:12] in str(caught.value)
+
+
+# --- what goes wrong ---------------------------------------------------------------------------
+
+
+def test_a_folder_that_vanishes_is_an_error_at_once(studio):
+    recorder = studio.recorder("sub/x.mp4")
+
+    def steps() -> None:
+        for _ in recorder.frames():
+            shutil.rmtree(studio.folder / "sub", ignore_errors=True)
+
+    with pytest.raises(RecordingError, match=r"recordings.sub.x\.") as caught:
+        steps()
+    assert "not there" in caught.value.why or "no such file" in caught.value.why
+    assert recorder.state == "failed"
+
+
+def test_a_full_disk_loses_no_frame_that_was_written(studio, frames_of, monkeypatch):
+    write, calls = Sidecar.write, []
+
+    def full(self, state, frames_done, *arguments):
+        calls.append(frames_done)
+        if frames_done >= 4:
+            raise RecordingError("The sidecar could not be written", "no space", "Make room.")
+        write(self, state, frames_done, *arguments)
+
+    recorder = studio.recorder("x.mp4")
+    monkeypatch.setattr(Sidecar, "write", full)
+    with pytest.raises(RecordingError, match="no space"):
+        run(recorder)
+    monkeypatch.undo()
+    out = studio.folder / "x.mp4"
+    assert sidecar_of(out)["frames_done"] < 4
+    assert len(frames_of(out)) >= 4
+    rest = resumed_recording(out.with_suffix(".json"))
+    assert rest.first_frame >= 4
+    run(rest)
+    assert len(frames_of(out)) == N_FRAMES
+
+
+def test_an_engine_that_fails_keeps_what_was_rendered(studio, frames_of, monkeypatch):
+    recorder = studio.recorder("x.mp4")
+    render, calls = Renderer.render, []
+
+    def failing(self, *arguments):
+        calls.append(None)
+        if len(calls) == 6:
+            raise EngineError("It failed", "a test wanted it", "")
+        return render(self, *arguments)
+
+    monkeypatch.setattr(Renderer, "render", failing)
+    with pytest.raises(EngineError):
+        run(recorder)
+    values = sidecar_of(studio.folder / "x.mp4")
+    assert (values["state"], values["frames_done"]) == ("failed", 5)
+    assert "a test wanted it" in values["error"]
+    assert len(frames_of(studio.folder / "x.mp4")) == 5
+
+
+def test_files_of_others_are_not_written_over(studio):
+    for name in ("a.json", "b.csv", "c_00000.png"):
+        (studio.folder / name).write_text("{}")
+    for out, names in (("a.mp4", "a.json"), ("b.mp4", "b.csv"), ("c.png", "c_00000.png")):
+        with pytest.raises(RecordingError, match=names):
+            studio.recorder(out)
+        assert (studio.folder / names).read_text() == "{}"
+
+
+def test_an_unfinished_recording_is_not_written_over(studio, frames_of):
+    steps = studio.recorder("x.mp4").frames()
+    next(steps)
+    next(steps)
+    steps.close()
+    with pytest.raises(RecordingError, match="--resume"):
+        studio.recorder("x.mp4")
+    assert len(frames_of(studio.folder / "x.mp4")) == 2
+
+
+def test_a_finished_recording_may_be_written_over(studio, frames_of):
+    run(studio.recorder("x.png"))
+    run(studio.recorder("x.png", studio.plan(seconds=0.2)))
+    assert len(frames_of(studio.folder / "x.png")) == 5
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_rendering(studio):
+    (studio.folder / "file").write_text("")
+    with pytest.raises(RecordingError, match=r"x\.mp4"):
+        studio.recorder("file/x.mp4")
+
+
+def test_a_gif_too_fast_to_be_shown_is_refused_before_rendering(studio):
+    with pytest.raises(RecordingError, match="at most 50"):
+        studio.recorder("x.gif", studio.plan(fps=60.0))
+    assert list(studio.folder.iterdir()) == []
