@@ -30,6 +30,7 @@ from viewer import theme
 from viewer.bookmarks import Bookmarks
 from viewer.comparing import Comparing
 from viewer.controller import Controller
+from viewer.garbage import GuiCollector
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
@@ -236,6 +237,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
     _show_uncaught(app)
+    collector = GuiCollector(app)
+    app.report.first_picture.connect(collector.settle)
     if options.tour is not None:
         tour = Tour(app, options.tour, options.screens)
         tour.finished.connect(app.close)
@@ -249,6 +252,7 @@ def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool
     app.start()
     qt.exec()
     app.thread_.stop()
+    collector.stop()
     pool = QThreadPool.globalInstance()
     assert pool is not None
     pool.waitForDone()

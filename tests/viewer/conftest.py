@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import threading
@@ -30,6 +31,23 @@ TIMEOUT_MS = 30_000
 """Generous: it only ends tests that would never end."""
 
 SCENE = SceneSpec("tiny", width_px=64, height_px=64)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_automatic_collector() -> Iterator[None]:
+    """It would destroy the Qt objects of ended tests on the render thread of a later one."""
+    gc.collect()
+    gc.freeze()  # what was imported never goes, and looking through it takes long
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    if gc.get_count()[0] > 2000:
+        gc.collect()
 
 
 class LabEngine(ReferenceEngine):

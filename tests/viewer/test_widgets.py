@@ -466,6 +466,7 @@ class TestPerformancePanel:
         assert [list(one["y0"]) for one in stacks] == [[0, 0], [1, 1], [3, 3], [33, 13], [37, 17]]
         assert list(stacks[0]["x0"]) == [118, 119]
         (levels,) = [one.opts for one in strip.plotItem.items if isinstance(one, pg.BarGraphItem)]
+        # Of the strides 32, 16, 8, ... these are the third and the last.
         assert list(levels["height"]) == [3, 6]
 
 
