@@ -54,7 +54,7 @@ def onnx_model(light_field: LightField, precision: Precision) -> onnx.ModelProto
     if precision not in EXPORTED:
         raise ExportError(
             f"{precision} cannot be exported",
-            "ONNX has no operators for its arithmetic that runtimes would keep to",
+            "an ONNX file holds the network in float32 or in static eight bits here",
             f"Choose one of {', '.join(EXPORTED)}.",
         )
     quantized = quantized_layers(light_field, precision)
@@ -71,7 +71,7 @@ def onnx_model(light_field: LightField, precision: Precision) -> onnx.ModelProto
         )
     graph = _Graph(light_field.network, light_field.tensors, quantized)
     graph.network(graph.features(light_field.scene))
-    model = graph.model(light_field.name)
+    model = graph.model()
     helper.set_model_props(model, describe(light_field, precision))
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -81,7 +81,8 @@ def describe(light_field: LightField, precision: Precision) -> dict[str, str]:
     """What the file's `metadata_props` say: `network` and `scene` (near, far, background and where
     it lies) are JSON; `rays` is the `RayMode` that the graph's inputs must be in."""
     return {
-        "name": light_field.name,
+        # A file's name need not be text, and a protobuf string has to be.
+        "name": light_field.name.encode(errors="replace").decode(),
         "precision": str(precision),
         "checkpoint_sha256": light_field.sha256,
         "network": json.dumps(light_field.network.to_dict()),
@@ -122,7 +123,7 @@ class _Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
-    def model(self, name: str) -> onnx.ModelProto:
+    def model(self) -> onnx.ModelProto:
         """Everything so far, of which `origins`, `directions` and `colors` are the ends."""
         meanings = {
             "origins": "where each ray starts, in world units",
@@ -135,7 +136,7 @@ class _Graph:
         }
         graph = helper.make_graph(
             self._nodes,
-            name,
+            "light_field",
             [ends["origins"], ends["directions"]],
             [ends["colors"]],
             list(self._constants.values()),

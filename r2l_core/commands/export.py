@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from r2l_core.commands.values import precision
 from r2l_core.engines import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import ExportError
+from r2l_core.metrics import psnr_db
 from r2l_core.output import write_json
 from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.types import Precision
@@ -60,51 +62,75 @@ def _export(options: argparse.Namespace) -> int:
         f"{options.out}: {light_field.network.short_name} in {options.precision}, ONNX opset "
         f"{OPSET}, {layers_int8} layers in eight bits, takes {rays} rays, {size_mb:.1f} MB"
     )
-    runtime, difference = None, None
+    agreement = None
     if importlib.util.find_spec("onnxruntime") is None:
         print("not verified: ONNX Runtime is not installed (pip install onnxruntime)")
     else:
-        runtime, difference = _difference(options.out, light_field, options.precision)
+        agreement = _agreement(options.out, light_field, options.precision)
         print(
-            f"verified in {runtime} on {_VERIFIED_RAYS} rays of the scene: colours differ from "
-            f"ours by up to {difference:.2g} of full scale"
+            f"verified in {agreement.runtime} on {_VERIFIED_RAYS} rays of the scene: colours "
+            f"differ from ours by up to {agreement.difference_max:.2g} of full scale, "
+            f"{agreement.agreement_db:.1f} dB"
         )
     if options.json:
         write_json(
             options.json,
             {
-                "metadata": {entry.key: entry.value for entry in model.metadata_props},
+                "precision": options.precision,
+                "network": light_field.network.to_dict(),
+                "scene": asdict(light_field.scene),
+                "rays": rays,
+                "checkpoint_sha256": light_field.sha256,
                 "opset": OPSET,
                 "layers_int8": layers_int8,
                 "size_mb": size_mb,
-                "verified_in": runtime,
-                "verified_rays": None if runtime is None else _VERIFIED_RAYS,
-                "color_difference_max": difference,
+                "verified": None
+                if agreement is None
+                else {
+                    "runtime": agreement.runtime,
+                    "rays": _VERIFIED_RAYS,
+                    "color_difference_max": agreement.difference_max,
+                    "psnr_db_vs_ours": agreement.agreement_db,
+                },
             },
         )
     return 0
 
 
-def _difference(path: Path, light_field: LightField, in_precision: Precision) -> tuple[str, float]:
-    """The runtime that ran the file, and the largest difference of a colour to our engine's."""
+@dataclass(frozen=True)
+class _Agreement:
+    """Of a runtime's colours with our engine's: the largest difference in any, of full scale, and
+    the PSNR of all."""
+
+    runtime: str
+    difference_max: float
+    agreement_db: float
+
+
+def _agreement(path: Path, light_field: LightField, in_precision: Precision) -> _Agreement:
+    """Run the file on rays of the scene. Raises ExportError where the runtime cannot."""
     import onnxruntime
 
+    origins, directions = calibration_rays(
+        light_field.scene, _VERIFIED_RAYS, _SEED, light_field.ray_mode()
+    )
+    name = "reference" if in_precision is Precision.FP32 else "simulated"
+    ours = shade_all(build_engine(light_field, in_precision, name, "cpu"), origins, directions)
     quiet = onnxruntime.SessionOptions()
     quiet.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(path, quiet, providers=["CPUExecutionProvider"])
-        origins, directions = calibration_rays(
-            light_field.scene, _VERIFIED_RAYS, _SEED, light_field.ray_mode()
-        )
         inputs = {"origins": origins.numpy(), "directions": directions.numpy()}
         colors = torch.from_numpy(session.run(["colors"], inputs)[0])
     except Exception as error:
-        # ONNX Runtime has an exception class of its own for every status, without a common one.
+        # ONNX Runtime has an exception class for every status, and no common one.
         raise ExportError(
             f"{path} was written, but ONNX Runtime cannot run it",
-            str(error).splitlines()[0].rstrip("."),
-            "Report it, with the light field.",
+            (str(error) or type(error).__name__).splitlines()[0].rstrip("."),
+            "Try another version of onnxruntime.",
         ) from error
-    name = "reference" if in_precision is Precision.FP32 else "simulated"
-    ours = shade_all(build_engine(light_field, in_precision, name, "cpu"), origins, directions)
-    return f"ONNX Runtime {onnxruntime.__version__}", float((colors - ours).abs().max())
+    return _Agreement(
+        f"ONNX Runtime {onnxruntime.__version__}",
+        float((colors - ours).abs().max()),
+        psnr_db(float((colors - ours).square().mean())),
+    )
