@@ -1,5 +1,5 @@
 """The command line: `python -m r2l_core render | eval | bench | quantize | sensitivity | convert |
-record | distill | download`.
+export | record | distill | download`.
 
 Exit codes: 0 done, 1 a stated threshold failed, 2 bad input or environment (one paragraph on
 stderr that names the file or flag). No command needs a display.
@@ -18,6 +18,7 @@ from r2l_core.commands import (
     distill,
     download,
     evaluate,
+    export,
     quantize,
     record,
     render,
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         quantize,
         sensitivity,
         convert,
+        export,
         record,
         distill,
         download,

@@ -11,6 +11,7 @@
     |   +-- EngineUnavailable    an engine or precision this machine does not have
     +-- QuantizationError    a recipe, range file or layer mix that cannot be used
     +-- RecordingError       pictures or videos that could not be written
+    +-- ExportError          a light field that another format cannot hold, or could not be written
 
 Programming mistakes stay ordinary exceptions (ValueError, TypeError): they are for us, these are
 for the user.
@@ -75,3 +76,7 @@ class QuantizationError(R2LError):
 
 class RecordingError(R2LError):
     """Pictures or videos that could not be written."""
+
+
+class ExportError(R2LError):
+    """A light field that another format cannot hold, or that could not be written in it."""

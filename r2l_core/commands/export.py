@@ -1,0 +1,136 @@
+"""`export`: a light field as an ONNX file for other runtimes, run once to see that it agrees."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from r2l_core.checkpoint import LightField
+from r2l_core.commands.shared import (
+    Subparsers,
+    json_option,
+    light_field_options,
+    open_light_field,
+)
+from r2l_core.commands.values import precision
+from r2l_core.engines import build_engine
+from r2l_core.engines.choice import shade_all
+from r2l_core.errors import ExportError
+from r2l_core.metrics import psnr_db
+from r2l_core.output import write_json
+from r2l_core.quantization.calibration import calibration_rays
+from r2l_core.types import Precision
+
+_VERIFIED_RAYS = 1021
+_SEED = 1
+"""Other rays than those of the calibration."""
+
+
+def add(commands: Subparsers) -> None:
+    """Declare the command and its flags."""
+    export = commands.add_parser("export", help="save a light field as ONNX for other runtimes")
+    light_field_options(export)
+    export.add_argument(
+        "--precision", type=precision, required=True, metavar="P", help="fp32 or int8-static-sim"
+    )
+    export.add_argument("--out", type=Path, required=True, metavar="X.onnx")
+    json_option(export)
+    export.set_defaults(command=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    # Imported here, because no other command needs it.
+    from r2l_core.onnx_export import OPSET, onnx_model, save_model
+
+    if options.out.suffix != ".onnx":
+        raise ExportError(
+            f"The ONNX file {options.out} cannot be written",
+            "its name does not end in .onnx",
+            "Correct --out.",
+        )
+    light_field = open_light_field(options)
+    model = onnx_model(light_field, options.precision)
+    save_model(model, options.out)
+    size_mb = options.out.stat().st_size / 1e6
+    layers_int8 = sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    rays = light_field.ray_mode()
+    print(
+        f"{options.out}: {light_field.network.short_name} in {options.precision}, ONNX opset "
+        f"{OPSET}, {layers_int8} layers in eight bits, takes {rays} rays, {size_mb:.1f} MB"
+    )
+    agreement = None
+    if importlib.util.find_spec("onnxruntime") is None:
+        print("not verified: ONNX Runtime is not installed (pip install onnxruntime)")
+    else:
+        agreement = _agreement(options.out, light_field, options.precision)
+        print(
+            f"verified in {agreement.runtime} on {_VERIFIED_RAYS} rays of the scene: colours "
+            f"differ from ours by up to {agreement.difference_max:.2g} of full scale, "
+            f"{agreement.agreement_db:.1f} dB"
+        )
+    if options.json:
+        write_json(
+            options.json,
+            {
+                "precision": options.precision,
+                "network": light_field.network.to_dict(),
+                "scene": asdict(light_field.scene),
+                "rays": rays,
+                "checkpoint_sha256": light_field.sha256,
+                "opset": OPSET,
+                "layers_int8": layers_int8,
+                "size_mb": size_mb,
+                "verified": None
+                if agreement is None
+                else {
+                    "runtime": agreement.runtime,
+                    "rays": _VERIFIED_RAYS,
+                    "color_difference_max": agreement.difference_max,
+                    "psnr_db_vs_ours": agreement.agreement_db,
+                },
+            },
+        )
+    return 0
+
+
+@dataclass(frozen=True)
+class _Agreement:
+    """Of a runtime's colours with our engine's: the largest difference in any, of full scale, and
+    the PSNR of all."""
+
+    runtime: str
+    difference_max: float
+    agreement_db: float
+
+
+def _agreement(path: Path, light_field: LightField, in_precision: Precision) -> _Agreement:
+    """Run the file on rays of the scene. Raises ExportError where the runtime cannot."""
+    import onnxruntime
+
+    origins, directions = calibration_rays(
+        light_field.scene, _VERIFIED_RAYS, _SEED, light_field.ray_mode()
+    )
+    name = "reference" if in_precision is Precision.FP32 else "simulated"
+    ours = shade_all(build_engine(light_field, in_precision, name, "cpu"), origins, directions)
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, quiet, providers=["CPUExecutionProvider"])
+        inputs = {"origins": origins.numpy(), "directions": directions.numpy()}
+        colors = torch.from_numpy(session.run(["colors"], inputs)[0])
+    except Exception as error:
+        # ONNX Runtime has an exception class for every status, and no common one.
+        raise ExportError(
+            f"{path} was written, but ONNX Runtime cannot run it",
+            (str(error) or type(error).__name__).splitlines()[0].rstrip("."),
+            "Try another version of onnxruntime.",
+        ) from error
+    return _Agreement(
+        f"ONNX Runtime {onnxruntime.__version__}",
+        float((colors - ours).abs().max()),
+        psnr_db(float((colors - ours).square().mean())),
+    )
