@@ -142,14 +142,14 @@ def until(qtbot) -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture
-def make_app(qapp, tmp_path, lab) -> Iterator[Callable[[Wish], App]]:
+def make_app(qapp, tmp_path, lab) -> Iterator[Callable[..., App]]:
     """Builds viewers that are not started yet, and closes them in the end."""
     theme.install(qapp)
     apps: list[App] = []
 
-    def make(wish: Wish) -> App:
+    def make(wish: Wish, dataset: str | None = None) -> App:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        app = App(wish, settings)
+        app = App(wish, settings, dataset)
         apps.append(app)
         return app
 
