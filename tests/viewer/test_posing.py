@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from PyQt6.QtCore import QModelIndex, Qt, QThreadPool
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QLabel, QListView
 
-from r2l_core import checkpoint
 from r2l_core.camera import Orbit
 from r2l_core.datasets import Dataset
+from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.scene import PRESETS
 from r2l_core.types import Precision
 from viewer.app import App
@@ -320,25 +322,40 @@ def all_words(app: App) -> str:
     )
 
 
+@pytest.fixture
+def released(tmp_path) -> str:
+    """A file as the released code writes them, which says nothing of its scene."""
+    config = NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10)
+    weights = OrderedDict(R2LNetwork(config).state_dict())
+    torch.save({"network_fn_state_dict": weights}, tmp_path / "lego.tar")
+    return str(tmp_path / "lego.tar")
+
+
 class TestScenes:
-    def test_a_file_that_does_not_know_its_scene_takes_the_datasets(
-        self, app, monkeypatch, open_dataset, folder
-    ):
-        monkeypatch.setattr(checkpoint, "is_released", lambda _path: True)
-        dataset = open_dataset(folder)
+    def test_a_released_file_takes_the_datasets_scene(self, app, until, dataset, released):
+        app.window.open_requested.emit(released)
+        until(lambda: app.controller.running.name == "lego")
         running = app.controller.running
         assert running.scene == dataset.scene
         assert "dataset toys" in running.notes[0]
-        assert label(app, "What was assumed").startswith("Note: The file names no scene")
-        assert app.window.dataset.isVisible()
+        assert label(app, "What was assumed").startswith("Note (+1): The file names no scene")
+        assert "this was assumed" in running.notes[1]
 
-    def test_a_preset_comes_before_the_dataset(self, app, until, monkeypatch, open_dataset, folder):
-        monkeypatch.setattr(checkpoint, "is_released", lambda _path: True)
+    def test_also_where_the_dataset_comes_later(self, app, until, released, open_dataset, folder):
+        app.window.open_requested.emit(released)
+        until(lambda: app.controller.running.name == "lego")
+        assert any("Blender scenes" in note for note in app.controller.running.notes)
+        dataset = open_dataset(folder)
+        assert app.controller.running.scene == dataset.scene
+        assert not any("Blender scenes" in note for note in app.controller.running.notes)
+
+    def test_a_preset_comes_before_the_dataset(self, app, until, released, open_dataset, folder):
+        app.window.open_requested.emit(released)
         app.window.commands.scenes["blender:lego"].trigger()
         until(lambda: app.controller.running.scene == PRESETS["blender:lego"])
         open_dataset(folder)
         assert app.controller.running.scene == PRESETS["blender:lego"]
-        assert app.controller.running.notes == ()
+        assert not any("dataset" in note for note in app.controller.running.notes)
 
     def test_a_preset_can_be_chosen_and_left(self, app, until):
         scenes = app.window.commands.scenes
@@ -361,7 +378,7 @@ class TestScenes:
         assert shown.toolTip() == "One was assumed.\nTwo was, too."
 
 
-def test_closing_does_not_wait_for_thumbnails(app, dataset):
+def test_closing_ends_an_opening(app, folder):
+    app.window.dataset_requested.emit(str(folder))
     app.close()
-    assert QThreadPool.globalInstance() is not None
-    assert views(app).model().index(0, 0, QModelIndex()).isValid()
+    assert app.posing.dataset is None
