@@ -115,7 +115,13 @@ class Actions(ActionMaker):
         )
         group = QActionGroup(self._window)
         group.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
-        own = self._add(menu, "As the &file says", "", "Use the scene that is in the file", True)
+        own = self._add(
+            menu,
+            "As the &file says",
+            "",
+            "Use the scene in the file; a released file takes that of the open dataset",
+            True,
+        )
         self.scenes: dict[str | None, QAction] = {None: own}
         menu.addSeparator()
         kinds = {kind: self._submenu(menu, title, tip) for kind, (title, tip) in _KINDS.items()}
