@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PyQt6 import sip
 from PyQt6.QtCore import QSettings, QThreadPool
 from torch import Tensor
 
@@ -158,10 +159,14 @@ def make_app(qapp, tmp_path, lab) -> Iterator[Callable[..., App]]:
     for app in apps:
         app.close()
         app.thread_.stop()
-        app.window.deleteLater()
     pool = QThreadPool.globalInstance()
     assert pool is not None
     pool.waitForDone()
+    for app in apps:
+        # Here and now: the next test's render thread may collect garbage while that test's event
+        # loop deletes what was only posted for deletion.
+        sip.delete(app.window)
+        sip.delete(app)
 
 
 @pytest.fixture
