@@ -122,6 +122,21 @@ class Camera:
         )
         return mine == theirs and np.array_equal(self.T_world_camera, other.T_world_camera)
 
+    def resized(self, width_px: int, height_px: int) -> Camera:
+        """The same camera with its image stretched to another size; itself where it has that."""
+        if (width_px, height_px) == (self.width_px, self.height_px):
+            return self
+        x, y = width_px / self.width_px, height_px / self.height_px
+        principal_px = self.principal_px and (self.principal_px[0] * x, self.principal_px[1] * y)
+        return Camera(
+            self.T_world_camera,
+            width_px,
+            height_px,
+            self.focal_px * x,
+            self.fy_px * y,
+            principal_px,
+        )
+
 
 @dataclass(frozen=True)
 class Orbit:
@@ -135,6 +150,29 @@ class Orbit:
     elevation_deg: float
     radius: float
     pivot: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @staticmethod
+    def nearest_to(camera: Camera, center: tuple[float, float, float], reach: float) -> Orbit:
+        """Where a turntable camera would stand for `camera`: its place and direction, but upright.
+
+        The pivot is the point of the optical axis closest to `center`, or `reach` world units ahead
+        where that lies behind the camera.
+        """
+        pose = camera.T_world_camera
+        backward = pose[:3, 2] / np.linalg.norm(pose[:3, 2])
+        radius = float((camera.position - np.asarray(center)) @ backward)
+        if radius < 1e-3 * reach:
+            radius = reach
+        x, y, z = (float(value) for value in backward)
+        # Straight up or down, only the right axis tells which way is which.
+        right_x, right_y = (float(value) for value in pose[:2, 0])
+        level = math.hypot(x, y) > 1e-6
+        return Orbit(
+            math.degrees(math.atan2(y, x) if level else math.atan2(-right_x, right_y)),
+            math.degrees(math.asin(max(-1.0, min(1.0, z)))),
+            radius,
+            _moved((0.0, 0.0, 0.0), camera.position - radius * backward),
+        )
 
     def T_world_camera(self) -> NDArray[np.float64]:
         """Camera-to-world matrix, float64 (4, 4)."""

@@ -1,20 +1,27 @@
-"""The ground truth as one more renderer, so that it can stand beside what it taught."""
+"""The ground truth as one more renderer, so that it can stand beside what it taught.
+
+Where a scene has a teacher, that knows the truth of every camera; a dataset knows it of its own.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from r2l_core.camera import Camera
 from r2l_core.canvas import Canvas
+from r2l_core.datasets import Dataset
 from r2l_core.distill.teachers import Teacher, supersampled_pixels
 from r2l_core.engines.base import Shaded
 from r2l_core.renderer import Batch, Renderer, Spent
 from r2l_core.scene import SceneSpec
-from r2l_core.types import EngineInfo, FrameTimings, Precision
+from r2l_core.types import EngineInfo, Frame, FrameTimings, Precision, RenderRequest
 
 TRUTH = "truth"
 _TILE_RAYS = 2048
@@ -69,3 +76,95 @@ class TruthRenderer(Renderer):
             seconds = time.perf_counter() - began
             # No network was asked.
             yield Spent(FrameTimings(network_ms=seconds * 1e3), 0, seconds)
+
+
+_BLANK = 0.5
+"""Grey in the place of a picture that there is not."""
+_AT_ONCE_RAYS_PER_S = 1e12
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """What a renderer asks of its engine, for a renderer that only looks pixels up."""
+
+    info: EngineInfo
+    tile_rays: int = 1
+    small_tiles: tuple[int, ...] = ()
+    quiet_torch: bool = False
+
+    def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
+        """A picture has no rays."""
+        raise NotImplementedError
+
+
+class DatasetTruthRenderer(Renderer):
+    """Shows a dataset's own picture to exactly the cameras that took one; frames for any other
+    camera say in `why_blank` that there is none.
+
+    Pictures are read when they are first asked for, and only the last one is kept. Raises
+    DatasetError for one that cannot be read.
+    """
+
+    def __init__(self, scene: SceneSpec, dataset: Dataset) -> None:
+        info = EngineInfo(
+            engine=TRUTH,
+            precision=Precision.FP32,
+            device="cpu",
+            weight_type="none",
+            arithmetic="none",
+            kernel=f"pictures of the dataset {dataset.name}, {dataset.split}",
+            weight_bytes=0,
+        )
+        super().__init__(_Looking(info), scene)
+        self._dataset = dataset
+        self._known: tuple[Camera, Tensor | None] | None = None
+        self.warm_up()
+
+    def warm_up(self) -> None:
+        """Nothing is calculated, so the finest picture is always affordable."""
+        self.tiles.rays_per_s = _AT_ONCE_RAYS_PER_S
+
+    def shade(self, canvas: Canvas, pixels: Tensor) -> Iterator[Spent]:
+        """Look `pixels` up."""
+        began = time.perf_counter()
+        picture = self._picture_of(canvas.camera)
+        if picture is None:
+            canvas.set_background(pixels, (_BLANK, _BLANK, _BLANK))
+        else:
+            canvas.put(pixels, picture[pixels])
+        seconds = time.perf_counter() - began
+        yield Spent(FrameTimings(copy_ms=seconds * 1e3), 0, seconds)
+
+    def frame(
+        self,
+        canvas: Canvas,
+        request: RenderRequest,
+        image: NDArray[np.uint8],
+        stride: int,
+        elapsed_ms: float,
+        spent: Spent,
+    ) -> Frame:
+        """See Renderer.frame."""
+        frame = super().frame(canvas, request, image, stride, elapsed_ms, spent)
+        if self._picture_of(canvas.camera) is not None:
+            return frame
+        return replace(frame, why_blank=self._why_blank(canvas.camera))
+
+    def _shade_batch(self, canvas: Canvas, batch: Batch) -> Iterator[Spent]:
+        yield from self.shade(canvas, batch.pixels)
+
+    def _picture_of(self, camera: Camera) -> Tensor | None:
+        """The picture's colours, float32 (H * W, 3), row by row."""
+        if self._known is None or self._known[0] is not camera:
+            index = self._dataset.index_of(camera)
+            picture = None
+            if index is not None:
+                picture = torch.from_numpy(self._dataset.image(index)).reshape(-1, 3)
+            self._known = camera, picture
+        return self._known[1]
+
+    def _why_blank(self, camera: Camera) -> str:
+        view = self._dataset.views[self._dataset.nearest(camera)].camera
+        if view.resized(camera.width_px, camera.height_px).same_view(camera):
+            return f"the dataset's picture has {view.width_px}×{view.height_px} pixels"
+        return "not at a pose of the dataset"

@@ -126,7 +126,8 @@ class Frame:
     `elapsed_ms`: wall time from the start of this request's first pass to this frame.
     `interpolated_pixels`: how many pixels that count as complete were taken from flat surroundings.
     `colors`: the same picture before rounding to 8 bits, float32 (height_px, width_px, 3), where
-    somebody will compare it.
+    somebody will compare it. `why_blank`: why there is nothing to see, a clause; `image` is then of
+    one colour and must not be compared. Empty where there is a picture.
     """
 
     seq: int
@@ -141,6 +142,7 @@ class Frame:
     created_s: float = 0.0
     interpolated_pixels: int = 0
     colors: NDArray[np.float32] | None = None
+    why_blank: str = ""
 
     @property
     def complete(self) -> bool:

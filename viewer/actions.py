@@ -8,6 +8,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
 from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolButton, QWidget
 
+from r2l_core.scene import PRESETS
 from r2l_core.types import STRIDES, Availability, Precision
 from viewer.action_maker import ActionMaker
 from viewer.bookmarks import NUMBERS
@@ -18,6 +19,12 @@ THEMES: dict[str, Qt.ColorScheme] = {
     "Light": Qt.ColorScheme.Light,
     "Dark": Qt.ColorScheme.Dark,
 }
+_KINDS = {
+    "blender": ("&Blender", "NeRF synthetic scenes: white background, cameras all around"),
+    "llff": ("&LLFF", "Forward-facing captures"),
+    "donerf": ("D&ONeRF", "Scenes with cameras amid them"),
+}
+"""Presets by the first part of their name."""
 _CANONICAL_TIP = (
     "Move each ray's origin along its line to the sphere the light field was trained on"
 )
@@ -87,6 +94,11 @@ class Actions(ActionMaker):
     def _make_file(self) -> None:
         menu = self._menu("&File")
         self.open = self._add(menu, "&Open…", "Ctrl+O", "Open a light field")
+        self.open_dataset = self._add(
+            menu, "Open &dataset…", "Ctrl+D", "Open the folder of a NeRF dataset, for its poses"
+        )
+        self._make_scenes(menu)
+        menu.addSeparator()
         self.screenshot = self._add(
             menu, "&Save screenshot…", "Ctrl+S", "Save the rendered pixels as PNG"
         )
@@ -96,6 +108,43 @@ class Actions(ActionMaker):
         )
         menu.addSeparator()
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
+
+    def _make_scenes(self, file: QMenu) -> None:
+        menu = self._submenu(
+            file, "Scene &preset", "Where the scene lies, for files that do not say it themselves"
+        )
+        group = QActionGroup(self._window)
+        group.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
+        own = self._add(
+            menu,
+            "As the &file says",
+            "",
+            "Use the scene in the file; a released file takes that of the open dataset",
+            True,
+        )
+        self.scenes: dict[str | None, QAction] = {None: own}
+        menu.addSeparator()
+        kinds = {kind: self._submenu(menu, title, tip) for kind, (title, tip) in _KINDS.items()}
+        for preset, scene in PRESETS.items():
+            kind, _, name = preset.rpartition(":")
+            tip = f"near {scene.near:g}, far {scene.far:g}, {scene.width_px}×{scene.height_px}"
+            self.scenes[preset] = self._add(kinds.get(kind, menu), name, "", tip, True)
+        for action in self.scenes.values():
+            group.addAction(action)
+
+    def show_scene_choice(self, scene: str | None) -> None:
+        """Check the preset that is used; none for the scene of a file."""
+        for preset, action in self.scenes.items():
+            action.setChecked(preset == scene)
+
+    def offer_poses(self, dataset_open: bool) -> None:
+        """There are poses to go to only where a dataset is open."""
+        for action, tip in (
+            (self.previous_pose, "Go to the pose before of the dataset"),
+            (self.next_pose, "Go to the next pose of the dataset"),
+            (self.nearest_pose, "Go to the pose of the dataset that is nearest to the camera"),
+        ):
+            self._offer(action, dataset_open, tip if dataset_open else "No dataset is open")
 
     def _make_view(self, docks: list[QDockWidget]) -> None:
         menu = self._menu("&View")
@@ -170,6 +219,11 @@ class Actions(ActionMaker):
             "front": self._add(menu, "&Front", "F", "Look from the front"),
             "side": self._add(menu, "&Side", "G", "Look from the side"),
         }
+        menu.addSeparator()
+        self.previous_pose = self._add(menu, "Pre&vious pose", ",", "")
+        self.next_pose = self._add(menu, "&Next pose", ".", "")
+        self.nearest_pose = self._add(menu, "N&earest pose", "P", "")
+        self.offer_poses(False)
         menu.addSeparator()
         self.bookmark_set = {
             number: self._add(

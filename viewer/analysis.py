@@ -63,6 +63,10 @@ class Analyst(QObject):
         elif not all(frame.complete for frame in frames):
             self._void("metrics")
             self.metrics_ready.emit(MetricsReadout(why_not="the pictures are not complete yet"))
+        elif sum(not frame.why_blank for frame in frames) < 2:
+            self._void("metrics")
+            why = next(frame.why_blank for frame in frames if frame.why_blank)
+            self.metrics_ready.emit(MetricsReadout(why_not=f"the truth is missing: {why}"))
         else:
             self._ask("metrics", partial(_metrics, tuple(frames)), self.metrics_ready.emit)
 
@@ -168,7 +172,8 @@ def _metrics(frames: Sequence[Frame]) -> MetricsReadout:
 
     names = names_of(frames)
     pairs = []
-    for a, b in itertools.combinations(range(len(frames)), 2):
+    shown = [at for at, frame in enumerate(frames) if not frame.why_blank]
+    for a, b in itertools.combinations(shown, 2):
         found = compare(_exact(frames[a]), _exact(frames[b]))
         pairs.append(_pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found))
     return MetricsReadout(tuple(pairs))

@@ -34,6 +34,7 @@ from viewer.garbage import GuiCollector
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
+from viewer.posing import Posing
 from viewer.preferences import Preferences
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
@@ -50,8 +51,13 @@ class App(QObject):
     uncaught = pyqtSignal(object)
     """An exception that nobody expected, from any thread."""
 
-    def __init__(self, wish: Wish, settings: QSettings | None = None) -> None:
-        """`settings`: where the window remembers its state; the user's own where None."""
+    def __init__(
+        self, wish: Wish, settings: QSettings | None = None, dataset: str | None = None
+    ) -> None:
+        """`settings`: where the window remembers its state; the user's own where None.
+
+        `dataset`: a folder to open with it.
+        """
         super().__init__()
         self.wish = wish
         """What was asked for at the start."""
@@ -62,6 +68,8 @@ class App(QObject):
         bookmarks = Bookmarks(preferences.text("bookmarks"))
         self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
         self.comparing = Comparing(self.window, self.controller, self)
+        self.posing = Posing(self.window, self.controller, self)
+        self._first_dataset = dataset
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -86,6 +94,7 @@ class App(QObject):
         window.precision_chosen.connect(controller.choose_precision)
         window.render_size_chosen.connect(controller.set_render_size)
         window.open_requested.connect(controller.open)
+        window.scene_chosen.connect(controller.set_scene)
         window.bookmark_set.connect(controller.set_bookmark)
         window.bookmark_recalled.connect(controller.recall_bookmark)
         window.undo_requested.connect(controller.undo)
@@ -100,6 +109,8 @@ class App(QObject):
         for asked in (
             window.precision_chosen,
             window.open_requested,
+            window.dataset_requested,
+            window.scene_chosen,
             window.canonical_toggled,
             window.retry_requested,
         ):
@@ -114,6 +125,7 @@ class App(QObject):
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
         window.closed.connect(self.comparing.close)
+        window.closed.connect(self.posing.close)
         window.closed.connect(controller.close)
 
         controller.frame_shown.connect(window.show_frame)
@@ -133,6 +145,8 @@ class App(QObject):
         thread.measured.connect(self.report.measured)
         self._saver.failed.connect(self.show_error)
         self.comparing.failed.connect(self.show_error)
+        self.posing.failed.connect(self.show_error)
+        self.posing.busy_changed.connect(window.show_busy)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:
@@ -140,10 +154,13 @@ class App(QObject):
         self.window.show()
         self.thread_.start()
         self.controller.start()
+        if self._first_dataset is not None:
+            self.posing.open(self._first_dataset)
 
     def close(self) -> None:
         """Close the window; the render thread ends with it."""
         self.comparing.close()
+        self.posing.close()
         self.controller.close()
         self.window.close()
 
@@ -186,6 +203,7 @@ class App(QObject):
     def _show_choices(self, running: Running) -> None:
         self.window.show_active_precision(running.engine.precision)
         self.window.show_canonical(running.ray_mode == "canonical")
+        self.window.show_notes(running.notes, running.wish.scene)
 
     def _save_picture(self, path: str) -> None:
         image = self.window.pane.copied_image()
@@ -231,8 +249,8 @@ def run(options: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
             settings.setValue("hint_seen", options.tour is not None)
-            return _run(App(wish, settings), options, qt, scripted)
-    return _run(App(wish), options, qt, scripted)
+            return _run(App(wish, settings, options.dataset), options, qt, scripted)
+    return _run(App(wish, None, options.dataset), options, qt, scripted)
 
 
 def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
@@ -243,7 +261,8 @@ def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool
         tour = Tour(app, options.tour, options.screens)
         tour.finished.connect(app.close)
     elif options.exit_after_first_frame:
-        app.report.first_picture.connect(app.close)
+        app.report.first_picture.connect(lambda: None if app.posing.opening else app.close())
+        app.posing.settled.connect(lambda: app.close() if app.report.has_picture else None)
     if scripted:
         # Without a picture there is nothing to script.
         app.thread_.failed.connect(lambda: None if app.report.has_picture else app.close())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
@@ -14,7 +14,7 @@ from r2l_core.scene import PRESETS, SceneSpec
 from viewer.bookmarks import Bookmarks
 from viewer.camera_history import CameraHistory
 from viewer.camera_motion import Flight, Glide, eased
-from viewer.viewpoint import Viewpoint, home_of, named_view
+from viewer.viewpoint import Viewpoint, home_of, named_view, posed
 
 DEGREES_PER_PX = 0.35
 """Orbit speed: a drag across an 800-pixel pane turns the scene by about 280 degrees."""
@@ -64,8 +64,15 @@ class CameraControl(QObject):
         """Where the camera is."""
         return self._view.orbit
 
+    @property
+    def pose(self) -> Camera | None:
+        """The given camera that is shown as it is; None where the camera is the orbit's."""
+        return self._view.pose
+
     def camera(self) -> Camera:
         """The camera of the next request."""
+        if self._view.pose is not None:
+            return self._view.pose.resized(self._width_px, self._height_px)
         focal_px = focal_from_angle(self._width_px, math.radians(self._view.fov_x_deg))
         return self._view.orbit.camera(self._width_px, self._height_px, focal_px)
 
@@ -136,13 +143,17 @@ class CameraControl(QObject):
         self._note("zoom")
         view = self._heading
         orbit = view.orbit.zoomed(factor, (x_px, y_px), focal_px, (low, high))
-        self._go(replace(view, orbit=orbit))
+        self._go(view.moved_to(orbit))
 
     def centred(self, x_px: float, y_px: float) -> None:
         """Look at, and turn about, what lies there in the pivot's plane (image pixels)."""
         view = self._view
         orbit = view.orbit.panned(-x_px, -y_px, self.camera().focal_px)
-        self._jump(replace(view, orbit=orbit))
+        self._jump(view.moved_to(orbit))
+
+    def go_to_pose(self, camera: Camera) -> None:
+        """Look through exactly this camera, at its own size, until the next gesture."""
+        self._jump(posed(self._scene, camera))
 
     def view_requested(self, name: str) -> None:
         """Go to a named view; `home` also resets the field of view."""
@@ -152,13 +163,13 @@ class CameraControl(QObject):
         """Go to a typed camera."""
         self._settle()
         self._note("typed " + _difference(self._view.orbit, orbit))
-        self._move(replace(self._view, orbit=orbit))
+        self._move(self._view.moved_to(orbit))
 
     def set_fov_x_deg(self, fov_x_deg: float) -> None:
         """Change the horizontal field of view."""
         self._settle()
         self._note("typed fov_x_deg")
-        self._move(replace(self._view, fov_x_deg=fov_x_deg))
+        self._move(Viewpoint(self._view.orbit, fov_x_deg))
 
     def set_render_size(self, width_px: int, height_px: int) -> None:
         """Render that many pixels."""
@@ -283,11 +294,13 @@ class CameraControl(QObject):
     def _nudge(self, change: Callable[[Orbit], Orbit]) -> None:
         """Move the camera relative to where it is; where it is easing to moves along."""
         if self._goal is not None:
-            self._goal = replace(self._goal, orbit=change(self._goal.orbit))
-        self._move(replace(self._view, orbit=change(self._view.orbit)))
+            self._goal = self._goal.moved_to(change(self._goal.orbit))
+        self._move(self._view.moved_to(change(self._view.orbit)))
 
     def _move(self, view: Viewpoint) -> None:
         self._view = view
+        if view.pose is not None:
+            self._width_px, self._height_px = view.pose.width_px, view.pose.height_px
         self.orbit_changed.emit(view.orbit, view.fov_x_deg)
         self.refresh()
 

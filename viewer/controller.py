@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
@@ -15,6 +16,9 @@ from viewer.mailbox import Mailbox, Wish
 from viewer.performance import Performance, Sample
 from viewer.render_thread import Running
 from viewer.widgets.pane_choice import PaneChoice
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset
 
 FLAT_TOLERANCE = 2 / 255
 """Of full scale. On the demo light field no pixel was off by more than this, and the picture agrees
@@ -47,6 +51,7 @@ class Controller(CameraControl):
         super().__init__(bookmarks, parent)
         self._mailbox = mailbox
         self._wish = wish
+        self._dataset: Dataset | None = None
         self._running: Running | None = None
         self._target_fps = 30.0
         self._max_stride = STRIDES[0]
@@ -87,6 +92,16 @@ class Controller(CameraControl):
         wish = replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays)
         self.want(replace(wish, layers_in_fp32=frozenset()))
 
+    def set_scene(self, scene: str | None) -> None:
+        """Ask for the same light field in a preset or the scene of a file; None: its own."""
+        rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
+        self.want(replace(self._wish, scene=scene, rays=rays))
+
+    def set_dataset(self, dataset: Dataset | None) -> None:
+        """From now on this is the ground truth, whatever light field is open."""
+        self._dataset = dataset
+        self.want(self._wish)
+
     def set_panes(self, panes: tuple[PaneChoice, ...], alone: PaneChoice) -> None:
         """Compare `panes`; none: show `alone`, or what ran before where that is no precision."""
         wish = replace(self._wish, panes=panes)
@@ -109,9 +124,9 @@ class Controller(CameraControl):
         self.want(replace(self._wish, rays="canonical" if on else "plain"))
 
     def want(self, wish: Wish) -> None:
-        """Ask for exactly this."""
-        self._wish = wish
-        self._mailbox.want(wish)
+        """Ask for exactly this, beside the open dataset."""
+        self._wish = replace(wish, dataset=self._dataset)
+        self._mailbox.want(self._wish)
 
     def running_changed(self, running: Running) -> None:
         """The render thread has something new to render with."""

@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 
 from viewer.widgets.panel_dock import PanelDock
 
-_LAYOUT_VERSION = 2
+_LAYOUT_VERSION = 3
 """Raise when docks are added or renamed: a layout stored by another version is not restored."""
 _SIDES = {
     Qt.DockWidgetArea.LeftDockWidgetArea: 236,
@@ -26,8 +26,10 @@ Panels = Mapping[str, list[QWidget]]
 class Docks:
     """All docks of `window`."""
 
-    def __init__(self, window: QMainWindow, left: Panels, right: Panels, tabs: Panels) -> None:
-        """`tabs`: docks that share the place of the last one at the right."""
+    def __init__(
+        self, window: QMainWindow, left: Panels, right: Panels, left_tabs: Panels, tabs: Panels
+    ) -> None:
+        """`left_tabs`, `tabs`: docks that share the place of the last one at that side."""
         self._window = window
         self._before_hiding = QByteArray()
         self._sides: list[list[PanelDock]] = []
@@ -40,13 +42,16 @@ class Docks:
                     for name, contents in panels.items()
                 ]
             )
-        self._tabs = [PanelDock(name, window, panels, False) for name, panels in tabs.items()]
+        self._tabs = [
+            [PanelDock(name, window, panels, False) for name, panels in of_side.items()]
+            for of_side in (left_tabs, tabs)
+        ]
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.reset()
 
     def __iter__(self) -> Iterator[PanelDock]:
         yield from (dock for side in self._sides for dock in side)
-        yield from self._tabs
+        yield from (dock for tabs in self._tabs for dock in tabs)
 
     def reset(self) -> None:
         """Put every dock back to where it first was."""
@@ -55,12 +60,12 @@ class Docks:
                 dock.setFloating(False)
                 self._window.addDockWidget(area, dock)
                 dock.show()
-        shared = self._sides[-1][-1]
-        for dock in self._tabs:
-            dock.setFloating(False)
-            self._window.tabifyDockWidget(shared, dock)
-            dock.show()
-        shared.raise_()
+        for side, tabs in zip(self._sides, self._tabs, strict=True):
+            for dock in tabs:
+                dock.setFloating(False)
+                self._window.tabifyDockWidget(side[-1], dock)
+                dock.show()
+            side[-1].raise_()
         self._hide_left_over_bars()
         self._window.resizeDocks(
             [side[0] for side in self._sides], list(_SIDES.values()), Qt.Orientation.Horizontal
@@ -68,9 +73,12 @@ class Docks:
 
     def _hide_left_over_bars(self) -> None:
         # Qt makes a tab bar for every number of tabs on the way, and leaves the smaller ones there.
-        bars = self._window.findChildren(QTabBar, options=_DIRECT)
-        for bar in bars:
-            if bar.count() <= len(self._tabs):
+        groups = [
+            {dock.windowTitle() for dock in (side[-1], *tabs)}
+            for side, tabs in zip(self._sides, self._tabs, strict=True)
+        ]
+        for bar in self._window.findChildren(QTabBar, options=_DIRECT):
+            if {bar.tabText(at) for at in range(bar.count())} not in groups:
                 bar.hide()
 
     def bring_up(self, name: str) -> None:

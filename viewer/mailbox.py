@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from r2l_core.camera import Camera
 from r2l_core.types import Precision, RenderRequest
 from viewer.widgets.pane_choice import PaneChoice
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Wish:
     precision: None means the best this machine has. engine, device, rays: as on the command line.
     panes: what to compare, two to four, instead of `precision` on `engine`; empty for one picture.
     layers_in_fp32: body layers that eight-bit precisions leave alone.
+    dataset: the ground truth at its poses, and the scene of a file that does not know its own.
     """
 
     checkpoint: str
@@ -28,6 +33,7 @@ class Wish:
     rays: str = "auto"
     panes: tuple[PaneChoice, ...] = ()
     layers_in_fp32: frozenset[str] = frozenset()
+    dataset: Dataset | None = None
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,15 @@ from viewer.preferences import Preferences
 from viewer.widgets import about
 from viewer.widgets.camera_panel import CameraPanel
 from viewer.widgets.compare_mode import CompareMode
+from viewer.widgets.dataset_panel import DatasetPanel
 from viewer.widgets.engine_card import EngineCard
-from viewer.widgets.file_dialogs import ask_light_field, ask_mix, ask_picture, ask_table
+from viewer.widgets.file_dialogs import (
+    ask_dataset,
+    ask_light_field,
+    ask_mix,
+    ask_picture,
+    ask_table,
+)
 from viewer.widgets.key_help import KeyHelp
 from viewer.widgets.performance_panel import PerformancePanel
 from viewer.widgets.performance_readout import PerformanceReadout
@@ -58,6 +65,10 @@ class MainWindow(QMainWindow):
     precision_chosen = pyqtSignal(object)
     render_size_chosen = pyqtSignal(int, int)
     open_requested = pyqtSignal(str)
+    dataset_requested = pyqtSignal(str)
+    scene_chosen = pyqtSignal(object)
+    pose_stepped = pyqtSignal(int)
+    nearest_pose_requested = pyqtSignal()
     screenshot_requested = pyqtSignal(str)
     copy_requested = pyqtSignal()
     export_requested = pyqtSignal(str)
@@ -91,6 +102,7 @@ class MainWindow(QMainWindow):
                 "Precision": [self.compare.panes, self._switch, self._engine],
                 "Performance": [self._performance],
             },
+            left_tabs={"Dataset": [self.dataset]},
             tabs=self.compare.docks(),
         )
         self.commands = Actions(self, list(self._docks))
@@ -138,6 +150,16 @@ class MainWindow(QMainWindow):
         )
         self._camera.set_home(scene.home(), degrees(scene.camera_angle_x_rad))
         self.commands.offer_canonical(scene.origin_radius is not None)
+
+    def show_notes(self, notes: Sequence[str], scene: str | None) -> None:
+        """Say what was assumed about the open light field, and which preset it was given."""
+        self._scene.show_notes(notes)
+        self.commands.show_scene_choice(scene)
+
+    def show_dataset_open(self) -> None:
+        """Bring up the panel that a dataset is in now, and offer its poses."""
+        self._docks.bring_up("Dataset")
+        self.commands.offer_poses(True)
 
     def show_engine(self, info: EngineInfo) -> None:
         """Describe the engine that runs."""
@@ -212,6 +234,7 @@ class MainWindow(QMainWindow):
         self.pane = self._view.pane
         self.setCentralWidget(self._view)
         self._scene, self._camera = ScenePanel(), CameraPanel()
+        self.dataset = DatasetPanel()
         self._switch, self._engine = PrecisionSwitch(), EngineCard()
         self._performance = PerformancePanel()
         self._status = StatusLine()
@@ -227,7 +250,8 @@ class MainWindow(QMainWindow):
         pane.drag_started.connect(self.drag_started)
         pane.drag_finished.connect(self.drag_finished)
         pane.picture_painted.connect(self.picture_painted)
-        pane.file_dropped.connect(self.open_requested)
+        pane.file_dropped.connect(self._open_dropped)
+        self.dataset.open_requested.connect(self._ask_dataset)
         pane.hint_dismissed.connect(lambda: self._preferences.store("hint_seen", True))
         self._camera.orbit_edited.connect(self.orbit_edited)
         self._camera.fov_x_edited.connect(self.fov_x_edited)
@@ -241,6 +265,12 @@ class MainWindow(QMainWindow):
     def _connect_commands(self) -> None:
         commands = self.commands
         commands.open.triggered.connect(self._ask_open)
+        commands.open_dataset.triggered.connect(self._ask_dataset)
+        for scene, action in commands.scenes.items():
+            action.triggered.connect(lambda _=False, one=scene: self.scene_chosen.emit(one))
+        commands.previous_pose.triggered.connect(lambda: self.pose_stepped.emit(-1))
+        commands.next_pose.triggered.connect(lambda: self.pose_stepped.emit(1))
+        commands.nearest_pose.triggered.connect(self.nearest_pose_requested)
         commands.screenshot.triggered.connect(self._ask_screenshot)
         commands.copy.triggered.connect(self.copy_requested)
         commands.export.triggered.connect(self._ask_export)
@@ -315,6 +345,14 @@ class MainWindow(QMainWindow):
         dialog = ask_light_field(self, self._preferences.text("folder"))
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(self.open_requested)
+
+    def _ask_dataset(self) -> None:
+        dialog = ask_dataset(self, self._preferences.text("folder"))
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(self.dataset_requested)
+
+    def _open_dropped(self, path: str) -> None:
+        (self.dataset_requested if Path(path).is_dir() else self.open_requested).emit(path)
 
     def _ask_screenshot(self) -> None:
         name, frame = "r2l.png", self.pane.frame

@@ -23,10 +23,11 @@ from r2l_core.errors import R2LError
 from r2l_core.scene import SceneSpec, load_scene
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode, RenderRequest
 from viewer.mailbox import Mailbox, Wish
-from viewer.widgets.pane_choice import PaneChoice
+from viewer.widgets.pane_choice import AUTO, PaneChoice
 
 if TYPE_CHECKING:
     from r2l_core.checkpoint import LightField
+    from r2l_core.datasets import Dataset
     from r2l_core.renderer import Renderer
     from r2l_core.together import Together
 
@@ -50,6 +51,8 @@ class Running:
     choices: Mapping[Precision, tuple[str, ...]]
     """Names of the engines that have each precision here."""
     truth: Availability
+    notes: tuple[str, ...]
+    """Sentences on what was assumed about the light field."""
     light_field: LightField = field(repr=False, compare=False)
     """Not to be written to."""
 
@@ -133,7 +136,7 @@ class _Worker:
 
         torch.set_num_threads(os.cpu_count() or 1)
         self._thread = thread
-        self._opened: tuple[str, str | None, int] | None = None
+        self._opened: _Opened | None = None
         self._light_field: LightField | None = None
         # Engines stay built, so that going back to one is immediate.
         self._renderers: dict[_Key, Renderer] = {}
@@ -150,10 +153,11 @@ class _Worker:
         from r2l_core.together import Together
 
         light_field, renderers = self._light_field, dict(self._renderers)
-        opened = (wish.checkpoint, wish.scene, _changed_ns(wish.checkpoint))
+        lent = _lent_scene(wish)
+        opened = _Opened(wish.checkpoint, wish.scene, lent, _changed_ns(wish.checkpoint))
         if light_field is None or self._opened != opened:
             self._thread.busy_changed.emit(f"Opening {wish.checkpoint}…")
-            scene = None if wish.scene is None else load_scene(wish.scene)
+            scene = lent if wish.scene is None else load_scene(wish.scene)
             light_field, renderers = load_light_field(wish.checkpoint, scene), {}
         ray_mode = light_field.ray_mode(wish.rays)
         panes = wish.panes
@@ -168,7 +172,7 @@ class _Worker:
 
         self._opened = opened
         self._light_field = light_field
-        self._renderers = _without_old_mixes(renderers, wish.layers_in_fp32)
+        self._renderers = _without_old(renderers, wish)
         self._shown = tuple(renderers[key] for key in keys)
         self._together = Together(self._shown) if len(self._shown) > 1 else None
         self._epoch += 1
@@ -186,7 +190,8 @@ class _Worker:
                 engines=tuple(renderer.engine.info for renderer in self._shown),
                 precisions={p: availability(p, wish.engine, wish.device) for p in Precision},
                 choices=_choices(wish.device),
-                truth=_truth_of(light_field.scene),
+                truth=_truth_of(light_field.scene, wish.dataset),
+                notes=_notes(light_field, wish, lent),
                 light_field=light_field,
             )
         )
@@ -227,6 +232,16 @@ class _Worker:
 
 
 @dataclass(frozen=True)
+class _Opened:
+    """What a light field was opened as, to know whether it has to be opened again."""
+
+    checkpoint: str
+    scene: str | None
+    lent: SceneSpec | None
+    changed_ns: int
+
+
+@dataclass(frozen=True)
 class _Key:
     """Everything a renderer of an open light field depends on."""
 
@@ -235,9 +250,13 @@ class _Key:
     device: str
     ray_mode: RayMode
     layers_in_fp32: frozenset[str]
+    dataset: Dataset | None = None
+    """Where the ground truth comes from; None for the scene's teacher, and for networks."""
 
 
 def _key(wish: Wish, pane: PaneChoice, ray_mode: RayMode) -> _Key:
+    if not isinstance(pane.source, Precision):
+        return _Key(pane.source, AUTO, "cpu", "plain", frozenset(), wish.dataset)
     # Other precisions have no layers that could be switched, and stay built.
     mixed = pane.source in (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
     layers = wish.layers_in_fp32 if mixed else frozenset()
@@ -249,7 +268,7 @@ def _built(light_field: LightField, key: _Key) -> Renderer:
     from r2l_core.engines import build_engine
     from r2l_core.quantization.mix import with_mix
     from r2l_core.renderer import Renderer
-    from r2l_core.truth import TruthRenderer
+    from r2l_core.truth import DatasetTruthRenderer, TruthRenderer
 
     scene = light_field.scene
     renderer: Renderer
@@ -257,18 +276,23 @@ def _built(light_field: LightField, key: _Key) -> Renderer:
         mixed = with_mix(light_field, key.layers_in_fp32)
         engine = build_engine(mixed, key.source, key.engine, key.device)
         renderer = Renderer(engine, scene, key.ray_mode, skip_background=True)
+    elif key.dataset is not None:
+        renderer = DatasetTruthRenderer(scene, key.dataset)
     else:
         renderer = TruthRenderer(scene, teacher_of(scene))
     renderer.warm_up()
     return renderer
 
 
-def _without_old_mixes(
-    renderers: Mapping[_Key, Renderer], layers_in_fp32: frozenset[str]
-) -> dict[_Key, Renderer]:
-    """Of the many mixes somebody tries, only the present one and none at all stay built."""
-    kept = (frozenset[str](), layers_in_fp32)
-    return {key: one for key, one in renderers.items() if key.layers_in_fp32 in kept}
+def _without_old(renderers: Mapping[_Key, Renderer], wish: Wish) -> dict[_Key, Renderer]:
+    """Of the many mixes somebody tries, only the present one and none at all stay built; of the
+    datasets, only the one that is open."""
+    kept = (frozenset[str](), wish.layers_in_fp32)
+    return {
+        key: one
+        for key, one in renderers.items()
+        if key.layers_in_fp32 in kept and key.dataset in (None, wish.dataset)
+    }
 
 
 def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
@@ -277,9 +301,30 @@ def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
     return {p: available_engines(p, device) for p in Precision}
 
 
-def _truth_of(scene: SceneSpec) -> Availability:
+def _lent_scene(wish: Wish) -> SceneSpec | None:
+    """The dataset's scene, for a released file that says little of its own and is given none."""
+    from r2l_core.checkpoint import is_released
+
+    if wish.scene is not None or wish.dataset is None or not is_released(wish.checkpoint):
+        return None
+    return wish.dataset.scene
+
+
+def _notes(light_field: LightField, wish: Wish, lent: SceneSpec | None) -> tuple[str, ...]:
+    if lent is None or wish.dataset is None:
+        return light_field.notes
+    return (
+        f"The file names no scene: near, far, background and camera of the dataset "
+        f"{wish.dataset.name} are used.",
+        *light_field.notes,
+    )
+
+
+def _truth_of(scene: SceneSpec, dataset: Dataset | None) -> Availability:
     from r2l_core.distill.teachers import teacher_of
 
+    if dataset is not None:
+        return Availability(True)
     try:
         teacher_of(scene)
     except R2LError as error:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from r2l_core.datasets import blender, deepvoxels, donerf, llff, transforms
-from r2l_core.datasets.base import Dataset, Progress, Request, View
+from r2l_core.datasets.base import Dataset, NoSuchSplit, Progress, Request, View
 from r2l_core.errors import DatasetError
 
-__all__ = ["Dataset", "Progress", "View", "open_dataset"]
+__all__ = ["Dataset", "NoSuchSplit", "Progress", "View", "open_dataset"]
 
 # Asked in this order: a DONeRF scene is a Blender scene with one file more.
 _FORMATS: tuple[tuple[Callable[[Request], bool], Callable[[Request], Dataset]], ...] = (

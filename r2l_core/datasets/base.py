@@ -31,6 +31,10 @@ Progress = Callable[[int, int], None]
 """Told how many of how many views are checked."""
 
 
+class NoSuchSplit(DatasetError):
+    """The dataset is sound, but has no such split."""
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """One photograph: a name for people, the file, and the camera that took it, at the size at
@@ -68,6 +72,21 @@ class Dataset:
     def cameras(self) -> tuple[Camera, ...]:
         """Of every view, in order."""
         return tuple(view.camera for view in self.views)
+
+    def index_of(self, camera: Camera) -> int | None:
+        """The first view that `camera` sees exactly, size included; None where there is none."""
+        views = enumerate(self.views)
+        return next((at for at, view in views if view.camera.same_view(camera)), None)
+
+    def nearest(self, camera: Camera) -> int:
+        """The view most like what `camera` sees: by where it stands, as a share of how far the
+        views' cameras stand apart, and by where it looks, both squared and added."""
+        poses = np.array([view.camera.T_world_camera for view in self.views])
+        positions, axes = poses[:, :3, 3], poses[:, :3, 2]
+        spread = float(np.square(positions - positions.mean(0)).sum(1).mean())
+        away = np.square(positions - camera.position).sum(1) / max(spread, 1e-12)
+        turned = np.square(axes - camera.T_world_camera[:3, 2]).sum(1)
+        return int(np.argmin(away + turned))
 
     def image(self, index: int) -> NDArray[np.float32]:
         """The picture of a view as published: float32 (H, W, 3), sRGB in [0, 1].
@@ -108,7 +127,7 @@ class Request:
     def choose(self, splits: Sequence[str]) -> None:
         """Raises DatasetError where the wished-for split is not among `splits`."""
         if self.split not in splits:
-            raise DatasetError(
+            raise NoSuchSplit(
                 f"The dataset {self.root} has no split '{self.split}'",
                 f"it has {', '.join(splits) or 'none'}",
                 "Choose one of those." if splits else "Give a complete dataset.",

@@ -381,3 +381,40 @@ def test_the_same_view_has_the_same_rays():
 def test_impossible_intrinsics_are_refused(others):
     with pytest.raises(CameraError):
         Camera(np.eye(4), 40, 30, 50.0, **others)
+
+
+def test_a_resized_camera_sees_the_same_edges():
+    camera = Camera(np.eye(4), 40, 20, 30.0, 36.0, (18.0, 11.0))
+    half = camera.resized(20, 10)
+    assert (half.width_px, half.height_px) == (20, 10)
+    assert (half.focal_px, half.fy_px, half.center_px) == (15.0, 18.0, (9.0, 5.5))
+    assert camera.resized(40, 20) is camera
+    centred = Camera(np.eye(4), 40, 20, 30.0).resized(80, 40)
+    assert centred.center_px == (40.0, 20.0), "still centred"
+
+
+@given(orbit=ORBITS)
+def test_the_nearest_orbit_of_an_orbiting_camera_is_that_orbit(orbit):
+    camera = orbit.camera(20, 10, 30.0)
+    found = Orbit.nearest_to(camera, orbit.pivot, 1.0)
+    np.testing.assert_allclose(found.T_world_camera(), camera.T_world_camera, atol=1e-5)
+    assert found.radius == pytest.approx(orbit.radius)
+
+
+@given(orbit=ORBITS, roll_deg=_between(-170, 170))
+def test_the_nearest_orbit_stands_there_and_looks_the_same_way(orbit, roll_deg):
+    assume(abs(orbit.elevation_deg) < 89)
+    pose, roll = orbit.T_world_camera(), math.radians(roll_deg)
+    right, up = pose[:3, 0].copy(), pose[:3, 1].copy()
+    pose[:3, 0] = math.cos(roll) * right + math.sin(roll) * up
+    pose[:3, 1] = math.cos(roll) * up - math.sin(roll) * right
+    found = Orbit.nearest_to(Camera(pose, 20, 10, 30.0), (0.3, 0.2, 0.1), 2.0).T_world_camera()
+    np.testing.assert_allclose(found[:3, 2:], pose[:3, 2:], atol=1e-5)
+    assert found[2, 0] == pytest.approx(0.0, abs=1e-9), "upright"
+
+
+def test_the_nearest_orbit_of_a_camera_that_looks_away_turns_about_a_point_ahead():
+    camera = Orbit(0.0, 0.0, 4.0).camera(20, 10, 30.0)
+    found = Orbit.nearest_to(camera, (9.0, 0.0, 0.0), 2.0)
+    assert found.radius == 2.0
+    np.testing.assert_allclose(found.T_world_camera(), camera.T_world_camera, atol=1e-12)

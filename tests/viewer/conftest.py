@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PyQt6 import sip
 from PyQt6.QtCore import QSettings, QThreadPool
 from torch import Tensor
 
@@ -160,14 +161,14 @@ def until(qtbot) -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture
-def make_app(qapp, tmp_path, lab) -> Iterator[Callable[[Wish], App]]:
+def make_app(qapp, tmp_path, lab) -> Iterator[Callable[..., App]]:
     """Builds viewers that are not started yet, and closes them in the end."""
     theme.install(qapp)
     apps: list[App] = []
 
-    def make(wish: Wish) -> App:
+    def make(wish: Wish, dataset: str | None = None) -> App:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        app = App(wish, settings)
+        app = App(wish, settings, dataset)
         apps.append(app)
         return app
 
@@ -176,10 +177,14 @@ def make_app(qapp, tmp_path, lab) -> Iterator[Callable[[Wish], App]]:
     for app in apps:
         app.close()
         app.thread_.stop()
-        app.window.deleteLater()
     pool = QThreadPool.globalInstance()
     assert pool is not None
     pool.waitForDone()
+    for app in apps:
+        # Here and now: the next test's render thread may collect garbage while that test's event
+        # loop deletes what was only posted for deletion.
+        sip.delete(app.window)
+        sip.delete(app)
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ def running(
         {p: Availability(True) for p in Precision},
         choices={},
         truth=Availability(False, "there is none"),
+        notes=(),
         light_field=None,
     )
 

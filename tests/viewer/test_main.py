@@ -59,6 +59,14 @@ class TestProcess:
         assert "Traceback" not in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
 
+    def test_a_dataset_that_cannot_be_opened(self, write_light_field, tmp_path):
+        done = start(
+            write_light_field(), "--dataset", str(tmp_path / "none"), "--exit-after-first-frame"
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "none cannot be opened" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
     def test_a_precision_that_does_not_exist(self):
         done = start("--precision", "nonsense", "--exit-after-first-frame")
         assert (done.returncode, done.stdout) == (2, "")
@@ -99,11 +107,12 @@ class TestOptions:
         options = parsed(
             *("x.safetensors", "--scene", "demo", "--precision", "bf16", "--engine", "torch"),
             *("--device", "cpu", "--rays", "plain", "--tour", "drag", "--exit-after-first-frame"),
-            *("--report", "r.json", "--screens", "out"),
+            *("--report", "r.json", "--screens", "out", "--dataset", "toys"),
         )
         assert vars(options) == {
             "checkpoint": "x.safetensors",
             "scene": "demo",
+            "dataset": "toys",
             "precision": "bf16",
             "engine": "torch",
             "device": "cpu",

@@ -25,11 +25,13 @@ from r2l_core.scene import PRESETS
 from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precision
 from viewer import theme
 from viewer.main_window import ICON_PATH, MainWindow
+from viewer.widgets.camera_panel import CameraPanel
 from viewer.widgets.compare_mode import CompareMode
 from viewer.widgets.key_help import KeyHelp
 from viewer.widgets.layer_bars import LayerBars, LayerSensitivity
 from viewer.widgets.message_bar import MessageBar
 from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
+from viewer.widgets.scene_panel import ScenePanel
 from viewer.widgets.value_spin import ValueSpin
 from viewer.widgets.wipe_divider import WipeDivider
 
@@ -232,10 +234,10 @@ class TestWhatTheUserDoes:
 
     def test_panel_edits_reach_the_controller(self, qtbot, window):
         with qtbot.waitSignal(window.orbit_edited) as edited:
-            window.findChild(ValueSpin).setValue(90)
+            window.findChild(CameraPanel).findChild(ValueSpin).setValue(90)
         assert isinstance(edited.args[0], Orbit)
         with qtbot.waitSignal(window.render_size_chosen) as chosen:
-            window.findChild(QComboBox).activated.emit(0)
+            window.findChild(ScenePanel).findChild(QComboBox).activated.emit(0)
         assert chosen.args == [200, 200]
 
 
@@ -478,6 +480,7 @@ class TestWhatIsRemembered:
         assert [dock.isVisible() for dock in other.findChildren(QDockWidget)] == [
             True,
             False,
+            True,
             True,
             True,
             True,

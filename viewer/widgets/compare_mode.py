@@ -26,11 +26,12 @@ class CompareMode(StrEnum):
 class PixelProbe:
     """One pixel in every pane. `x_px`, `y_px`: its column and row from the upper left.
 
-    `colors`: red, green and blue, 0 to 255, of each pane in its order. `difference`: of A against
+    `colors`: red, green and blue, 0 to 255, of each pane in its order; empty for a pane
+    without a picture. `difference`: of A against
     B in words with their unit, or empty where no difference is shown.
     """
 
     x_px: int
     y_px: int
-    colors: tuple[tuple[int, int, int], ...]
+    colors: tuple[tuple[int, ...], ...]
     difference: str = ""

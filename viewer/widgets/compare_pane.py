@@ -159,7 +159,10 @@ class ComparePane(CompareSurface):
             self.probed.emit(None)
             return
         x_px, y_px = pixel
-        colors = [tuple(int(one) for one in frame.image[y_px, x_px]) for frame in self._frames]
+        colors = [
+            () if frame.why_blank else tuple(int(one) for one in frame.image[y_px, x_px])
+            for frame in self._frames
+        ]
         self.probed.emit(PixelProbe(x_px, y_px, tuple(colors), self._difference_words(x_px, y_px)))
 
     def _difference_words(self, x_px: int, y_px: int) -> str:
@@ -168,7 +171,7 @@ class ComparePane(CompareSurface):
             if values is None:
                 return ""
             return f"{kind} {difference.words(kind, float(values[y_px, x_px]))} {kind.unit}"
-        if self._mode is CompareMode.SINGLE or len(self._frames) < 2:
+        if self._mode is CompareMode.SINGLE or self.difference.pair is None:
             return ""
         a, b = (frame.image[y_px, x_px].astype(int) for frame in self._frames[:2])
         signed = " ".join(f"{one:+d}" if one else "0" for one in a - b)

@@ -72,7 +72,8 @@ class CompareSurface(ImagePane):
         self._frames = tuple(frames)
         self._pictures = [Picture(frame.image) for frame in frames]
         self._labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
-        self.difference.set_pair((first, frames[1]) if len(frames) > 1 else None)
+        able = len(frames) > 1 and not (first.why_blank or frames[1].why_blank)
+        self.difference.set_pair((first, frames[1]) if able else None)
         super().show_frame(first)
 
     def set_mode(self, mode: CompareMode) -> None:
@@ -88,8 +89,10 @@ class CompareSurface(ImagePane):
         self.update()
 
     def copied_image(self) -> QImage:
-        """The exact rendered pixels of the active pane; null before the first frame."""
-        return self._pictures[self._shown()].image.copy() if self._pictures else QImage()
+        """The exact rendered pixels of the active pane; null where there are none."""
+        if self.frame is None or self.frame.why_blank:
+            return QImage()
+        return self._pictures[self._shown()].image.copy()
 
     def _shown(self) -> int:
         return min(self._active, len(self._frames) - 1)
@@ -116,23 +119,23 @@ class CompareSurface(ImagePane):
         mode, pictures, labels = self._mode, self._pictures, self._labels
         if mode is CompareMode.SINGLE or len(pictures) < 2:
             at = self._shown()
-            self._paint_cell(painter, 0, pictures[at], rgb_words(self._frames[at].image))
+            self._paint_frame(painter, 0, at)
             if mode is not CompareMode.SINGLE:
                 self._paint_alone(painter, labels[at])
         elif mode is CompareMode.SIDE:
-            for at, picture in enumerate(pictures):
-                self._paint_cell(painter, at, picture, rgb_words(self._frames[at].image))
+            for at in range(len(pictures)):
+                self._paint_frame(painter, at, at)
                 self._paint_label(painter, at, labels[at])
         elif mode is CompareMode.WIPE:
             for at, part in enumerate(self._halves()):
                 painter.save()
                 painter.setClipRect(part)
-                self._paint_cell(painter, 0, pictures[at], rgb_words(self._frames[at].image))
+                self._paint_frame(painter, 0, at)
                 painter.restore()
             self._paint_pair(painter)
         elif mode is CompareMode.FLIP:
             at = int(self._shows_b)
-            self._paint_cell(painter, 0, pictures[at], rgb_words(self._frames[at].image))
+            self._paint_frame(painter, 0, at)
             self._paint_label(painter, 0, labels[at])
         else:
             self._paint_difference(painter)
@@ -153,10 +156,9 @@ class CompareSurface(ImagePane):
     def _paint_difference(self, painter: QPainter) -> None:
         picture, options = self.difference.picture(), self.difference.options
         if picture is None:
-            painter.fillRect(self._cell(0), QColor(theme.tones_of(self).base))
-            painter.setPen(QColor(theme.tones_of(self).muted))
-            text = _NO_MAP.format(options.kind)
-            painter.drawText(self._cell(0), int(Qt.AlignmentFlag.AlignCenter), text)
+            reasons = (frame.why_blank for frame in self._frames[:2])
+            why = next(filter(None, reasons), _NO_MAP.format(options.kind))
+            self._paint_nothing(painter, 0, why)
         else:
             values = self.difference.values()
             assert values is not None
@@ -166,6 +168,22 @@ class CompareSurface(ImagePane):
 
             self._paint_cell(painter, 0, picture, words)
         self._paint_pair(painter)
+
+    def _paint_frame(self, painter: QPainter, cell: int, at: int) -> None:
+        frame = self._frames[at]
+        if frame.why_blank:
+            self._paint_nothing(painter, cell, frame.why_blank)
+        else:
+            self._paint_cell(painter, cell, self._pictures[at], rgb_words(frame.image))
+
+    def _paint_nothing(self, painter: QPainter, cell: int, why: str) -> None:
+        tones, place = theme.tones_of(self), self._cell(cell)
+        painter.fillRect(place, QColor(tones.base))
+        painter.setPen(QColor(tones.muted))
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        if painter.hasClipping():
+            place = place.intersected(painter.clipBoundingRect())
+        painter.drawText(place, int(flags), why)
 
     def _paint_cell(self, painter: QPainter, cell: int, picture: Picture, words: Words) -> None:
         assert self._arrangement is not None

@@ -16,6 +16,16 @@ def ask_light_field(parent: QWidget, folder: str) -> QFileDialog:
     return dialog
 
 
+def ask_dataset(parent: QWidget, folder: str) -> QFileDialog:
+    """Ask for the folder of a dataset."""
+    dialog = QFileDialog(parent, "Open a dataset", folder)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+    dialog.open()
+    return dialog
+
+
 def ask_picture(parent: QWidget, folder: str, name: str) -> QFileDialog:
     """Ask where to save a PNG, with `name` as a proposal."""
     return _ask_place(parent, "Save the rendered pixels", folder, name, "PNG image", "png")

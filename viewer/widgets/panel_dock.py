@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import (
     QLabel,
     QMainWindow,
     QScrollArea,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -110,11 +111,18 @@ class PanelDock(QDockWidget):
         column = QVBoxLayout(contents)
         column.setContentsMargins(_INSET_PX, 4, _INSET_PX, _INSET_PX)
         column.setSpacing(_INSET_PX)
+        growing = [panel for panel in panels if _grows(panel)]
         for panel in panels:
-            column.addWidget(panel)
-        column.addStretch(1)
+            column.addWidget(panel, int(panel in growing))
+        if not growing:
+            column.addStretch(1)
         self.setWidget(_Scroll(contents, whole))
         toggle = self.toggleViewAction()
         assert toggle is not None
         toggle.setStatusTip(f"Show or hide the {name} panel")
         toggle.setToolTip(f"Show or hide the {name} panel")
+
+
+def _grows(panel: QWidget) -> bool:
+    """Whether a panel has a use for all the height there is."""
+    return panel.sizePolicy().verticalPolicy() == QSizePolicy.Policy.Expanding

@@ -23,7 +23,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("W A S D", "Fly ahead, left, back, right"),
     ("Q  E", "Fly down, up"),
     ("Shift while flying", "Four times as fast"),
-    ("Drop a file", "Open a light field"),
+    ("Drop a file or folder", "Open a light field or dataset"),
 )
 """What can be done with the pointer and the keys of the picture, for the list of keys."""
 

@@ -7,6 +7,7 @@ from PyQt6.QtGui import QFontMetricsF, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from viewer import theme
+from viewer.widgets import wording
 from viewer.widgets.compare_mode import PixelProbe
 from viewer.widgets.pane_label import LETTERS
 
@@ -41,7 +42,7 @@ class PixelReadout(QWidget):
             self._cells.append((f"{probe.x_px}, {probe.y_px}", _PLACE))
             alone = len(probe.colors) == 1
             for letter, color in zip(LETTERS, probe.colors, strict=False):
-                values = " ".join(str(one) for one in color)
+                values = " ".join(str(one) for one in color) or wording.DASH
                 self._cells.append((values if alone else f"{letter} {values}", _COLOR))
             if probe.difference:
                 self._cells.append((probe.difference, _DIFFERENCE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import (
@@ -45,6 +47,10 @@ class ScenePanel(QWidget):
         self._summary = QLabel(self)
         self._summary.setWordWrap(True)
         self._summary.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._notes = ElidedLabel(parent=self)
+        self._notes.setAccessibleName("What was assumed")
+        self._notes.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._notes.hide()
         self._facts = FactGrid(_FACTS, self)
         self._size = FlatCombo(self)
         self._size.setAccessibleName("Render size in pixels")
@@ -67,6 +73,7 @@ class ScenePanel(QWidget):
         column.setSpacing(6)
         column.addWidget(self._name)
         column.addWidget(self._summary)
+        column.addWidget(self._notes)
         column.addWidget(self._facts)
         column.addSpacing(2)
         column.addLayout(self._make_controls())
@@ -98,6 +105,13 @@ class ScenePanel(QWidget):
         self._size.addItems([wording.size(*size) for size in self._sizes])
         self._shown_px = None
         self.show_render_size(*own)
+
+    def show_notes(self, notes: Sequence[str]) -> None:
+        """Remark on what was assumed, in sentences; all of them are in the tooltip."""
+        more = f" (+{len(notes) - 1})" if len(notes) > 1 else ""
+        self._notes.setText(f"Note{more}: {notes[0]}" if notes else "")
+        self._notes.setToolTip("\n".join(notes))
+        self._notes.setVisible(bool(notes))
 
     def show_render_size(self, width_px: int, height_px: int) -> None:
         """Select the size that is rendered; adds it where it is not on offer.

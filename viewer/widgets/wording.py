@@ -35,7 +35,10 @@ def size(width_px: int, height_px: int) -> str:
 
 
 def rendered(frame: Frame) -> str:
-    """What was rendered: every pixel, all but some in flat areas, or one in `stride` each way."""
+    """What was rendered: every pixel, all but some in flat areas, or one in `stride` each way; of
+    a frame without a picture, why there is none."""
+    if frame.why_blank:
+        return frame.why_blank
     height_px, width_px, _ = frame.image.shape
     whole = size(width_px, height_px)
     if frame.stride > 1:

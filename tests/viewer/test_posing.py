@@ -1,0 +1,384 @@
+"""Datasets in the window: opened beside the light field, gone through, compared with."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction
+from PyQt6.QtWidgets import QLabel, QListView
+
+from r2l_core.camera import Orbit
+from r2l_core.datasets import Dataset
+from r2l_core.network import NetworkConfig, R2LNetwork
+from r2l_core.scene import PRESETS
+from r2l_core.types import Precision
+from viewer.app import App
+from viewer.mailbox import Wish
+from viewer.widgets.compare_mode import CompareMode
+from viewer.widgets.flat_combo import FlatCombo
+from viewer.widgets.message_bar import MessageBar
+from viewer.widgets.pane_choice import PaneChoice
+from viewer.widgets.pane_label import TRUTH
+
+WIDTH_PX, HEIGHT_PX = 32, 24
+VIEWS = 4
+
+
+def write_views(folder: Path, splits: tuple[str, ...] = ("train", "test")) -> Path:
+    """A scene in the Blender format, whose every picture has a colour of its own."""
+    for at, split in enumerate(splits):
+        (folder / split).mkdir(parents=True)
+        frames = []
+        for view in range(VIEWS):
+            azimuth_deg = 80.0 * view + 10.0 * at
+            pose = Orbit(azimuth_deg, 20.0, 4.0, (0.1, 0.0, 0.2)).T_world_camera()
+            frames.append({"file_path": f"./{split}/r_{view}", "transform_matrix": pose.tolist()})
+            picture = np.full((HEIGHT_PX, WIDTH_PX, 3), 40 * view + 20 * at, np.uint8)
+            picture[:5] = 255
+            Image.fromarray(picture).save(folder / split / f"r_{view}.png")
+        content = {"camera_angle_x": 0.7, "frames": frames}
+        (folder / f"transforms_{split}.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return write_views(tmp_path / "toys")
+
+
+@pytest.fixture
+def open_dataset(app, until) -> Callable[..., Dataset]:
+    """Opens a folder as the menu does, and waits until the renderer knows it."""
+
+    def opened(path: Path) -> Dataset:
+        app.window.dataset_requested.emit(str(path))
+        until(lambda: not app.posing.opening)
+        dataset = app.posing.dataset
+        until(lambda: app.controller.running.wish.dataset is dataset)
+        return dataset
+
+    return opened
+
+
+@pytest.fixture
+def dataset(open_dataset, folder) -> Dataset:
+    return open_dataset(folder)
+
+
+def bar(app: App) -> MessageBar:
+    return app.window.findChild(MessageBar)
+
+
+def label(app: App, accessible_name: str) -> str:
+    """Text of the visible label of that name, or nothing."""
+    found = [
+        one.text()
+        for one in app.window.findChildren(QLabel)
+        if one.accessibleName() == accessible_name and one.isVisible()
+    ]
+    return found[0] if found else ""
+
+
+def views(app: App) -> QListView:
+    (found,) = app.window.dataset.findChildren(
+        QListView, "", Qt.FindChildOption.FindDirectChildrenOnly
+    )
+    return found
+
+
+def selected(app: App) -> list[int]:
+    return [index.row() for index in views(app).selectedIndexes()]
+
+
+def words(app: App) -> list[str]:
+    return [one.text() for one in app.window.dataset.findChildren(QLabel) if one.isVisible()]
+
+
+def action(app: App, text: str) -> QAction:
+    (found,) = (a for a in app.window.actions() if a.text().replace("&", "") == text)
+    return found
+
+
+class TestOpening:
+    def test_it_is_offered_beside_the_light_field(self, app, dataset):
+        assert (dataset.split, views(app).model().rowCount()) == ("test", VIEWS)
+        assert "toys" in words(app)
+        assert "blender, 32×24." in words(app)
+        assert "4 poses, camera at none" in words(app)
+        assert app.controller.running.scene.name == "tiny", "a file that has a scene keeps it"
+        assert not app.has_failed
+
+    def test_there_are_poses_to_go_to_only_then(self, app, open_dataset, folder):
+        assert not action(app, "Next pose").isEnabled()
+        assert action(app, "Next pose").statusTip() == "No dataset is open"
+        open_dataset(folder)
+        assert action(app, "Next pose").isEnabled()
+
+    def test_a_dropped_folder_is_a_dataset(self, app, until, folder):
+        app.window.pane.file_dropped.emit(str(folder))
+        until(lambda: app.posing.dataset is not None)
+        assert not bar(app).isVisible()
+
+    def test_what_is_none_is_said_and_can_be_tried_again(self, app, until, tmp_path):
+        (tmp_path / "later").mkdir()
+        app.window.dataset_requested.emit(str(tmp_path / "later"))
+        until(lambda: bar(app).isVisible())
+        assert "later cannot be opened" in bar(app).details()
+        assert label(app, "Busy") == ""
+        write_views(tmp_path / "later")
+        bar(app).retry_requested.emit()
+        until(lambda: app.posing.dataset is not None)
+        assert not bar(app).isVisible()
+
+    def test_one_without_a_test_split_opens_another(self, app, open_dataset, tmp_path):
+        assert open_dataset(write_views(tmp_path / "one", ("train",))).split == "train"
+
+    def test_a_bad_test_split_is_not_passed_over(self, app, until, folder):
+        (folder / "transforms_test.json").write_text("{", encoding="utf-8")
+        app.window.dataset_requested.emit(str(folder))
+        until(lambda: bar(app).isVisible())
+        assert "transforms_test.json" in bar(app).details()
+
+    def test_the_last_one_asked_for_counts(self, app, until, folder, tmp_path):
+        app.window.dataset_requested.emit(str(folder))
+        app.window.dataset_requested.emit(str(write_views(tmp_path / "other")))
+        until(lambda: not app.posing.opening)
+        assert app.posing.dataset.name == "other"
+
+    def test_it_can_be_given_at_the_start(self, make_app, write_light_field, folder, until):
+        theirs = make_app(Wish(write_light_field(), precision=Precision.FP32), str(folder))
+        theirs.start()
+        until(lambda: theirs.report.has_picture and theirs.posing.dataset is not None)
+        assert "toys" in words(theirs)
+
+    def test_another_split_moves_no_camera(self, app, until, dataset):
+        before = app.controller.camera()
+        (box,) = app.window.dataset.findChildren(FlatCombo)
+        box.setCurrentText("train")
+        box.activated.emit(box.currentIndex())
+        until(lambda: app.posing.dataset is not dataset)
+        assert (app.posing.dataset.split, box.currentText()) == ("train", "train")
+        assert app.posing.dataset.scene is dataset.scene
+        assert app.controller.camera().same_view(before)
+
+    def test_a_split_that_cannot_be_opened_leaves_the_old_one(self, app, until, dataset, folder):
+        (folder / "train" / "r_0.png").unlink()
+        (box,) = app.window.dataset.findChildren(FlatCombo)
+        box.setCurrentText("train")
+        box.activated.emit(box.currentIndex())
+        until(lambda: bar(app).isVisible())
+        assert (app.posing.dataset, box.currentText()) == (dataset, "test")
+
+
+class TestThumbnails:
+    def test_they_are_the_pictures(self, app, until, dataset):
+        model = views(app).model()
+        role = Qt.ItemDataRole.DecorationRole
+        until(lambda: all(model.index(at).data(role) is not None for at in range(VIEWS)))
+        colors = [model.index(at).data(role).toImage().pixelColor(9, 9) for at in range(VIEWS)]
+        assert [color.red() for color in colors] == [20, 60, 100, 140]
+        assert model.index(2).data(Qt.ItemDataRole.ToolTipRole) == "3: test/r_2"
+
+    def test_one_that_cannot_be_read_says_why(self, app, until, open_dataset, folder):
+        path = folder / "test" / "r_1.png"
+        path.write_bytes(path.read_bytes()[:-30])
+        open_dataset(folder)
+        tip = lambda: views(app).model().index(1).data(Qt.ItemDataRole.ToolTipRole)  # noqa: E731
+        until(lambda: "damaged" in tip())
+        assert not bar(app).isVisible()
+        assert not views(app).grab().isNull()
+
+    def test_only_those_in_sight_are_read(self, app, dataset):
+        asked = []
+        app.window.dataset.thumbnail_wanted.connect(lambda at, _px: asked.append(at))
+        names = [str(at) for at in range(900)]
+        app.window.dataset.show_dataset("many", "", ("test",), "test", names)
+        views(app).grab()
+        assert 0 < len(asked) < 100
+
+
+class TestPoses:
+    def test_a_click_makes_the_camera_exactly_that_pose(self, app, until, dataset):
+        views(app).clicked.emit(views(app).model().index(2))
+        until(lambda: complete(app))
+        assert app.window.pane.frame.camera is dataset.cameras[2]
+        assert selected(app) == [2]
+        assert "3 of 4 · test/r_2" in words(app)
+
+    def test_a_gesture_goes_on_from_there(self, app, until, dataset):
+        app.posing.go_to(1)
+        app.controller.orbit_dragged(0.001, 0.0)
+        camera = app.controller.camera()
+        assert not camera.same_view(dataset.cameras[1])
+        pose = dataset.cameras[1].T_world_camera
+        np.testing.assert_allclose(camera.T_world_camera, pose, atol=1e-4)
+        assert selected(app) == []
+        app.controller.undo()
+        assert app.controller.camera() is dataset.cameras[1]
+        assert selected(app) == [1]
+
+    def test_keys_step_round_and_round(self, app, qtbot, dataset):
+        app.window.activateWindow()
+        seen = []
+        app.posing.go_to(2)
+        for key in (Qt.Key.Key_Period, Qt.Key.Key_Period, Qt.Key.Key_Comma):
+            qtbot.keyClick(app.window.pane, key)
+            seen += selected(app)
+        assert seen == [3, 0, 3]
+
+    @pytest.mark.parametrize("text", ["Nearest pose", "Next pose"])
+    def test_the_nearest_pose(self, app, dataset, text):
+        pose = dataset.cameras[3]
+        app.controller.set_orbit(Orbit.nearest_to(pose, (0, 0, 0), 4.0).orbited(7.0, 3.0))
+        action(app, text).trigger()
+        assert app.controller.camera() is pose
+
+    def test_steps_go_on_from_where_one_was(self, app, dataset):
+        app.posing.go_to(1)
+        app.controller.orbit_dragged(500.0, 10.0)
+        app.posing.step(1)
+        assert selected(app) == [2]
+
+    def test_smooth_moves_end_exactly_there(self, app, until, dataset):
+        app.controller.set_smooth(True)
+        app.posing.go_to(3)
+        assert app.controller.pose is None
+        until(lambda: app.controller.pose is dataset.cameras[3])
+        assert selected(app) == [3]
+
+    def test_another_render_size_stretches_the_pose(self, app, dataset):
+        app.posing.go_to(0)
+        app.controller.set_render_size(64, 48)
+        camera = app.controller.camera()
+        assert (camera.width_px, camera.height_px) == (64, 48)
+        np.testing.assert_array_equal(camera.T_world_camera, dataset.cameras[0].T_world_camera)
+        assert camera.fov_y_deg == pytest.approx(dataset.cameras[0].fov_y_deg)
+
+
+@pytest.fixture
+def with_truth(app, until, dataset) -> Callable[[Callable[[], bool]], None]:
+    """Beside fp32 stands the truth, at the first pose."""
+    app.posing.go_to(0)
+    app.window.compare.view.set_mode(CompareMode.SIDE)
+    app.window.compare.panes.show_panes([PaneChoice(Precision.FP32), PaneChoice(TRUTH)])
+    app.window.compare.panes_changed.emit(app.window.compare.panes.panes)
+    until(lambda: len(app.window.pane.frames) == 2 and complete(app))
+
+
+def complete(app: App) -> bool:
+    frames = app.window.pane.frames
+    return frames[0].complete and frames[0].camera.same_view(app.controller.camera())
+
+
+@pytest.mark.usefixtures("with_truth")
+class TestTruth:
+    def test_at_a_pose_it_is_the_picture(self, app, until, dataset):
+        shown = app.window.pane.frames[1]
+        assert (shown.engine.engine, shown.why_blank) == (TRUTH, "")
+        assert "toys, test" in shown.engine.kernel
+        np.testing.assert_array_equal(shown.colors, dataset.image(0))
+        until(lambda: "dB" in all_words(app) or "PSNR" in all_words(app))
+
+    def test_elsewhere_it_says_that_there_is_none(self, app, until):
+        app.controller.orbit_dragged(40.0, 0.0)
+        until(lambda: complete(app))
+        pane = app.window.pane
+        assert pane.frames[1].why_blank == "not at a pose of the dataset"
+        assert pane.difference.pair is None
+        until(lambda: "not at a pose" in all_words(app))
+        app.window.compare.view.set_active(1)
+        assert pane.copied_image().isNull()
+        for mode in (CompareMode.WIPE, CompareMode.FLIP, CompareMode.DIFFERENCE):
+            app.window.compare.view.set_mode(mode)
+            assert not pane.grab().isNull()
+        app.posing.go_to(2)
+        until(lambda: complete(app) and not pane.frames[1].why_blank)
+        assert pane.difference.pair is not None
+
+    def test_at_another_size_it_says_which_it_has(self, app, until):
+        app.controller.set_render_size(64, 48)
+        until(lambda: complete(app))
+        assert app.window.pane.frames[1].why_blank == "the dataset's picture has 32×24 pixels"
+
+    def test_another_dataset_takes_its_place(self, app, until, open_dataset, tmp_path):
+        open_dataset(write_views(tmp_path / "other", ("val",)))
+        app.posing.go_to(1)
+        until(lambda: complete(app) and "other, val" in app.window.pane.frames[1].engine.kernel)
+        assert not app.window.pane.frames[1].why_blank
+
+
+def all_words(app: App) -> str:
+    metrics = app.window.compare.metrics
+    return " ".join(
+        [metrics.accessibleDescription(), *(o.text() for o in metrics.findChildren(QLabel))]
+    )
+
+
+@pytest.fixture
+def released(tmp_path) -> str:
+    """A file as the released code writes them, which says nothing of its scene."""
+    config = NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10)
+    weights = OrderedDict(R2LNetwork(config).state_dict())
+    torch.save({"network_fn_state_dict": weights}, tmp_path / "lego.tar")
+    return str(tmp_path / "lego.tar")
+
+
+class TestScenes:
+    def test_a_released_file_takes_the_datasets_scene(self, app, until, dataset, released):
+        app.window.open_requested.emit(released)
+        until(lambda: app.controller.running.name == "lego")
+        running = app.controller.running
+        assert running.scene == dataset.scene
+        assert "dataset toys" in running.notes[0]
+        assert label(app, "What was assumed").startswith("Note (+1): The file names no scene")
+        assert "this was assumed" in running.notes[1]
+
+    def test_also_where_the_dataset_comes_later(self, app, until, released, open_dataset, folder):
+        app.window.open_requested.emit(released)
+        until(lambda: app.controller.running.name == "lego")
+        assert any("Blender scenes" in note for note in app.controller.running.notes)
+        dataset = open_dataset(folder)
+        assert app.controller.running.scene == dataset.scene
+        assert not any("Blender scenes" in note for note in app.controller.running.notes)
+
+    def test_a_preset_comes_before_the_dataset(self, app, until, released, open_dataset, folder):
+        app.window.open_requested.emit(released)
+        app.window.commands.scenes["blender:lego"].trigger()
+        until(lambda: app.controller.running.scene == PRESETS["blender:lego"])
+        open_dataset(folder)
+        assert app.controller.running.scene == PRESETS["blender:lego"]
+        assert not any("dataset" in note for note in app.controller.running.notes)
+
+    def test_a_preset_can_be_chosen_and_left(self, app, until):
+        scenes = app.window.commands.scenes
+        assert [name for name, one in scenes.items() if one.isChecked()] == [None]
+        scenes["llff:fern"].trigger()
+        until(lambda: app.controller.running.scene == PRESETS["llff:fern"])
+        assert [name for name, one in scenes.items() if one.isChecked()] == ["llff:fern"]
+        assert label(app, "What was assumed") == ""
+        scenes[None].trigger()
+        until(lambda: app.controller.running.scene.name == "tiny")
+
+    def test_every_note_is_in_the_tooltip(self, app):
+        app.window.show_notes(("One was assumed.", "Two was, too."), None)
+        assert label(app, "What was assumed") == "Note (+1): One was assumed."
+        (shown,) = (
+            one
+            for one in app.window.findChildren(QLabel)
+            if one.accessibleName() == "What was assumed"
+        )
+        assert shown.toolTip() == "One was assumed.\nTwo was, too."
+
+
+def test_closing_ends_an_opening(app, folder):
+    app.window.dataset_requested.emit(str(folder))
+    app.close()
+    assert app.posing.dataset is None

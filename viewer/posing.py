@@ -1,0 +1,230 @@
+"""The open dataset: opened and read off the window's thread, its poses gone to, its truth shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
+from PyQt6.QtGui import QImage
+
+from viewer.controller import Controller
+from viewer.main_window import MainWindow
+from viewer.messages import describe
+from viewer.widgets import wording
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset, Progress
+
+_SPLITS = ("test", "val", "train")
+"""Which one is opened first: the networks have not seen the first of these."""
+
+
+class _Superseded(Exception):
+    """Another dataset is wanted by now."""
+
+
+class Posing(QObject):
+    """Wires the Dataset panel to the controller."""
+
+    failed = pyqtSignal(object, object)
+    """The error, and a call that tries once more."""
+    busy_changed = pyqtSignal(object)
+    """str while a dataset is being opened, None when that is over."""
+    settled = pyqtSignal()
+    """What was asked for is open, or has failed."""
+    _opened = pyqtSignal(int, str, object)
+    _refused = pyqtSignal(int, str, str, object)
+    _read = pyqtSignal(object, int, object)
+    _unread = pyqtSignal(object, int, object)
+
+    def __init__(self, window: MainWindow, controller: Controller, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._panel = window.dataset
+        self._controller = controller
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._wanted = 0
+        self._opening = False
+        self._path = ""
+        self._dataset: Dataset | None = None
+        self._last: int | None = None
+        self._wire()
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The one that is open."""
+        return self._dataset
+
+    @property
+    def opening(self) -> bool:
+        """Whether one is being opened."""
+        return self._opening
+
+    def _wire(self) -> None:
+        window, panel = self._window, self._panel
+        window.dataset_requested.connect(self.open)
+        window.pose_stepped.connect(self.step)
+        window.nearest_pose_requested.connect(self.snap)
+        panel.split_chosen.connect(self._choose_split)
+        panel.pose_chosen.connect(self.go_to)
+        panel.stepped.connect(self.step)
+        panel.nearest_requested.connect(self.snap)
+        panel.thumbnail_wanted.connect(self._want_thumbnail)
+        self._controller.orbit_changed.connect(lambda _orbit, _fov_x_deg: self._mark())
+        self._opened.connect(self._take)
+        self._refused.connect(self._refuse)
+        self._read.connect(self._show_thumbnail)
+        self._unread.connect(self._show_broken)
+
+    def open(self, path: str, split: str = "") -> None:
+        """Open the dataset in a folder; no `split`: the first there is of test, val and train."""
+        self._wanted += 1
+        self._opening = True
+        number, name, told = self._wanted, Path(path).name or path, [-1]
+        self.busy_changed.emit(f"Opening the dataset {name}…")
+
+        def progress(done: int, total: int) -> None:
+            if number != self._wanted:
+                raise _Superseded
+            percent = 100 * done // max(total, 1)
+            if percent // 5 != told[0]:
+                told[0] = percent // 5
+                self.busy_changed.emit(f"Opening the dataset {name}… {done} of {total} views")
+
+        def job() -> None:
+            try:
+                dataset = _open(path, split, progress)
+            except _Superseded:
+                return
+            except Exception as error:
+                self._refused.emit(number, path, split, error)
+            else:
+                self._opened.emit(number, path, dataset)
+
+        # Before the thumbnails that wait.
+        self._pool.start(job, 1)
+
+    def go_to(self, position: int) -> None:
+        """Look through exactly the camera of a view."""
+        if self._dataset is not None and 0 <= position < len(self._dataset):
+            self._last = position
+            self._controller.go_to_pose(self._dataset.views[position].camera)
+
+    def step(self, by: int) -> None:
+        """Go `by` views on from the last one that was gone to, round and round; if there was none,
+        to the nearest."""
+        if self._dataset is None:
+            return
+        if self._last is None:
+            self.snap()
+        else:
+            self.go_to((self._last + by) % len(self._dataset))
+
+    def snap(self) -> None:
+        """Go to the nearest pose."""
+        if self._dataset is not None:
+            self.go_to(self._dataset.nearest(self._controller.camera()))
+
+    def close(self) -> None:
+        """Let what runs end soon, and wait for it."""
+        self._wanted += 1
+        self._pool.clear()
+        self._pool.waitForDone()
+
+    def _choose_split(self, split: str) -> None:
+        self.open(self._path, split)
+
+    def _take(self, number: int, path: str, dataset: Dataset) -> None:
+        if number != self._wanted:
+            return
+        if self._dataset is not None and path == self._path:
+            # The scene is that of the whole capture: another split must not move the camera.
+            dataset = replace(dataset, scene=self._dataset.scene)
+        self._dataset, self._path, self._last = dataset, path, None
+        camera = dataset.views[0].camera
+        size = wording.size(camera.width_px, camera.height_px)
+        self._panel.show_dataset(
+            dataset.name,
+            " ".join([f"{dataset.kind}, {size}.", *dataset.notes]),
+            dataset.splits,
+            dataset.split,
+            [view.name for view in dataset.views],
+        )
+        self._window.show_dataset_open()
+        self._mark()
+        self._controller.set_dataset(dataset)
+        self._settle()
+
+    def _refuse(self, number: int, path: str, split: str, error: Exception) -> None:
+        if number != self._wanted:
+            return
+        if self._dataset is not None:
+            self._panel.show_split(self._dataset.split)
+        again: Callable[[], object] = partial(self.open, path, split)
+        self.failed.emit(error, again)
+        self._settle()
+
+    def _settle(self) -> None:
+        self._opening = False
+        self.busy_changed.emit(None)
+        self.settled.emit()
+
+    def _mark(self) -> None:
+        pose = self._controller.pose
+        if self._dataset is not None:
+            position = None if pose is None else self._dataset.index_of(pose)
+            self._panel.show_pose(position)
+            if position is not None:
+                self._last = position
+
+    # Thumbnails
+
+    def _want_thumbnail(self, position: int, side_px: int) -> None:
+        dataset = self._dataset
+        if dataset is None:
+            return
+
+        def job() -> None:
+            if dataset is not self._dataset:
+                return
+            try:
+                image = _as_image(dataset.thumbnail(position, side_px))
+            except Exception as error:
+                self._unread.emit(dataset, position, error)
+            else:
+                self._read.emit(dataset, position, image)
+
+        self._pool.start(job)
+
+    def _show_thumbnail(self, dataset: Dataset, position: int, image: QImage) -> None:
+        if dataset is self._dataset:
+            self._panel.show_thumbnail(position, image)
+
+    def _show_broken(self, dataset: Dataset, position: int, error: Exception) -> None:
+        if dataset is self._dataset:
+            self._panel.show_broken(position, describe(error).why)
+
+
+def _open(path: str, split: str, progress: Progress) -> Dataset:
+    from r2l_core.datasets import NoSuchSplit, open_dataset
+
+    for one in _SPLITS if not split else ():
+        try:
+            return open_dataset(path, one, progress=progress)
+        except NoSuchSplit:
+            continue
+    return open_dataset(path, split or _SPLITS[0], progress=progress)
+
+
+def _as_image(pixels: NDArray[np.uint8]) -> QImage:
+    height_px, width_px, _ = pixels.shape
+    pixels = np.ascontiguousarray(pixels)
+    shared = QImage(pixels.data, width_px, height_px, 3 * width_px, QImage.Format.Format_RGB888)
+    return shared.copy()

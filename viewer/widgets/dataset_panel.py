@@ -1,0 +1,170 @@
+"""The views of a dataset: which split, which pose the camera is at, and all of them to go to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QImage, QPalette
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QListView, QSizePolicy, QVBoxLayout, QWidget
+
+from viewer import theme
+from viewer.widgets.elided_label import ElidedLabel
+from viewer.widgets.flat_button import FlatButton
+from viewer.widgets.flat_combo import FlatCombo
+from viewer.widgets.thumbnails import CELL_PX, ThumbnailPainter, Thumbnails
+
+_NONE = "No dataset. Its pictures would be shown here, to go to their poses and to compare with."
+
+
+class DatasetPanel(QWidget):
+    """Says what is chosen and asks for thumbnails as they come into sight; opens nothing itself."""
+
+    open_requested = pyqtSignal()
+    split_chosen = pyqtSignal(str)
+    pose_chosen = pyqtSignal(int)
+    """Position of a view."""
+    stepped = pyqtSignal(int)
+    """-1 for the pose before, 1 for the next."""
+    nearest_requested = pyqtSignal()
+    thumbnail_wanted = pyqtSignal(int, int)
+    """Position of a view, and how many device pixels there are each way."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Dataset")
+        self._splits: tuple[str, ...] = ()
+        self._split = ""
+        self._names: tuple[str, ...] = ()
+        self._position: int | None = None
+        self._thumbnails = Thumbnails(self)
+        self._thumbnails.wanted.connect(self.thumbnail_wanted)
+        self._name = ElidedLabel(parent=self)
+        self._name.setFont(theme.font(self, 1.1, bold=True))
+        self._summary = QLabel(_NONE, self)
+        self._summary.setWordWrap(True)
+        self._open = FlatButton("Open dataset…", "Open the folder of a NeRF dataset", self)
+        self._open.clicked.connect(self.open_requested)
+        self._at = ElidedLabel(parent=self)
+        self._at.setAccessibleName("Pose")
+        self._at.setFont(theme.font(self, tabular=True))
+        for quiet in (self._summary, self._at):
+            quiet.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._controls = self._make_controls()
+        self._list = self._make_list()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        for part in (self._name, self._summary, self._open, self._controls, self._at):
+            column.addWidget(part)
+        column.addWidget(self._list, 1)
+        for part in (self._name, self._controls, self._at, self._list):
+            part.hide()
+
+    def show_dataset(
+        self, name: str, summary: str, splits: Sequence[str], split: str, names: Sequence[str]
+    ) -> None:
+        """Offer the views called `names`; nothing of a dataset before is left."""
+        self._splits, self._split, self._names = tuple(splits), split, tuple(names)
+        self._name.setText(name)
+        self._name.setToolTip(name)
+        self._summary.setText(summary)
+        self._splits_box.clear()
+        self._splits_box.addItems(self._splits)
+        self.show_split(split)
+        self._thumbnails.set_names(self._names)
+        self._list.scrollToTop()
+        for part in (self._name, self._controls, self._at, self._list):
+            part.show()
+        self._open.hide()
+        self._position = None
+        self._word_pose()
+
+    def show_split(self, split: str) -> None:
+        """Show which split is open; reports nothing."""
+        self._split = split
+        self._splits_box.setCurrentText(split)
+
+    def show_pose(self, position: int | None) -> None:
+        """Mark the view that the camera is at; None where it is at none. Reports nothing."""
+        if position == self._position:
+            return
+        self._position = position
+        self._word_pose()
+        if position is None:
+            selection = self._list.selectionModel()
+            assert selection is not None
+            selection.clear()
+        else:
+            index = self._thumbnails.index(position)
+            self._list.setCurrentIndex(index)
+            self._list.scrollTo(index)
+
+    def _word_pose(self) -> None:
+        count = len(self._names)
+        self._at.setText(
+            f"{count} poses, camera at none"
+            if self._position is None
+            else f"{self._position + 1} of {count} · {self._names[self._position]}"
+        )
+        self._at.setToolTip(self._at.text())
+
+    def show_thumbnail(self, position: int, image: QImage) -> None:
+        """Show the picture of a view, as large as it was wanted."""
+        self._thumbnails.put(position, image)
+
+    def show_broken(self, position: int, why: str) -> None:
+        """Say of a view that its picture cannot be read, in its tooltip."""
+        self._thumbnails.put_broken(position, why)
+
+    def sizeHint(self) -> QSize:
+        """Room for a few thumbnails."""
+        return QSize(3 * CELL_PX + 16, super().sizeHint().height())
+
+    def _make_controls(self) -> QWidget:
+        self._splits_box = FlatCombo(self)
+        self._splits_box.setAccessibleName("Split of the dataset")
+        self._splits_box.setToolTip("Which part of the dataset's pictures is offered.")
+        self._splits_box.activated.connect(self._choose_split)
+        controls = QWidget(self)
+        row = QHBoxLayout(controls)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self._splits_box, 1)
+        for text, name, tip, step in (
+            ("←", "Previous pose", "Go to the pose before (,)", -1),
+            ("→", "Next pose", "Go to the next pose (.)", 1),
+        ):
+            button = FlatButton(text, tip, self)
+            button.setAccessibleName(name)
+            button.clicked.connect(lambda _=False, by=step: self.stepped.emit(by))
+            row.addWidget(button)
+        nearest = FlatButton("Nearest", "Go to the pose nearest to the camera (P)", self)
+        nearest.clicked.connect(self.nearest_requested)
+        row.addWidget(nearest)
+        return controls
+
+    def _make_list(self) -> QListView:
+        views = QListView(self)
+        views.setAccessibleName("Views of the dataset")
+        views.setModel(self._thumbnails)
+        views.setItemDelegate(ThumbnailPainter(views))
+        views.setViewMode(QListView.ViewMode.IconMode)
+        views.setMovement(QListView.Movement.Static)
+        views.setResizeMode(QListView.ResizeMode.Adjust)
+        views.setUniformItemSizes(True)
+        views.setMouseTracking(True)
+        views.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        views.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # A click must not take the arrow keys from the picture.
+        views.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        views.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        views.setMinimumHeight(2 * CELL_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        views.clicked.connect(lambda index: self.pose_chosen.emit(index.row()))
+        views.activated.connect(lambda index: self.pose_chosen.emit(index.row()))
+        return views
+
+    def _choose_split(self, position: int) -> None:
+        if self._splits[position] != self._split:
+            self.split_chosen.emit(self._splits[position])
