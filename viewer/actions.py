@@ -12,6 +12,7 @@ from r2l_core.types import STRIDES, Availability, Precision
 from viewer.action_maker import ActionMaker
 from viewer.bookmarks import NUMBERS
 from viewer.compare_actions import CompareActions
+from viewer.record_actions import RecordActions
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,
@@ -34,6 +35,7 @@ class Actions(ActionMaker):
         self._precision_menu = self._menu("&Precision")
         self.precisions: dict[Precision, QAction] = {}
         self.compare = CompareActions(window)
+        self.record = RecordActions(window)
         self._make_help()
         self._make_corner()
 

@@ -33,6 +33,7 @@ from viewer.controller import Controller
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
+from viewer.pathing import Pathing
 from viewer.preferences import Preferences
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
@@ -61,6 +62,7 @@ class App(QObject):
         bookmarks = Bookmarks(preferences.text("bookmarks"))
         self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
         self.comparing = Comparing(self.window, self.controller, self)
+        self.pathing = Pathing(self.window, self.controller, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -113,6 +115,7 @@ class App(QObject):
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
         window.closed.connect(self.comparing.close)
+        window.closed.connect(self.pathing.close)
         window.closed.connect(controller.close)
 
         controller.frame_shown.connect(window.show_frame)
@@ -132,6 +135,7 @@ class App(QObject):
         thread.measured.connect(self.report.measured)
         self._saver.failed.connect(self.show_error)
         self.comparing.failed.connect(self.show_error)
+        self.pathing.failed.connect(self.show_error)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:

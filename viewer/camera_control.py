@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from r2l_core.camera import Camera, Orbit, focal_from_angle
@@ -14,6 +16,7 @@ from r2l_core.scene import PRESETS, SceneSpec
 from viewer.bookmarks import Bookmarks
 from viewer.camera_history import CameraHistory
 from viewer.camera_motion import Flight, Glide, eased
+from viewer.ride import Ride
 from viewer.viewpoint import Viewpoint, home_of, named_view
 
 DEGREES_PER_PX = 0.35
@@ -35,6 +38,8 @@ class CameraControl(QObject):
     """frozenset of the numbers that hold a view of this light field."""
     bookmarks_written = pyqtSignal(str)
     """All bookmarks as text, to be kept."""
+    ride_ended = pyqtSignal()
+    """The camera left the pose it was given by `ride`."""
 
     def __init__(self, bookmarks: Bookmarks, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +56,7 @@ class CameraControl(QObject):
         self._is_smooth = False
         self._goal: Viewpoint | None = None
         self._flight: Flight | None = None
+        self._ridden: Ride | None = None
         self._last_s = 0.0
         self._timer = QTimer(self, interval=_TICK_MS)
         self._timer.timeout.connect(self._advance)
@@ -66,6 +72,8 @@ class CameraControl(QObject):
 
     def camera(self) -> Camera:
         """The camera of the next request."""
+        if self._ridden is not None:
+            return self._ridden.camera(self._width_px, self._height_px)
         focal_px = focal_from_angle(self._width_px, math.radians(self._view.fov_x_deg))
         return self._view.orbit.camera(self._width_px, self._height_px, focal_px)
 
@@ -74,6 +82,7 @@ class CameraControl(QObject):
         self._flight = None
         self._settle()
         self._scene, self._name = scene, name
+        self._end_ride()
         self._history.clear()
         self._tell_history()
         self._view = home_of(scene)
@@ -178,6 +187,28 @@ class CameraControl(QObject):
             goal, self._goal = self._goal, None
             self._move(goal)
             self._rest()
+
+    # Rides along a path
+
+    def begin_ride(self) -> None:
+        """What `ride` does from here on is one move, which can be undone."""
+        self._flight = None
+        self._settle()
+        self._history.close()
+        self._note("ride")
+
+    def ride(self, T_world_camera: NDArray[np.float64], fov_y_deg: float) -> None:
+        """Take exactly this pose, which no orbit may have; any gesture goes on from beside it."""
+        ride = Ride(T_world_camera, fov_y_deg)
+        self._view = ride.viewpoint(self._scene.home().pivot, self._width_px / self._height_px)
+        self._ridden = ride
+        self.orbit_changed.emit(self._view.orbit, self._view.fov_x_deg)
+        self.refresh()
+
+    def _end_ride(self) -> None:
+        if self._ridden is not None:
+            self._ridden = None
+            self.ride_ended.emit()
 
     # Bookmarks
 
@@ -287,6 +318,7 @@ class CameraControl(QObject):
         self._move(replace(self._view, orbit=change(self._view.orbit)))
 
     def _move(self, view: Viewpoint) -> None:
+        self._end_ride()
         self._view = view
         self.orbit_changed.emit(view.orbit, view.fov_x_deg)
         self.refresh()

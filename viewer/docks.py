@@ -1,4 +1,4 @@
-"""The panels at both sides of the picture: where they start, hiding, and their stored layout."""
+"""The panels around the picture: where they start, hiding, and their stored layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 
 from viewer.widgets.panel_dock import PanelDock
 
-_LAYOUT_VERSION = 2
+_LAYOUT_VERSION = 3
 """Raise when docks are added or renamed: a layout stored by another version is not restored."""
 _SIDES = {
     Qt.DockWidgetArea.LeftDockWidgetArea: 236,
@@ -26,7 +26,9 @@ Panels = Mapping[str, list[QWidget]]
 class Docks:
     """All docks of `window`."""
 
-    def __init__(self, window: QMainWindow, left: Panels, right: Panels, tabs: Panels) -> None:
+    def __init__(
+        self, window: QMainWindow, left: Panels, right: Panels, tabs: Panels, bottom: Panels
+    ) -> None:
         """`tabs`: docks that share the place of the last one at the right."""
         self._window = window
         self._before_hiding = QByteArray()
@@ -41,12 +43,14 @@ class Docks:
                 ]
             )
         self._tabs = [PanelDock(name, window, panels, False) for name, panels in tabs.items()]
+        self._bottom = [PanelDock(name, window, panels, True) for name, panels in bottom.items()]
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.reset()
 
     def __iter__(self) -> Iterator[PanelDock]:
         yield from (dock for side in self._sides for dock in side)
         yield from self._tabs
+        yield from self._bottom
 
     def reset(self) -> None:
         """Put every dock back to where it first was."""
@@ -55,6 +59,10 @@ class Docks:
                 dock.setFloating(False)
                 self._window.addDockWidget(area, dock)
                 dock.show()
+        for dock in self._bottom:
+            dock.setFloating(False)
+            self._window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+            dock.show()
         shared = self._sides[-1][-1]
         for dock in self._tabs:
             dock.setFloating(False)

@@ -5,13 +5,13 @@ It says what the user wants through signals and shows what it is told; a control
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from math import degrees
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSettings, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QIcon, QKeyEvent
-from PyQt6.QtWidgets import QMainWindow
+from PyQt6.QtWidgets import QFileDialog, QMainWindow, QWidget
 
 from r2l_core.camera import Orbit
 from r2l_core.scene import SceneSpec
@@ -33,6 +33,7 @@ from viewer.widgets.picture_gestures import GESTURES
 from viewer.widgets.precision_switch import PrecisionSwitch
 from viewer.widgets.scene_panel import ScenePanel
 from viewer.widgets.status_line import StatusLine
+from viewer.widgets.timeline import Timeline
 from viewer.widgets.wipe_divider import STEP
 
 ICON_PATH = Path(__file__).resolve().parent.parent / "assets" / "icon.svg"
@@ -92,6 +93,7 @@ class MainWindow(QMainWindow):
                 "Performance": [self._performance],
             },
             tabs=self.compare.docks(),
+            bottom={"Timeline": [self.timeline]},
         )
         self.commands = Actions(self, list(self._docks))
         self._key_help = KeyHelp(self, GESTURES)
@@ -214,6 +216,7 @@ class MainWindow(QMainWindow):
         self._scene, self._camera = ScenePanel(), CameraPanel()
         self._switch, self._engine = PrecisionSwitch(), EngineCard()
         self._performance = PerformancePanel()
+        self.timeline = Timeline()
         self._status = StatusLine()
         self.setStatusBar(self._status)
 
@@ -334,6 +337,14 @@ class MainWindow(QMainWindow):
         dialog = ask_mix(self, self._preferences.text("folder"), "r2l-mix.json")
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(self.mix_save_requested)
+
+    def ask_file(
+        self, ask: Callable[[QWidget, str], QFileDialog], answered: Callable[[str], object]
+    ) -> None:
+        """Ask for a file with one of `file_dialogs`, beginning where the last one was."""
+        dialog = ask(self, self._preferences.text("folder"))
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(answered)
 
     def _remember_folder(self, path: str) -> None:
         self._preferences.store("folder", str(Path(path).parent))
