@@ -35,6 +35,7 @@ from viewer.main_window import MainWindow
 from viewer.messages import describe
 from viewer.pathing import Pathing
 from viewer.preferences import Preferences
+from viewer.recording import Recording
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
 from viewer.saver import Saver
@@ -63,6 +64,7 @@ class App(QObject):
         self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
         self.comparing = Comparing(self.window, self.controller, self)
         self.pathing = Pathing(self.window, self.controller, self)
+        self.recording = Recording(self.window, self.controller, self.pathing.control, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -116,6 +118,7 @@ class App(QObject):
         window.closed.connect(thread.stop)
         window.closed.connect(self.comparing.close)
         window.closed.connect(self.pathing.close)
+        window.closed.connect(self.recording.close)
         window.closed.connect(controller.close)
 
         controller.frame_shown.connect(window.show_frame)
@@ -136,6 +139,7 @@ class App(QObject):
         self._saver.failed.connect(self.show_error)
         self.comparing.failed.connect(self.show_error)
         self.pathing.failed.connect(self.show_error)
+        self.recording.failed.connect(self.show_error)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:

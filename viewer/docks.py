@@ -29,7 +29,8 @@ class Docks:
     def __init__(
         self, window: QMainWindow, left: Panels, right: Panels, tabs: Panels, bottom: Panels
     ) -> None:
-        """`tabs`: docks that share the place of the last one at the right."""
+        """`tabs`: docks that share the place of the last one at the right. `bottom`: docks that
+        are closed at first."""
         self._window = window
         self._before_hiding = QByteArray()
         self._sides: list[list[PanelDock]] = []
@@ -62,7 +63,8 @@ class Docks:
         for dock in self._bottom:
             dock.setFloating(False)
             self._window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
-            dock.show()
+            # Their height is the picture's until they are needed.
+            dock.hide()
         shared = self._sides[-1][-1]
         for dock in self._tabs:
             dock.setFloating(False)
@@ -86,6 +88,13 @@ class Docks:
         for dock in self:
             toggle = dock.toggleViewAction()
             if dock.windowTitle() == name and toggle is not None and toggle.isChecked():
+                dock.raise_()
+
+    def open(self, name: str) -> None:
+        """Show the dock of that name, even where it was closed."""
+        for dock in self:
+            if dock.windowTitle() == name:
+                dock.show()
                 dock.raise_()
 
     def hide(self) -> None:

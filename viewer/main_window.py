@@ -201,6 +201,11 @@ class MainWindow(QMainWindow):
         """Take the error away."""
         self._view.message.dismiss()
 
+    def open_timeline(self) -> None:
+        """Show the timeline, unless nothing but the picture is to be seen."""
+        if not self.commands.hide_panels.isChecked():
+            self._docks.open("Timeline")
+
     def show_performance(self, readout: PerformanceReadout) -> None:
         """Show one reading; at most about five a second can be read by anyone."""
         self._performance.show_readout(readout)
@@ -342,9 +347,14 @@ class MainWindow(QMainWindow):
         self, ask: Callable[[QWidget, str], QFileDialog], answered: Callable[[str], object]
     ) -> None:
         """Ask for a file with one of `file_dialogs`, beginning where the last one was."""
-        dialog = ask(self, self._preferences.text("folder"))
+        dialog = ask(self, self.folder)
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(answered)
+
+    @property
+    def folder(self) -> str:
+        """Where the last file was; empty before the first."""
+        return self._preferences.text("folder")
 
     def _remember_folder(self, path: str) -> None:
         self._preferences.store("folder", str(Path(path).parent))

@@ -191,6 +191,7 @@ class PathControl(QObject):
         self._controller.begin_ride()
         self._timer.start()
         self.playing_changed.emit(True)
+        self._draw()
         self._go(start_s)
 
     def pause(self) -> None:

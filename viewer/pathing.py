@@ -15,6 +15,7 @@ from viewer.controller import Controller
 from viewer.main_window import MainWindow
 from viewer.path_control import PathControl
 from viewer.widgets.file_dialogs import ask_camera_path, ask_camera_path_place
+from viewer.widgets.timeline_readout import TimelineReadout
 
 NERFSTUDIO_FPS = 30.0
 
@@ -29,6 +30,7 @@ class Pathing(QObject):
         self._window = window
         self._controller = controller
         self.control = PathControl(controller, self)
+        self._has_path = False
         self._wire()
 
     def close(self) -> None:
@@ -92,6 +94,7 @@ class Pathing(QObject):
                 partial(self.save, nerfstudio=True),
             )
         )
+        control.path_changed.connect(self._path_changed)
         control.path_changed.connect(timeline.show_readout)
         control.path_changed.connect(actions.show_path)
         control.time_changed.connect(timeline.show_time)
@@ -100,6 +103,11 @@ class Pathing(QObject):
         control.overlay_changed.connect(window.pane.show_path)
         controller.frame_shown.connect(control.frame_shown)
         controller.frames_shown.connect(self._frames_shown)
+
+    def _path_changed(self, readout: TimelineReadout) -> None:
+        had_path, self._has_path = self._has_path, bool(readout.key_seconds)
+        if self._has_path and not had_path:
+            self._window.open_timeline()
 
     def _frames_shown(self, frames: tuple[Frame, ...]) -> None:
         self.control.frame_shown(frames[0])

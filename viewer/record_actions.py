@@ -40,6 +40,13 @@ class RecordActions(ActionMaker):
         self.save_path = self._add(menu, "&Save path…", "", "")
         self.save_nerfstudio = self._add(menu, "Save path for &nerfstudio…", "", "")
         menu.addSeparator()
+        self.record = self._add(menu, "Re&cord…", "Ctrl+R", "Make a film of the camera path")
+        self.live = self._add(
+            menu, "&Live", "Ctrl+Shift+R", "Film what is seen, as it is seen, until stopped", True
+        )
+        self.live_pointer = self._add(
+            menu, "Po&inter in live films", "", "Draw where the pointer goes into live films", True
+        )
         self.show_path(TimelineReadout())
 
     def show_path(self, readout: TimelineReadout) -> None:

@@ -37,6 +37,17 @@ def ask_camera_path_place(parent: QWidget, folder: str, name: str) -> QFileDialo
     return _ask_place(parent, "Save the camera path", folder, name, "Camera path", "json")
 
 
+def ask_film(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to write a film, in a format that its ending says."""
+    dialog = _ask_place(parent, "Write a film", folder, name, "MP4 (H.264)", "mp4")
+    kinds = ["WebM (VP9) (*.webm)", "GIF (*.gif)", "PNG pictures (*.png)"]
+    dialog.setNameFilters([*dialog.nameFilters(), *kinds])
+    dialog.filterSelected.connect(
+        lambda kind: dialog.setDefaultSuffix(kind[kind.rfind(".") + 1 : -1])
+    )
+    return dialog
+
+
 def _ask_file(parent: QWidget, title: str, folder: str, kinds: str) -> QFileDialog:
     dialog = QFileDialog(parent, title, folder)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
