@@ -11,6 +11,7 @@
     |   +-- EngineUnavailable    an engine or precision this machine does not have
     +-- QuantizationError    a recipe, range file or layer mix that cannot be used
     +-- RecordingError       pictures or videos that could not be written
+    +-- SessionError         a session of the window that could not be read or written
 
 Programming mistakes stay ordinary exceptions (ValueError, TypeError): they are for us, these are
 for the user.
@@ -75,3 +76,7 @@ class QuantizationError(R2LError):
 
 class RecordingError(R2LError):
     """Pictures or videos that could not be written."""
+
+
+class SessionError(R2LError):
+    """A session of the window that could not be read or written."""

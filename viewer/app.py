@@ -30,6 +30,7 @@ from viewer import theme
 from viewer.bookmarks import Bookmarks
 from viewer.comparing import Comparing
 from viewer.controller import Controller
+from viewer.living import Living
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
@@ -65,6 +66,7 @@ class App(QObject):
         self.comparing = Comparing(self.window, self.controller, self)
         self.pathing = Pathing(self.window, self.controller, self)
         self.recording = Recording(self.window, self.controller, self.pathing.control, self)
+        self.living = Living(self.window, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -119,6 +121,7 @@ class App(QObject):
         window.closed.connect(self.comparing.close)
         window.closed.connect(self.pathing.close)
         window.closed.connect(self.recording.close)
+        window.closed.connect(self.living.close)
         window.closed.connect(controller.close)
 
         controller.frame_shown.connect(window.show_frame)
@@ -140,6 +143,7 @@ class App(QObject):
         self.comparing.failed.connect(self.show_error)
         self.pathing.failed.connect(self.show_error)
         self.recording.failed.connect(self.show_error)
+        self.living.failed.connect(self.show_error)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:

@@ -201,6 +201,10 @@ class MainWindow(QMainWindow):
         """Take the error away."""
         self._view.message.dismiss()
 
+    def show_note(self, text: str) -> None:
+        """Say something quiet below the picture; empty takes it away."""
+        self._view.footer.show_note(text)
+
     def open_timeline(self) -> None:
         """Show the timeline, unless nothing but the picture is to be seen."""
         if not self.commands.hide_panels.isChecked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import json
 import warnings
@@ -11,6 +12,8 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from r2l_core.errors import RecordingError
+from r2l_core.recording.live import LiveRecording, Seen
 from r2l_core.types import Precision
 from viewer.app import App
 from viewer.widgets.compare_mode import CompareMode
@@ -110,7 +113,7 @@ class TestOffline:
         recording = on_path.recording
         recording.start(settings(tmp_path / "f.png"))
         until(lambda: not recording.running)
-        assert "no room" in on_path.window._view.message.details()
+        assert "No room" in on_path.window._view.message.details()
         assert on_path.controller.running is not None
         on_path.expect_error()
 
@@ -139,6 +142,83 @@ class TestOffline:
         until(lambda: bool(seen))
         on_path.close()
         assert json.loads((tmp_path / "f.json").read_text())["state"] == "aborted"
+
+
+class TestLive:
+    def test_a_film_is_as_long_as_the_clock_says(self, tmp_path):
+        film = LiveRecording(tmp_path / "f.png", (2, 2), 10.0)
+        for shown_s, grey in ((0.0, 10), (0.25, 20), (0.26, 30), (0.5, 40)):
+            film.show(Seen(shown_s, np.full((2, 2, 3), grey, np.uint8), facts={"stride": 1}))
+        film.finish(0.8)
+        files = sorted(tmp_path.glob("f_*.png"))
+        assert [int(iio.imread(file)[0, 0, 0]) for file in files] == [10] * 3 + [30] * 2 + [40] * 3
+        with (tmp_path / "f.csv").open() as table:
+            rows = list(csv.DictReader(table))
+        assert [row["shown_s"] for row in rows[:4]] == ["0.0", "0.0", "0.0", "0.26"]
+        assert json.loads((tmp_path / "f.json").read_text())["state"] == "finished"
+
+    def test_pictures_of_another_size_are_made_to_fit(self, tmp_path):
+        film = LiveRecording(tmp_path / "f.png", (8, 4), 10.0)
+        film.show(Seen(0.0, np.full((8, 8, 3), 200, np.uint8)))
+        film.finish(0.1)
+        seen = iio.imread(tmp_path / "f_00000.png")
+        assert (seen[:, 2:6] == 200).all()
+        assert not seen[:, :2].any()
+
+    def test_nothing_is_written_over(self, tmp_path):
+        (tmp_path / "f.csv").write_text("mine")
+        with pytest.raises(RecordingError, match="is there already"):
+            LiveRecording(tmp_path / "f.png", (8, 4), 10.0)
+        assert (tmp_path / "f.csv").read_text() == "mine"
+
+    def test_what_is_seen_is_filmed_until_it_is_stopped(self, app, tmp_path, until):
+        live, told = app.living, []
+        live.finished.connect(told.append)
+        live.start(str(tmp_path / "f.png"))
+        assert app.window.commands.record.live.isChecked()
+        before = app.window.pane.frames[0].seq
+        app.controller.orbit_dragged(40.0, 0.0)
+        until(lambda: app.window.pane.frames[0].seq > before and app.window.pane.frames[0].complete)
+        app.window.repaint()
+        live._began_s -= 0.2  # that much later
+        live.stop()
+        until(lambda: not live.running)
+        files = sorted(tmp_path.glob("f_*.png"))
+        assert told[0].frames_done == len(files)
+        assert np.array_equal(iio.imread(files[-1]), app.window.pane.frames[0].image)
+        assert not app.window.commands.record.live.isChecked()
+
+    def test_the_pointer_is_drawn_only_if_wanted(self, app, tmp_path, until):
+        live, pane = app.living, app.window.pane
+        app.window.commands.record.live_pointer.setChecked(True)
+        live.start(str(tmp_path / "f.png"))
+        pane.pointed.emit(pane.image_center())
+        live._look()
+        live._began_s -= 0.2
+        live.stop()
+        until(lambda: not live.running)
+        last = iio.imread(max(tmp_path.glob("f_*.png")))
+        assert tuple(last[32, 32]) == (255, 255, 255)
+
+    def test_every_mode_has_its_picture(self, app, until):
+        view, pane = app.window.compare.view, app.window.pane
+        view.set_mode(CompareMode.SIDE)
+        until(lambda: len(pane.frames) == 2 and pane.frames[0].complete)
+        a, b = (frame.image for frame in pane.frames)
+        assert np.array_equal(pane.seen_pixels(), np.concatenate([a, b], axis=1))
+        view.set_mode(CompareMode.WIPE)
+        assert np.array_equal(pane.seen_pixels(), np.concatenate([a[:, :32], b[:, 32:]], axis=1))
+        view.set_mode(CompareMode.FLIP)
+        pane.show_b(True)
+        assert pane.seen_pixels() is b
+        view.set_mode(CompareMode.DIFFERENCE)
+        assert pane.seen_pixels().shape == a.shape
+
+    def test_a_film_that_cannot_be_written_is_said(self, app, tmp_path, until):
+        app.living.start(str(tmp_path / "f.xyz"))
+        until(lambda: not app.living.running)
+        assert ".xyz" in app.window._view.message.details()
+        app.expect_error()
 
 
 def test_progress_in_words():
