@@ -13,6 +13,7 @@ from viewer.action_maker import ActionMaker
 from viewer.bookmarks import NUMBERS
 from viewer.compare_actions import CompareActions
 from viewer.record_actions import RecordActions
+from viewer.session_actions import SessionActions
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,
@@ -96,6 +97,8 @@ class Actions(ActionMaker):
         self.export = self._add(
             menu, "&Export CSV…", "Ctrl+E", "Save what every rendered frame cost as a table"
         )
+        menu.addSeparator()
+        self.sessions = SessionActions(self._window, menu)
         menu.addSeparator()
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
 

@@ -40,6 +40,7 @@ from viewer.recording import Recording
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
 from viewer.saver import Saver
+from viewer.sessions import Sessions
 from viewer.tour import Tour
 
 _SWITCH_INTERVAL_S = 0.001
@@ -67,6 +68,8 @@ class App(QObject):
         self.pathing = Pathing(self.window, self.controller, self)
         self.recording = Recording(self.window, self.controller, self.pathing.control, self)
         self.living = Living(self.window, self)
+        paths = self.pathing.control
+        self.sessions = Sessions(self.window, self.controller, paths, preferences, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -118,6 +121,7 @@ class App(QObject):
         window.picture_painted.connect(controller.painted)
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
+        window.closed.connect(self.sessions.close)
         window.closed.connect(self.comparing.close)
         window.closed.connect(self.pathing.close)
         window.closed.connect(self.recording.close)
@@ -144,6 +148,7 @@ class App(QObject):
         self.pathing.failed.connect(self.show_error)
         self.recording.failed.connect(self.show_error)
         self.living.failed.connect(self.show_error)
+        self.sessions.failed.connect(self.show_error)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:
@@ -185,6 +190,7 @@ class App(QObject):
         else:
             self.show_error(error, partial(self.controller.want, wish))
             self.controller.failed(wish)
+            self.sessions.wish_failed(wish)
 
     def _running_changed(self, running: Running) -> None:
         window = self.window
@@ -193,6 +199,7 @@ class App(QObject):
         self.comparing.running_changed(running)
         self._show_choices(running)
         self.controller.running_changed(running)
+        self.sessions.running_changed(running)
 
     def _show_choices(self, running: Running) -> None:
         self.window.show_active_precision(running.engine.precision)

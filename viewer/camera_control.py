@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 
 import numpy as np
@@ -157,6 +157,18 @@ class CameraControl(QObject):
         """Go to a named view; `home` also resets the field of view."""
         self._jump(named_view(self._scene, name, self._heading.fov_x_deg))
 
+    @property
+    def viewpoint(self) -> Viewpoint:
+        """Where the camera is, or is easing to."""
+        return self._heading
+
+    def stand_at(self, view: Viewpoint) -> None:
+        """Be there at once, as a move of its own."""
+        self._settle()
+        self._history.close()
+        self._note("jump")
+        self._move(view)
+
     def set_orbit(self, orbit: Orbit) -> None:
         """Go to a typed camera."""
         self._settle()
@@ -223,6 +235,19 @@ class CameraControl(QObject):
         view = self._bookmarks.get(self._name, number)
         if view is not None:
             self._jump(view)
+
+    def bookmarks(self) -> dict[int, Viewpoint]:
+        """The views kept of this light field, by their numbers."""
+        found = {n: self._bookmarks.get(self._name, n) for n in self._bookmarks.numbers(self._name)}
+        return {number: view for number, view in found.items() if view is not None}
+
+    def put_bookmarks(self, views: Mapping[int, Viewpoint]) -> None:
+        """Keep these views of this light field, besides those under other numbers."""
+        for number, view in views.items():
+            self._bookmarks.put(self._name, number, view)
+        if views:
+            self.bookmarks_written.emit(self._bookmarks.text())
+            self.bookmarks_changed.emit(self._bookmarks.numbers(self._name))
 
     # Undo
 

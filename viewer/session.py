@@ -167,9 +167,7 @@ def _session(fields: Fields) -> Session:
 
 def _size(fields: Fields) -> tuple[int, int]:
     found = fields.values("render_size_px", 2)
-    if len(found) != 2 or not all(
-        type(one) is int and 1 <= one <= MAX_SIZE_PX for one in found
-    ):
+    if len(found) != 2 or not all(type(one) is int and 1 <= one <= MAX_SIZE_PX for one in found):
         fields.refuse("render_size_px", f"is not two whole numbers from 1 to {MAX_SIZE_PX}")
     return found[0], found[1]
 
@@ -206,7 +204,7 @@ def _view(fields: Fields) -> Viewpoint:
         fields.refuse("pivot", "is not three numbers")
     if any(isinstance(one, bool) or not isinstance(one, int | float) for one in pivot):
         fields.refuse("pivot", "is not three numbers")
-    x, y, z = (min(max(one, -1e10), 1e10) for one in pivot)
+    x, y, z = (float(min(max(one, -1e10), 1e10)) for one in pivot)
     if not all(abs(one) <= 1e9 for one in (x, y, z)):
         fields.refuse("pivot", "is too far away")
     orbit = Orbit(

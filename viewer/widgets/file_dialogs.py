@@ -37,6 +37,16 @@ def ask_camera_path_place(parent: QWidget, folder: str, name: str) -> QFileDialo
     return _ask_place(parent, "Save the camera path", folder, name, "Camera path", "json")
 
 
+def ask_session(parent: QWidget, folder: str) -> QFileDialog:
+    """Ask which session to go on with."""
+    return _ask_file(parent, "Open a session", folder, "Sessions (*.json)")
+
+
+def ask_session_place(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to save the session."""
+    return _ask_place(parent, "Save the session", folder, name, "Session", "json")
+
+
 def ask_film(parent: QWidget, folder: str, name: str) -> QFileDialog:
     """Ask where to write a film, in a format that its ending says."""
     dialog = _ask_place(parent, "Write a film", folder, name, "MP4 (H.264)", "mp4")
