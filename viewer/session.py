@@ -60,7 +60,7 @@ class Session:
     panes: tuple[PaneChoice, ...] = ()
     active_pane: int = 0
     mode: CompareMode = CompareMode.SINGLE
-    difference: DifferenceOptions = DifferenceOptions()
+    difference: DifferenceOptions = field(default_factory=DifferenceOptions)
 
 
 def session_text(session: Session) -> str:

@@ -242,11 +242,11 @@ class TimelineTrack(QWidget):
         # Words end before the edge, or they would be cut off there.
         for number in range(math.floor(self._span_s / step) + 1):
             x = self.x_of(number * step)
-            painter.drawLine(QPointF(x, y + 8), QPointF(x, y + 11))
+            painter.drawLine(QPointF(x, y + 7), QPointF(x, y + 11))
             words = f"{number * step:g} s"
             width = painter.fontMetrics().horizontalAdvance(words)
             if x + width / 2 <= self.width():
-                box = QRectF(max(0.0, x - width / 2), y + 11, width + 1, self.height() - y - 11)
+                box = QRectF(max(0.0, x - width / 2), y + 13, width + 1, self.height() - y - 13)
                 painter.drawText(box, int(Qt.AlignmentFlag.AlignTop), words)
 
     def _paint_key(self, painter: QPainter, tones: theme.Tones, x: float, chosen: bool) -> None:
