@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, QPoint, pyqtSignal
+from PyQt6.QtCore import QObject, QPoint, QThreadPool, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.camera_path_files import load_camera_path, save_camera_path, save_nerfstudio
@@ -108,6 +108,9 @@ class Pathing(QObject):
         had_path, self._has_path = self._has_path, bool(readout.key_seconds)
         if self._has_path and not had_path:
             self._window.open_timeline()
+            pool = QThreadPool.globalInstance()
+            assert pool is not None
+            pool.start(_load_splines)
 
     def _frames_shown(self, frames: tuple[Frame, ...]) -> None:
         self.control.frame_shown(frames[0])
@@ -115,3 +118,8 @@ class Pathing(QObject):
     def _open_presets(self, button: QWidget) -> None:
         menu = self._window.commands.record.preset_menu
         menu.popup(button.mapToGlobal(QPoint(0, -menu.sizeHint().height())))
+
+
+def _load_splines() -> None:
+    """Load SciPy while the second keyframe is looked for: it would hold the window up."""
+    import r2l_core.camera_path_spline  # noqa: F401

@@ -52,7 +52,6 @@ def timeline(app: App, patience_s: float, screenshot: Callable[[str], None]) -> 
     yield lambda: not control.playing or time.perf_counter() >= give_up_s
     commands.record.record.trigger()
     yield 0.3
-    screenshot("record.png")
     app.recording.panel.close()
     control.use(None)
     commands.views["home"].trigger()
