@@ -12,6 +12,7 @@
     +-- QuantizationError    a recipe, range file or layer mix that cannot be used
     +-- RecordingError       pictures or videos that could not be written
     +-- ExportError          a light field that another format cannot hold, or could not be written
+    +-- SessionError         a session of the window that could not be read or written
 
 Programming mistakes stay ordinary exceptions (ValueError, TypeError): they are for us, these are
 for the user.
@@ -80,3 +81,7 @@ class RecordingError(R2LError):
 
 class ExportError(R2LError):
     """A light field that another format cannot hold, or that could not be written in it."""
+
+
+class SessionError(R2LError):
+    """A session of the window that could not be read or written."""

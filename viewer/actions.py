@@ -13,6 +13,8 @@ from r2l_core.types import STRIDES, Availability, Precision
 from viewer.action_maker import ActionMaker
 from viewer.bookmarks import NUMBERS
 from viewer.compare_actions import CompareActions
+from viewer.record_actions import RecordActions
+from viewer.session_actions import SessionActions
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,
@@ -41,6 +43,7 @@ class Actions(ActionMaker):
         self._precision_menu = self._menu("&Precision")
         self.precisions: dict[Precision, QAction] = {}
         self.compare = CompareActions(window)
+        self.record = RecordActions(window)
         self._make_help()
         self._make_corner()
 
@@ -106,6 +109,8 @@ class Actions(ActionMaker):
         self.export = self._add(
             menu, "&Export CSV…", "Ctrl+E", "Save what every rendered frame cost as a table"
         )
+        menu.addSeparator()
+        self.sessions = SessionActions(self._window, menu)
         menu.addSeparator()
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
 

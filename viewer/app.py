@@ -31,14 +31,18 @@ from viewer.bookmarks import Bookmarks
 from viewer.comparing import Comparing
 from viewer.controller import Controller
 from viewer.garbage import GuiCollector
+from viewer.living import Living
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
+from viewer.pathing import Pathing
 from viewer.posing import Posing
 from viewer.preferences import Preferences
+from viewer.recording import Recording
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
 from viewer.saver import Saver
+from viewer.sessions import Sessions
 from viewer.tour import Tour
 
 _SWITCH_INTERVAL_S = 0.001
@@ -70,6 +74,11 @@ class App(QObject):
         self.comparing = Comparing(self.window, self.controller, self)
         self.posing = Posing(self.window, self.controller, self)
         self._first_dataset = dataset
+        self.pathing = Pathing(self.window, self.controller, self)
+        self.recording = Recording(self.window, self.controller, self.pathing.control, self)
+        self.living = Living(self.window, self)
+        paths = self.pathing.control
+        self.sessions = Sessions(self.window, self.controller, paths, preferences, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -124,8 +133,12 @@ class App(QObject):
         window.picture_painted.connect(controller.painted)
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
+        window.closed.connect(self.sessions.close)
         window.closed.connect(self.comparing.close)
         window.closed.connect(self.posing.close)
+        window.closed.connect(self.pathing.close)
+        window.closed.connect(self.recording.close)
+        window.closed.connect(self.living.close)
         window.closed.connect(controller.close)
 
         controller.frame_shown.connect(window.show_frame)
@@ -147,6 +160,10 @@ class App(QObject):
         self.comparing.failed.connect(self.show_error)
         self.posing.failed.connect(self.show_error)
         self.posing.busy_changed.connect(window.show_busy)
+        self.pathing.failed.connect(self.show_error)
+        self.recording.failed.connect(self.show_error)
+        self.living.failed.connect(self.show_error)
+        self.sessions.failed.connect(self.show_error)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:
@@ -191,6 +208,7 @@ class App(QObject):
         else:
             self.show_error(error, partial(self.controller.want, wish))
             self.controller.failed(wish)
+            self.sessions.wish_failed(wish)
 
     def _running_changed(self, running: Running) -> None:
         window = self.window
@@ -199,6 +217,7 @@ class App(QObject):
         self.comparing.running_changed(running)
         self._show_choices(running)
         self.controller.running_changed(running)
+        self.sessions.running_changed(running)
 
     def _show_choices(self, running: Running) -> None:
         self.window.show_active_precision(running.engine.precision)

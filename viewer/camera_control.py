@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from r2l_core.camera import Camera, Orbit, focal_from_angle
@@ -14,6 +16,7 @@ from r2l_core.scene import PRESETS, SceneSpec
 from viewer.bookmarks import Bookmarks
 from viewer.camera_history import CameraHistory
 from viewer.camera_motion import Flight, Glide, eased
+from viewer.ride import Ride
 from viewer.viewpoint import Viewpoint, home_of, named_view, posed
 
 DEGREES_PER_PX = 0.35
@@ -35,6 +38,8 @@ class CameraControl(QObject):
     """frozenset of the numbers that hold a view of this light field."""
     bookmarks_written = pyqtSignal(str)
     """All bookmarks as text, to be kept."""
+    ride_ended = pyqtSignal()
+    """The camera left the pose it was given by `ride`."""
 
     def __init__(self, bookmarks: Bookmarks, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +56,7 @@ class CameraControl(QObject):
         self._is_smooth = False
         self._goal: Viewpoint | None = None
         self._flight: Flight | None = None
+        self._ridden: Ride | None = None
         self._last_s = 0.0
         self._timer = QTimer(self, interval=_TICK_MS)
         self._timer.timeout.connect(self._advance)
@@ -71,6 +77,8 @@ class CameraControl(QObject):
 
     def camera(self) -> Camera:
         """The camera of the next request."""
+        if self._ridden is not None:
+            return self._ridden.camera(self._width_px, self._height_px)
         if self._view.pose is not None:
             return self._view.pose.resized(self._width_px, self._height_px)
         focal_px = focal_from_angle(self._width_px, math.radians(self._view.fov_x_deg))
@@ -81,6 +89,7 @@ class CameraControl(QObject):
         self._flight = None
         self._settle()
         self._scene, self._name = scene, name
+        self._end_ride()
         self._history.clear()
         self._tell_history()
         self._view = home_of(scene)
@@ -159,6 +168,18 @@ class CameraControl(QObject):
         """Go to a named view; `home` also resets the field of view."""
         self._jump(named_view(self._scene, name, self._heading.fov_x_deg))
 
+    @property
+    def viewpoint(self) -> Viewpoint:
+        """Where the camera is, or is easing to."""
+        return self._heading
+
+    def stand_at(self, view: Viewpoint) -> None:
+        """Be there at once, as a move of its own."""
+        self._settle()
+        self._history.close()
+        self._note("jump")
+        self._move(view)
+
     def set_orbit(self, orbit: Orbit) -> None:
         """Go to a typed camera."""
         self._settle()
@@ -190,6 +211,28 @@ class CameraControl(QObject):
             self._move(goal)
             self._rest()
 
+    # Rides along a path
+
+    def begin_ride(self) -> None:
+        """What `ride` does from here on is one move, which can be undone."""
+        self._flight = None
+        self._settle()
+        self._history.close()
+        self._note("ride")
+
+    def ride(self, T_world_camera: NDArray[np.float64], fov_y_deg: float) -> None:
+        """Take exactly this pose, which no orbit may have; any gesture goes on from beside it."""
+        ride = Ride(T_world_camera, fov_y_deg)
+        self._view = ride.viewpoint(self._scene.home().pivot, self._width_px / self._height_px)
+        self._ridden = ride
+        self.orbit_changed.emit(self._view.orbit, self._view.fov_x_deg)
+        self.refresh()
+
+    def _end_ride(self) -> None:
+        if self._ridden is not None:
+            self._ridden = None
+            self.ride_ended.emit()
+
     # Bookmarks
 
     def set_bookmark(self, number: int) -> None:
@@ -203,6 +246,19 @@ class CameraControl(QObject):
         view = self._bookmarks.get(self._name, number)
         if view is not None:
             self._jump(view)
+
+    def bookmarks(self) -> dict[int, Viewpoint]:
+        """The views kept of this light field, by their numbers."""
+        found = {n: self._bookmarks.get(self._name, n) for n in self._bookmarks.numbers(self._name)}
+        return {number: view for number, view in found.items() if view is not None}
+
+    def put_bookmarks(self, views: Mapping[int, Viewpoint]) -> None:
+        """Keep these views of this light field, besides those under other numbers."""
+        for number, view in views.items():
+            self._bookmarks.put(self._name, number, view)
+        if views:
+            self.bookmarks_written.emit(self._bookmarks.text())
+            self.bookmarks_changed.emit(self._bookmarks.numbers(self._name))
 
     # Undo
 
@@ -298,6 +354,7 @@ class CameraControl(QObject):
         self._move(self._view.moved_to(change(self._view.orbit)))
 
     def _move(self, view: Viewpoint) -> None:
+        self._end_ride()
         self._view = view
         if view.pose is not None:
             self._width_px, self._height_px = view.pose.width_px, view.pose.height_px

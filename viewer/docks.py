@@ -1,4 +1,4 @@
-"""The panels at both sides of the picture: where they start, hiding, and their stored layout."""
+"""The panels around the picture: where they start, hiding, and their stored layout."""
 
 from __future__ import annotations
 
@@ -27,9 +27,16 @@ class Docks:
     """All docks of `window`."""
 
     def __init__(
-        self, window: QMainWindow, left: Panels, right: Panels, left_tabs: Panels, tabs: Panels
+        self,
+        window: QMainWindow,
+        left: Panels,
+        right: Panels,
+        left_tabs: Panels,
+        tabs: Panels,
+        bottom: Panels,
     ) -> None:
-        """`left_tabs`, `tabs`: docks that share the place of the last one at that side."""
+        """`left_tabs`, `tabs`: docks that share the place of the last one at that side. `bottom`:
+        docks that are closed at first."""
         self._window = window
         self._before_hiding = QByteArray()
         self._sides: list[list[PanelDock]] = []
@@ -46,12 +53,14 @@ class Docks:
             [PanelDock(name, window, panels, False) for name, panels in of_side.items()]
             for of_side in (left_tabs, tabs)
         ]
+        self._bottom = [PanelDock(name, window, panels, True) for name, panels in bottom.items()]
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.reset()
 
     def __iter__(self) -> Iterator[PanelDock]:
         yield from (dock for side in self._sides for dock in side)
         yield from (dock for tabs in self._tabs for dock in tabs)
+        yield from self._bottom
 
     def reset(self) -> None:
         """Put every dock back to where it first was."""
@@ -60,6 +69,11 @@ class Docks:
                 dock.setFloating(False)
                 self._window.addDockWidget(area, dock)
                 dock.show()
+        for dock in self._bottom:
+            dock.setFloating(False)
+            self._window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+            # Their height is the picture's until they are needed.
+            dock.hide()
         for side, tabs in zip(self._sides, self._tabs, strict=True):
             for dock in tabs:
                 dock.setFloating(False)
@@ -86,6 +100,13 @@ class Docks:
         for dock in self:
             toggle = dock.toggleViewAction()
             if dock.windowTitle() == name and toggle is not None and toggle.isChecked():
+                dock.raise_()
+
+    def open(self, name: str) -> None:
+        """Show the dock of that name, even where it was closed."""
+        for dock in self:
+            if dock.windowTitle() == name:
+                dock.show()
                 dock.raise_()
 
     def hide(self) -> None:

@@ -5,13 +5,13 @@ It says what the user wants through signals and shows what it is told; a control
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from math import degrees
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSettings, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QIcon, QKeyEvent
-from PyQt6.QtWidgets import QMainWindow
+from PyQt6.QtWidgets import QFileDialog, QMainWindow, QWidget
 
 from r2l_core.camera import Orbit
 from r2l_core.scene import SceneSpec
@@ -40,6 +40,7 @@ from viewer.widgets.picture_gestures import GESTURES
 from viewer.widgets.precision_switch import PrecisionSwitch
 from viewer.widgets.scene_panel import ScenePanel
 from viewer.widgets.status_line import StatusLine
+from viewer.widgets.timeline import Timeline
 from viewer.widgets.wipe_divider import STEP
 
 ICON_PATH = Path(__file__).resolve().parent.parent / "assets" / "icon.svg"
@@ -104,6 +105,7 @@ class MainWindow(QMainWindow):
             },
             left_tabs={"Dataset": [self.dataset]},
             tabs=self.compare.docks(),
+            bottom={"Timeline": [self.timeline]},
         )
         self.commands = Actions(self, list(self._docks))
         self._key_help = KeyHelp(self, GESTURES)
@@ -221,6 +223,15 @@ class MainWindow(QMainWindow):
         """Take the error away."""
         self._view.message.dismiss()
 
+    def show_note(self, text: str) -> None:
+        """Say something quiet below the picture; empty takes it away."""
+        self._view.footer.show_note(text)
+
+    def open_timeline(self) -> None:
+        """Show the timeline, unless nothing but the picture is to be seen."""
+        if not self.commands.hide_panels.isChecked():
+            self._docks.open("Timeline")
+
     def show_performance(self, readout: PerformanceReadout) -> None:
         """Show one reading; at most about five a second can be read by anyone."""
         self._performance.show_readout(readout)
@@ -237,6 +248,7 @@ class MainWindow(QMainWindow):
         self.dataset = DatasetPanel()
         self._switch, self._engine = PrecisionSwitch(), EngineCard()
         self._performance = PerformancePanel()
+        self.timeline = Timeline()
         self._status = StatusLine()
         self.setStatusBar(self._status)
 
@@ -372,6 +384,19 @@ class MainWindow(QMainWindow):
         dialog = ask_mix(self, self._preferences.text("folder"), "r2l-mix.json")
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(self.mix_save_requested)
+
+    def ask_file(
+        self, ask: Callable[[QWidget, str], QFileDialog], answered: Callable[[str], object]
+    ) -> None:
+        """Ask for a file with one of `file_dialogs`, beginning where the last one was."""
+        dialog = ask(self, self.folder)
+        dialog.fileSelected.connect(self._remember_folder)
+        dialog.fileSelected.connect(answered)
+
+    @property
+    def folder(self) -> str:
+        """Where the last file was; empty before the first."""
+        return self._preferences.text("folder")
 
     def _remember_folder(self, path: str) -> None:
         self._preferences.store("folder", str(Path(path).parent))

@@ -7,8 +7,6 @@ torch is imported here and not before, so that the window is on the screen while
 from __future__ import annotations
 
 import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from r2l_core.errors import R2LError
 from r2l_core.scene import SceneSpec, load_scene
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode, RenderRequest
 from viewer.mailbox import Mailbox, Wish
+from viewer.niceness import be_polite
 from viewer.widgets.pane_choice import AUTO, PaneChoice
 
 if TYPE_CHECKING:
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
     from r2l_core.renderer import Renderer
     from r2l_core.together import Together
-
-_NICENESS = 10
-"""Added to the render thread's niceness, so that the window gets a busy processor first."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class RenderThread(QThread):
         self._attempt(self._serve)
 
     def _serve(self) -> None:
-        _be_polite()
+        be_polite()
         worker = _Worker(self)
         self.busy_changed.emit(None)
         while (work := self.mailbox.take()) is not None:
@@ -117,15 +113,6 @@ class RenderThread(QThread):
         """End the thread after the tile in progress, and wait for it."""
         self.mailbox.stop()
         self.wait()
-
-
-def _be_polite() -> None:
-    # On Linux niceness belongs to a thread, and torch's own workers inherit it from this one.
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        # The system cuts off what exceeds its range.
-        niceness = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 class _Worker:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imageio.v2 as iio
 import numpy as np
-from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QImage, QMouseEvent, QWheelEvent
+from PyQt6.QtGui import QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
 from r2l_core.errors import RecordingError
 from r2l_core.types import Frame
+from viewer.tour_film import Film, pixels
+from viewer.tour_scenes import Script, compare, timeline
 
 if TYPE_CHECKING:
     from viewer.app import App
@@ -30,13 +31,8 @@ DRAG_S = 10.0
 EVENTS_PER_S = 60
 IDLE_S = 3.0
 PATIENCE_S = 3.0
-VIDEO_FPS = 10
 WINDOW_PX = (1440, 900)
 _ORBIT_PX_PER_EVENT = 4.0
-
-Wait = float | Callable[[], bool]
-"""Seconds, or a condition to wait for."""
-Script = Generator[Wait, None, None]
 
 
 class Tour(QObject):
@@ -50,7 +46,7 @@ class Tour(QObject):
         app.window.setFixedSize(*WINDOW_PX)
         self._app = app
         self._screens = screens
-        self._film = None if screens is None or kind == "drag" else _Film(app, screens / "tour.mp4")
+        self._film = None if screens is None or kind == "drag" else Film(app, screens / "tour.mp4")
         self._last_frame: Frame | None = None
         app.controller.frame_shown.connect(self._remember)
         self._pointer = QPointF()
@@ -110,7 +106,7 @@ class Tour(QObject):
     def _screenshot(self, name: str) -> None:
         if self._screens is not None:
             self._screens.mkdir(parents=True, exist_ok=True)
-            iio.imwrite(self._screens / name, _pixels(self._app.window.grab().toImage()))
+            iio.imwrite(self._screens / name, pixels(self._app.window.grab().toImage()))
 
     def _complete(self) -> bool:
         frame = self._last_frame
@@ -202,6 +198,9 @@ class Tour(QObject):
                 toggle.trigger()
                 yield self._complete
                 yield 0.5
+        yield from compare(app, PATIENCE_S, self._screenshot)
+        yield from timeline(app, PATIENCE_S, self._screenshot)
+        yield self._complete
         for scheme in ("Light", "Dark", "System"):
             window.commands.themes[scheme].trigger()
             yield 0.5
@@ -269,43 +268,3 @@ class Tour(QObject):
             False,
         )
         QApplication.sendEvent(pane, event)
-
-
-class _Film:
-    """A video of the window, grabbed at a steady rate while the tour runs."""
-
-    def __init__(self, app: App, path: Path) -> None:
-        self._app = app
-        self._path = path
-        self._writer: iio.core.format.Writer | None = None
-        self._timer = QTimer(app, interval=round(1000 / VIDEO_FPS))
-        self._timer.timeout.connect(self._grab)
-
-    def start(self) -> None:
-        """Open the video and begin."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = iio.get_writer(
-            self._path, fps=VIDEO_FPS, codec="libx264", macro_block_size=2, quality=7
-        )
-        self._timer.start()
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._timer.stop()
-        if self._writer is not None:
-            self._writer.close()
-
-    def _grab(self) -> None:
-        if self._writer is not None:
-            self._writer.append_data(_pixels(self._app.window.grab().toImage()))
-
-
-def _pixels(image: QImage) -> NDArray[np.uint8]:
-    """An owned uint8 (H, W, 3) copy of a window's picture, cropped to even sizes for video."""
-    image = image.convertToFormat(QImage.Format.Format_RGB888)
-    width, height = image.width(), image.height()
-    bits = image.constBits()
-    assert bits is not None
-    rows = np.frombuffer(bits.asarray(image.sizeInBytes()), np.uint8)
-    rows = rows.reshape(height, image.bytesPerLine())[:, : width * 3]
-    return rows.reshape(height, width, 3)[: height // 2 * 2, : width // 2 * 2].copy()

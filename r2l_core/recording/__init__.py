@@ -10,5 +10,6 @@ sidecar    x.json beside x.mp4: everything needed to record it again, and how fa
 table      x.csv beside it: one row a frame
 writer     the one thread that encodes and writes
 recorder   renders frame after frame and hands them on
+live       what is seen, written at the pace at which it is seen
 session    opens what a recording needs: a new one, one made again, one to be completed
 """

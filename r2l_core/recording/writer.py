@@ -5,18 +5,35 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.files import Sink
-from r2l_core.recording.sidecar import Sidecar
-from r2l_core.recording.table import Table
 
 _QUEUED_FRAMES = 2
 """Enough to even out a slow frame; more would only fill memory."""
 
 _POLL_S = 0.1
+
+
+class Rows(Protocol):
+    """Takes one row a frame."""
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Write one row."""
+
+    def close(self) -> None:
+        """Nothing follows."""
+
+
+class Description(Protocol):
+    """Lies beside the film and says how far it got."""
+
+    def write(
+        self, state: Literal["recording"], frames_done: int, rest_starts_at: int | None
+    ) -> None:
+        """Replace the file."""
 
 
 class Writer:
@@ -27,7 +44,7 @@ class Writer:
     in the file.
     """
 
-    def __init__(self, sink: Sink, table: Table, sidecar: Sidecar, first_frame: int) -> None:
+    def __init__(self, sink: Sink, table: Rows, sidecar: Description, first_frame: int) -> None:
         """first_frame: how many frames there were before those of `sink`."""
         self._sink = sink
         self._table = table

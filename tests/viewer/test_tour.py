@@ -115,6 +115,8 @@ def test_all_films_every_feature(app, run, lab, tmp_path):
         "keys.png",
         "error.png",
         "picture.png",
+        "timeline.png",
+        *(f"compare-{mode}.png" for mode in ("side", "wipe", "flip", "difference")),
     }
     film = film_of(screens / "tour.mp4")
     assert film.shape[1:] == (600, 900, 3)

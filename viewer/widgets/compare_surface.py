@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QWidget
@@ -93,6 +95,46 @@ class CompareSurface(ImagePane):
         if self.frame is None or self.frame.why_blank:
             return QImage()
         return self._pictures[self._shown()].image.copy()
+
+    # What is seen, without labels
+
+    def seen_pixels(self) -> NDArray[np.uint8] | None:
+        """The pictures as they are shown, at their own size: uint8 (H, W, 3), several of them side
+        by side, wiped or as their difference. None before the first frame."""
+        frames, mode = self._frames, self._mode
+        if not frames:
+            return None
+        if mode is CompareMode.SINGLE or len(frames) < 2:
+            return frames[self._shown()].image
+        if mode is CompareMode.SIDE:
+            return np.concatenate([frame.image for frame in frames], axis=1)
+        a, b = frames[0].image, frames[1].image
+        if mode is CompareMode.FLIP:
+            return b if self._shows_b else a
+        if mode is CompareMode.WIPE:
+            seen = b.copy()
+            along = slice(round(self._wipe * b.shape[1 if self._upright else 0]))
+            part = (slice(None), along) if self._upright else (along,)
+            seen[part] = a[part]
+            return seen
+        picture = self.difference.picture()
+        return None if picture is None else _rgb(picture.pixels)
+
+    def seen_key(self) -> object:
+        """Equal as long as `seen_pixels` gives the same, and the frames are held."""
+        pictures = tuple(frame.image for frame in self._frames)
+        how = (self._mode, self._active, self._shows_b, self._wipe, self._upright)
+        options = self.difference.options if self._mode is CompareMode.DIFFERENCE else None
+        return tuple(map(id, pictures)), how, options
+
+    def seen_point(self, at: QPointF) -> tuple[float, float] | None:
+        """A position in the widget in pixels of `seen_pixels`; None off the pictures."""
+        if not self._frames or not self.is_on_picture(at):
+            return None
+        height_px, width_px, _ = self._frames[0].image.shape
+        offset = (at - self.image_center(at)) / self.logical_px_per_image_px()
+        before = self._cell_at(at) * width_px if self._mode is CompareMode.SIDE else 0
+        return before + offset.x() + width_px / 2, offset.y() + height_px / 2
 
     def _shown(self) -> int:
         return min(self._active, len(self._frames) - 1)
@@ -236,6 +278,12 @@ class CompareSurface(ImagePane):
         left.setRight(middle - _GAP_PX)
         right.setLeft(middle + _GAP_PX)
         return left, right
+
+
+def _rgb(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) of 0xffRRGGBB words."""
+    shifts = np.array([16, 8, 0], np.uint32)
+    return (words[..., None] >> shifts & 0xFF).astype(np.uint8)
 
 
 def _check_matching(frames: Sequence[Frame]) -> None:

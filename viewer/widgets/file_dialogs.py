@@ -8,12 +8,8 @@ from PyQt6.QtWidgets import QFileDialog, QWidget
 
 def ask_light_field(parent: QWidget, folder: str) -> QFileDialog:
     """Ask which light field to open; an empty `folder` is the current one."""
-    dialog = QFileDialog(parent, "Open a light field", folder)
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-    dialog.setNameFilters(["Light fields (*.safetensors *.tar)", "All files (*)"])
-    dialog.open()
-    return dialog
+    kinds = "Light fields (*.safetensors *.tar)"
+    return _ask_file(parent, "Open a light field", folder, kinds)
 
 
 def ask_dataset(parent: QWidget, folder: str) -> QFileDialog:
@@ -39,6 +35,46 @@ def ask_table(parent: QWidget, folder: str, name: str) -> QFileDialog:
 def ask_mix(parent: QWidget, folder: str, name: str) -> QFileDialog:
     """Ask where to save which layers run in high precision."""
     return _ask_place(parent, "Save the mix of layers", folder, name, "JSON file", "json")
+
+
+def ask_camera_path(parent: QWidget, folder: str) -> QFileDialog:
+    """Ask which camera path to open."""
+    return _ask_file(parent, "Open a camera path", folder, "Camera paths (*.json)")
+
+
+def ask_camera_path_place(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to save a camera path."""
+    return _ask_place(parent, "Save the camera path", folder, name, "Camera path", "json")
+
+
+def ask_session(parent: QWidget, folder: str) -> QFileDialog:
+    """Ask which session to go on with."""
+    return _ask_file(parent, "Open a session", folder, "Sessions (*.json)")
+
+
+def ask_session_place(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to save the session."""
+    return _ask_place(parent, "Save the session", folder, name, "Session", "json")
+
+
+def ask_film(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to write a film, in a format that its ending says."""
+    dialog = _ask_place(parent, "Write a film", folder, name, "MP4 (H.264)", "mp4")
+    kinds = ["WebM (VP9) (*.webm)", "GIF (*.gif)", "PNG pictures (*.png)"]
+    dialog.setNameFilters([*dialog.nameFilters(), *kinds])
+    dialog.filterSelected.connect(
+        lambda kind: dialog.setDefaultSuffix(kind[kind.rfind(".") + 1 : -1])
+    )
+    return dialog
+
+
+def _ask_file(parent: QWidget, title: str, folder: str, kinds: str) -> QFileDialog:
+    dialog = QFileDialog(parent, title, folder)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.setNameFilters([kinds, "All files (*)"])
+    dialog.open()
+    return dialog
 
 
 def _ask_place(

@@ -19,6 +19,7 @@ from r2l_core.types import Frame
 from viewer import theme
 from viewer.widgets.arrangement import Arrangement, Spacing, arrange
 from viewer.widgets.overlay_label import OverlayLabel
+from viewer.widgets.path_overlay import PathOverlay, paint_path
 from viewer.widgets.picture import Picture, logical
 from viewer.widgets.picture_gestures import PictureGestures
 from viewer.widgets.placement import Placement
@@ -51,6 +52,7 @@ class ImagePane(PictureGestures):
         self._picture: Picture | None = None
         self._unpainted = False
         self._integer_zoom = False
+        self._path: PathOverlay | None = None
         self._viewport = Viewport()
         self._arrangement: Arrangement | None = None
         self._busy = OverlayLabel("Busy", self, QColor("#f2c14e"))
@@ -88,6 +90,11 @@ class ImagePane(PictureGestures):
         """Whole scales with nearest sampling, or the largest smooth fit."""
         self._integer_zoom = on
         self._place()
+        self.update()
+
+    def show_path(self, overlay: PathOverlay | None) -> None:
+        """Draw a camera path over the picture, as the camera of the shown frame sees it."""
+        self._path = overlay
         self.update()
 
     def show_busy(self, text: str | None) -> None:
@@ -253,12 +260,25 @@ class ImagePane(PictureGestures):
                 painter.drawText(area, int(flags), _EMPTY_TEXT)
         else:
             self._paint_picture(painter)
+            self._paint_path(painter)
         self.paint_drop(painter)
         painter.end()
         if self._unpainted and self._frame is not None:
             self._unpainted = False
             paint_ms = (time.perf_counter() - began) * 1e3
             self.picture_painted.emit(self._frame.seq, paint_ms)
+
+    def _paint_path(self, painter: QPainter) -> None:
+        if self._path is None or self._arrangement is None or self._frame is None:
+            return
+        height_px, width_px, _ = self._frame.image.shape
+        scale = self.logical_px_per_image_px()
+        for index in range(len(self._arrangement.corners)):
+            painter.save()
+            painter.setClipRect(self._cell(index))
+            corner = self._center_of(index) - QPointF(width_px, height_px) * (scale / 2)
+            paint_path(painter, self._path, corner, scale)
+            painter.restore()
 
     def _paint_picture(self, painter: QPainter) -> None:
         # The window may have moved to a screen of another pixel ratio since the last resize.

@@ -1,0 +1,312 @@
+"""Camera paths in the window: edits, the time axis, playing, drawing and files."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PyQt6.QtCore import QPoint, Qt
+
+from r2l_core.camera import Camera, Orbit
+from r2l_core.camera_path import CameraPath, Keyframe
+from viewer import path_control, path_edits
+from viewer.app import App
+from viewer.path_drawing import PathDrawing
+from viewer.ride import Ride
+from viewer.widgets.timeline_readout import TimelineReadout, clock
+from viewer.widgets.timeline_track import TimelineTrack
+
+
+def keyframe(azimuth_deg: float, transition_s: float = 1.0) -> Keyframe:
+    return Keyframe(Orbit(azimuth_deg, 20.0, 4.0).T_world_camera(), 40.0, transition_s)
+
+
+def azimuths(path: CameraPath) -> list[int]:
+    poses = [key.T_world_camera for key in path.keyframes]
+    return [round(math.degrees(math.atan2(pose[1, 3], pose[0, 3]))) for pose in poses]
+
+
+PATH = CameraPath(tuple(keyframe(azimuth) for azimuth in (0.0, 30.0, 60.0, 90.0)))
+
+
+class TestEdits:
+    def test_keyframes_are_added_where_the_playhead_is(self):
+        path, index = path_edits.inserted(None, keyframe(5.0), 0.0)
+        assert (azimuths(path), index) == ([5], 0)
+        path, index = path_edits.inserted(path, keyframe(6.0), 0.0)
+        assert (path.key_seconds, index) == ((0.0, path_edits.STEP_S), 1)
+        path, index = path_edits.inserted(PATH, keyframe(7.0), 1.25)
+        assert (azimuths(path), index) == ([0, 30, 7, 60, 90], 2)
+        assert path.key_seconds == pytest.approx((0, 1, 1.25, 2, 3))
+
+    def test_one_added_on_a_keyframe_follows_it(self):
+        path, index = path_edits.inserted(PATH, keyframe(7.0), 1.0)
+        assert index == 2
+        assert path.key_seconds == pytest.approx((0, 1, 1.5, 2, 3))
+
+    def test_retiming_past_others_changes_places_and_no_other_time(self):
+        path, index = path_edits.retimed(PATH, 1, 2.5)
+        assert (azimuths(path), index) == ([0, 60, 30, 90], 2)
+        assert path.key_seconds == pytest.approx((0, 2, 2.5, 3))
+        path, index = path_edits.retimed(PATH, 0, 1.5)
+        assert (azimuths(path), index) == ([30, 0, 60, 90], 1)
+        assert path.key_seconds == pytest.approx((0, 0.5, 1, 2))
+
+    @given(st.integers(0, 3), st.floats(0, 50))
+    def test_any_retiming_keeps_every_keyframe_and_an_order(self, index, seconds):
+        path, at = path_edits.retimed(PATH, index, seconds)
+        assert sorted(azimuths(path)) == [0, 30, 60, 90]
+        assert azimuths(path)[at] == azimuths(PATH)[index]
+        steps = np.diff(path.key_seconds)
+        assert (steps >= path_edits.LEAST_STEP_S - 1e-9).all()
+
+    def test_moving_keeps_the_times_of_the_places(self):
+        long = path_edits.retimed(PATH, 3, 9.0)[0]
+        path = path_edits.moved(long, 3, 1)
+        assert azimuths(path) == [0, 90, 30, 60]
+        assert path.key_seconds == pytest.approx(long.key_seconds)
+
+    def test_removing_keeps_the_times_of_the_others(self):
+        path = path_edits.removed(PATH, 1)
+        assert path is not None
+        assert path.key_seconds == pytest.approx((0, 2, 3))
+        assert path_edits.removed(CameraPath((keyframe(1.0),)), 0) is None
+
+
+class TestRide:
+    @given(
+        st.floats(-180, 179),
+        st.floats(-90, 90),
+        st.floats(0.5, 8),
+        st.floats(30, 90),
+    )
+    def test_an_orbit_is_found_again(self, azimuth_deg, elevation_deg, radius, fov_y_deg):
+        orbit = Orbit(azimuth_deg, elevation_deg, radius)
+        ride = Ride(orbit.T_world_camera(), fov_y_deg)
+        view = ride.viewpoint((0.0, 0.0, 0.0), 1.5)
+        assert view.orbit.T_world_camera() == pytest.approx(ride.T_world_camera, abs=1e-6)
+        assert view.orbit.radius == pytest.approx(radius)
+        camera = ride.camera(300, 200)
+        focal_px = 150 / math.tan(math.radians(view.fov_x_deg) / 2)
+        assert camera.focal_px == pytest.approx(focal_px)
+
+
+def test_drawing_projects_into_image_pixels_and_leaves_out_what_is_behind():
+    # Points on the camera's axis, above it, and behind it.
+    def at(x: float, y: float, z: float) -> Keyframe:
+        pose = np.eye(4)
+        pose[:3, 3] = x, y, z
+        return Keyframe(pose, 40.0)
+
+    path = CameraPath((at(0, 0, -2), at(0, 1, -2), at(0, 0, 3)))
+    overlay = PathDrawing(path).seen_by(Camera(np.eye(4), 60, 40, 100.0), 1)
+    assert overlay.keys == ((30.0, 20.0), (30.0, -30.0), None)
+    assert overlay.selected == 1
+    points = [point for line in overlay.lines for point in line]
+    assert all(x == pytest.approx(30.0) for x, _ in points)
+    assert len(points) > 10
+
+
+@pytest.fixture
+def track(qtbot) -> TimelineTrack:
+    track = TimelineTrack()
+    qtbot.addWidget(track)
+    track.resize(640, 44)
+    track.show()
+    track.show_readout(TimelineReadout((0.0, 1.0, 2.0), 2.0))
+    return track
+
+
+class TestTrack:
+    def point(self, track: TimelineTrack, seconds: float) -> QPoint:
+        return QPoint(round(track.x_of(seconds)), 16)
+
+    def test_dragging_a_keyframe_retimes_it_once(self, qtbot, track):
+        told: list[tuple[int, float]] = []
+        track.retimed.connect(lambda index, seconds: told.append((index, seconds)))
+        with qtbot.waitSignal(track.selected) as chosen:
+            qtbot.mousePress(track, Qt.MouseButton.LeftButton, pos=self.point(track, 1.0))
+        for seconds in (1.2, 1.4, 1.5):
+            qtbot.mouseMove(track, self.point(track, seconds))
+        qtbot.mouseRelease(track, Qt.MouseButton.LeftButton, pos=self.point(track, 1.5))
+        assert chosen.args == [1]
+        assert told == [(1, pytest.approx(1.5, abs=0.01))]
+
+    def test_elsewhere_a_drag_scrubs_within_the_path(self, qtbot, track):
+        told: list[float] = []
+        track.scrubbed.connect(told.append)
+        qtbot.mousePress(track, Qt.MouseButton.LeftButton, pos=self.point(track, 0.5))
+        qtbot.mouseMove(track, QPoint(638, 16))
+        qtbot.mouseRelease(track, Qt.MouseButton.LeftButton, pos=QPoint(638, 16))
+        assert told == [pytest.approx(0.5, abs=0.01), 2.0]
+
+    def test_keys(self, qtbot, track):
+        told: list[tuple] = []
+        for name in ("selected", "retimed", "moved", "delete_requested", "undo_requested"):
+            getattr(track, name).connect(lambda *args, one=name: told.append((one, *args)))
+        track.redo_requested.connect(lambda: told.append(("redo",)))
+        track.show_readout(TimelineReadout((0.0, 1.0, 2.0), 2.0, selected=1))
+        control, shift = (
+            Qt.KeyboardModifier.ControlModifier,
+            Qt.KeyboardModifier.ShiftModifier,
+        )
+        qtbot.keyClick(track, Qt.Key.Key_Right)
+        qtbot.keyClick(track, Qt.Key.Key_Left, shift)
+        qtbot.keyClick(track, Qt.Key.Key_Left, control)
+        qtbot.keyClick(track, Qt.Key.Key_Delete)
+        qtbot.keyClick(track, Qt.Key.Key_Z, control)
+        qtbot.keyClick(track, Qt.Key.Key_Z, control | shift)
+        assert told == [
+            ("selected", 2),
+            ("retimed", 1, pytest.approx(0.9)),
+            ("moved", 1, 0),
+            ("delete_requested",),
+            ("undo_requested",),
+            ("redo",),
+        ]
+
+
+def test_the_clock_has_tenths():
+    assert [clock(s) for s in (0, 3.24, 59.99, 61.5)] == [
+        "00:00.0",
+        "00:03.2",
+        "01:00.0",
+        "01:01.5",
+    ]
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def steps(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(path_control, "time", clock)
+    return clock
+
+
+class TestInTheWindow:
+    def add_two(self, app: App) -> None:
+        commands = app.window.commands
+        commands.record.add_key.trigger()
+        commands.views["side"].trigger()
+        commands.record.add_key.trigger()
+
+    def test_k_adds_the_present_view(self, app, qtbot):
+        before = app.controller.camera()
+        qtbot.keyClick(app.window.pane, Qt.Key.Key_K)
+        path = app.pathing.control.path
+        assert path is not None
+        assert np.array_equal(path.keyframes[0].T_world_camera, before.T_world_camera)
+        assert path.keyframes[0].fov_y_deg == pytest.approx(before.fov_y_deg)
+
+    def test_edits_are_undone_apart_from_camera_moves(self, app):
+        self.add_two(app)
+        control, side = app.pathing.control, app.controller.orbit
+        control.retime(1, 5.0)
+        assert control.path.seconds == pytest.approx(5.0)
+        control.undo()
+        assert control.path.seconds == pytest.approx(path_edits.STEP_S)
+        control.undo()
+        control.undo()
+        assert control.path is None
+        control.redo()
+        assert len(control.path.keyframes) == 1
+        assert app.controller.orbit == side
+
+    def test_choosing_a_keyframe_goes_there_and_can_be_undone(self, app):
+        self.add_two(app)
+        side = app.controller.orbit
+        app.pathing.control.select(0)
+        first = app.pathing.control.path.keyframes[0]
+        camera = app.controller.camera()
+        assert np.array_equal(camera.T_world_camera, first.T_world_camera)
+        app.controller.undo()
+        assert app.controller.orbit == side
+
+    def test_playing_follows_the_clock_and_stops_at_the_end(self, app, steps, until):
+        self.add_two(app)
+        control = app.pathing.control
+        control.play()
+        assert np.allclose(
+            app.controller.camera().T_world_camera, control.path.keyframes[0].T_world_camera
+        )
+        steps.now_s += 0.5
+        control._advance()
+        assert control.seconds == pytest.approx(0.5)
+        wanted = control.path.at(0.5).T_world_camera
+        assert np.array_equal(app.controller.camera().T_world_camera, wanted)
+        steps.now_s += 10
+        until(lambda: not control.playing)
+        assert control.seconds == control.path.seconds
+        assert not app.window.commands.record.play.isChecked()
+
+    def test_a_loop_goes_on(self, app, steps):
+        self.add_two(app)
+        control = app.pathing.control
+        control.set_loop(True)
+        control.scrub(0.0)
+        control.play()
+        steps.now_s += control.path.seconds + 0.25
+        control._advance()
+        assert control.playing
+        assert control.seconds == pytest.approx(0.25)
+
+    def test_a_hand_on_the_picture_ends_playing(self, app, steps):
+        self.add_two(app)
+        control = app.pathing.control
+        control.play()
+        steps.now_s += 0.5
+        control._advance()
+        seen = app.controller.camera().T_world_camera
+        app.controller.drag_started()
+        app.controller.orbit_dragged(1.0, 0.0)
+        assert not control.playing
+        # From where the path was, not from where the drag would have been before.
+        assert app.controller.camera().T_world_camera == pytest.approx(seen, abs=0.1)
+
+    def test_the_path_is_drawn_over_the_frame_it_belongs_to(self, app, until):
+        self.add_two(app)
+        app.window.commands.views["top"].trigger()
+        until(lambda: app.window.pane._path is not None and len(app.window.pane._path.keys) == 2)
+        app.pathing.control.play()
+        assert app.window.pane._path is None
+
+    def test_presets_begin_at_the_present_view(self, app):
+        app.controller.orbit_dragged(30.0, 0.0)
+        orbit = app.controller.orbit
+        app.window.commands.record.presets["turntable"].trigger()
+        path = app.pathing.control.path
+        assert path.loop
+        assert path.seconds == pytest.approx(path_control.PRESET_S)
+        assert path.keyframes[0].T_world_camera == pytest.approx(orbit.T_world_camera())
+
+    @pytest.mark.parametrize("nerfstudio", [False, True])
+    def test_files_of_both_kinds_come_back(self, app, tmp_path, nerfstudio):
+        self.add_two(app)
+        control, file = app.pathing.control, tmp_path / "p.json"
+        before = control.path
+        app.pathing.save(str(file), nerfstudio)
+        assert ("camera_path" in json.loads(file.read_text())) == nerfstudio
+        control.use(None)
+        app.pathing.open(str(file))
+        for one, other in zip(control.path.keyframes, before.keyframes, strict=True):
+            assert one.T_world_camera == pytest.approx(other.T_world_camera)
+
+    def test_a_file_that_is_no_path_is_an_error_that_names_it(self, app, tmp_path):
+        (tmp_path / "p.json").write_text('{"format": "r2l-camera-path", "version": 1}')
+        app.pathing.open(str(tmp_path / "p.json"))
+        assert "keyframes" in app.window._view.message.details()
+        assert app.pathing.control.path is None
+        app.expect_error()

@@ -1,0 +1,167 @@
+"""Keeps sessions and brings them back: wires session files to all that they speak of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from r2l_core.errors import R2LError
+from viewer.controller import Controller
+from viewer.mailbox import Wish
+from viewer.main_window import MainWindow
+from viewer.path_control import PathControl
+from viewer.preferences import Preferences
+from viewer.render_thread import Running
+from viewer.session import Session, load_session, parse_session, save_session, session_text
+from viewer.widgets.file_dialogs import ask_session, ask_session_place
+
+MOST_RECENT = 8
+
+
+class Sessions(QObject):
+    """A session comes back in two steps: its light field is asked for, and once that renders,
+    everything else is set."""
+
+    failed = pyqtSignal(object)
+
+    def __init__(
+        self,
+        window: MainWindow,
+        controller: Controller,
+        paths: PathControl,
+        preferences: Preferences,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._controller = controller
+        self._paths = paths
+        self._preferences = preferences
+        self._pending: Session | None = None
+        actions = window.commands.sessions
+        actions.save.triggered.connect(
+            lambda: window.ask_file(partial(ask_session_place, name="session.json"), self.save)
+        )
+        actions.open.triggered.connect(lambda: window.ask_file(ask_session, self.open))
+        actions.restore.triggered.connect(self.restore_last)
+        actions.offer_last(bool(preferences.text("last_session")))
+        self._show_recent()
+
+    def present(self) -> Session | None:
+        """The session as it is now; None before a light field is open."""
+        running, controller, desk = self._controller.running, self._controller, self._window.compare
+        if running is None:
+            return None
+        wish = running.wish
+        camera = controller.camera()
+        return Session(
+            wish=replace(
+                wish,
+                checkpoint=_lasting_name(wish.checkpoint),
+                scene=None if wish.scene is None else _lasting_name(wish.scene),
+                precision=wish.precision or (None if wish.panes else running.engine.precision),
+            ),
+            view=controller.viewpoint,
+            render_size_px=(camera.width_px, camera.height_px),
+            bookmarks=controller.bookmarks(),
+            path=self._paths.path,
+            panes=desk.panes.panes,
+            active_pane=desk.panes.active,
+            mode=desk.view.mode,
+            difference=desk.view.pane.difference.options,
+        )
+
+    def save(self, file: str) -> None:
+        """Write the present session."""
+        session = self.present()
+        if session is None:
+            return
+        try:
+            save_session(session, Path(file))
+        except R2LError as error:
+            self.failed.emit(error)
+        else:
+            self._note_recent(file)
+
+    def open(self, file: str) -> None:
+        """Go on with a session from a file."""
+        try:
+            session = load_session(Path(file))
+        except R2LError as error:
+            self.failed.emit(error)
+            return
+        self._note_recent(file)
+        self._begin(session)
+
+    def restore_last(self) -> None:
+        """Go on where the window was last closed."""
+        try:
+            session = parse_session(self._preferences.text("last_session"))
+        except R2LError as error:
+            self.failed.emit(error)
+        else:
+            self._begin(session)
+
+    def close(self) -> None:
+        """Keep the present session for the next time."""
+        session = self.present()
+        if session is not None:
+            self._preferences.store("last_session", session_text(session))
+
+    def running_changed(self, running: Running) -> None:
+        """Something new renders: perhaps what a session asked for."""
+        session = self._pending
+        if session is not None and running.wish == session.wish:
+            self._pending = None
+            self._finish(session)
+
+    def wish_failed(self, wish: Wish) -> None:
+        """What a session asked for cannot be had: all stays as it was."""
+        if self._pending is not None and wish == self._pending.wish:
+            self._pending = None
+
+    def _begin(self, session: Session) -> None:
+        self._pending = session
+        self._controller.want(session.wish)
+
+    def _finish(self, session: Session) -> None:
+        controller, desk = self._controller, self._window.compare
+        controller.set_render_size(*session.render_size_px)
+        controller.put_bookmarks(session.bookmarks)
+        controller.stand_at(session.view)
+        if session.path is not None or self._paths.path is not None:
+            self._paths.use(session.path)
+        if session.panes:
+            desk.panes.show_panes(session.panes)
+            desk.panes.set_active(session.active_pane)
+        desk.difference.set_options(session.difference)
+        desk.view.set_mode(session.mode)
+
+    # Recent files
+
+    def _recent(self) -> list[str]:
+        try:
+            found = json.loads(self._preferences.text("recent_sessions"))
+        except (ValueError, RecursionError):
+            return []
+        files = found if isinstance(found, list) else []
+        return [file for file in files if isinstance(file, str)][:MOST_RECENT]
+
+    def _note_recent(self, file: str) -> None:
+        path = str(Path(file).absolute())
+        files = [path, *(one for one in self._recent() if one != path)][:MOST_RECENT]
+        self._preferences.store("recent_sessions", json.dumps(files))
+        self._show_recent()
+
+    def _show_recent(self) -> None:
+        self._window.commands.sessions.show_recent(self._recent(), self.open)
+
+
+def _lasting_name(name: str) -> str:
+    """What a light field or scene is opened by later, from any folder."""
+    file = Path(name)
+    return str(file.absolute()) if file.is_file() else name
