@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from pathlib import Path
 
@@ -36,8 +37,9 @@ class LiveThread(QThread):
 
     def finish(self, now_s: float) -> None:
         """End the film."""
-        # One place was kept for it.
-        self._queue.put(now_s)
+        # One place was kept for the first of these; another says nothing new.
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(now_s)
 
     def run(self) -> None:
         """Write until `finish`."""

@@ -192,6 +192,8 @@ class Recording(QObject):
 
     def _ended(self, end: RecordingEnd) -> None:
         self.panel.show_end(end.words)
+        # The panel may have been closed meanwhile.
+        self._window.show_note(end.words)
         self.finished.emit(end)
 
     def _failed(self, error: Exception) -> None:

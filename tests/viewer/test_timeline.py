@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtWidgets import QAbstractButton
 
 from r2l_core.camera import Camera, Orbit
 from r2l_core.camera_path import CameraPath, Keyframe
@@ -210,6 +211,17 @@ class TestInTheWindow:
         assert path is not None
         assert np.array_equal(path.keyframes[0].T_world_camera, before.T_world_camera)
         assert path.keyframes[0].fov_y_deg == pytest.approx(before.fov_y_deg)
+
+    def test_the_timeline_opens_with_the_first_keyframe_and_has_room(self, app, qtbot):
+        window = app.window
+        assert not window.timeline.isVisible()
+        self.add_two(app)
+        assert window.timeline.isVisible()
+        window.resize(1280, 720)
+        qtbot.waitUntil(lambda: window.size().width() == 1280)
+        buttons = window.timeline.findChildren(QAbstractButton)
+        assert all(button.width() >= button.sizeHint().width() for button in buttons)
+        assert window.timeline.track.width() > 400
 
     def test_edits_are_undone_apart_from_camera_moves(self, app):
         self.add_two(app)

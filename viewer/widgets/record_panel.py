@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QProgressBar,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -193,6 +194,9 @@ class RecordPanel(QDialog):
         column.addWidget(self._words)
         column.addLayout(buttons)
         self.setFixedWidth(_WIDTH_PX)
+        for button in self.findChildren(QPushButton):
+            # Enter ends the typing of a number, and begins or stops nothing.
+            button.setAutoDefault(False)
 
     def proposed_file(self, folder: str) -> None:
         """Propose a name in `folder` unless one was given."""
