@@ -227,7 +227,7 @@ class Actions(ActionMaker):
         menu.addSeparator()
         self.previous_pose = self._add(menu, "Pre&vious pose", ",", "")
         self.next_pose = self._add(menu, "&Next pose", ".", "")
-        self.nearest_pose = self._add(menu, "N&earest pose", "P", "")
+        self.nearest_pose = self._add(menu, "N&earest pose", "O", "")
         self.offer_poses(False)
         menu.addSeparator()
         self.bookmark_set = {
