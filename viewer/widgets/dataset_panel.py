@@ -139,7 +139,7 @@ class DatasetPanel(QWidget):
             button.setAccessibleName(name)
             button.clicked.connect(lambda _=False, by=step: self.stepped.emit(by))
             row.addWidget(button)
-        nearest = FlatButton("Nearest", "Go to the pose nearest to the camera (P)", self)
+        nearest = FlatButton("Nearest", "Go to the pose nearest to the camera (O)", self)
         nearest.clicked.connect(self.nearest_requested)
         row.addWidget(nearest)
         return controls
