@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtCore import QByteArray, Qt, QTimer
 from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 
 from viewer.widgets.panel_dock import PanelDock
@@ -55,6 +55,10 @@ class Docks:
         ]
         self._bottom = [PanelDock(name, window, panels, True) for name, panels in bottom.items()]
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self._settled = QTimer(window, singleShot=True, interval=0)
+        self._settled.timeout.connect(self._hide_left_over_bars)
+        for dock in self:
+            dock.visibilityChanged.connect(lambda _visible: self._settled.start())
         self.reset()
 
     def __iter__(self) -> Iterator[PanelDock]:
@@ -80,19 +84,24 @@ class Docks:
                 self._window.tabifyDockWidget(side[-1], dock)
                 dock.show()
             side[-1].raise_()
-        self._hide_left_over_bars()
         self._window.resizeDocks(
             [side[0] for side in self._sides], list(_SIDES.values()), Qt.Orientation.Horizontal
         )
 
     def _hide_left_over_bars(self) -> None:
-        # Qt makes a tab bar for every number of tabs on the way, and leaves the smaller ones there.
-        groups = [
-            {dock.windowTitle() for dock in (side[-1], *tabs)}
-            for side, tabs in zip(self._sides, self._tabs, strict=True)
-        ]
+        if not self._window.isVisible():
+            return  # nothing lies anywhere yet
+        # On its way to a layout Qt makes tab bars that it then forgets where they are. Those in
+        # use lie directly above one of their docks.
+        tops = {
+            (dock.windowTitle(), dock.x(), dock.y())
+            for dock in self
+            if dock.isVisible() and not dock.isFloating()
+        }
         for bar in self._window.findChildren(QTabBar, options=_DIRECT):
-            if {bar.tabText(at) for at in range(bar.count())} not in groups:
+            below = bar.x(), bar.y() + bar.height()
+            titles = {bar.tabText(at) for at in range(bar.count())}
+            if not any((title, *below) in tops for title in titles):
                 bar.hide()
 
     def bring_up(self, name: str) -> None:

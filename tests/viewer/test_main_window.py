@@ -478,7 +478,8 @@ class TestWhatIsRemembered:
         return window
 
     def test_layout_and_choices(self, qtbot, window, settings):
-        window.findChildren(QDockWidget)[1].close()
+        (camera,) = (d for d in window.findChildren(QDockWidget) if d.windowTitle() == "Camera")
+        camera.close()
         window.commands.integer_zoom.trigger()
         window.commands.themes["Light"].trigger()
         with qtbot.waitSignal(window.closed):
