@@ -368,13 +368,12 @@ def test_flipped_bytes_give_a_light_field_or_an_error_that_names_the_file(
 
 
 @settings(max_examples=120)
-@given(data=st.data())
-def test_flipped_bytes_in_the_pickle_of_an_archive(good, bad_file, data):
+@given(place=st.integers(0, 2**16), flip=st.integers(1, 255))
+def test_flipped_bytes_in_the_pickle_of_an_archive(good, bad_file, place, flip):
     """The checksum hides them from the test above."""
     with zipfile.ZipFile(io.BytesIO(good[False])) as archive:
         pickled = bytearray(archive.read("archive/data.pkl"))
-    place = data.draw(st.integers(0, len(pickled) - 1))
-    pickled[place] ^= data.draw(st.integers(1, 255))
+    pickled[place % len(pickled)] ^= flip
     bad_file.write_bytes(rezipped(good[False], **{"data.pkl": bytes(pickled)}))
     try:
         load_checkpoint(str(bad_file))
