@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -21,6 +22,11 @@ from r2l_core.errors import R2LError
 from r2l_core.output import write_json
 from r2l_core.scene import load_scene
 
+if TYPE_CHECKING:
+    from r2l_core.distill.training import TrainingConfig
+
+_BAR = "{percentage:3.1f}%|{bar}| {elapsed}<{remaining}{postfix}"
+
 
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
@@ -35,7 +41,16 @@ def add(commands: Subparsers) -> None:
     distill.add_argument("--out", type=Path, required=True, metavar="C.safetensors")
     distill.add_argument("--resume", action="store_true", help="go on where a run was stopped")
     distill.add_argument(
-        "--minutes", type=positive_float, default=45.0, metavar="M", help="training time in all"
+        "--minutes",
+        type=positive_float,
+        metavar="M",
+        help="training time in all (45, or as long as the rays of --schedule take)",
+    )
+    distill.add_argument(
+        "--schedule",
+        type=Path,
+        metavar="FILE.json",
+        help="stages of the run; checkpoints/demo-schedule.json made the demo",
     )
     distill.add_argument("--width", type=int, default=256, help="units per layer (256)")
     distill.add_argument("--depth", type=int, default=88, help="layers (88)")
@@ -47,12 +62,21 @@ def add(commands: Subparsers) -> None:
     distill.set_defaults(command=_distill)
 
 
+def _config(options: argparse.Namespace) -> TrainingConfig:
+    from r2l_core.distill.schedule import load_schedule
+    from r2l_core.distill.training import TrainingConfig
+
+    if options.schedule is None:
+        return TrainingConfig(minutes=options.minutes or 45.0)
+    return TrainingConfig(minutes=options.minutes, schedule=load_schedule(options.schedule))
+
+
 def _distill(options: argparse.Namespace) -> int:
     # Imported here: training needs modules that rendering does not.
     import platformdirs
 
     from r2l_core.distill.teachers import teacher_of
-    from r2l_core.distill.training import DEFAULT_NETWORK, Trainer, TrainingConfig
+    from r2l_core.distill.training import DEFAULT_NETWORK, Trainer
     from r2l_core.engines.nerf_engine import NerfEngine
     from r2l_core.network import NetworkConfig
 
@@ -78,7 +102,8 @@ def _distill(options: argparse.Namespace) -> int:
     else:
         teacher = NerfEngine(open_teacher(options.teacher, scene)).colors
         scene = replace(scene, teacher=None)
-    trainer = Trainer(scene, teacher, network, TrainingConfig(minutes=options.minutes), state)
+    config = _config(options)
+    trainer = Trainer(scene, teacher, network, config, state)
     if options.resume:
         trainer.resume()
     else:
@@ -87,9 +112,7 @@ def _distill(options: argparse.Namespace) -> int:
         trainer.save()  # a place that cannot be written is better found now than in an hour
     require_writable(options.out)
     stopped = False
-    with tqdm(
-        total=round(options.minutes * 60), initial=int(trainer.elapsed_s), unit="s", unit_scale=True
-    ) as bar:
+    with tqdm(total=100.0, initial=100 * trainer.progress, bar_format=_BAR) as bar:
         try:
             for progress in trainer.run():
                 bar.set_postfix_str(
@@ -97,7 +120,7 @@ def _distill(options: argparse.Namespace) -> int:
                     f"{progress.krays_per_s:.1f} kray/s {progress.rays / 1e6:.1f} Mray",
                     refresh=False,
                 )
-                bar.update(int(progress.elapsed_s) - bar.n)
+                bar.update(100 * progress.share - bar.n)
         except KeyboardInterrupt:
             trainer.save()
             stopped = True

@@ -2,7 +2,7 @@
 
 Origins are uniform on the part of the scene's origin sphere that cameras come from; each ray is
 written as a camera there would see it that looks at the centre: direction = forward + u right +
-v up. The colour is the teacher's mean over the footprint of one pixel of the scene's own camera,
+v up. The colour is the teacher's mean over the footprint of a pixel of the scene's own camera,
 centred on the ray, so that the light field learns an anti-aliased image.
 """
 
@@ -21,13 +21,15 @@ from r2l_core.scene import SceneSpec
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """footprint_samples: teacher rays per axis of a pixel. outer_share: rays beyond the bounding
-    sphere, which other cameras ask for. outer_slope: tangent of the widest such angle.
+    """footprint_samples: teacher rays per axis of a footprint. footprint_px: its side, in pixels of
+    the scene's own camera; smaller ones suit cameras that come nearer. outer_share: rays beyond the
+    bounding sphere, which other cameras ask for. outer_slope: tangent of the widest such angle.
     background_keep: share of plain background rays that are kept; they teach little.
     below_horizon: how far origins reach below the lowest camera, in units of the sphere's radius.
     """
 
     footprint_samples: int = 2
+    footprint_px: float = 1.0
     outer_share: float = 0.08
     outer_slope: float = 0.9
     background_keep: float = 0.3
@@ -49,6 +51,7 @@ class RaySampler:
     def __init__(
         self, scene: SceneSpec, teacher: Teacher, config: SamplingConfig, seed: int
     ) -> None:
+        """config: may be exchanged any time between two batches."""
         if scene.origin_radius is None:
             raise SceneError(
                 f"The scene '{scene.name}' cannot be distilled",
@@ -57,7 +60,7 @@ class RaySampler:
             )
         self._scene = scene
         self._teacher = teacher
-        self._config = config
+        self.config = config
         self._radius = scene.origin_radius
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -78,7 +81,7 @@ class RaySampler:
         return torch.rand(*shape, generator=self._generator)
 
     def _candidates(self, n_rays: int) -> RayBatch:
-        config, scene = self._config, self._scene
+        config, scene = self.config, self._scene
         horizon = math.sin(math.radians(scene.min_elevation_deg))
         lowest = max(-1.0, horizon - config.below_horizon)
         sin_elevation = lowest + (1.0 - lowest) * self._rand(n_rays)
@@ -109,13 +112,13 @@ class RaySampler:
         u, v = u[rows], v[rows]
 
         per_axis = config.footprint_samples
-        pixel = 1.0 / scene.focal_px(scene.width_px)
+        side = config.footprint_px / scene.focal_px(scene.width_px)
         total = torch.zeros(len(rows), 3)
         for row in range(per_axis):
             for column in range(per_axis):
                 jitter_u = (column + self._rand(len(rows))) / per_axis - 0.5
                 jitter_v = (row + self._rand(len(rows))) / per_axis - 0.5
-                du, dv = u + pixel * jitter_u, v + pixel * jitter_v
+                du, dv = u + side * jitter_u, v + side * jitter_v
                 total += self._teacher(origins, du[:, None] * right + dv[:, None] * up - backward)
         directions = u[:, None] * right + v[:, None] * up - backward
         return RayBatch(origins, directions, total / per_axis**2)

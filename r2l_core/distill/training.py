@@ -1,4 +1,4 @@
-"""Training of a light field: growing depth, Muon and Adam, a schedule in minutes, resumable.
+"""Training of a light field: growing depth, Muon and Adam, by a schedule, resumable.
 
 The published network is 88 layers deep; a shallow one learns faster per second. So training
 starts shallow and doubles the depth by inserting residual blocks whose last layer is zero: the
@@ -7,11 +7,12 @@ network's function does not change at that moment.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from r2l_core.checkpoint import LightField
-from r2l_core.distill.sampling import RayBatch, RaySampler, SamplingConfig
+from r2l_core.distill.sampling import RayBatch, RaySampler
+from r2l_core.distill.schedule import GROWING, Schedule
 from r2l_core.distill.teachers import Teacher
 from r2l_core.encoding import encode
 from r2l_core.errors import CheckpointError
@@ -38,37 +40,25 @@ _STALL = 0.05
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """minutes: training time in all, resumed parts included. growth: (share of the time, share of
-    the final blocks) pairs at which the network grows. Learning rates are peaks; both follow one
-    cosine to zero after a short linear start."""
+    """minutes: training time in all, resumed parts included, over which the schedule is stretched;
+    None trains the schedule's own rays, however long that takes. muon_lr, adam_lr: peak rates,
+    which the schedule scales."""
 
-    minutes: float = 45.0
-    batch_rays: int = 4096
-    growth: tuple[tuple[float, float], ...] = ((0.0, 0.25), (0.18, 0.5), (0.44, 1.0))
+    minutes: float | None = 45.0
+    schedule: Schedule = GROWING
     muon_lr: float = 0.02
     adam_lr: float = 1e-3
     weight_decay: float = 0.1
     save_every_s: float = 60.0
     seed: int = 0
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-
-    def learning_rate_scale(self, progress: float) -> float:
-        """Factor on the peak rates at `progress` in [0, 1]."""
-        warm_up = min(1.0, (progress + 1e-4) / 0.005)
-        return warm_up * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
-
-    def blocks(self, progress: float, final_blocks: int) -> int:
-        """Residual blocks the network should have at `progress`."""
-        share = max(share for start, share in self.growth if progress >= start)
-        return max(min(final_blocks, 1), round(share * final_blocks))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """State of a run for a progress bar: PSNRs in dB on one point of the schedule."""
+    """State of a run for a progress bar. share: of the whole run, 0 to 1."""
 
+    share: float
     elapsed_s: float
-    total_s: float
     rays: int
     depth: int
     train_psnr_db: float
@@ -96,29 +86,36 @@ class Trainer:
         self._sampler = self._new_sampler()
         self._coordinates = RayCoordinates(network, scene)
         torch.manual_seed(config.seed)
-        self.network = _start_network(network, config.blocks(0.0, network.n_blocks))
+        self.network = _start_network(
+            network, config.schedule.stages[0].blocks(0.0, network.n_blocks)
+        )
         self._optimizers = self._build_optimizers(self.network)
 
     @property
     def progress(self) -> float:
-        """Share of the training time that is used up, 0 to 1."""
+        """Share of the training time, or of the schedule's rays, that is used up, 0 to 1."""
+        if self.config.minutes is None:
+            return min(1.0, self.rays / (self.config.schedule.mrays * 1e6))
         return min(1.0, self.elapsed_s / (self.config.minutes * 60.0))
 
     def run(self) -> Iterator[Progress]:
-        """Train until the time is used up, yielding after every step; saves every minute."""
+        """Train until the time or the rays are used up, yielding after every step; saves every
+        minute."""
         last_save_s, smooth_mse, smooth_rate = self.elapsed_s, math.nan, math.nan
         while self.progress < 1.0:
             start = time.perf_counter()
-            self._grow_if_due()
-            mse = self._step(self._sampler.batch(self.config.batch_rays))
+            stage, x = self.config.schedule.at(self.progress)
+            self._grow_to(stage.blocks(x, self.final_network.n_blocks))
+            self._sampler.config = stage.sampling
+            mse = self._step(self._sampler.batch(stage.batch_rays))
             if not math.isfinite(mse):
                 raise FloatingPointError(f"the loss became {mse} after {self.rays} rays")
             seconds = time.perf_counter() - start
-            self.rays += self.config.batch_rays
-            rate = self.config.batch_rays / seconds / 1e3
+            self.rays += stage.batch_rays
+            rate = stage.batch_rays / seconds / 1e3
             if not math.isnan(smooth_rate) and rate < _STALL * smooth_rate:
                 # The machine slept or the process was stopped: that was no training time.
-                seconds, rate = self.config.batch_rays / smooth_rate / 1e3, smooth_rate
+                seconds, rate = stage.batch_rays / smooth_rate / 1e3, smooth_rate
             self.elapsed_s += seconds
             smooth_mse = mse if math.isnan(smooth_mse) else 0.98 * smooth_mse + 0.02 * mse
             smooth_rate = rate if math.isnan(smooth_rate) else 0.9 * smooth_rate + 0.1 * rate
@@ -126,8 +123,8 @@ class Trainer:
                 self.save()
                 last_save_s = self.elapsed_s
             yield Progress(
+                share=self.progress,
                 elapsed_s=self.elapsed_s,
-                total_s=self.config.minutes * 60.0,
                 rays=self.rays,
                 depth=self.network.config.depth,
                 train_psnr_db=-10.0 * math.log10(max(smooth_mse, 1e-12)),
@@ -136,7 +133,7 @@ class Trainer:
         self.save()
 
     def _step(self, batch: RayBatch) -> float:
-        scale = self.config.learning_rate_scale(self.progress)
+        scale = self.config.schedule.rate(self.progress)
         for optimizer, peak in zip(
             self._optimizers, (self.config.muon_lr, self.config.adam_lr), strict=True
         ):
@@ -155,8 +152,7 @@ class Trainer:
     def _features(self, origins: Tensor, directions: Tensor) -> Tensor:
         return encode(self._coordinates(origins, directions), self.final_network.n_frequencies)
 
-    def _grow_if_due(self) -> None:
-        blocks = self.config.blocks(self.progress, self.final_network.n_blocks)
+    def _grow_to(self, blocks: int) -> None:
         if blocks > self.network.config.n_blocks:
             self.network = grown(self.network, blocks)
             states = [dict(optimizer.state) for optimizer in self._optimizers]
@@ -211,8 +207,8 @@ class Trainer:
         try:
             state: dict[str, Any] = torch.load(self.state_path, weights_only=True)
             same = (
-                state["scene"] == self.scene.to_json()
-                and state["network"] == self.final_network.to_dict()
+                SceneSpec.from_mapping(json.loads(state["scene"])) == self.scene
+                and NetworkConfig.from_mapping(state["network"]) == self.final_network
             )
         except Exception as error:
             # torch reports foreign files and refused pickles through many kinds of exception.
@@ -242,7 +238,8 @@ class Trainer:
     def _new_sampler(self) -> RaySampler:
         # A resumed run draws other rays than the ones it has seen.
         seed = self.config.seed + self.rays
-        return RaySampler(self.scene, self._teacher, self.config.sampling, seed)
+        sampling = self.config.schedule.stages[0].sampling
+        return RaySampler(self.scene, self._teacher, sampling, seed)
 
     def light_field(self, name: str) -> LightField:
         """The network as it is now, with scene and provenance, ready to save or render."""

@@ -6,6 +6,7 @@ Training time is measured, so runs here go by a clock that advances the same amo
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 from dataclasses import replace
@@ -19,10 +20,11 @@ from r2l_core.checkpoint import load_light_field, save_light_field
 from r2l_core.distill import training
 from r2l_core.distill.demo_scene import render_rays
 from r2l_core.distill.sampling import RayBatch, RaySampler, SamplingConfig
+from r2l_core.distill.schedule import GROWING, Schedule, Stage, load_schedule
 from r2l_core.distill.training import DEFAULT_NETWORK, Trainer, TrainingConfig, grown
 from r2l_core.encoding import encode
 from r2l_core.engines import build_engine
-from r2l_core.errors import CheckpointError, SceneError
+from r2l_core.errors import CheckpointError, R2LError, SceneError
 from r2l_core.network import NetworkConfig
 from r2l_core.rays import hits_bounds, sample_depths, sample_points
 from r2l_core.renderer import Renderer
@@ -31,7 +33,8 @@ from r2l_core.types import Precision
 
 DEMO = PRESETS["demo"]
 TINY = NetworkConfig(depth=10, width=16, n_sample=4, n_frequencies=2)
-CONFIG = TrainingConfig(minutes=1.0, batch_rays=256, save_every_s=20.0)
+SCHEDULE = Schedule((replace(GROWING.stages[0], batch_rays=256),))
+CONFIG = TrainingConfig(minutes=1.0, schedule=SCHEDULE, save_every_s=20.0)
 STEP_S = 2.0  # so that a whole run is 30 steps
 
 
@@ -114,23 +117,106 @@ def test_new_blocks_can_learn(make_light_field):
 
 
 def test_the_learning_rate_starts_low_peaks_and_ends_at_zero():
-    config = TrainingConfig()
-    assert 0 < config.learning_rate_scale(0.0) < 0.05
-    assert config.learning_rate_scale(0.006) == pytest.approx(1.0, abs=1e-3)
-    assert config.learning_rate_scale(0.5) == pytest.approx(0.5, abs=1e-6)
-    assert config.learning_rate_scale(1.0) == 0.0
-    assert config.learning_rate_scale(1.5) == 0.0
-    scales = [config.learning_rate_scale(0.005 + 0.995 * k / 200) for k in range(201)]
+    rate = GROWING.rate
+    assert 0 < rate(0.0) < 0.05
+    assert rate(0.006) == pytest.approx(1.0, abs=1e-3)
+    assert rate(0.5) == pytest.approx(0.5, abs=1e-6)
+    assert rate(1.0) == 0.0
+    assert rate(1.5) == 0.0
+    scales = [rate(0.005 + 0.995 * k / 200) for k in range(201)]
     assert scales == sorted(scales, reverse=True)
-    warm_up = [config.learning_rate_scale(0.005 * k / 20) for k in range(20)]
+    warm_up = [rate(0.005 * k / 20) for k in range(20)]
     assert warm_up == sorted(warm_up)
 
 
 def test_the_network_grows_at_its_times():
-    config = TrainingConfig(growth=((0.0, 0.25), (0.2, 0.5), (0.5, 1.0)))
-    progress = (0.0, 0.19, 0.2, 0.49, 0.5, 1.0)
-    assert [config.blocks(at, 43) for at in progress] == [11, 11, 22, 22, 43, 43]
-    assert [config.blocks(at, 1) for at in progress] == [1] * 6, "never fewer than one"
+    stage = Stage(mrays=1.0, growth=((0.0, 0.25), (0.2, 0.5), (0.5, 1.0)))
+    places = (0.0, 0.19, 0.2, 0.49, 0.5, 1.0)
+    assert [stage.blocks(at, 43) for at in places] == [11, 11, 22, 22, 43, 43]
+    assert [stage.blocks(at, 1) for at in places] == [1] * 6, "never fewer than one"
+
+
+STAGES = Schedule(
+    (
+        Stage(mrays=0.002, batch_rays=200, growth=((0.0, 0.5), (0.5, 1.0))),
+        Stage(mrays=0.001, rate_start=0.4, rate_end=0.4, cosine=False, batch_rays=500),
+        Stage(
+            mrays=0.001,
+            rate_start=0.4,
+            cosine=False,
+            batch_rays=250,
+            sampling=SamplingConfig(footprint_px=0.5),
+        ),
+    )
+)
+
+
+def test_stages_follow_each_other():
+    first, second, third = STAGES.stages
+    assert STAGES.at(0.0) == (first, 0.0)
+    assert STAGES.at(0.25) == (first, pytest.approx(0.5))
+    assert STAGES.at(0.5) == (second, pytest.approx(0.0))
+    assert STAGES.at(0.875) == (third, pytest.approx(0.5))
+    assert STAGES.at(1.0) == STAGES.at(7.0) == (third, pytest.approx(1.0))
+    rates = [STAGES.rate(at) for at in (0.25, 0.6, 0.74, 0.875, 1.0)]
+    assert rates == pytest.approx([0.5, 0.4, 0.4, 0.2, 0.0])
+
+
+def test_a_schedule_without_minutes_trains_its_rays(trainer, monkeypatch):
+    seen: list[tuple[int, SamplingConfig]] = []
+    original = RaySampler.batch
+
+    def batch(self, n_rays: int) -> RayBatch:
+        seen.append((n_rays, self.config))
+        return original(self, n_rays)
+
+    monkeypatch.setattr(RaySampler, "batch", batch)
+    run = trainer(config=TrainingConfig(minutes=None, schedule=STAGES))
+    progress = list(run.run())
+    assert [n for n, _ in seen] == [200] * 10 + [500] * 2 + [250] * 4
+    assert [config.footprint_px for _, config in seen] == [1.0] * 12 + [0.5] * 4
+    assert progress[-1].rays == 4000
+    assert progress[-1].share == 1.0
+    assert [p.depth for p in progress] == [6] * 5 + [10] * 11
+    assert run.light_field("tiny").provenance["config"]["schedule"] == STAGES.to_dict()
+
+
+def test_a_schedule_comes_back_from_its_file(tmp_path):
+    path = tmp_path / "schedule.json"
+    path.write_text(json.dumps(STAGES.to_dict()))
+    assert load_schedule(path) == STAGES
+    path.write_text('{"stages": [{"mrays": 2}]}')
+    assert load_schedule(path) == Schedule((Stage(mrays=2.0),))
+
+
+def test_the_demos_schedule_can_be_read():
+    path = Path(__file__).parents[2] / "checkpoints" / "demo-schedule.json"
+    assert load_schedule(path).stages[-1].rate_end == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[]", "not a JSON object"),
+        ("{}", "stages is missing"),
+        ('{"stages": []}', "stages is empty"),
+        ('{"stages": [{}]}', "stages[0].mrays is missing"),
+        ('{"stages": [{"mrays": 0}]}', "stages[0].mrays"),
+        ('{"stages": [{"mrays": 1, "batch_rays": 1e300}]}', "stages[0].batch_rays"),
+        ('{"stages": [{"mrays": 1, "growth": [[0.5, 1]]}]}', "stages[0].growth"),
+        ('{"stages": [{"mrays": 1, "growth": [[0, 2]]}]}', "stages[0].growth[0]"),
+        ('{"stages": [{"mrays": 1, "growth": [0]}]}', "stages[0].growth[0]"),
+        ('{"stages": [{"mrays": 1, "sampling": {"pixels": 1}}]}', "stages[0].sampling.pixels"),
+        ('{"stages": [{"mrays": 1, "sampling": {"outer_share": 2}}]}', "sampling.outer_share"),
+    ],
+)
+def test_a_bad_schedule_is_refused_by_its_field(tmp_path, text, field):
+    path = tmp_path / "schedule.json"
+    path.write_text(text)
+    with pytest.raises(R2LError) as caught:
+        load_schedule(path)
+    assert str(path) in str(caught.value)
+    assert field in str(caught.value)
 
 
 def test_the_demo_is_the_released_architecture():
@@ -204,16 +290,16 @@ def image_coordinates(origins: Tensor, directions: Tensor) -> Tensor:
     return torch.stack([u, v, torch.zeros_like(u)], 1)
 
 
-@pytest.mark.parametrize("per_axis", [1, 2, 3])
-def test_a_pixels_footprint_is_centred_on_its_ray(per_axis):
-    config = SamplingConfig(footprint_samples=per_axis)
+@pytest.mark.parametrize(("per_axis", "side_px"), [(1, 1.0), (2, 1.0), (3, 1.0), (2, 0.5)])
+def test_a_footprint_is_centred_on_its_ray(per_axis, side_px):
+    config = SamplingConfig(footprint_samples=per_axis, footprint_px=side_px)
     batch = RaySampler(DEMO, image_coordinates, config, seed=2).batch(6000)
     centre = image_coordinates(batch.origins, batch.directions)
     offset_px = (batch.colors - centre)[:, :2] * DEMO.focal_px(DEMO.width_px)
-    assert offset_px.abs().max() < 0.5 / per_axis + 0.01
+    assert offset_px.abs().max() < side_px * 0.5 / per_axis + 0.01
     assert offset_px.mean(0).abs().max() < 0.02
     # The mean of per_axis^2 stratified uniform samples, each in a cell of 1/per_axis.
-    expected = math.sqrt(1 / 12) / per_axis / per_axis
+    expected = side_px * math.sqrt(1 / 12) / per_axis / per_axis
     assert offset_px.std(0).tolist() == pytest.approx([expected] * 2, rel=0.05)
 
 
@@ -291,7 +377,7 @@ def test_a_short_run_learns_grows_and_makes_a_light_field(trainer, tmp_path):
     assert len(progress) == 120
     assert progress[-1].elapsed_s == pytest.approx(60.0)
     assert progress[-1].rays == run.rays == 256 * len(progress)
-    assert {p.total_s for p in progress} == {60.0}
+    assert [p.share for p in progress] == pytest.approx([(k + 1) / 120 for k in range(120)])
     assert list(dict.fromkeys(p.depth for p in progress)) == [4, 6, 10]
     assert progress[0].krays_per_s == pytest.approx(0.256 / 0.5)
 
@@ -390,13 +476,13 @@ def test_a_resumed_run_keeps_its_place_in_the_schedule(trainer, monkeypatch):
     second = trainer()
     second.resume()
     asked: list[float] = []
-    original = TrainingConfig.learning_rate_scale
+    original = Schedule.rate
 
     def recording(self, progress: float) -> float:
         asked.append(progress)
         return original(self, progress)
 
-    monkeypatch.setattr(TrainingConfig, "learning_rate_scale", recording)
+    monkeypatch.setattr(Schedule, "rate", recording)
     run_steps(second, 1)
     assert asked == [pytest.approx(21 / 30)]
 

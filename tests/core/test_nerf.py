@@ -16,6 +16,7 @@ from r2l_core.camera import Orbit
 from r2l_core.checkpoint import load_checkpoint, load_light_field, save_light_field
 from r2l_core.cli import main
 from r2l_core.distill import training
+from r2l_core.distill.schedule import Schedule, Stage
 from r2l_core.engines.nerf_engine import NerfEngine, importance_depths
 from r2l_core.errors import CheckpointError
 from r2l_core.rays import image_rays, ndc_rays
@@ -360,7 +361,10 @@ def test_bench_wants_a_teacher_that_is_one(run, light_field_file):
 
 def test_distilling_from_a_teacher(written, run, tmp_path, monkeypatch, fake_clock):
     fake_clock(training, seconds_per_look=6.0)
-    monkeypatch.setattr(training, "TrainingConfig", partial(training.TrainingConfig, batch_rays=32))
+    schedule = Schedule((Stage(mrays=1.0, batch_rays=32),))
+    monkeypatch.setattr(
+        training, "TrainingConfig", partial(training.TrainingConfig, schedule=schedule)
+    )
     path, out = written(teacher(width=8), teacher(1, width=8)), tmp_path / "tiny.safetensors"
     code, _, error = run(
         *("distill", "--scene", "blender:lego", "--teacher", path, "--out", out),
