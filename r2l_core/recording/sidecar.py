@@ -10,16 +10,14 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import torch
-
-from r2l_core.camera_path import GAIN_RANGE, MAX_KEYFRAMES
+from r2l_core.camera_path import GAIN_RANGE
 from r2l_core.camera_path_files import camera_path_values, read_camera_path
 from r2l_core.errors import RecordingError, SceneError
 from r2l_core.json_fields import Fields
@@ -31,8 +29,12 @@ from r2l_core.types import EngineInfo, Precision, RayMode
 FORMAT = "r2l-recording"
 VERSION = 1
 MAX_SIZE_PX = 16384
+MAX_LAYERS = 10_000
 
+PANES = ("a", "b")
 State = Literal["recording", "finished", "aborted", "failed"]
+
+Engines = Mapping[Precision, tuple[str, str]]
 
 _PACKAGES = ("torch", "numpy", "scipy", "openvino", "pillow", "imageio", "imageio-ffmpeg")
 _PRECISIONS = {precision.value: precision for precision in Precision}
@@ -43,7 +45,9 @@ class Recipe:
     """What makes a recording the same recording.
 
     checkpoint: path of the light field, or the name of an embedded one; sha256: of that file.
-    engines: name and device ("cpu" or "cuda") of what renders each precision.
+    engines: of each pane, name and device ("cpu" or "cuda") of what renders each precision.
+    layers_in_fp32: body layers that eight-bit precisions leave alone (`quantization.mix`).
+    assumed: what a released file does not say and --assume said, by name.
     """
 
     plan: RecordingPlan
@@ -51,7 +55,9 @@ class Recipe:
     sha256: str
     scene: SceneSpec
     ray_mode: RayMode
-    engines: Mapping[Precision, tuple[str, str]]
+    engines: tuple[Engines, ...]
+    layers_in_fp32: frozenset[str] = frozenset()
+    assumed: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +82,9 @@ class Sidecar:
         video: Path,
         video_format: VideoFormat,
         recipe: Recipe,
-        engines: Iterable[EngineInfo],
+        engines: Sequence[Iterable[EngineInfo]],
     ) -> None:
+        """engines: what really renders, of each pane."""
         self.path = video.with_suffix(".json")
         plan = recipe.plan
         self.size_px = video_format.encoded_size(*plan.picture_size)
@@ -100,9 +107,15 @@ class Sidecar:
             "gain": plan.gain,
             "title": plan.title,
             "checkpoint": {"path": recipe.checkpoint, "sha256": recipe.sha256},
+            "assumed": dict(recipe.assumed),
             "rays": recipe.ray_mode,
             "scene": asdict(recipe.scene),
-            "engines": [asdict(info) for info in engines],
+            "layers": dict.fromkeys(sorted(recipe.layers_in_fp32), "fp32"),
+            "engines": [
+                {"pane": pane, **asdict(info)}
+                for pane, infos in zip(PANES, engines, strict=False)
+                for info in infos
+            ],
             "machine": _machine(),
             "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -181,7 +194,9 @@ def load_sidecar(path: Path) -> LoadedSidecar:
         sha256=checkpoint.text("sha256"),
         scene=_scene(fields),
         ray_mode=fields.choice("rays", rays),
-        engines=_engines(fields),
+        engines=_engines(fields, len(plan.precisions)),
+        layers_in_fp32=_layers(fields),
+        assumed=_assumed(fields.inner("assumed")) if "assumed" in fields else {},
     )
     rest = (
         fields.integer("rest_starts_at", 1, plan.n_frames) if "rest_starts_at" in fields else None
@@ -230,15 +245,46 @@ def _scene(fields: Fields) -> SceneSpec:
         fields.refuse("scene", f"cannot be used: {error.why}")
 
 
-def _engines(fields: Fields) -> dict[Precision, tuple[str, str]]:
-    engines = {}
-    for entry in fields.objects("engines", MAX_KEYFRAMES):
+def _engines(fields: Fields, n_panes: int) -> tuple[Engines, ...]:
+    panes = {pane: pane for pane in PANES}
+    engines: tuple[dict[Precision, tuple[str, str]], ...] = tuple({} for _ in range(n_panes))
+    for entry in fields.objects("engines", 2 * len(_PRECISIONS)):
         device = "cpu" if entry.text("device") == "cpu" else "cuda"
-        engines[entry.choice("precision", _PRECISIONS)] = (entry.text("engine"), device)
+        named = entry.choice("pane", panes) if "pane" in entry else None
+        for pane, found in zip(PANES, engines, strict=False):
+            if named in (None, pane):
+                found[entry.choice("precision", _PRECISIONS)] = (entry.text("engine"), device)
     return engines
 
 
+def _layers(fields: Fields) -> frozenset[str]:
+    mix = fields.inner("layers").mapping if "layers" in fields else {}
+    if len(mix) > MAX_LAYERS or not set(map(str, mix.values())) <= {"fp32", "int8"}:
+        fields.refuse("layers", 'is no mix of layers such as {"body.0.body.0": "fp32"}')
+    return frozenset(name for name, precision in mix.items() if precision == "fp32")
+
+
+def _assumed(fields: Fields) -> dict[str, Any]:
+    read: dict[str, Callable[[str], Any]] = {
+        "n_frequencies": lambda name: fields.integer(name, 1, 1000),
+        "n_sample": lambda name: fields.integer(name, 1, 100_000),
+        "res_scale": fields.number,
+        "use_residual": fields.boolean,
+        "plucker": fields.boolean,
+        "act": fields.text,
+        "inact": fields.text,
+        "outact": fields.text,
+    }
+    for name in fields.mapping:
+        if name not in read:
+            fields.refuse(name, f"is not one of {', '.join(read)}")
+    return {name: read[name](name) for name in fields.mapping}
+
+
 def _machine() -> dict[str, Any]:
+    # Imported here: whoever only reads a sidecar need not wait for it.
+    import torch
+
     packages: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
