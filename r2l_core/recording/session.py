@@ -14,15 +14,10 @@ from r2l_core.quantization.mix import with_mix
 from r2l_core.recording.ffmpeg import count_frames
 from r2l_core.recording.files import VideoFiles, picture_file, video_files
 from r2l_core.recording.formats import VideoFormat, format_of, require_fps
+from r2l_core.recording.loading import LoadedSidecar, is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.recorder import Recorder
-from r2l_core.recording.sidecar import (
-    LoadedSidecar,
-    Recipe,
-    Sidecar,
-    is_sidecar,
-    load_sidecar,
-)
+from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS
 from r2l_core.recording.title import legible, require_title
 from r2l_core.renderer import Renderer
@@ -79,6 +74,12 @@ def resumed_recording(
 ) -> Recorder:
     """An interrupted recording, to be completed where it is. Raises as `recording_again`."""
     loaded = load_sidecar(sidecar)
+    if loaded.writer is not None:
+        raise RecordingError(
+            f"The recording {loaded.video} cannot be completed",
+            f"process {loaded.writer} is making it right now",
+            "Let it end, or end it, first.",
+        )
     recipe = _adapted(loaded, checkpoint, engine)
     light_field = _light_field(sidecar, recipe)
     files = _files(recipe.plan, loaded.video, loaded.video_format)
@@ -200,6 +201,12 @@ def _require_free(out: Path, video_format: VideoFormat) -> None:
     sidecar, table = out.with_suffix(".json"), out.with_suffix(".csv")
     if is_sidecar(sidecar):
         loaded = load_sidecar(sidecar)
+        if loaded.writer is not None:
+            raise RecordingError(
+                f"The recording {out} is not written over",
+                f"process {loaded.writer} is making it right now",
+                "Let it end, or end it, first.",
+            )
         if loaded.state != "finished" and loaded.frames_done:
             raise RecordingError(
                 f"The recording {out} is not written over",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import imageio.v3 as iio
 import numpy as np
+import psutil
 import pytest
 
 from r2l_core.camera import Orbit
@@ -20,14 +21,16 @@ from r2l_core.checkpoint import load_light_field, save_light_field
 from r2l_core.engines.torch_engine import TorchFactory
 from r2l_core.errors import CheckpointError, EngineError, RecordingError
 from r2l_core.metrics import mse, psnr_db
+from r2l_core.quantization.mix import with_mix
 from r2l_core.recording import files as files_module
 from r2l_core.recording import recorder as recorder_module
 from r2l_core.recording.compose import as_picture
 from r2l_core.recording.formats import format_of
+from r2l_core.recording.loading import load_sidecar, unfinished
 from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.recorder import Recorder
 from r2l_core.recording.session import new_recording, recording_again, resumed_recording
-from r2l_core.recording.sidecar import Sidecar, load_sidecar
+from r2l_core.recording.sidecar import Sidecar
 from r2l_core.renderer import Renderer
 from r2l_core.types import Precision
 
@@ -280,6 +283,94 @@ def test_keyframes_change_the_precision_on_the_way(studio):
     assert precisions == ["fp32"] * 5 + ["weights-int8-fake"] * 7
     assert (pictures[0] != pictures[-1]).any()
     np.testing.assert_array_equal(pictures[0], pictures[4])
+
+
+# --- panes of their own -----------------------------------------------------------------------
+
+
+def test_panes_run_on_engines_of_their_own(studio):
+    plan = studio.plan(
+        mode="side", precisions=(Precision.FP32, Precision.FP32), seconds=0.1, labels="names"
+    )
+    recorder = new_recording(
+        studio.light_field,
+        str(studio.file),
+        plan,
+        studio.folder / "x.png",
+        "canonical",
+        device="cpu",
+        own_engines=("torch", "reference"),
+    )
+    pictures = run(recorder)
+    (row, *_) = rows_of(studio.folder / "x.csv")
+    assert (row["engine_a"], row["engine_b"]) == ("torch", "reference")
+    engines = sidecar_of(studio.folder / "x.png")["engines"]
+    assert [(one["pane"], one["engine"]) for one in engines] == [("a", "torch"), ("b", "reference")]
+    again = recording_again(studio.folder / "x.json", studio.folder / "again.png")
+    np.testing.assert_array_equal(run(again), pictures)
+    (row, *_) = rows_of(studio.folder / "again.csv")
+    assert (row["engine_a"], row["engine_b"]) == ("torch", "reference")
+
+
+def test_a_mix_of_layers_is_recorded_and_made_again(studio):
+    mixed = with_mix(studio.light_field, ["body.0.body.0"])
+    plan = studio.plan(precisions=(Precision.INT8_SIM,), seconds=0.1, labels="names")
+    films = []
+    for name, light_field in (("plain", studio.light_field), ("mixed", mixed)):
+        out = studio.folder / f"{name}.png"
+        films.append(run(new_recording(light_field, str(studio.file), plan, out, "canonical")))
+    assert (films[0][0] != films[1][0]).any()
+    sidecar = studio.folder / "mixed.json"
+    assert sidecar_of(sidecar)["layers"] == {"body.0.body.0": "fp32"}
+    np.testing.assert_array_equal(
+        run(recording_again(sidecar, studio.folder / "again.png")), films[1]
+    )
+    values = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps({**values, "layers": {"body.99.body.0": "fp32"}}))
+    with pytest.raises(RecordingError, match=r"mixed.json.*layers"):
+        recording_again(sidecar, studio.folder / "other.png")
+
+
+def test_what_keyframes_say_is_in_film_table_and_sidecar(studio):
+    """And in a film made again, or completed."""
+    home = studio.light_field.scene.home()
+    fake, bf16 = Precision.WEIGHTS_INT8_FAKE, Precision.WEIGHTS_BF16
+    keys = tuple(
+        Keyframe(home.orbited(20.0 * at, 0.0).T_world_camera(), fov, 0.2, a, b, wipe, gain)
+        for at, (fov, a, b, wipe, gain) in enumerate(
+            [
+                (40.0, None, fake, 0.25, 2.0),
+                (30.0, bf16, None, None, None),
+                (30.0, None, None, 0.75, 8.0),
+            ]
+        )
+    )
+    plan = studio.compared("wipe", path=CameraPath(keys), seconds=0.5, fps=20.0, labels="names")
+    out = studio.folder / "x.png"
+    recorder, done = studio.recorder(out.name, plan), []
+    for progress in recorder.frames(aborted=lambda: len(done) == 6):
+        done.append(progress.picture)
+    done += run(resumed_recording(out.with_suffix(".json")))
+    rows = rows_of(out.with_suffix(".csv"))
+    assert [row["precision_a"] for row in rows] == ["fp32"] * 4 + ["weights-bf16"] * 6
+    assert {row["precision_b"] for row in rows} == {"weights-int8-fake"}
+    wipes = [float(row["wipe"]) for row in rows]
+    assert wipes[0] == 0.25
+    assert wipes == sorted(wipes)
+    assert wipes[8:] == [0.75, 0.75]
+    fovs = [float(row["fov_y_deg"]) for row in rows]
+    assert (fovs[0], fovs[4]) == (pytest.approx(40.0), pytest.approx(30.0))
+    said = sidecar_of(out)["camera_path"]["keyframes"]
+    assert said[0]["precision_b"] == "weights-int8-fake"
+    assert (said[2]["wipe"], said[2]["gain"]) == (0.75, 8.0)
+    again = recording_again(out.with_suffix(".json"), studio.folder / "again.png")
+    np.testing.assert_array_equal(run(again), done)
+    other = replace(plan, mode="difference", path=plan.path.without("gain"))
+    pictures = run(studio.recorder("one gain.png", other))
+    gliding = run(studio.recorder("gains.png", replace(other, path=plan.path)))
+    assert (pictures[0] != gliding[0]).any(), "gain 2 instead of 8"
+    np.testing.assert_array_equal(pictures[8], gliding[8])
+    assert float(rows_of(studio.folder / "gains.csv")[8]["gain"]) == 8.0
 
 
 # --- progress, pause, abort --------------------------------------------------------------------
@@ -552,9 +643,15 @@ def test_an_engine_that_fails_keeps_what_was_rendered(studio, frames_of, monkeyp
 
 
 def test_files_of_others_are_not_written_over(studio):
-    for name in ("a.json", "b.csv", "c_00000.png"):
+    for name in ("a.json", "b.csv", "c_00000.png", "d.mp4", "e.frames.mp4"):
         (studio.folder / name).write_text("{}")
-    for out, names in (("a.mp4", "a.json"), ("b.mp4", "b.csv"), ("c.png", "c_00000.png")):
+    for out, names in (
+        ("a.mp4", "a.json"),
+        ("b.mp4", "b.csv"),
+        ("c.png", "c_00000.png"),
+        ("d.mp4", "d.mp4"),
+        ("e.gif", "e.frames.mp4"),
+    ):
         with pytest.raises(RecordingError, match=names):
             studio.recorder(out)
         assert (studio.folder / names).read_text() == "{}"
@@ -568,6 +665,34 @@ def test_an_unfinished_recording_is_not_written_over(studio, frames_of):
     with pytest.raises(RecordingError, match="--resume"):
         studio.recorder("x.mp4")
     assert len(frames_of(studio.folder / "x.mp4")) == 2
+
+
+def test_what_another_process_writes_right_now_is_left_alone(studio):
+    run(studio.recorder("x.mp4"))
+    sidecar = studio.folder / "x.json"
+    other = psutil.Process().parent()
+    values = {
+        **json.loads(sidecar.read_text()),
+        "state": "recording",
+        "frames_done": 0,
+        "writer": {"pid": other.pid, "started_s": other.create_time()},
+    }
+    sidecar.write_text(json.dumps(values))
+    assert unfinished(sidecar) is None
+    for attempt in (lambda: resumed_recording(sidecar), lambda: studio.recorder("x.mp4")):
+        with pytest.raises(RecordingError, match=f"process {other.pid} is making it right now"):
+            attempt()
+    values["writer"]["started_s"] -= 1000.0  # another process had that number then
+    sidecar.write_text(json.dumps(values))
+    assert unfinished(sidecar).frames_total == N_FRAMES
+    assert resumed_recording(sidecar).first_frame == N_FRAMES
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"format": "r2l-recording", "state": 3}', "[1]"])
+def test_what_is_no_sidecar_is_no_unfinished_recording(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    assert unfinished(tmp_path / "x.json") is None
+    assert unfinished(tmp_path / "missing.json") is None
 
 
 def test_a_finished_recording_may_be_written_over(studio, frames_of):

@@ -19,8 +19,9 @@ from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
 from r2l_core.recording.files import video_files
 from r2l_core.recording.formats import FORMATS, format_of, require_fps
 from r2l_core.recording.fragments import FragmentTracker
+from r2l_core.recording.loading import is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
-from r2l_core.recording.sidecar import Recipe, Sidecar, is_sidecar, load_sidecar
+from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS, Table, row_of
 from r2l_core.scene import PRESETS
 from r2l_core.types import EngineInfo, Precision
