@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,10 @@ MAX_KEYFRAMES = 10_000
 MAX_TRANSITION_S = 86_400.0
 FOV_Y_RANGE_DEG = (0.1, 175.0)
 GAIN_RANGE = (0.01, 10_000.0)
+
+_AT_KEY = 1e-6
+"""A keyframe counts as reached this much of a step before it: times such as 0.1 + 0.2 s must not
+miss the one at 0.3 s."""
 
 _MAX_SAMPLES_PER_STEP = 256
 _MAX_SAMPLES = 200_000
@@ -139,6 +143,11 @@ class CameraPath:
         """With `transition_s` seconds on the way to the keyframe at `index`."""
         return self.replaced(index, replace(self.keyframes[index], transition_s=transition_s))
 
+    def without(self, *settings: str) -> CameraPath:
+        """With keyframes that say nothing about `settings`, such as "precision_a" or "gain"."""
+        unsaid: dict[str, Any] = dict.fromkeys(settings)
+        return replace(self, keyframes=tuple(replace(key, **unsaid) for key in self.keyframes))
+
     def lasting(self, seconds: float) -> CameraPath:
         """With all transitions made longer or shorter alike, so that it takes `seconds`.
 
@@ -191,7 +200,7 @@ class CameraPath:
         pose[:3, :3] = self._curves.rotations.at(u).as_matrix()[0]
         pose[:3, 3] = self._curves.positions.at(u)[0]
         pose.flags.writeable = False
-        passed = self.keyframes[: math.floor(float(u[0])) + 1]
+        passed = self.keyframes[: math.floor(float(u[0]) + _AT_KEY) + 1]
         return PathView(
             T_world_camera=pose,
             fov_y_deg=float(self._curves.fov_y_deg(u)[0]),

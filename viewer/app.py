@@ -75,9 +75,9 @@ class App(QObject):
         self.posing = Posing(self.window, self.controller, self)
         self._first_dataset = dataset
         self.pathing = Pathing(self.window, self.controller, self)
-        self.recording = Recording(self.window, self.controller, self.pathing.control, self)
-        self.living = Living(self.window, self)
         paths = self.pathing.control
+        self.recording = Recording(self.window, self.controller, paths, preferences, self)
+        self.living = Living(self.window, self)
         self.sessions = Sessions(self.window, self.controller, paths, preferences, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
@@ -13,6 +14,7 @@ from r2l_core.types import Frame
 from viewer import path_edits
 from viewer.controller import Controller
 from viewer.path_drawing import PathDrawing
+from viewer.widgets.key_settings import KeySettings
 from viewer.widgets.timeline_readout import TimelineReadout
 
 PRESET_S = 6.0
@@ -31,6 +33,10 @@ class PathControl(QObject):
     playing_changed = pyqtSignal(bool)
     overlay_changed = pyqtSignal(object)
     """PathOverlay for the frame that is shown, or None."""
+    key_changed = pyqtSignal(object)
+    """Keyframe that is marked, or None."""
+    passed = pyqtSignal(object)
+    """PathView of where on the path the camera went."""
 
     def __init__(self, controller: Controller, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -79,6 +85,28 @@ class PathControl(QObject):
             path = path_edits.removed(self._path, self._selected)
             last = len(path.keyframes) - 1 if path is not None else -1
             self._edit(path, min(self._selected, last) if path is not None else None)
+
+    def change(self, settings: KeySettings) -> None:
+        """Have the marked keyframe say something else beside its pose."""
+        self._replace_marked(
+            fov_y_deg=settings.fov_y_deg,
+            precision_a=settings.precision_a,
+            precision_b=settings.precision_b,
+            wipe=settings.wipe,
+            gain=settings.gain,
+        )
+
+    def take_view(self) -> None:
+        """Move the marked keyframe to the present view."""
+        camera = self._controller.camera()
+        self._replace_marked(T_world_camera=camera.T_world_camera, fov_y_deg=camera.fov_y_deg)
+
+    def _replace_marked(self, **values: Any) -> None:
+        path, index = self._path, self._selected
+        if path is not None and index is not None:
+            key = replace(path.keyframes[index], **values)
+            self._edit(path.replaced(index, key), index)
+            self._stand_at(index)
 
     def retime(self, index: int, seconds: float) -> None:
         """Reach a keyframe at another time, which may be before or after others."""
@@ -147,6 +175,10 @@ class PathControl(QObject):
                 path.key_seconds, path.seconds, path.loop, self._selected, undo, redo
             )
         self.path_changed.emit(readout)
+        marked = None
+        if path is not None and self._selected is not None:
+            marked = path.keyframes[self._selected]
+        self.key_changed.emit(marked)
         self._draw()
 
     # Going there
@@ -158,10 +190,15 @@ class PathControl(QObject):
             self.pause()
             self._selected = index
             self._tell()
-            key = path.keyframes[index]
-            self._set_time(path.key_seconds[index])
-            self._controller.begin_ride()
-            self._controller.ride(key.T_world_camera, key.fov_y_deg)
+            self._stand_at(index)
+
+    def _stand_at(self, index: int) -> None:
+        assert self._path is not None
+        key = self._path.keyframes[index]
+        self._set_time(self._path.key_seconds[index])
+        self._controller.begin_ride()
+        self._controller.ride(key.T_world_camera, key.fov_y_deg)
+        self.passed.emit(self._path.at(self._seconds))
 
     def scrub(self, seconds: float) -> None:
         """Go to a moment of the path."""
@@ -221,6 +258,7 @@ class PathControl(QObject):
         view: PathView = self._path.at(seconds)
         self._set_time(seconds)
         self._controller.ride(view.T_world_camera, view.fov_y_deg)
+        self.passed.emit(view)
 
     def _set_time(self, seconds: float) -> None:
         self._seconds = seconds

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, QPoint, QThreadPool, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
+from r2l_core.camera_path import Keyframe, PathView
 from r2l_core.camera_path_files import load_camera_path, save_camera_path, save_nerfstudio
 from r2l_core.errors import R2LError
 from r2l_core.types import Frame
 from viewer.controller import Controller
 from viewer.main_window import MainWindow
 from viewer.path_control import PathControl
+from viewer.widgets.difference import MAX_GAIN
 from viewer.widgets.file_dialogs import ask_camera_path, ask_camera_path_place
-from viewer.widgets.timeline_readout import TimelineReadout
+from viewer.widgets.key_panel import KeyPanel
+from viewer.widgets.key_settings import KeySettings
+from viewer.widgets.timeline_readout import TimelineReadout, clock
 
 NERFSTUDIO_FPS = 30.0
 
@@ -30,12 +35,15 @@ class Pathing(QObject):
         self._window = window
         self._controller = controller
         self.control = PathControl(controller, self)
+        self.panel = KeyPanel(window)
         self._has_path = False
+        self._readout = TimelineReadout()
         self._wire()
 
     def close(self) -> None:
         """Move nothing any more."""
         self.control.close()
+        self.panel.close()
 
     def open(self, file: str) -> None:
         """Take the path that a file holds."""
@@ -74,6 +82,12 @@ class Pathing(QObject):
         track.delete_requested.connect(control.delete)
         track.undo_requested.connect(control.undo)
         track.redo_requested.connect(control.redo)
+        timeline.key_requested.connect(self._open_key)
+        actions.edit_key.triggered.connect(self._open_key)
+        self.panel.edited.connect(control.change)
+        self.panel.view_requested.connect(control.take_view)
+        control.key_changed.connect(self._show_key)
+        control.passed.connect(self._show_passed)
         actions.add_key.triggered.connect(control.add)
         actions.delete_key.triggered.connect(control.delete)
         actions.undo.triggered.connect(control.undo)
@@ -104,7 +118,32 @@ class Pathing(QObject):
         controller.frame_shown.connect(control.frame_shown)
         controller.frames_shown.connect(self._frames_shown)
 
+    def _open_key(self) -> None:
+        self.panel.show()
+        self.panel.raise_()
+
+    def _show_key(self, key: Keyframe | None) -> None:
+        index = self._readout.selected
+        if key is None or index is None:
+            self.panel.show_key("", None)
+            return
+        name = f"Keyframe {index + 1} at {clock(self._readout.key_seconds[index])}"
+        said = (key.precision_a, key.precision_b, key.wipe, key.gain)
+        self.panel.show_key(name, KeySettings(key.fov_y_deg, *said))
+
+    def _show_passed(self, view: PathView) -> None:
+        """Wipe and gain go along at once; precisions change in films alone, where there is time to
+        build what they need."""
+        desk = self._window.compare
+        if view.wipe is not None:
+            self._window.pane.set_wipe(view.wipe)
+        if view.gain is not None:
+            gain = min(max(view.gain, 1.0), MAX_GAIN)
+            options = self._window.pane.difference.options
+            desk.difference.set_options(replace(options, gain=gain, locked=True))
+
     def _path_changed(self, readout: TimelineReadout) -> None:
+        self._readout = readout
         had_path, self._has_path = self._has_path, bool(readout.key_seconds)
         if self._has_path and not had_path:
             self._window.open_timeline()

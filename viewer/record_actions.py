@@ -23,6 +23,7 @@ class RecordActions(ActionMaker):
         self.add_key = self._add(
             menu, "Add &keyframe", "K", "Add the present view to the camera path"
         )
+        self.edit_key = self._add(menu, "&Edit keyframe…", "Shift+K", "")
         self.delete_key = self._add(menu, "&Delete keyframe", "", "")
         self.undo = self._add(menu, "&Undo path edit", "", "")
         self.redo = self._add(menu, "Re&do path edit", "", "")
@@ -54,6 +55,12 @@ class RecordActions(ActionMaker):
         has_path = bool(readout.key_seconds)
         without = "There is no camera path: K adds a keyframe"
         for action, possible, tip, why_not in (
+            (
+                self.edit_key,
+                readout.selected is not None,
+                "Set field of view, precisions, wipe and gain of the marked keyframe",
+                "No keyframe is marked",
+            ),
             (
                 self.delete_key,
                 readout.selected is not None,

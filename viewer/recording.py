@@ -10,19 +10,20 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.camera_path import CameraPath
 from r2l_core.errors import R2LError, RecordingError
-from r2l_core.recording.plan import RecordingPlan
+from r2l_core.recording.loading import Unfinished, unfinished
+from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
 from r2l_core.types import Precision
 from viewer.controller import Controller
 from viewer.main_window import MainWindow
 from viewer.path_control import PathControl
-from viewer.recording_thread import RecordingEnd, RecordingJob, RecordingThread
+from viewer.preferences import Preferences
+from viewer.recording_thread import RecordingEnd, RecordingJob, RecordingThread, ResumeJob
 from viewer.widgets.file_dialogs import ask_film
 from viewer.widgets.pane_choice import AUTO, PaneChoice
+from viewer.widgets.pane_label import LETTERS
 from viewer.widgets.record_panel import RecordPanel
-from viewer.widgets.record_settings import RecordSettings
+from viewer.widgets.record_settings import MODES, RecordSettings
 from viewer.widgets.timeline_readout import TimelineReadout
-
-_EIGHT_BITS = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
 
 
 class Recording(QObject):
@@ -33,12 +34,19 @@ class Recording(QObject):
     """RecordingEnd."""
 
     def __init__(
-        self, window: MainWindow, controller: Controller, paths: PathControl, parent: QObject
+        self,
+        window: MainWindow,
+        controller: Controller,
+        paths: PathControl,
+        preferences: Preferences,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
         self._controller = controller
         self._paths = paths
+        self._preferences = preferences
+        self._unfinished: Unfinished | None = None
         self._thread: RecordingThread | None = None
         self.panel = RecordPanel(window)
         self._wire()
@@ -55,6 +63,7 @@ class Recording(QObject):
             panel.show_size(camera.width_px, camera.height_px)
             panel.proposed_file(self._window.folder or str(Path.home()))
             self._offer_modes()
+            self._offer_resume()
         panel.show()
         panel.raise_()
 
@@ -67,7 +76,18 @@ class Recording(QObject):
         except R2LError as error:
             self.failed.emit(error)
             return
+        self._run(job, job.out.with_suffix(".json"))
+
+    def resume(self) -> None:
+        """Complete the film that was interrupted last."""
+        if not self.running and self._unfinished is not None:
+            sidecar = self._unfinished.sidecar
+            self._run(ResumeJob(sidecar), sidecar)
+
+    def _run(self, job: RecordingJob | ResumeJob, sidecar: Path) -> None:
         thread = self._thread = RecordingThread(job, self)
+        # Not before: what is refused must not take the place of one that was interrupted.
+        thread.begun.connect(lambda: self._preferences.store("last_film", str(sidecar.absolute())))
         thread.progressed.connect(self.panel.show_progress)
         thread.ended.connect(self._ended)
         thread.failed.connect(self._failed)
@@ -95,7 +115,9 @@ class Recording(QObject):
         self._paths.path_changed.connect(self._path_changed)
         window.compare.panes_changed.connect(lambda _panes: self._offer_modes())
         window.compare.mode_changed.connect(lambda _mode: self._offer_modes())
+        window.compare.active_changed.connect(lambda _position: self._offer_modes())
         panel.start_requested.connect(self.start)
+        panel.resume_requested.connect(self.resume)
         panel.abort_requested.connect(self.abort)
         panel.pause_toggled.connect(self._pause)
         panel.browse_requested.connect(
@@ -112,18 +134,38 @@ class Recording(QObject):
     def _offer_modes(self) -> None:
         if self.running:
             return
-        pair = self._pair()
-        if pair is None:
-            why = "Two panes are shown by Compare; only precisions can be recorded."
-            self.panel.offer_modes("", why)
-        else:
-            self.panel.offer_modes(" and ".join(str(pane.source) for pane in pair), "")
+        why_not = {mode: why for mode in MODES if (why := self._why_not(mode))}
+        shown = self._shown("side")
+        panes = " and ".join(str(pane.source) for _, pane in shown)
+        self.panel.offer_modes(why_not, f"A and B: {panes}" if len(shown) == 2 else "")
 
-    def _pair(self) -> tuple[PaneChoice, PaneChoice] | None:
-        panes = self._window.compare.panes.panes[:2]
-        if len(panes) < 2 or not all(isinstance(pane.source, Precision) for pane in panes):
-            return None
-        return panes[0], panes[1]
+    def _shown(self, mode: str) -> list[tuple[str, PaneChoice]]:
+        """Letters and choices of the panes that a film of this mode shows."""
+        setup = self._window.compare.panes
+        lettered = list(zip(LETTERS, setup.panes, strict=False))
+        return lettered[setup.active :][:1] if mode == "single" else lettered[:2]
+
+    def _why_not(self, mode: str) -> str:
+        """Why no film of this mode can be made, a sentence; empty where one can."""
+        shown = self._shown(mode)
+        if not shown:
+            return "No light field is open."
+        for letter, pane in shown:
+            if not isinstance(pane.source, Precision):
+                return f"Pane {letter} shows the ground truth; films are rendered by light fields."
+        if mode != "single" and len(shown) < 2:
+            return "A film of two needs a second pane: Compare shows it."
+        return ""
+
+    def _offer_resume(self) -> None:
+        """Offer to complete the film that was made last, in this session or the one before."""
+        sidecar = self._preferences.text("last_film")
+        self._offer(unfinished(Path(sidecar)) if sidecar else None)
+
+    def _offer(self, film: Unfinished | None) -> None:
+        self._unfinished = film
+        words = "" if film is None else f"{film.video}, {film.frames_done} of {film.frames_total}"
+        self.panel.offer_resume(words)
 
     def _job(self, settings: RecordSettings) -> RecordingJob:
         running, path = self._controller.running, self._paths.path
@@ -133,33 +175,34 @@ class Recording(QObject):
             raise RecordingError(what, why, "Add keyframes with K, or choose a preset.")
         if not settings.file:
             raise RecordingError(what, "no file is named", "Give one that ends in .mp4.")
-        panes = self._panes(settings.mode)
-        precisions = tuple(pane.source for pane in panes if isinstance(pane.source, Precision))
-        wish = running.wish
-        if wish.layers_in_fp32 and any(one in _EIGHT_BITS for one in precisions):
-            raise RecordingError(
-                what,
-                "some layers were switched to high precision, and a film could not be made again "
-                "from its description",
-                "Choose Restore in the Layers panel, or record another precision.",
-            )
-        engines = {pane.engine for pane in panes if pane.engine != AUTO} or {wish.engine}
-        if len(engines) > 1:
-            raise RecordingError(
-                what, "its panes run on different engines", "Choose one engine for both panes."
-            )
+        if why_not := self._why_not(settings.mode):
+            raise RecordingError(what, why_not[0].lower() + why_not[1:-1], "Show another.")
+        shown = self._shown(settings.mode)
+        wish, options = running.wish, self._window.pane.difference.options
+        path = path.lasting(settings.seconds)
+        if settings.mode == "single" and shown[0][0] == "B":
+            path = _seen_as_a(path)
         plan = RecordingPlan(
-            path=_without_panes(path.lasting(settings.seconds)),
+            path=path,
             seconds=settings.seconds,
             fps=settings.fps,
             width_px=settings.width_px,
             height_px=settings.height_px,
-            precisions=precisions,
+            precisions=tuple(Precision(pane.source) for _, pane in shown),
             mode=settings.mode,  # type: ignore[arg-type]
             labels="off" if settings.mode == "single" else "live",
+            gain=options.gain if options.locked else DEFAULT_GAIN,
             title=settings.title,
         )
         out = Path(settings.file).expanduser()
+        if (lies_there := unfinished(out.with_suffix(".json"))) and lies_there.frames_done:
+            self._offer(lies_there)
+            raise RecordingError(
+                what,
+                f"an unfinished one of that name has {lies_there.frames_done} of "
+                f"{lies_there.frames_total} frames",
+                "Resume it, or choose another name.",
+            )
         checkpoint = _lasting_name(wish.checkpoint)
         return RecordingJob(
             running.light_field,
@@ -167,27 +210,10 @@ class Recording(QObject):
             plan,
             out,
             running.ray_mode,
-            engines.pop(),
+            wish.engine,
             wish.device,
-        )
-
-    def _panes(self, mode: str) -> tuple[PaneChoice, ...]:
-        if mode != "single":
-            pair = self._pair()
-            if pair is None:
-                raise RecordingError(
-                    "The film cannot be made",
-                    "there are no two panes with a precision each",
-                    "Compare two precisions, or record the active pane alone.",
-                )
-            return pair
-        setup = self._window.compare.panes
-        if setup.panes and isinstance((pane := setup.panes[setup.active]).source, Precision):
-            return (pane,)
-        raise RecordingError(
-            "The film cannot be made",
-            "the active pane shows the ground truth",
-            "Choose a precision for it.",
+            tuple(wish.engine if pane.engine == AUTO else pane.engine for _, pane in shown),
+            wish.layers_in_fp32,
         )
 
     def _ended(self, end: RecordingEnd) -> None:
@@ -203,11 +229,12 @@ class Recording(QObject):
     def _stopped(self) -> None:
         self._thread = None
         self._offer_modes()
+        self._offer_resume()
 
 
-def _without_panes(path: CameraPath) -> CameraPath:
-    """The path alone: the panel says which panes are recorded."""
-    keys = tuple(replace(key, precision_a=None, precision_b=None) for key in path.keyframes)
+def _seen_as_a(path: CameraPath) -> CameraPath:
+    """With what its keyframes say about pane B said about pane A."""
+    keys = tuple(replace(key, precision_a=key.precision_b) for key in path.keyframes)
     return replace(path, keyframes=keys)
 
 

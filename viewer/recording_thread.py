@@ -17,11 +17,13 @@ from viewer.widgets.record_settings import RecordProgress
 if TYPE_CHECKING:
     from r2l_core.checkpoint import LightField
     from r2l_core.recording.plan import RecordingPlan
+    from r2l_core.recording.recorder import Recorder
 
 
 @dataclass(frozen=True, eq=False)
 class RecordingJob:
-    """What `r2l_core.recording.session.new_recording` takes."""
+    """What `r2l_core.recording.session.new_recording` takes, and the layers that eight-bit
+    precisions leave in float32."""
 
     light_field: LightField
     checkpoint: str
@@ -30,6 +32,15 @@ class RecordingJob:
     ray_mode: RayMode
     engine: str
     device: str
+    own_engines: tuple[str, ...] = ()
+    layers_in_fp32: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class ResumeJob:
+    """A recording to be completed, by its sidecar."""
+
+    sidecar: Path
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class RecordingThread(QThread):
     failed = pyqtSignal(object)
     """The exception. What was written until then stays."""
 
-    def __init__(self, job: RecordingJob, parent: QObject | None = None) -> None:
+    def __init__(self, job: RecordingJob | ResumeJob, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._job = job
         self._aborted, self._paused = threading.Event(), threading.Event()
@@ -87,20 +98,9 @@ class RecordingThread(QThread):
     def _record(self) -> None:
         import torch
 
-        from r2l_core.recording.session import new_recording
-
         be_polite()
         torch.set_num_threads(os.cpu_count() or 1)
-        job = self._job
-        recorder = new_recording(
-            job.light_field,
-            job.checkpoint,
-            job.plan,
-            job.out,
-            job.ray_mode,
-            job.engine,
-            job.device,
-        )
+        recorder = _opened(self._job)
         self.begun.emit()
         for step in recorder.frames(self._aborted.is_set, self._paused.is_set):
             self.progressed.emit(
@@ -108,4 +108,22 @@ class RecordingThread(QThread):
             )
         done = recorder.frames_done
         seconds = float(done / recorder.plan.exact_fps)
-        self.ended.emit(RecordingEnd(job.out, done, recorder.plan.n_frames, seconds))
+        self.ended.emit(RecordingEnd(recorder.out, done, recorder.plan.n_frames, seconds))
+
+
+def _opened(job: RecordingJob | ResumeJob) -> Recorder:
+    from r2l_core.quantization.mix import with_mix
+    from r2l_core.recording.session import new_recording, resumed_recording
+
+    if isinstance(job, ResumeJob):
+        return resumed_recording(job.sidecar)
+    return new_recording(
+        with_mix(job.light_field, job.layers_in_fp32),
+        job.checkpoint,
+        job.plan,
+        job.out,
+        job.ray_mode,
+        job.engine,
+        job.device,
+        job.own_engines,
+    )

@@ -48,7 +48,8 @@ def add(commands: Subparsers) -> None:
         help="a video along a camera path",
         description="Renders every frame whole, however long it takes, into MP4, WebM, GIF or "
         "numbered PNG pictures. Beside x.mp4 lie x.json, from which it can be made again or "
-        "completed, and x.csv with a row for every frame.",
+        "completed, and x.csv with a row for every frame. Keyframes may set the precision of each "
+        "pane, the wipe and the gain; --precision, --compare and --gain win over them.",
     )
     record.add_argument("--checkpoint", metavar="C", help="a file, or demo")
     record.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
@@ -71,7 +72,11 @@ def add(commands: Subparsers) -> None:
     )
     record.add_argument("--precision", type=precision, metavar="P", help="(fp32)")
     record.add_argument("--compare", type=precisions, metavar="P,P", help="two panes instead")
-    record.add_argument("--mode", choices=["side", "wipe", "difference"], help="(side)")
+    record.add_argument(
+        "--mode",
+        choices=["side", "wipe", "difference"],
+        help="(side); without --compare, of the precisions that keyframes name for panes A and B",
+    )
     record.add_argument(
         "--labels",
         choices=["off", "names", "live"],
@@ -149,8 +154,8 @@ def _recorder(options: argparse.Namespace) -> Recorder:
     if options.again is not None or options.resume is not None:
         flag = "--from" if options.resume is None else "--resume"
         given = [f"--{name}" for name in _NEW_ONLY if getattr(options, name) is not None]
-        if options.rays != "auto":
-            given.append("--rays")
+        given += ["--rays"] if options.rays != "auto" else []
+        given += ["--assume"] if options.assume else []
         if options.resume is not None and (options.out or options.again):
             given.append("--out" if options.out else "--from")
         if given:
@@ -180,6 +185,7 @@ def _recorder(options: argparse.Namespace) -> Recorder:
         ray_mode,
         options.engine or "auto",
         options.device,
+        assumed=dict(options.assume),
     )
 
 
@@ -191,12 +197,8 @@ def _out(options: argparse.Namespace) -> Path:
 
 
 def _plan(options: argparse.Namespace, light_field: LightField) -> RecordingPlan:
-    from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
+    from r2l_core.recording.plan import DEFAULT_GAIN, FPS_RANGE, MAX_SECONDS, RecordingPlan
 
-    if options.compare is None and options.mode is not None:
-        raise RecordingError(
-            f"--mode {options.mode} needs two pictures", "--compare is missing", "Give --compare."
-        )
     if options.compare is not None and options.precision is not None:
         raise RecordingError(
             "--precision does not go with --compare",
@@ -208,20 +210,57 @@ def _plan(options: argparse.Namespace, light_field: LightField) -> RecordingPlan
             "--compare cannot be used", "it does not name two precisions", "Give P,P."
         )
     width_px, height_px = options.size or _SIZE
+    for flag, value, (low, high) in (
+        ("--seconds", options.seconds, (0.0, MAX_SECONDS)),
+        ("--fps", options.fps, FPS_RANGE),
+    ):
+        if value is not None and not low <= value <= high:
+            raise RecordingError(
+                f"{flag} {value:g} cannot be recorded",
+                f"it is not from {low:g} to {high:g}",
+                f"Correct {flag}.",
+            )
     path = _camera_path(options, light_field, width_px, height_px)
-    compares = options.compare is not None
+    path, shown = _panes(options, path)
+    compares = len(shown) == 2
     return RecordingPlan(
         path=path,
         seconds=options.seconds or path.seconds or _SECONDS,
         fps=options.fps or _FPS,
         width_px=width_px,
         height_px=height_px,
-        precisions=tuple(options.compare or [options.precision or Precision.FP32]),
+        precisions=shown,
         mode=(options.mode or "side") if compares else "single",
         labels=options.labels or ("live" if compares else "off"),
         gain=options.gain or DEFAULT_GAIN,
         title=options.title or "",
     )
+
+
+def _panes(
+    options: argparse.Namespace, path: CameraPath
+) -> tuple[CameraPath, tuple[Precision, ...]]:
+    """The path without what flags say otherwise, and the precision each pane begins with."""
+    if options.gain is not None:
+        path = path.without("gain")
+    if options.compare is not None or options.precision is not None:
+        path = path.without("precision_a", "precision_b")
+        return path, tuple(options.compare or [options.precision])
+    if options.mode is None:
+        return path, (Precision.FP32,)
+    keys = path.keyframes
+    first = [
+        next((one for one in said if one is not None), None)
+        for said in ([key.precision_a for key in keys], [key.precision_b for key in keys])
+    ]
+    shown = tuple(one for one in first if one is not None)
+    if len(shown) < 2:
+        raise RecordingError(
+            f"--mode {options.mode} needs two pictures",
+            "--compare is missing, and the keyframes do not name a precision for both panes",
+            "Give --compare.",
+        )
+    return path, shown
 
 
 def _camera_path(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,12 +30,15 @@ def executable() -> str:
 
     try:
         path: str = imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
+    except RuntimeError:
+        path = ""
+    if shutil.which(path) is None:
+        named = f"{path!r}, which IMAGEIO_FFMPEG_EXE names, cannot be run"
         raise RecordingError(
             "Videos cannot be written here",
-            "there is no ffmpeg",
+            named if path else "there is no ffmpeg",
             "Install imageio-ffmpeg, which brings one, or record .png pictures.",
-        ) from error
+        )
     return path
 
 
@@ -48,7 +52,7 @@ class Encoder:
         self._path = path
         self._handed_over = 0
         self._why = ""
-        self._tracker = FragmentTracker(path, video_format.suffix)
+        self._tracker = FragmentTracker(path)
         # Where a pipe could fill up and block the process that must not wait, a file cannot.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         command = [executable(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
@@ -56,7 +60,7 @@ class Encoder:
             path.unlink(missing_ok=True)  # the frames of an older file are not to be counted
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}"]
         command += ["-framerate", str(fps), "-i", "pipe:0"]
-        command += [*video_format.encode_options(size, fps), os.fspath(path.absolute())]
+        command += [*video_format.encode_options(size), os.fspath(path.absolute())]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -68,7 +72,7 @@ class Encoder:
             )
         except OSError as error:
             self._said.close()
-            raise _cannot_write(path, f"ffmpeg cannot be started ({error.strerror})") from error
+            raise cannot_write(path, f"ffmpeg cannot be started ({error.strerror})") from error
 
     def write(self, picture: Picture) -> None:
         """Hand over one frame, uint8 (H, W, 3). Raises RecordingError."""
@@ -78,7 +82,7 @@ class Encoder:
             self._process.stdin.flush()
         except OSError as error:
             self._process.wait()
-            raise _cannot_write(self._path, self._reason()) from error
+            raise cannot_write(self._path, self._reason()) from error
         self._handed_over += 1
 
     def frames(self) -> int:
@@ -97,7 +101,7 @@ class Encoder:
             self._why = self._reason() if code else ""
             self._said.close()
         if code and self._handed_over:
-            raise _cannot_write(self._path, self._why)
+            raise cannot_write(self._path, self._why)
         return frames
 
     def _reason(self) -> str:
@@ -109,7 +113,8 @@ def check_encoder(video_format: VideoFormat, size: tuple[int, int], fps: Fractio
     """Encode one black frame, so that what cannot be encoded is refused before anything is
     rendered. Raises RecordingError."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"check{video_format.suffix}"
+        executable()
+        path = Path(folder) / f"check{video_format.kept_in or video_format.suffix}"
         encoder = Encoder(path, video_format, size, fps)
         try:
             encoder.write(np.zeros((size[1], size[0], 3), np.uint8))
@@ -133,6 +138,7 @@ def count_frames(path: Path) -> int:
 
     if not path.is_file():
         return 0
+    executable()
     try:
         frames, _ = imageio_ffmpeg.count_frames_and_secs(os.fspath(path.absolute()))
     except RuntimeError:
@@ -143,47 +149,66 @@ def count_frames(path: Path) -> int:
 def join(
     parts: Sequence[tuple[Path, int]], path: Path, video_format: VideoFormat, fps: Fraction
 ) -> None:
-    """Put files of known frame counts together into the ordinary file `path`, which may be one of
-    them, without encoding again; frame k is at k / fps exactly. `path` is replaced at the end, or
-    left as it was. Raises RecordingError.
+    """Put the first frames of some files, each with how many, together into the ordinary file
+    `path`, which may be one of them, without encoding again; frame k is at k / fps exactly. `path`
+    is replaced at the end, or left as it was. Raises RecordingError.
     """
-    joined = path.with_name(f"{path.stem}.joined{path.suffix}")
     lines = ["ffconcat version 1.0"]
     for part, frames in parts:
         quoted = os.fspath(part.absolute()).replace("'", "'\\''")
         # With its scheme: a bare path counts as relative to the list, which comes through a pipe.
         lines += [f"file 'file:{quoted}'", f"duration {float(frames / fps):.6f}"]
+        # Between two frames, as a time that is rounded could fall on either side of one.
+        lines += [f"outpoint {float((frames - Fraction(1, 2)) / fps):.6f}"]
     time = f"round(N*{fps.denominator}/({fps.numerator}*TB))"
     following = time.replace("N*", "(N+1)*", 1)
-    command = [executable(), "-hide_banner", "-loglevel", "error", "-y"]
-    command += ["-f", "concat", "-safe", "0", "-protocol_whitelist", "file,pipe,fd,crypto,data"]
+    command = ["-f", "concat", "-safe", "0", "-protocol_whitelist", "file,pipe,fd,crypto,data"]
     command += ["-i", "pipe:0", "-map", "0:v", "-c", "copy"]
     command += ["-bsf:v", f"setts=pts={time}:dts={time}:duration={following}-{time}"]
-    command += [*video_format.join, os.fspath(joined.absolute())]
+    command += video_format.join
+    wanted = sum(frames for _, frames in parts)
+    with replacing(path) as joined:
+        run_ffmpeg(path, [*command, os.fspath(joined.absolute())], _TIMEOUT_S, "\n".join(lines))
+        found = count_frames(joined)
+        if found != wanted:
+            raise cannot_write(path, f"joining its parts gave {found} of {wanted} frames")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file of the same ending to write to, which takes the place of `path` in the end, unless
+    something was raised. An OSError becomes a RecordingError."""
+    new = path.with_name(f"{path.stem}.joined{path.suffix}")
+    try:
+        yield new
+        os.replace(new, path)
+    except OSError as error:
+        raise cannot_write(path, (error.strerror or str(error)).lower()) from error
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
+def run_ffmpeg(path: Path, arguments: Sequence[str], timeout_s: float, stdin: str = "") -> None:
+    """Have ffmpeg do one thing for the recording `path`. Raises RecordingError."""
+    command = [executable(), "-hide_banner", "-loglevel", "error", "-y", *arguments]
     try:
         done = subprocess.run(
             command,
-            input="\n".join(lines).encode(),
+            input=stdin.encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            timeout=_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
+            # Ctrl+C is for us.
+            start_new_session=True,
         )
-        if done.returncode:
-            raise _cannot_write(
-                path, _reason(done.stderr.decode("utf-8", "replace"), done.returncode)
-            )
-        wanted, found = sum(frames for _, frames in parts), count_frames(joined)
-        if found != wanted:
-            raise _cannot_write(path, f"joining its parts gave {found} of {wanted} frames")
-        os.replace(joined, path)
     except subprocess.TimeoutExpired as error:
-        raise _cannot_write(path, "joining its parts took too long") from error
+        raise cannot_write(path, "ffmpeg took too long") from error
     except OSError as error:
-        raise _cannot_write(path, (error.strerror or str(error)).lower()) from error
-    finally:
-        with contextlib.suppress(OSError):
-            joined.unlink(missing_ok=True)
+        raise cannot_write(path, f"ffmpeg cannot be started ({error.strerror})") from error
+    if done.returncode:
+        raise cannot_write(path, _reason(done.stderr.decode("utf-8", "replace"), done.returncode))
 
 
 def _reason(said: str, code: int | None) -> str:
@@ -203,7 +228,8 @@ def _reason(said: str, code: int | None) -> str:
     return f"ffmpeg ended with code {code}"
 
 
-def _cannot_write(path: Path, why: str) -> RecordingError:
+def cannot_write(path: Path, why: str) -> RecordingError:
+    """The error of a film that could not be written; `why` is a clause."""
     return RecordingError(
         f"The recording {path} could not be written",
         why,

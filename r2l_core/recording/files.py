@@ -3,7 +3,8 @@
 A video is written in place, so that what is there plays at any moment. Completing an interrupted
 one leaves it as it is and writes what is missing to `x.rest.mp4`; only when that is whole are both
 joined. The sidecar says at which frame the rest begins, so that a join cut off in the middle is
-neither forgotten nor done twice.
+neither forgotten nor done twice. A GIF needs all frames for its palette: until then they are kept
+without loss in `x.frames.mp4`, which plays, too, and from which an interrupted one is completed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from r2l_core.recording.compose import Picture
 from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
 from r2l_core.recording.formats import VideoFormat
 from r2l_core.recording.fragments import FragmentTracker
-from r2l_core.recording.gif import join_gifs
+from r2l_core.recording.gif import make_gif
 
 
 class Sink(Protocol):
@@ -49,8 +50,9 @@ class VideoFiles(Protocol):
     def open(self, first_frame: int) -> Sink:
         """Begin, or go on, with that frame."""
 
-    def finish(self, first_frame: int, n_frames: int) -> None:
-        """Make the ordinary file of the frames before `first_frame` and the `n_frames` after."""
+    def finish(self, first_frame: int, n_frames: int, complete: bool) -> None:
+        """Make the ordinary file of the frames before `first_frame` and the `n_frames` after;
+        complete: none will follow."""
 
 
 def video_files(
@@ -66,8 +68,10 @@ class _Video:
     def __init__(
         self, path: Path, video_format: VideoFormat, size: tuple[int, int], fps: Fraction
     ) -> None:
+        kept_in = video_format.kept_in
         self._path = path
-        self._rest = path.with_name(f"{path.stem}.rest{path.suffix}")
+        self._kept = path.with_name(f"{path.stem}{kept_in}") if kept_in else path
+        self._rest = path.with_name(f"{path.stem}.rest{self._kept.suffix}")
         self._format = video_format
         self._size = size
         self._fps = fps
@@ -76,40 +80,43 @@ class _Video:
         check_encoder(self._format, self._size, self._fps)
 
     def settle(self, rest_starts_at: int | None) -> int:
-        frames = self._whole_frames(self._path)
-        if rest_starts_at is not None and frames == rest_starts_at:
+        frames = self._whole_frames(self._kept)
+        if rest_starts_at is not None and rest_starts_at <= frames:
             rest = self._whole_frames(self._rest)
-            if rest:
-                self._join([(self._path, frames), (self._rest, rest)])
-                frames += rest
+            if rest_starts_at + rest > frames:
+                frames = rest_starts_at + rest
+                self._join([(self._kept, rest_starts_at), (self._rest, rest)])
         # Otherwise it is joined already, or what it follows is gone.
         _remove(self._rest)
         return frames
 
     def open(self, first_frame: int) -> Sink:
-        path = self._rest if first_frame else self._path
+        path = self._rest if first_frame else self._kept
         return Encoder(path, self._format, self._size, self._fps)
 
-    def finish(self, first_frame: int, n_frames: int) -> None:
-        parts = [(self._path, first_frame), (self._rest, n_frames)]
+    def finish(self, first_frame: int, n_frames: int, complete: bool) -> None:
+        if complete and not n_frames and not self._kept.exists():
+            return  # it was finished before
+        parts = [(self._kept, first_frame), (self._rest, n_frames)]
         if not first_frame:
-            parts = [(self._path, n_frames)]
+            parts = [(self._kept, n_frames)]
         parts = [part for part in parts if part[1]]
         if parts:
             self._join(parts)
         else:
-            _remove(self._path)
+            _remove(self._kept)
         _remove(self._rest)
+        if self._kept != self._path and parts:
+            make_gif(self._kept, first_frame + n_frames, self._path)
+            if complete:
+                _remove(self._kept)
 
     def _join(self, parts: list[tuple[Path, int]]) -> None:
-        if self._format.suffix == ".gif":
-            join_gifs(parts, self._path, self._fps)
-        else:
-            join(parts, self._path, self._format, self._fps)
+        join(parts, self._kept, self._format, self._fps)
 
     def _whole_frames(self, path: Path) -> int:
         """Whole frames of a file, which is cut after the last of them where it was cut off."""
-        tracker = FragmentTracker(path, self._format.suffix)
+        tracker = FragmentTracker(path)
         try:
             if tracker.update() and tracker.end < path.stat().st_size:
                 os.truncate(path, tracker.end)
@@ -170,7 +177,7 @@ class _Pictures:
     def close(self) -> int:
         return self.frames()
 
-    def finish(self, first_frame: int, n_frames: int) -> None:
+    def finish(self, first_frame: int, n_frames: int, complete: bool) -> None:
         pass
 
     def _file(self, frame: int) -> Path:

@@ -1,11 +1,10 @@
 """How many whole frames a video file holds that is still being written, or was cut off.
 
 While recording, every frame is written as a box of its own: a `moof` with its `mdat` in MP4, a
-cluster in WebM, an image with its control block in GIF. So a file cut off anywhere plays up to the
+cluster in WebM. So a file cut off anywhere plays up to the
 last whole box. Only headers are read, and a tracker goes on where it stopped.
 
-Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and the Matroska specification (EBML), the GIF89a
-specification (appendix A).
+Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and the Matroska specification (EBML).
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 
 
 class FragmentTracker:
-    """Counts the whole frames of one growing file. `kind`: its ending, such as ".mp4"."""
+    """Counts the whole frames of one growing file, .mp4 or .webm."""
 
-    def __init__(self, path: Path, kind: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._steps = _KINDS[kind]
+        self._steps = _KINDS[path.suffix.lower()]
         self._position = 0
         self.frames = 0
         """Whole frames seen so far."""
@@ -101,44 +100,7 @@ def _vint_length(head: bytes, at: int, longest: int) -> int:
     return length if length <= longest else 0
 
 
-def gif_blocks(file: BinaryIO, position: int) -> Iterator[Step]:
-    """The blocks of a GIF: header and screen with their colours, then extensions and images."""
-    while True:
-        file.seek(position)
-        if position == 0:
-            head = file.read(13)
-            if len(head) < 13 or head[:3] != b"GIF":
-                return
-            position = 13 + color_table_bytes(head[10])
-            yield position, False
-            continue
-        kind = file.read(1)
-        if kind == b"\x21":
-            file.seek(1, os.SEEK_CUR)
-        elif kind == b"\x2c":
-            descriptor = file.read(9)
-            if len(descriptor) < 9:
-                return
-            file.seek(color_table_bytes(descriptor[8]) + 1, os.SEEK_CUR)
-        else:  # the trailer, or nothing yet
-            return
-        while length := file.read(1):
-            file.seek(length[0], os.SEEK_CUR)
-            if length == b"\x00":
-                break
-        else:
-            return
-        position = file.tell()
-        yield position, kind == b"\x2c"
-
-
-def color_table_bytes(flags: int) -> int:
-    """Size of the colour table that the flags of a GIF's screen or image announce."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-
 _KINDS: dict[str, Callable[[BinaryIO, int], Iterator[Step]]] = {
     ".mp4": _mp4_steps,
     ".webm": _webm_steps,
-    ".gif": gif_blocks,
 }

@@ -96,7 +96,7 @@ class LiveRecording:
         if self._seen is not None and self._put == 0:
             self._write_until(1 / float(self.fps))
         self.frames_done = self._writer.close()
-        self._files.finish(0, self.frames_done)
+        self._files.finish(0, self.frames_done, complete=True)
         self._sidecar.write("finished", self.frames_done)
 
     def _write_until(self, now_s: float) -> None:

@@ -22,6 +22,8 @@ Labels = Literal["off", "names", "live"]
 so that they alone differ when the same recording is made again."""
 
 FPS_RANGE = (0.1, 240.0)
+MAX_PIXELS = 64 * 1024**2
+"""Of a picture: beyond, one frame of floats takes gigabytes."""
 MAX_SECONDS = 86_400.0
 TITLE_SECONDS = 2.0
 DEFAULT_GAIN = 8.0
@@ -68,6 +70,13 @@ class RecordingPlan:
         _require("frame rate", self.fps, *FPS_RANGE, "frames a second")
         _require("length", self.seconds, 0.0, MAX_SECONDS, "seconds")
         _require("gain", self.gain, *GAIN_RANGE, "")
+        width_px, height_px = self.picture_size
+        if width_px * height_px > MAX_PIXELS:
+            raise RecordingError(
+                "The size of the recording cannot be used",
+                f"{width_px}×{height_px} are more than {MAX_PIXELS >> 20} million pixels",
+                "Choose a smaller one.",
+            )
         if self.mode not in get_args(Mode) or self.labels not in get_args(Labels):
             raise ValueError(f"mode {self.mode} or labels {self.labels} are not known")
         if len(self.precisions) != (1 if self.mode == "single" else 2):
@@ -93,14 +102,15 @@ class RecordingPlan:
         """Width and height of the composed picture in pixels."""
         return self.width_px * (2 if self.mode == "side" else 1), self.height_px
 
-    def used_precisions(self) -> tuple[Precision, ...]:
-        """Every precision that some frame needs, the plan's own first."""
+    def used_precisions(self) -> tuple[tuple[Precision, ...], ...]:
+        """For each pane every precision that some frame needs, in the path's order."""
         keys = self.path.keyframes
-        said = [key.precision_a for key in keys]
-        if len(self.precisions) == 2:
-            said += [key.precision_b for key in keys]
-        wanted = [*self.precisions, *(precision for precision in said if precision is not None)]
-        return tuple(dict.fromkeys(wanted))
+        said = ([key.precision_a for key in keys], [key.precision_b for key in keys])
+        return tuple(
+            # The plan's own is only seen before a keyframe says another.
+            tuple(dict.fromkeys(one or own for at, one in enumerate(ones) if one or at == 0))
+            for own, ones in zip(self.precisions, said, strict=False)
+        )
 
     def shot(self, frame: int) -> Shot:
         """What frame number `frame` shows, from 0."""

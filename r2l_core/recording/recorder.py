@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 import statistics
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,15 @@ class Recorder:
     def __init__(
         self,
         recipe: Recipe,
-        renderers: Mapping[Precision, Renderer],
+        renderers: Sequence[Mapping[Precision, Renderer]],
         out: Path,
         files: VideoFiles,
         sidecar: Sidecar,
         facts: str,
         first_frame: int = 0,
     ) -> None:
-        """renderers: one for each of the plan's precisions. facts: small print of the title card.
-        first_frame: how many frames an interrupted recording has already."""
+        """renderers: of each pane, one for each precision it needs. facts: small print of
+        the title card. first_frame: how many frames an interrupted recording has already."""
         plan = recipe.plan
         self.plan = plan
         self.out = out
@@ -81,9 +81,9 @@ class Recorder:
         self._files = files
         self._sidecar = sidecar
         self._facts = facts
-        self._recent_ms: dict[Precision, deque[float]] = {
-            precision: deque(maxlen=max(1, round(plan.fps))) for precision in renderers
-        }
+        self._recent_ms: defaultdict[tuple[str, Precision], deque[float]] = defaultdict(
+            lambda: deque(maxlen=max(1, round(plan.fps)))
+        )
 
     def frames(
         self, aborted: Callable[[], bool] = never, paused: Callable[[], bool] = never
@@ -98,7 +98,7 @@ class Recorder:
             self._sidecar.write("recording", self.first_frame, self.first_frame or None)
             if self.first_frame < plan.n_frames:
                 table = Table(self.out.with_suffix(".csv"), plan, self.first_frame)
-                for renderer in self._renderers.values():
+                for renderer in {one for pane in self._renderers for one in pane.values()}:
                     renderer.warm_up()
                 writer = Writer(
                     self._files.open(self.first_frame), table, self._sidecar, self.first_frame
@@ -153,8 +153,8 @@ class Recorder:
         numbers: list[PaneNumbers] = []
         measured: dict[str, Any] = {}
         digest = hashlib.sha256()
-        for pane, precision in zip("ab", shot.precisions, strict=False):
-            renderer = self._renderers[precision]
+        for pane, precision, renderers in zip("ab", shot.precisions, self._renderers, strict=False):
+            renderer = renderers[precision]
             start = time.perf_counter()
             colors = renderer.render(shot.camera, aborted)
             ms = (time.perf_counter() - start) * 1e3
@@ -162,8 +162,8 @@ class Recorder:
                 return None
             panes.append(colors.numpy())
             digest.update(as_picture(panes[-1]).data)
-            self._recent_ms[precision].append(ms)
-            shown_ms = statistics.fmean(self._recent_ms[precision])
+            self._recent_ms[pane, precision].append(ms)
+            shown_ms = statistics.fmean(self._recent_ms[pane, precision])
             numbers.append(PaneNumbers(renderer.engine.info, shown_ms))
             measured |= {f"engine_{pane}": renderer.engine.info.engine, f"ms_{pane}": ms}
         agreement_db = psnr_db(mse(panes[0], panes[1])) if len(panes) == 2 else None
@@ -196,7 +196,8 @@ class Recorder:
                     f"{self.frames_done} of {self.plan.n_frames} frames were written",
                     f"Complete it with --resume {self._sidecar.path}.",
                 )
-            self._files.finish(self.first_frame, self.frames_done - self.first_frame)
+            n_frames = self.frames_done - self.first_frame
+            self._files.finish(self.first_frame, n_frames, self.state == "finished")
             self._sidecar.write(self.state, self.frames_done)
         except RecordingError as error:
             self.state = "failed"

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from r2l_core.checkpoint import LightField, load_light_field
 from r2l_core.engines import build_engine
-from r2l_core.errors import RecordingError
+from r2l_core.errors import QuantizationError, RecordingError
+from r2l_core.quantization.mix import with_mix
 from r2l_core.recording.ffmpeg import count_frames
 from r2l_core.recording.files import VideoFiles, picture_file, video_files
 from r2l_core.recording.formats import VideoFormat, format_of, require_fps
+from r2l_core.recording.loading import LoadedSidecar, is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.recorder import Recorder
-from r2l_core.recording.sidecar import (
-    LoadedSidecar,
-    Recipe,
-    Sidecar,
-    is_sidecar,
-    load_sidecar,
-)
+from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS
 from r2l_core.recording.title import legible, require_title
 from r2l_core.renderer import Renderer
@@ -35,14 +32,28 @@ def new_recording(
     ray_mode: RayMode,
     engine: str = "auto",
     device: str = "auto",
+    own_engines: Sequence[str] = (),
+    assumed: Mapping[str, Any] | None = None,
 ) -> Recorder:
     """A recording of an opened light field; `checkpoint` is what it was opened by.
 
-    Everything that can be refused is refused here, before the first frame: RecordingError,
-    EngineUnavailable, EngineError.
+    own_engines: for each pane the engine of the precision it begins with, instead of `engine`,
+    which runs all others. assumed: as `load_light_field` took it. Everything that can be refused is
+    refused here, before the first frame: RecordingError, EngineUnavailable, EngineError.
     """
-    engines = dict.fromkeys(plan.used_precisions(), (engine, device))
-    recipe = Recipe(plan, checkpoint, light_field.sha256, light_field.scene, ray_mode, engines)
+    engines = _all_on(plan, engine, device)
+    for pane, own, name in zip(engines, plan.precisions, own_engines, strict=False):
+        pane[own] = (name, device)
+    recipe = Recipe(
+        plan,
+        checkpoint,
+        light_field.sha256,
+        light_field.scene,
+        ray_mode,
+        engines,
+        light_field.layers_in_fp32,
+        assumed or {},
+    )
     return _begun(recipe, light_field, out)
 
 
@@ -52,8 +63,7 @@ def recording_again(
     """What a sidecar describes, from the beginning, into `out`. Nothing else is needed.
 
     checkpoint: where the light field is now; engine: name and device of another than those that
-    ran. Raises as
-    `new_recording` and `load_sidecar` do, and CheckpointError.
+    ran. Raises as `new_recording` and `load_sidecar` do, and CheckpointError.
     """
     recipe = _adapted(load_sidecar(sidecar), checkpoint, engine)
     return _begun(recipe, _light_field(sidecar, recipe), out)
@@ -64,15 +74,23 @@ def resumed_recording(
 ) -> Recorder:
     """An interrupted recording, to be completed where it is. Raises as `recording_again`."""
     loaded = load_sidecar(sidecar)
+    if loaded.writer is not None:
+        raise RecordingError(
+            f"The recording {loaded.video} cannot be completed",
+            f"process {loaded.writer} is making it right now",
+            "Let it end, or end it, first.",
+        )
     recipe = _adapted(loaded, checkpoint, engine)
     light_field = _light_field(sidecar, recipe)
     files = _files(recipe.plan, loaded.video, loaded.video_format)
     total = recipe.plan.n_frames
     files.check()
-    if loaded.state == "finished" and not loaded.video_format.is_sequence:
-        first_frame = count_frames(loaded.video)
-    else:
+    finished = loaded.state == "finished" and not loaded.video_format.is_sequence
+    first_frame = count_frames(loaded.video) if finished else 0
+    if first_frame != total:
         first_frame = files.settle(loaded.rest_starts_at)
+    if first_frame < total:
+        first_frame -= first_frame % loaded.video_format.group
     if first_frame > total:
         raise RecordingError(
             f"The recording {loaded.video} cannot be completed",
@@ -110,21 +128,36 @@ def _recorder(
     first_frame: int,
 ) -> Recorder:
     plan = recipe.plan
-    renderers: Mapping[Precision, Renderer] = {
-        precision: Renderer(
-            build_engine(light_field, precision, *recipe.engines.get(precision, ("auto", "auto"))),
-            recipe.scene,
-            recipe.ray_mode,
-        )
-        for precision in plan.used_precisions()
-    }
-    infos = [renderer.engine.info for renderer in renderers.values()]
+    renderers = _renderers(recipe, light_field)
+    infos = [[renderer.engine.info for renderer in pane.values()] for pane in renderers]
     sidecar = Sidecar(out, video_format, recipe, infos)
+    shown = " and ".join(", ".join(pane) for pane in plan.used_precisions())
     facts = legible(
-        f"{light_field.name} · {light_field.network.short_name} · "
-        f"{' and '.join(plan.precisions)} · {plan.width_px}x{plan.height_px}"
+        f"{light_field.name} · {light_field.network.short_name} · {shown} · "
+        f"{plan.width_px}x{plan.height_px}"
     )
     return Recorder(recipe, renderers, out, files, sidecar, facts, first_frame)
+
+
+def _renderers(recipe: Recipe, light_field: LightField) -> list[dict[Precision, Renderer]]:
+    """For each pane, what renders each of its precisions; panes share what is alike."""
+    built: dict[tuple[Precision, str, str], Renderer] = {}
+    panes: list[dict[Precision, Renderer]] = []
+    for precisions, engines in zip(recipe.plan.used_precisions(), recipe.engines, strict=True):
+        panes.append({})
+        for precision in precisions:
+            wanted = (precision, *engines.get(precision, ("auto", "auto")))
+            if wanted not in built:
+                engine = build_engine(light_field, *wanted)
+                built[wanted] = Renderer(engine, recipe.scene, recipe.ray_mode)
+            panes[-1][precision] = built[wanted]
+    return panes
+
+
+def _all_on(
+    plan: RecordingPlan, engine: str, device: str
+) -> tuple[dict[Precision, tuple[str, str]], ...]:
+    return tuple(dict.fromkeys(pane, (engine, device)) for pane in plan.used_precisions())
 
 
 def _files(plan: RecordingPlan, out: Path, video_format: VideoFormat) -> VideoFiles:
@@ -139,14 +172,13 @@ def _adapted(
     if checkpoint is not None:
         recipe = replace(recipe, checkpoint=checkpoint)
     if engine is not None:
-        engines = dict.fromkeys(recipe.plan.used_precisions(), engine)
-        recipe = replace(recipe, engines=engines)
+        recipe = replace(recipe, engines=_all_on(recipe.plan, *engine))
     return recipe
 
 
 def _light_field(sidecar: Path, recipe: Recipe) -> LightField:
     """The light field of a sidecar, if it is still the same file."""
-    light_field = load_light_field(recipe.checkpoint, recipe.scene)
+    light_field = load_light_field(recipe.checkpoint, recipe.scene, recipe.assumed)
     if light_field.sha256 != recipe.sha256:
         raise RecordingError(
             f"The light field {recipe.checkpoint} is not the one recorded in {sidecar}",
@@ -154,7 +186,14 @@ def _light_field(sidecar: Path, recipe: Recipe) -> LightField:
             f"the recorded one's with {recipe.sha256[:12]}",
             "Give the recorded file with --checkpoint.",
         )
-    return light_field
+    try:
+        return with_mix(light_field, recipe.layers_in_fp32)
+    except QuantizationError as error:
+        raise RecordingError(
+            f"The sidecar {sidecar} cannot be used",
+            f"the field layers is of another network: {error.why}",
+            "Correct the file.",
+        ) from error
 
 
 def _require_free(out: Path, video_format: VideoFormat) -> None:
@@ -162,6 +201,12 @@ def _require_free(out: Path, video_format: VideoFormat) -> None:
     sidecar, table = out.with_suffix(".json"), out.with_suffix(".csv")
     if is_sidecar(sidecar):
         loaded = load_sidecar(sidecar)
+        if loaded.writer is not None:
+            raise RecordingError(
+                f"The recording {out} is not written over",
+                f"process {loaded.writer} is making it right now",
+                "Let it end, or end it, first.",
+            )
         if loaded.state != "finished" and loaded.frames_done:
             raise RecordingError(
                 f"The recording {out} is not written over",
@@ -172,8 +217,10 @@ def _require_free(out: Path, video_format: VideoFormat) -> None:
         return
     others = [(sidecar, sidecar.exists()), (table, _is_foreign_table(table))]
     if video_format.is_sequence:  # pictures that follow are removed
-        first = picture_file(out, 0)
-        others.append((first, first.exists()))
+        films = [picture_file(out, 0)]
+    else:
+        films = [out, out.with_name(f"{out.stem}{video_format.kept_in or out.suffix}")]
+    others += [(film, film.exists()) for film in films]
     for path, found in others:
         if found:
             raise RecordingError(

@@ -10,32 +10,30 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import torch
-
-from r2l_core.camera_path import GAIN_RANGE, MAX_KEYFRAMES
-from r2l_core.camera_path_files import camera_path_values, read_camera_path
-from r2l_core.errors import RecordingError, SceneError
-from r2l_core.json_fields import Fields
-from r2l_core.recording.formats import FORMATS, VideoFormat
-from r2l_core.recording.plan import FPS_RANGE, MAX_SECONDS, Labels, Mode, RecordingPlan
+from r2l_core.camera_path_files import camera_path_values
+from r2l_core.errors import RecordingError
+from r2l_core.recording.formats import VideoFormat
+from r2l_core.recording.owner import this_process
+from r2l_core.recording.plan import RecordingPlan
 from r2l_core.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
 
 FORMAT = "r2l-recording"
 VERSION = 1
-MAX_SIZE_PX = 16384
 
+PANES = ("a", "b")
 State = Literal["recording", "finished", "aborted", "failed"]
 
+Engines = Mapping[Precision, tuple[str, str]]
+
 _PACKAGES = ("torch", "numpy", "scipy", "openvino", "pillow", "imageio", "imageio-ffmpeg")
-_PRECISIONS = {precision.value: precision for precision in Precision}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,9 @@ class Recipe:
     """What makes a recording the same recording.
 
     checkpoint: path of the light field, or the name of an embedded one; sha256: of that file.
-    engines: name and device ("cpu" or "cuda") of what renders each precision.
+    engines: of each pane, name and device ("cpu" or "cuda") of what renders each precision.
+    layers_in_fp32: body layers that eight-bit precisions leave alone (`quantization.mix`).
+    assumed: what a released file does not say and --assume said, by name.
     """
 
     plan: RecordingPlan
@@ -51,21 +51,9 @@ class Recipe:
     sha256: str
     scene: SceneSpec
     ray_mode: RayMode
-    engines: Mapping[Precision, tuple[str, str]]
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedSidecar:
-    """A sidecar that was read. rest_starts_at: the frame at which the part that an interrupted
-    completion wrote begins, or None without one."""
-
-    path: Path
-    recipe: Recipe
-    video: Path
-    video_format: VideoFormat
-    state: State
-    frames_done: int
-    rest_starts_at: int | None
+    engines: tuple[Engines, ...]
+    layers_in_fp32: frozenset[str] = frozenset()
+    assumed: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sidecar:
@@ -76,13 +64,15 @@ class Sidecar:
         video: Path,
         video_format: VideoFormat,
         recipe: Recipe,
-        engines: Iterable[EngineInfo],
+        engines: Sequence[Iterable[EngineInfo]],
     ) -> None:
+        """engines: what really renders, of each pane."""
         self.path = video.with_suffix(".json")
         plan = recipe.plan
         self.size_px = video_format.encoded_size(*plan.picture_size)
         """Width and height of the video."""
         self._n_frames = plan.n_frames
+        self._writer = this_process()
         values = {
             "video": video.name,
             "table": video.with_suffix(".csv").name,
@@ -100,9 +90,15 @@ class Sidecar:
             "gain": plan.gain,
             "title": plan.title,
             "checkpoint": {"path": recipe.checkpoint, "sha256": recipe.sha256},
+            "assumed": dict(recipe.assumed),
             "rays": recipe.ray_mode,
             "scene": asdict(recipe.scene),
-            "engines": [asdict(info) for info in engines],
+            "layers": dict.fromkeys(sorted(recipe.layers_in_fp32), "fp32"),
+            "engines": [
+                {"pane": pane, **asdict(info)}
+                for pane, infos in zip(PANES, engines, strict=False)
+                for info in infos
+            ],
             "machine": _machine(),
             "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -130,6 +126,7 @@ class Sidecar:
             "frames_total": self._n_frames,
             "rest_starts_at": rest_starts_at,
             "error": error,
+            "writer": self._writer,
         }
         temporary = self.path.with_name(self.path.name + ".tmp")
         head = json.dumps(now, indent=1, ensure_ascii=False)[:-2]
@@ -147,98 +144,10 @@ class Sidecar:
                 temporary.unlink(missing_ok=True)
 
 
-def is_sidecar(path: Path) -> bool:
-    """Whether a file is one of ours, in whatever state."""
-    try:
-        fields = Fields.of_file(path, "", RecordingError)
-    except RecordingError:
-        return False
-    return fields.is_text("format") and fields.text("format") == FORMAT
-
-
-def load_sidecar(path: Path) -> LoadedSidecar:
-    """Read a sidecar. Raises RecordingError, or CameraPathError and SceneError for those parts,
-    each naming the file and the field."""
-    fields = Fields.of_file(path, f"The sidecar {path} cannot be used", RecordingError)
-    if not fields.is_text("format") or fields.text("format") != FORMAT:
-        fields.unusable("it does not describe a recording", "Choose the .json beside a recording.")
-    if fields.number("version") != VERSION:
-        fields.unusable(
-            f"it has format version {fields.number('version'):g}, and this program reads {VERSION}",
-            "Update the program.",
-        )
-    name = fields.text("video")
-    # A name from a stranger's file must not lead out of the folder.
-    if Path(name).name != name or Path(name).suffix.lower() not in FORMATS:
-        fields.refuse("video", f"is '{name[:40]}', not the name of a video")
-    plan = _plan(fields)
-    checkpoint = fields.inner("checkpoint")
-    states = {state: state for state in get_args(State)}
-    rays: dict[str, RayMode] = {"plain": "plain", "canonical": "canonical"}
-    recipe = Recipe(
-        plan=plan,
-        checkpoint=checkpoint.text("path"),
-        sha256=checkpoint.text("sha256"),
-        scene=_scene(fields),
-        ray_mode=fields.choice("rays", rays),
-        engines=_engines(fields),
-    )
-    rest = (
-        fields.integer("rest_starts_at", 1, plan.n_frames) if "rest_starts_at" in fields else None
-    )
-    return LoadedSidecar(
-        path=path,
-        recipe=recipe,
-        video=path.with_name(name),
-        video_format=FORMATS[Path(name).suffix.lower()],
-        state=fields.choice("state", states),
-        frames_done=fields.integer("frames_done", 0, plan.n_frames),
-        rest_starts_at=rest,
-    )
-
-
-def _plan(fields: Fields) -> RecordingPlan:
-    modes: dict[str, Mode] = {mode: mode for mode in get_args(Mode)}
-    labels: dict[str, Labels] = {label: label for label in get_args(Labels)}
-    mode = fields.choice("mode", modes)
-    names = fields.values("precisions", 2)
-    if len(names) != (1 if mode == "single" else 2) or not all(
-        isinstance(name, str) and name in _PRECISIONS for name in names
-    ):
-        fields.refuse("precisions", f"does not name what the mode '{mode}' needs")
-    size = fields.values("pane_px", 2)
-    if len(size) != 2 or not all(type(px) is int and 1 <= px <= MAX_SIZE_PX for px in size):
-        fields.refuse("pane_px", f"is not a width and a height of 1 to {MAX_SIZE_PX}")
-    return RecordingPlan(
-        path=read_camera_path(fields.inner("camera_path")),
-        seconds=fields.number("path_s", None, 0.0, MAX_SECONDS),
-        fps=fields.number("fps", None, *FPS_RANGE),
-        width_px=size[0],
-        height_px=size[1],
-        precisions=tuple(_PRECISIONS[name] for name in names),
-        mode=mode,
-        labels=fields.choice("labels", labels),
-        gain=fields.number("gain", None, *GAIN_RANGE),
-        title=fields.text("title", ""),
-    )
-
-
-def _scene(fields: Fields) -> SceneSpec:
-    try:
-        return SceneSpec.from_mapping(fields.inner("scene").mapping)
-    except SceneError as error:
-        fields.refuse("scene", f"cannot be used: {error.why}")
-
-
-def _engines(fields: Fields) -> dict[Precision, tuple[str, str]]:
-    engines = {}
-    for entry in fields.objects("engines", MAX_KEYFRAMES):
-        device = "cpu" if entry.text("device") == "cpu" else "cuda"
-        engines[entry.choice("precision", _PRECISIONS)] = (entry.text("engine"), device)
-    return engines
-
-
 def _machine() -> dict[str, Any]:
+    # Imported here: whoever only reads a sidecar need not wait for it.
+    import torch
+
     packages: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:

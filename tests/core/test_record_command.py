@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from r2l_core.camera_path import CameraPath, Keyframe
 from r2l_core.camera_path_files import save_camera_path
 from r2l_core.cli import main
 from r2l_core.renderer import Renderer
+from r2l_core.types import Precision
 
 REPOSITORY = Path(__file__).parents[2]
 QUICK = ("--seconds", "0.2", "--fps", "20", "--size", "32x24", "--engine", "torch")
@@ -96,6 +98,49 @@ def test_two_precisions_are_compared(record, decode, tmp_path, mode):
     assert sidecar_of(out)["labels"] == "live"
 
 
+@pytest.fixture
+def keyed(tmp_path) -> Path:
+    """A path whose keyframes name the precisions of both panes, and a gain."""
+    pose = Orbit(0.0, 20.0, 4.0).T_world_camera()
+    keys = (
+        Keyframe(pose, 40.0, 0.1, Precision.WEIGHTS_BF16, Precision.FP32, gain=3.0),
+        Keyframe(pose, 40.0, 0.1, Precision.FP32),
+    )
+    file = tmp_path / "keyed.json"
+    save_camera_path(CameraPath(keys), file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("flags", "first", "last"),
+    [
+        ((), ("weights-bf16", "", ""), ("fp32", "", "")),
+        (("--precision", "fp32"), ("fp32", "", ""), ("fp32", "", "")),
+        (
+            ("--mode", "difference"),
+            ("weights-bf16", "fp32", "3.0"),
+            ("fp32", "fp32", "3.0"),
+        ),
+        (
+            ("--compare", "fp32,weights-int8-fake", "--mode", "difference", "--gain", "5"),
+            ("fp32", "weights-int8-fake", "5.0"),
+            ("fp32", "weights-int8-fake", "5.0"),
+        ),
+    ],
+)
+def test_flags_win_over_keyframes_and_these_over_what_is_usual(
+    record, tmp_path, keyed, flags, first, last
+):
+    out = tmp_path / "x.png"
+    options = ("--path", keyed, *QUICK[:-2], "--size", "16x12", *flags, "--out", out)
+    assert record(*options)[0] == 0
+    with out.with_suffix(".csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ("precision_a", "precision_b", "gain")
+    assert tuple(rows[0][name] for name in names) == first
+    assert tuple(rows[-1][name] for name in names) == last
+
+
 def test_padding_is_reported(record, tmp_path):
     _, said, _ = record(*QUICK[:4], "--size", "33x21", "--out", tmp_path / "x.mp4")
     assert "34×22, padded from 33×21" in said
@@ -117,8 +162,14 @@ def test_a_recording_is_made_again_from_its_sidecar_alone(record, decode, tmp_pa
         (("--out", "x.mp4", "--mode", "wipe"), "--compare"),
         (("--out", "x.mp4", "--compare", "fp32"), "--compare"),
         (("--out", "x.mp4", "--compare", "fp32,int8", "--precision", "fp32"), "--precision"),
-        (("--out", "x.mp4", "--fps", "1000"), "1000"),
+        (("--out", "x.mp4", "--fps", "1000"), "--fps 1000"),
+        (("--out", "x.mp4", "--fps", "0"), "--fps"),
+        (("--out", "x.mp4", "--fps", "nan"), "--fps"),
         (("--out", "x.mp4", "--seconds", "0"), "--seconds"),
+        (("--out", "x.mp4", "--seconds", "1e9"), "--seconds 1e+09"),
+        (("--out", "x.mp4", "--seconds", "inf"), "--seconds"),
+        (("--out", "x.png", "--size", "16000x16000"), "16000×16000"),
+        (("--resume", "x.json", "--assume", "n_sample=4"), "--assume"),
         (("--out", "x.gif", "--fps", "120"), "at most 50"),
         (("--out", "x.mp4", "--title", "漢"), "title"),
         (("--out", "x.mp4", "--size", "16384x16384", "--seconds", "1"), "16384"),
@@ -138,6 +189,16 @@ def test_what_cannot_be_recorded_is_refused_in_one_paragraph(
     assert "\n" not in err.strip()
     assert names in err
     assert not (tmp_path / "x.mp4").exists()
+
+
+@pytest.mark.parametrize("ending", ["mp4", "webm", "gif"])
+def test_without_ffmpeg_nothing_is_rendered(record, tmp_path, monkeypatch, ending):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "nowhere"))
+    code, _, err = record(*QUICK, "--out", tmp_path / f"x.{ending}")
+    assert code == 2
+    assert "nowhere" in err
+    assert "\n" not in err.strip()
+    assert not list(tmp_path.glob("x.*"))
 
 
 def test_without_a_checkpoint_there_is_nothing_to_record(record, tmp_path):

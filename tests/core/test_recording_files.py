@@ -19,14 +19,15 @@ from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
 from r2l_core.recording.files import video_files
 from r2l_core.recording.formats import FORMATS, format_of, require_fps
 from r2l_core.recording.fragments import FragmentTracker
+from r2l_core.recording.loading import is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
-from r2l_core.recording.sidecar import Recipe, Sidecar, is_sidecar, load_sidecar
+from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS, Table, row_of
 from r2l_core.scene import PRESETS
 from r2l_core.types import EngineInfo, Precision
 
 FPS = Fraction(30)
-VIDEOS = (".mp4", ".webm", ".gif")
+VIDEOS = (".mp4", ".webm")
 
 
 def picture(k: int, size=(32, 24)) -> np.ndarray:
@@ -73,7 +74,7 @@ def test_a_file_cut_off_anywhere_plays_up_to_the_last_whole_frame(tmp_path, deco
     for length in (*range(0, len(data), len(data) // 150), len(data)):
         cut = tmp_path / f"cut{suffix}"
         cut.write_bytes(data[:length])
-        tracker = FragmentTracker(cut, suffix)
+        tracker = FragmentTracker(cut)
         if tracker.update() > len(ends):
             assert tracker.frames == len(ends) + 1
             assert tracker.end <= length
@@ -90,7 +91,7 @@ def test_a_tracker_follows_a_growing_file(tmp_path, suffix):
     whole, growing = tmp_path / f"whole{suffix}", tmp_path / f"growing{suffix}"
     encode(whole, range(5))
     data = whole.read_bytes()
-    tracker = FragmentTracker(growing, suffix)
+    tracker = FragmentTracker(growing)
     assert tracker.update() == 0  # not there yet
     seen = []
     for length in range(0, len(data) + 1, len(data) // 90):
@@ -106,7 +107,7 @@ def test_a_tracker_follows_a_growing_file(tmp_path, suffix):
 def test_what_is_no_video_holds_no_frames(tmp_path, suffix, content):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
-    assert FragmentTracker(path, suffix).update() == 0
+    assert FragmentTracker(path).update() == 0
 
 
 def test_frames_are_in_the_file_soon_after_they_are_handed_over(tmp_path):
@@ -133,22 +134,51 @@ def test_parts_are_joined_with_every_frame_once(tmp_path, assert_shows, suffix):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.name, rest.name])
 
 
-def test_joined_gifs_keep_their_colours_and_times(tmp_path, decode, assert_shows):
-    path, rest = tmp_path / "x.gif", tmp_path / "x.rest.gif"
-    encode(path, range(7))
-    encode(rest, range(7, 10))
-    before = [*decode(path), *decode(rest)]
-    video_files(path, FORMATS[".gif"], (32, 24), FPS).finish(7, 3)
-    assert_shows(path, range(10))
-    np.testing.assert_array_equal(decode(path), before)
-    with Image.open(path) as gif:  # stops where the file says that it ends
+def test_a_part_is_cut_where_the_next_one_begins(tmp_path, assert_shows):
+    first, rest = tmp_path / "x.mp4", tmp_path / "x.rest.mp4"
+    encode(first, range(13))
+    encode(rest, range(8, 16))
+    join([(first, 8), (rest, 8)], first, FORMATS[".mp4"], FPS)
+    assert_shows(first, range(16))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_joined_parts_are_bit_for_bit_what_would_have_been_written_at_once(
+    tmp_path, decode, suffix
+):
+    """From any frame that begins a group, however the film got there."""
+    frames = {}
+    for name, at in (("whole", 0), ("joined", 16)):
+        files = video_files(tmp_path / f"{name}{suffix}", FORMATS[suffix], (32, 24), FPS)
+        for first, last in ((0, at + 3), (at, 24)) if at else ((0, 24),):
+            sink = files.open(first)
+            for k in range(first, last):
+                sink.write(picture(k))
+            assert sink.close() == last - first
+        files.finish(at, 24 - at, complete=True)
+        frames[name] = decode(tmp_path / f"{name}{suffix}")
+    assert len(frames["whole"]) == 24
+    np.testing.assert_array_equal(frames["whole"], frames["joined"])
+
+
+def test_a_gif_has_every_frame_at_its_time_however_alike_they_are(tmp_path):
+    path = tmp_path / "x.gif"
+    files = video_files(path, FORMATS[".gif"], (32, 24), FPS)
+    sink = files.open(0)
+    for k in (0, 0, 0, 1, 2, 2, 3, 4, 4, 4):
+        sink.write(picture(k))
+    sink.close()
+    files.finish(0, 10, complete=True)
+    with Image.open(path) as gif:
+        assert (gif.n_frames, gif.info["loop"]) == (10, 0)
         durations_ms = []
         for frame in range(gif.n_frames):
             gif.seek(frame)
             durations_ms.append(gif.info["duration"])
-    assert durations_ms == [30, 40, 30, 30, 40, 30, 30, 40, 30, 30]
-    assert path.read_bytes().count(b"NETSCAPE2.0") == 1
-    assert not rest.exists()
+            assert np.abs(np.asarray(gif.convert("RGB")).astype(int) - picture(0)).mean() < 40
+    assert sum(durations_ms) == pytest.approx(1e4 / 30, abs=10)
+    assert max(durations_ms) <= 40
+    assert [file.name for file in tmp_path.iterdir()] == ["x.gif"]
 
 
 @pytest.mark.parametrize("suffix", VIDEOS)
@@ -158,7 +188,7 @@ def test_a_join_that_lacks_frames_leaves_everything_as_it_was(tmp_path, suffix):
     before = first.read_bytes()
     files = video_files(first, FORMATS[suffix], (32, 24), FPS)
     with pytest.raises(RecordingError, match="4 of 9 frames"):
-        files.finish(0, 9)
+        files.finish(0, 9, complete=True)
     assert first.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [first.name]
 
@@ -315,13 +345,13 @@ def test_rows_that_were_lost_are_made_again_without_measurements(tmp_path):
 
 INFO = EngineInfo("torch", Precision.FP32, "cpu", "float32", "float32", "k", 1)
 RECIPE = Recipe(
-    PLAN, "demo", "ab" * 32, PRESETS["demo"], "canonical", {Precision.FP32: ("torch", "cpu")}
+    PLAN, "demo", "ab" * 32, PRESETS["demo"], "canonical", ({Precision.FP32: ("torch", "cpu")},)
 )
 
 
 @pytest.fixture
 def sidecar(tmp_path) -> Sidecar:
-    made = Sidecar(tmp_path / "x.mp4", FORMATS[".mp4"], RECIPE, [INFO])
+    made = Sidecar(tmp_path / "x.mp4", FORMATS[".mp4"], RECIPE, [[INFO]])
     made.write("recording", 7, 3)
     return made
 
@@ -333,7 +363,7 @@ def test_a_sidecar_brings_the_recording_back(sidecar):
     recipe = loaded.recipe
     assert (recipe.checkpoint, recipe.sha256) == ("demo", "ab" * 32)
     assert recipe.scene == PRESETS["demo"]
-    assert recipe.engines == {Precision.FP32: ("torch", "cpu")}
+    assert recipe.engines == ({Precision.FP32: ("torch", "cpu")},)
     for name in ("seconds", "fps", "width_px", "height_px", "precisions", "mode", "title"):
         assert getattr(recipe.plan, name) == getattr(PLAN, name)
     for frame in (20, 23):
@@ -374,6 +404,11 @@ def test_a_sidecar_says_what_was_used(sidecar):
         ("rays", "bent", "rays"),
         ("camera_path", {}, "camera"),
         ("engines", [{"precision": "fp32"}], "engines[0]"),
+        ("engines", [{"precision": "fp32", "engine": "x", "device": "cpu", "pane": "z"}], "pane"),
+        ("layers", {"body.0.body.0": "int4"}, "layers"),
+        ("layers", ["body.0.body.0"], "layers"),
+        ("assumed", {"n_frequencies": "many"}, "assumed.n_frequencies"),
+        ("assumed", {"__class__": 1}, "assumed.__class__"),
         ("path_s", None, "path_s"),
     ],
 )
@@ -388,6 +423,6 @@ def test_a_bad_sidecar_is_refused_by_the_field(sidecar, field, value, names):
 
 def test_a_sidecar_that_cannot_be_written_is_an_error(tmp_path):
     folder = tmp_path / "gone"
-    made = Sidecar(folder / "x.mp4", FORMATS[".mp4"], RECIPE, [INFO])
+    made = Sidecar(folder / "x.mp4", FORMATS[".mp4"], RECIPE, [[INFO]])
     with pytest.raises(RecordingError, match=r"x\.json"):
         made.write("recording", 0)

@@ -82,6 +82,7 @@ def test_the_size_of_the_picture(mode, size):
         ({"seconds": math.inf}, "length"),
         ({"seconds": -1.0}, "length"),
         ({"gain": 0.0}, "gain"),
+        ({"width_px": 16384, "height_px": 8192}, "size"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(changes, names):
@@ -109,10 +110,46 @@ def test_keyframes_overrule_the_plan():
     last = plan.shot(15)
     assert last.precisions == (Precision.BF16, FP32)
     assert (last.wipe, last.gain) == (0.25, 2.0)
-    assert plan.used_precisions() == (FP32, INT8, Precision.BF16)
+    assert plan.used_precisions() == ((FP32, Precision.BF16), (INT8, FP32))
     alone = a_plan(path=CameraPath(keys))
     assert alone.shot(15).precisions == (Precision.BF16,)
-    assert alone.used_precisions() == (FP32, Precision.BF16)
+    assert alone.used_precisions() == ((FP32, Precision.BF16),)
+
+
+def test_a_precision_that_no_frame_shows_is_not_built():
+    pose = Orbit(0.0, 20.0, 4.0).T_world_camera()
+    keys = tuple(Keyframe(pose, 40.0, 1.0, one) for one in (INT8, None, Precision.BF16))
+    plan = a_plan(path=CameraPath(keys))
+    assert plan.used_precisions() == ((INT8, Precision.BF16),)
+    assert a_plan(path=CameraPath(keys).without("precision_a")).used_precisions() == ((FP32,),)
+
+
+def test_precisions_step_at_their_keyframe_and_the_rest_glides():
+    """At the very frame, though 0.1 + 0.2 is not 0.3 and all times are stretched."""
+    pose = Orbit(0.0, 20.0, 4.0).T_world_camera()
+    keys = tuple(
+        Keyframe(pose, 40.0, 0.1, precision, wipe=wipe, gain=gain)
+        for precision, wipe, gain in (
+            (None, 0.2, 1.0),
+            (INT8, None, None),
+            (None, None, None),
+            (Precision.BF16, 0.8, 7.0),
+            (FP32, 0.8, 7.0),
+        )
+    )
+    for seconds in (0.4, 2.0, 3.7):
+        path = CameraPath(keys).lasting(seconds)
+        plan = compared("wipe", path=path, fps=10.0 / path.seconds * 4.0, seconds=path.seconds)
+        shots = [plan.shot(frame) for frame in range(plan.n_frames)]
+        assert [shot.precisions[0] for shot in shots] == (
+            [FP32] * 10 + [INT8] * 20 + [Precision.BF16] * 10
+        )
+        wipes, gains = [shot.wipe for shot in shots], [shot.gain for shot in shots]
+        assert (wipes[0], gains[0]) == (0.2, 1.0)
+        assert (wipes[30], gains[30]) == (pytest.approx(0.8), pytest.approx(7.0))
+        assert (np.diff(wipes[:31]) > 0).all()
+        assert (np.diff(gains[:31]) > 0).all()
+        assert wipes[15] == pytest.approx(0.5)
 
 
 # --- composing ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import json
 import warnings
@@ -11,9 +12,15 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from r2l_core import engines
 from r2l_core.types import Precision
 from viewer.app import App
+from viewer.mailbox import Wish
 from viewer.widgets.compare_mode import CompareMode
+from viewer.widgets.key_settings import KeySettings
+from viewer.widgets.pane_choice import PaneChoice
+from viewer.widgets.pane_label import TRUTH
+from viewer.widgets.record_panel import RecordPanel
 from viewer.widgets.record_settings import RecordProgress, RecordSettings, duration
 
 
@@ -29,6 +36,17 @@ def frames_of(path: Path) -> np.ndarray:
 
 def settings(file: Path, mode: str = "single", seconds: float = 1.0) -> RecordSettings:
     return RecordSettings(32, 24, 4.0, seconds, mode, str(file))
+
+
+def offered(panel: RecordPanel) -> list[str]:
+    """The modes that can be chosen."""
+    model, modes = panel._mode.model(), panel._mode
+    return [modes.itemData(at) for at in range(modes.count()) if model.item(at).isEnabled()]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -59,13 +77,7 @@ class TestOffline:
         until(lambda: len(on_path.window.pane.frames) == 2)
         recording = on_path.recording
         recording.open()
-        modes = recording.panel._mode
-        assert [modes.itemData(at) for at in range(modes.count())] == [
-            "single",
-            "side",
-            "wipe",
-            "difference",
-        ]
+        assert offered(recording.panel) == ["single", "side", "wipe", "difference"]
         recording.start(settings(tmp_path / "f.png", "side", 0.25))
         until(lambda: not recording.running)
         assert iio.imread(tmp_path / "f_00000.png").shape == (24, 64, 3)
@@ -124,12 +136,121 @@ class TestOffline:
         assert "no camera path" in app.window._view.message.details()
         app.expect_error()
 
-    def test_a_mix_of_layers_is_refused(self, on_path, tmp_path, until):
+    def test_a_mix_of_layers_is_recorded(self, on_path, tmp_path, until):
         on_path.controller.choose_precision(Precision.INT8)
         on_path.controller.switch_layer("body.0.body.0", True)
         until(lambda: bool(on_path.controller.running.wish.layers_in_fp32))
-        on_path.recording.start(settings(tmp_path / "f.png"))
-        assert not on_path.recording.running
+        on_path.recording.start(settings(tmp_path / "f.png", seconds=0.25))
+        until(lambda: not on_path.recording.running)
+        sidecar = json.loads((tmp_path / "f.json").read_text())
+        assert sidecar["layers"] == {"body.0.body.0": "fp32"}
+        assert sidecar["state"] == "finished"
+
+    def test_panes_on_different_engines(self, on_path, lab, monkeypatch, tmp_path, until):
+        monkeypatch.setitem(engines.ENGINES, "other", lab)
+        desk = on_path.window.compare
+        desk.view.set_mode(CompareMode.SIDE)
+        until(lambda: len(on_path.window.pane.frames) == 2)
+        panes = (PaneChoice(Precision.FP32, "lab"), PaneChoice(Precision.FP32, "other"))
+        desk.panes.show_panes(panes)
+        built: list[str] = []
+        build = engines._build
+        monkeypatch.setattr(
+            engines, "_build", lambda name, *rest: built.append(name) or build(name, *rest)
+        )
+        on_path.recording.start(settings(tmp_path / "f.png", "side", 0.25))
+        until(lambda: not on_path.recording.running)
+        assert built == ["lab", "other"]
+        assert not on_path.has_failed
+
+    def test_what_cannot_be_recorded_is_said_in_the_panel(self, on_path, until):
+        recording, window = on_path.recording, on_path.window
+        recording.open()
+        panel = recording.panel
+        assert offered(panel) == ["single"]
+        panel._mode.setCurrentIndex(1)
+        panel._mode.activated.emit(1)
+        assert not panel._start.isEnabled()
+        assert "second pane" in panel._words.text()
+        window.compare.view.set_mode(CompareMode.SIDE)
+        assert panel._start.isEnabled()
+        window.compare.panes.show_panes((PaneChoice(Precision.FP32), PaneChoice(TRUTH)))
+        recording.open()
+        assert not panel._start.isEnabled()
+        assert "Pane B shows the ground truth" in panel._words.text()
+        assert offered(panel) == ["single"]
+        window.compare.panes.set_active(1)
+        assert offered(panel) == []
+
+    def test_keyframes_say_what_their_pane_shows(self, on_path, tmp_path, until):
+        control, desk = on_path.pathing.control, on_path.window.compare
+        control.select(0)
+        before = control.path.keyframes[0]
+        control.change(KeySettings(before.fov_y_deg, None, Precision.BF16, 0.25, 4.0))
+        desk.view.set_mode(CompareMode.SIDE)
+        until(lambda: len(on_path.window.pane.frames) == 2)
+        on_path.recording.start(settings(tmp_path / "wiped.png", "wipe", 0.5))
+        until(lambda: not on_path.recording.running)
+        shown = rows_of(tmp_path / "wiped.csv")
+        assert [row["precision_b"] for row in shown] == ["bf16", "bf16"]
+        assert [row["precision_a"] for row in shown] == ["fp32", "fp32"]
+        assert float(shown[0]["wipe"]) == 0.25
+        desk.panes.set_active(1)
+        on_path.recording.start(settings(tmp_path / "b.png", "single", 0.5))
+        until(lambda: not on_path.recording.running)
+        assert rows_of(tmp_path / "b.csv")[0]["precision_a"] == "bf16"
+
+    def test_a_film_that_was_stopped_can_be_resumed(self, on_path, tmp_path, until):
+        recording, seen = on_path.recording, []
+        recording.open()
+        assert recording.panel._resume.isHidden()
+        recording.start(settings(tmp_path / "f.png", seconds=3.0))
+        recording._thread.progressed.connect(seen.append)
+        until(lambda: len(seen) >= 2)
+        recording.abort()
+        until(lambda: not recording.running)
+        done = json.loads((tmp_path / "f.json").read_text())["frames_done"]
+        assert recording.panel._resume.text() == f"Resume f.png, {done} of 12"
+        assert f"{done} of 12 frames" in recording.panel._words.text()
+        # The film goes on as it was begun, whatever is chosen by now.
+        on_path.window.commands.record.presets["dolly"].trigger()
+        recording.panel._resume.click()
+        until(lambda: not recording.running)
+        assert len(list(tmp_path.glob("f_*.png"))) == 12
+        sidecar = json.loads((tmp_path / "f.json").read_text())
+        assert (sidecar["state"], len(sidecar["camera_path"]["keyframes"])) == ("finished", 24)
+        assert recording.panel._resume.isHidden()
+
+    def test_the_next_session_offers_what_was_interrupted(
+        self, on_path, tmp_path, until, make_app, write_light_field
+    ):
+        seen = []
+        on_path.recording.start(settings(tmp_path / "f.png", seconds=50.0))
+        on_path.recording._thread.progressed.connect(seen.append)
+        until(lambda: bool(seen))
+        on_path.close()
+        app = make_app(Wish(write_light_field(), precision=Precision.FP32))
+        app.recording.open()
+        assert "Resume f.png" in app.recording.panel._resume.text()
+        assert not app.recording.panel._resume.isHidden()
+        (tmp_path / "f.json").unlink()
+        app.recording.open()
+        assert app.recording.panel._resume.isHidden()
+
+    def test_an_unfinished_film_is_offered_instead_of_written_over(self, on_path, tmp_path, until):
+        recording, seen = on_path.recording, []
+        recording.start(settings(tmp_path / "f.png", seconds=5.0))
+        recording._thread.progressed.connect(seen.append)
+        until(lambda: bool(seen))
+        recording.abort()
+        until(lambda: not recording.running)
+        recording.start(settings(tmp_path / "g.png", seconds=0.25))
+        until(lambda: not recording.running)
+        assert recording.panel._resume.isHidden()
+        recording.start(settings(tmp_path / "f.png", seconds=0.25))
+        assert not recording.running
+        assert "Resume it" in on_path.window._view.message.details()
+        assert "f.png" in recording.panel._resume.text()
         on_path.expect_error()
 
     def test_closing_the_window_closes_the_film(self, on_path, tmp_path, until):
@@ -195,4 +316,5 @@ class TestLive:
 def test_progress_in_words():
     picture = np.zeros((2, 2, 3), np.uint8)
     assert RecordProgress(3, 9, 61.2, picture).words == "3 of 9 frames, 1 min 01 s to go"
+    assert RecordProgress(9, 9, 0.0, picture).words == "9 frames; finishing the file…"
     assert [duration(s) for s in (4.6, 3600 * 2 + 300)] == ["5 s", "2 h 05 min"]

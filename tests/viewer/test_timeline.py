@@ -14,10 +14,13 @@ from PyQt6.QtWidgets import QAbstractButton
 
 from r2l_core.camera import Camera, Orbit
 from r2l_core.camera_path import CameraPath, Keyframe
+from r2l_core.types import Precision
 from viewer import path_control, path_edits
 from viewer.app import App
 from viewer.path_drawing import PathDrawing
 from viewer.ride import Ride
+from viewer.widgets.compare_mode import CompareMode
+from viewer.widgets.key_settings import KeySettings
 from viewer.widgets.timeline_readout import TimelineReadout, clock
 from viewer.widgets.timeline_track import TimelineTrack
 
@@ -294,6 +297,42 @@ class TestInTheWindow:
         until(lambda: app.window.pane._path is not None and len(app.window.pane._path.keys) == 2)
         app.pathing.control.play()
         assert app.window.pane._path is None
+
+    def test_the_marked_keyframe_is_edited_and_seen(self, app, until):
+        self.add_two(app)
+        control, panel, pane = app.pathing.control, app.pathing.panel, app.window.pane
+        app.window.compare.view.set_mode(CompareMode.WIPE)
+        app.window.commands.record.edit_key.trigger()
+        assert panel.isVisible()
+        assert "Keyframe 2 at 00:02.0" in panel._title.text()
+        panel._precisions[1].setCurrentText("int8")
+        panel._precisions[1].activated.emit(panel._precisions[1].currentIndex())
+        panel._wipe._says.setChecked(False)
+        panel._wipe._field.setValue(80.0)
+        panel._gain._says.setChecked(False)
+        panel._fov.setValue(25.0)
+        key = control.path.keyframes[1]
+        assert (key.precision_a, key.precision_b) == (None, Precision.INT8)
+        assert (key.wipe, key.gain, key.fov_y_deg) == (pytest.approx(0.8), 8.0, 25.0)
+        assert app.controller.camera().fov_y_deg == pytest.approx(25.0)
+        assert pane._wipe == pytest.approx(0.8)
+        assert app.window.compare.view.pane.difference.options.gain == 8.0
+        control.select(0)
+        assert panel._wipe._says.isChecked()
+        assert not panel._wipe._field.isEnabled()
+        control.change(KeySettings(control.path.keyframes[0].fov_y_deg, wipe=0.2))
+        control.scrub(1.0)
+        assert 0.2 < pane._wipe < 0.8
+        control.undo()
+        assert control.path.keyframes[0].wipe is None
+        control.select(0)
+        app.window.commands.views["top"].trigger()
+        panel.view_requested.emit()
+        top = control.path.keyframes[0].T_world_camera
+        assert top[:3, 2] == pytest.approx([0.0, 0.0, 1.0], abs=0.02)
+        control.use(None)
+        assert "No keyframe is marked" in panel._title.text()
+        assert not panel._fov.isEnabled()
 
     def test_presets_begin_at_the_present_view(self, app):
         app.controller.orbit_dragged(30.0, 0.0)

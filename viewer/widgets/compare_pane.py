@@ -76,11 +76,11 @@ class ComparePane(CompareSurface):
 
     def move_divider(self, by: float) -> None:
         """Move it right or down by a part of the picture."""
-        self._set_wipe(self._wipe + by)
+        self.set_wipe(self._wipe + by)
 
     def reset_divider(self) -> None:
         """Put it in the middle."""
-        self._set_wipe(0.5)
+        self.set_wipe(0.5)
 
     def _drag_divider(self, to: QPointF) -> None:
         cell = self._cell(0)
@@ -89,9 +89,10 @@ class ComparePane(CompareSurface):
             if self._upright
             else (to.y() - cell.top()) / cell.height()
         )
-        self._set_wipe(along)
+        self.set_wipe(along)
 
-    def _set_wipe(self, fraction: float) -> None:
+    def set_wipe(self, fraction: float) -> None:
+        """Put it where that share of the picture shows A."""
         self._wipe = min(max(fraction, 0.0), 1.0)
         self._lay_divider()
         self.update()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QStandardItemModel
 from PyQt6.QtWidgets import (
     QDialog,
     QGridLayout,
@@ -41,6 +42,7 @@ class RecordPanel(QDialog):
     pause_toggled = pyqtSignal(bool)
     abort_requested = pyqtSignal()
     browse_requested = pyqtSignal()
+    resume_requested = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,6 +54,9 @@ class RecordPanel(QDialog):
         self._seconds = ValueSpin("Length", 0.05, 86400, 2, 0.5, " s", self)
         self._mode = FlatCombo(self)
         self._mode.setAccessibleName("What is recorded")
+        for mode, name in MODES.items():
+            self._mode.addItem(name, mode)
+        self._mode.activated.connect(lambda _at: self._forget_end())
         self._file, self._title = QLineEdit(self), QLineEdit(self)
         self._file.setAccessibleName("File")
         self._file.setToolTip(_ENDINGS)
@@ -67,10 +72,15 @@ class RecordPanel(QDialog):
         self._start = FlatButton("Start", "Render and write every frame", self)
         self._pause = FlatToggle("Pause", "Wait after the frame in progress", self)
         self._abort = FlatButton("Stop", "End now; what is done stays and plays", self)
+        self._resume = FlatButton("Resume", "", self)
+        self._resume.clicked.connect(self.resume_requested)
+        self._resume.hide()
         self._start.clicked.connect(lambda: self.start_requested.emit(self.settings()))
         self._pause.toggled.connect(self.pause_toggled)
         self._abort.clicked.connect(self.abort_requested)
-        self._has_path = False
+        self._no_path, self._idle_words, self._end_words = _NO_PATH, "", ""
+        self._why_not: Mapping[str, str] = {}
+        self._recording = False
         self._lay_out()
         for field, value in (
             (self._width, 400),
@@ -79,7 +89,7 @@ class RecordPanel(QDialog):
             (self._seconds, 6),
         ):
             field.show_value(value)
-        self.offer_modes("", "")
+        self.offer_modes({}, "")
         self.show_path(0, 0.0)
         self.show_recording(False)
 
@@ -106,40 +116,49 @@ class RecordPanel(QDialog):
 
     def show_path(self, keyframes: int, seconds: float) -> None:
         """Say what will be recorded, and propose the path's own length."""
-        self._has_path = keyframes > 0
+        self._no_path = "" if keyframes else _NO_PATH
         if seconds > 0:
             self._seconds.show_value(seconds)
-        if not self._abort.isEnabled():
-            count = f"{keyframes} keyframe{'s' if keyframes != 1 else ''}"
-            self._words.setText(f"{count}, {seconds:.1f} s" if self._has_path else _NO_PATH)
-            self._offer_start()
+        count = f"{keyframes} keyframe{'s' if keyframes != 1 else ''}"
+        self._idle_words = f"{count}, {seconds:.1f} s"
+        self._forget_end()
 
-    def offer_modes(self, pair: str, why_not: str) -> None:
-        """`pair`: names of the panes A and B, where there are two; else `why_not`, a sentence."""
-        chosen = self._mode.currentData()
-        self._mode.clear()
-        for mode, name in MODES.items():
-            if mode == "single" or pair:
-                self._mode.addItem(name, mode)
-        self._mode.setCurrentIndex(max(0, self._mode.findData(chosen)))
-        self._mode.setToolTip(f"A and B: {pair}" if pair else why_not)
+    def offer_modes(self, why_not: Mapping[str, str], panes: str) -> None:
+        """`why_not`: of each mode that cannot be had, a sentence. `panes`: what A and B show."""
+        self._why_not = why_not
+        model = self._mode.model()
+        assert isinstance(model, QStandardItemModel)
+        for at, mode in enumerate(MODES):
+            item = model.item(at)
+            assert item is not None
+            item.setEnabled(mode not in why_not)
+            item.setToolTip(why_not.get(mode, ""))
+        self._mode.setToolTip(panes)
+        self._offer_start()
+
+    def offer_resume(self, words: str) -> None:
+        """Offer to complete an interrupted film, such as "f.mp4, 12 of 180 frames"; empty: none."""
+        self._resume.setText(f"Resume {words}")
+        self._resume.setToolTip("Complete the interrupted film as it was begun")
+        self._resume.setVisible(bool(words))
 
     def show_recording(self, on: bool) -> None:
         """Offer to start, or to pause and stop."""
         fields = (self._width, self._height, self._fps, self._seconds, self._mode, self._file)
-        for field in (*fields, self._title):
+        for field in (*fields, self._title, self._resume):
             field.setEnabled(not on)
         self._pause.setEnabled(on)
         self._abort.setEnabled(on)
         self._pause.blockSignals(True)
         self._pause.setChecked(False)
         self._pause.blockSignals(False)
-        if on:
-            self._words.setText("Preparing…")
         self._bar.setRange(0, 0 if on else 1)
         self._bar.setValue(0)
         self._recording = on
         self._offer_start()
+        if on:
+            self._end_words = ""
+            self._words.setText("Preparing…")
 
     def show_progress(self, progress: RecordProgress) -> None:
         """Show how far it is, and the newest frame."""
@@ -150,12 +169,21 @@ class RecordPanel(QDialog):
 
     def show_end(self, words: str) -> None:
         """Say what has become of it."""
+        self._end_words = words
         self.show_recording(False)
-        self._words.setText(words)
+
+    def _forget_end(self) -> None:
+        self._end_words = ""
+        self._offer_start()
 
     def _offer_start(self) -> None:
-        self._start.setEnabled(self._has_path and not self._recording)
-        self._start.setToolTip("Render and write every frame" if self._has_path else _NO_PATH)
+        if self._recording:
+            self._start.setEnabled(False)
+            return
+        problem = self._no_path or self._why_not.get(self._mode.currentData(), "")
+        self._words.setText(self._end_words or problem or self._idle_words)
+        self._start.setEnabled(not problem)
+        self._start.setToolTip(problem or "Render and write every frame")
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
@@ -192,6 +220,7 @@ class RecordPanel(QDialog):
         column.addWidget(self._preview)
         column.addWidget(self._bar)
         column.addWidget(self._words)
+        column.addWidget(self._resume)
         column.addLayout(buttons)
         self.setFixedWidth(_WIDTH_PX)
         for button in self.findChildren(QPushButton):

@@ -43,6 +43,8 @@ class RecordProgress:
     @property
     def words(self) -> str:
         """For people: "12 of 180 frames, 3 min 20 s to go"."""
+        if self.frames_done == self.frames_total:
+            return f"{self.frames_done} frames; finishing the file…"
         return f"{self.frames_done} of {self.frames_total} frames, {duration(self.eta_s)} to go"
 
 

@@ -19,6 +19,8 @@ class Timeline(QWidget):
     play_toggled = pyqtSignal(bool)
     loop_toggled = pyqtSignal(bool)
     add_requested = pyqtSignal()
+    key_requested = pyqtSignal()
+    """The marked keyframe is to be edited."""
     presets_requested = pyqtSignal(object)
     """The widget that a menu of ready-made paths belongs to."""
     record_requested = pyqtSignal()
@@ -37,6 +39,9 @@ class Timeline(QWidget):
         self._time.setMinimumWidth(self._time.fontMetrics().horizontalAdvance("00:00.0 / 00:00.0"))
         self._time.setAlignment(Qt.AlignmentFlag.AlignCenter)
         add = FlatButton("+ Key", "Add the present view as a keyframe (K)", self)
+        self._key = FlatButton(
+            "Key…", "Edit the marked keyframe: field of view, precisions, wipe, gain", self
+        )
         self._delete = FlatButton(
             "Delete", "Delete the marked keyframe (Del in the timeline)", self
         )
@@ -47,6 +52,7 @@ class Timeline(QWidget):
         self._play.toggled.connect(self.play_toggled)
         self._loop.toggled.connect(self.loop_toggled)
         add.clicked.connect(self.add_requested)
+        self._key.clicked.connect(self.key_requested)
         self._delete.clicked.connect(self.track.delete_requested)
         self._undo.clicked.connect(self.track.undo_requested)
         self._redo.clicked.connect(self.track.redo_requested)
@@ -59,7 +65,7 @@ class Timeline(QWidget):
         for widget in (self._play, self._loop, self._time):
             row.addWidget(widget)
         row.addWidget(self.track, 1)
-        for widget in (add, self._delete, self._undo, self._redo, presets, self._record):
+        for widget in (add, self._key, self._delete, self._undo, self._redo, presets, self._record):
             row.addWidget(widget)
         self.show_readout(self._readout)
 
@@ -71,6 +77,7 @@ class Timeline(QWidget):
         self._play.setEnabled(readout.seconds > 0)
         self._loop.setEnabled(has_path)
         self._record.setEnabled(has_path)
+        self._key.setEnabled(readout.selected is not None)
         self._delete.setEnabled(readout.selected is not None)
         self._undo.setEnabled(readout.can_undo)
         self._redo.setEnabled(readout.can_redo)
