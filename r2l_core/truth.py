@@ -124,7 +124,7 @@ class DatasetTruthRenderer(Renderer):
         """Nothing is calculated, so the finest picture is always affordable."""
         self.tiles.rays_per_s = _AT_ONCE_RAYS_PER_S
 
-    def shade(self, canvas: Canvas, pixels: Tensor) -> Iterator[Spent]:
+    def shade(self, canvas: Canvas, pixels: Tensor, whole: bool = False) -> Iterator[Spent]:
         """Look `pixels` up."""
         began = time.perf_counter()
         picture = self._picture_of(canvas.camera)
