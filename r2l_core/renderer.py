@@ -115,7 +115,8 @@ class Renderer:
         self.ray_mode: RayMode = ray_mode
         self.skip_background = skip_background
         self.epoch = epoch
-        """Stamped on every frame; see Frame."""
+        """Stamped on every frame, as `light_field` is; see Frame."""
+        self.light_field = ""
         self.tiles = Tiles(engine)
         self._canvas: Canvas | None = None
         self._picture: Tensor | None = None
@@ -361,6 +362,7 @@ class Renderer:
             engine=self.engine.info,
             created_s=request.created_s,
             interpolated_pixels=canvas.interpolated_pixels,
+            light_field=self.light_field,
         )
 
 
