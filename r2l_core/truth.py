@@ -77,7 +77,6 @@ class TruthRenderer(Renderer):
             yield Spent(FrameTimings(network_ms=seconds * 1e3), 0, seconds)
 
 
-
 class DatasetTruthRenderer(BlankRenderer):
     """Shows a dataset's own picture to exactly the cameras that took one; frames for any other
     camera say in `why_blank` that there is none.

@@ -15,7 +15,10 @@ class PaneChoice:
     """`source`: a Precision, or TRUTH (`pane_label`) for the ground truth.
 
     `engine`: the name of one, or AUTO; of no meaning for the ground truth.
+    `checkpoint`: name or path of another light field than the open one, which None is; the ground
+    truth is always that of the open one.
     """
 
     source: Precision | str
     engine: str = AUTO
+    checkpoint: str | None = None
