@@ -114,14 +114,17 @@ class Recording(QObject):
             return
         pair = self._pair()
         if pair is None:
-            why = "Two panes are shown by Compare; only precisions can be recorded."
+            why = (
+                "Two panes are shown by Compare; only precisions of the open light field can be "
+                "recorded."
+            )
             self.panel.offer_modes("", why)
         else:
             self.panel.offer_modes(" and ".join(str(pane.source) for pane in pair), "")
 
     def _pair(self) -> tuple[PaneChoice, PaneChoice] | None:
         panes = self._window.compare.panes.panes[:2]
-        if len(panes) < 2 or not all(isinstance(pane.source, Precision) for pane in panes):
+        if len(panes) < 2 or not all(map(_recordable, panes)):
             return None
         return panes[0], panes[1]
 
@@ -177,17 +180,17 @@ class Recording(QObject):
             if pair is None:
                 raise RecordingError(
                     "The film cannot be made",
-                    "there are no two panes with a precision each",
+                    "there are no two panes with a precision of the open light field each",
                     "Compare two precisions, or record the active pane alone.",
                 )
             return pair
         setup = self._window.compare.panes
-        if setup.panes and isinstance((pane := setup.panes[setup.active]).source, Precision):
+        if setup.panes and _recordable(pane := setup.panes[setup.active]):
             return (pane,)
         raise RecordingError(
             "The film cannot be made",
-            "the active pane shows the ground truth",
-            "Choose a precision for it.",
+            "the active pane shows the ground truth or another light field",
+            "Choose a precision of the open light field for it.",
         )
 
     def _ended(self, end: RecordingEnd) -> None:
@@ -203,6 +206,11 @@ class Recording(QObject):
     def _stopped(self) -> None:
         self._thread = None
         self._offer_modes()
+
+
+def _recordable(pane: PaneChoice) -> bool:
+    """Films are of one light field."""
+    return isinstance(pane.source, Precision) and pane.checkpoint is None
 
 
 def _without_panes(path: CameraPath) -> CameraPath:

@@ -122,15 +122,17 @@ class MetricsPanel(QWidget):
         return "\n".join(lines) + "\n"
 
     def _reasons(self) -> str:
+        missing = [f"{letter}: {reason}." for letter, reason in self._readout.missing]
         if self._readout.why_not:
-            return f"No numbers: {self._readout.why_not}."
+            return "\n".join([f"No numbers: {self._readout.why_not}.", *missing])
         reasons: dict[str, list[str]] = {}
         for row in _ROWS:
             for pair in self._readout.pairs:
                 value = row.value(pair)
                 if isinstance(value, str) and row.name not in reasons.setdefault(value, []):
                     reasons[value].append(row.name)
-        return "\n".join(f"{', '.join(names)}: {reason}." for reason, names in reasons.items())
+        unknown = [f"{', '.join(names)}: {reason}." for reason, names in reasons.items()]
+        return "\n".join([*missing, *unknown])
 
     def _make_table(self) -> QGridLayout:
         grid = QGridLayout()
