@@ -206,9 +206,9 @@ def _pair_metrics(
 
 
 def _flip_map(a: Frame, b: Frame) -> NDArray[np.float32]:
-    from r2l_core.metrics import as_float, flip_map
+    from r2l_core import difference
 
-    return flip_map(as_float(_exact(a)), as_float(_exact(b)))
+    return difference.difference(_exact(a), _exact(b), difference.DifferenceKind.FLIP).values
 
 
 def _divergence(

@@ -317,6 +317,10 @@ def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
         ("off_by_1_255_percent_mean", pair.off_percent),
     ):
         assert shown == pytest.approx(expected[name], abs=1e-6), name
+    # So do the maps, which go the other way about: A against B.
+    view = desk.app.window.compare.view.pane.difference
+    assert view.values().max() * 255 == pytest.approx(pair.max_error_levels, abs=1e-4)
+    assert analysis._flip_map(*desk.sets[-1]).mean() == pytest.approx(pair.flip, abs=1e-6)
 
 
 def test_a_wish_that_fails_leaves_the_panes_as_they_were(desk, lab):
