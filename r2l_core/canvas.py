@@ -21,6 +21,8 @@ class Canvas:
         self.flat_tolerance = flat_tolerance
         self.colors = torch.zeros(camera.height_px, camera.width_px, 3)
         self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
+        self.skipped = torch.zeros_like(self.known)
+        """Which of the known pixels are background without anybody having been asked."""
         self.stride = 2 * COMPARED_STRIDES[0]
         """Finest stride that is complete."""
         self.interpolated_pixels = 0
@@ -34,14 +36,24 @@ class Canvas:
         """Those of the flat indices `pixels` that are not known yet, in their order."""
         return pixels[~self.known.view(-1)[pixels]]
 
+    def among_skipped(self, pixels: Tensor) -> Tensor:
+        """Those of the flat indices `pixels` that were skipped, in their order."""
+        return pixels[self.skipped.view(-1)[pixels]]
+
     def put(self, pixels: Tensor, colors: Tensor) -> None:
         """Colours, float32 (n, 3), of pixels at flat indices (n,)."""
         self.colors.view(-1, 3).index_copy_(0, pixels, colors)
         self.known.view(-1).index_fill_(0, pixels, True)
+        self.skipped.view(-1).index_fill_(0, pixels, False)
 
     def set_background(self, pixels: Tensor, rgb: tuple[float, float, float]) -> None:
         """Pixels whose rays meet nothing."""
         self.put(pixels, torch.tensor(rgb).expand(len(pixels), 3))
+
+    def skip(self, pixels: Tensor, rgb: tuple[float, float, float]) -> None:
+        """Pixels that are background unless somebody asks."""
+        self.set_background(pixels, rgb)
+        self.skipped.view(-1).index_fill_(0, pixels, True)
 
     def picture(self) -> Tensor:
         """The picture as far as it is known: float32 (H, W, 3)."""

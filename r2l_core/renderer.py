@@ -98,7 +98,8 @@ class Renderer:
     """Renders one light field with one engine. Used by one thread.
 
     `ray_mode`: see RayMode. `skip_background`: rays that miss the scene's bounding sphere become
-    background without asking the network; off where every pixel has to go through it.
+    background without asking the network; off where every pixel has to go through it. Pixels that
+    `Together` has asked about all the same stay as the network sees them.
     """
 
     def __init__(
@@ -114,7 +115,8 @@ class Renderer:
         self.ray_mode: RayMode = ray_mode
         self.skip_background = skip_background
         self.epoch = epoch
-        """Stamped on every frame; see Frame."""
+        """Stamped on every frame, as `light_field` is; see Frame."""
+        self.light_field = ""
         self.tiles = Tiles(engine)
         self._canvas: Canvas | None = None
         self._picture: Tensor | None = None
@@ -283,12 +285,15 @@ class Renderer:
         # Skipped rays cost nothing, so more pixels may be needed than rays.
         return self._batch(canvas, pixels[: 2 * n_rays]).rows(slice(n_rays))
 
-    def shade(self, canvas: Canvas, pixels: Tensor) -> Iterator[Spent]:
-        """Compute `pixels` in order, tile by tile, yielding what each tile cost."""
+    def shade(self, canvas: Canvas, pixels: Tensor, whole: bool = False) -> Iterator[Spent]:
+        """Compute `pixels` in order, tile by tile, yielding what each tile cost.
+
+        `whole`: without skipping any.
+        """
         for chunk in torch.split(pixels, _CHUNK_PIXELS):
             began = time.perf_counter()
             with self.quiet():
-                batch = self._batch(canvas, chunk)
+                batch = self._batch(canvas, chunk, whole)
             yield Spent(FrameTimings(rays_ms=(time.perf_counter() - began) * 1e3))
             yield from self._shade_batch(canvas, batch)
 
@@ -303,13 +308,17 @@ class Renderer:
             timings = FrameTimings(0.0, tile.encode_ms, tile.network_ms, copy_ms)
             yield Spent(timings, len(part), tile.seconds)
 
-    def _batch(self, canvas: Canvas, pixels: Tensor) -> Batch:
+    def _batch(self, canvas: Canvas, pixels: Tensor, whole: bool = False) -> Batch:
         """The rays of `pixels` that the network is asked about; the others become background."""
         origins, directions = self._rays(canvas.camera, pixels)
-        asked = self._asked(origins, directions)
-        if asked is None:
+        if self.skip_background and not whole:
+            asked = hits_bounds(origins, directions, self.scene)
+            canvas.skip(pixels[~asked], self.scene.background_rgb)
+        elif self.ray_mode == "canonical":
+            asked = ~looks_away(origins, directions, self.scene)
+            canvas.set_background(pixels[~asked], self.scene.background_rgb)
+        else:
             return Batch(pixels, origins, directions)
-        canvas.set_background(pixels[~asked], self.scene.background_rgb)
         return Batch(pixels[asked], origins[asked], directions[asked])
 
     def _rays(self, camera: Camera, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -318,15 +327,6 @@ class Renderer:
         if self.ray_mode == "canonical":
             return canonicalise(origins, directions, self.scene)
         return origins, directions
-
-    def _asked(self, origins: Tensor, directions: Tensor) -> Tensor | None:
-        """Which rays the network is asked about, bool (N,); None for all."""
-        if self.skip_background:
-            return hits_bounds(origins, directions, self.scene)
-        if self.ray_mode == "canonical":
-            away = looks_away(origins, directions, self.scene)
-            return ~away if bool(away.any()) else None
-        return None
 
     def quiet(self) -> contextlib.AbstractContextManager[None]:
         return one_torch_thread() if self.engine.quiet_torch else contextlib.nullcontext()
@@ -362,6 +362,7 @@ class Renderer:
             engine=self.engine.info,
             created_s=request.created_s,
             interpolated_pixels=canvas.interpolated_pixels,
+            light_field=self.light_field,
         )
 
 

@@ -3,12 +3,15 @@
 What is shown together always has the same camera, the same pixels and the same pass, so that a
 difference is a difference of the engines. Previews may be coarser than those of one renderer
 alone, as all share its time.
+
+A complete picture is one that can be measured, so it is the one that `eval` measures: what a
+renderer has skipped, its network is asked about in the end.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
@@ -19,6 +22,9 @@ from r2l_core.canvas import Canvas
 from r2l_core.progressive import by_contrast, grid_pixels, interpolated
 from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
 from r2l_core.types import COMPARED_STRIDES, STRIDES, Frame, RenderRequest
+
+_NOT_COMPLETE = STRIDES[-2]
+"""The stride of a picture whose every pixel is known, but some of them were skipped."""
 
 _CHUNK_S = 0.35
 """Time all renderers together may take until they are in step again."""
@@ -65,39 +71,61 @@ class Together:
         if not self._complete(panes, grid_pixels(width, height, stride), abandoned):
             return
         tiles_s = sum(pane.spent.tiles_s for pane in panes)
+        if stride == 1 and len(_skipped(panes)):
+            stride = _NOT_COMPLETE
         frames = self._shown(panes, request, stride)
         if tiles_s > 0:
             outside_s = time.perf_counter() - start - tiles_s
             self._overhead_s += 0.2 * (outside_s - self._overhead_s)
         yield frames
-        shown_s = time.perf_counter()
         for finer in COMPARED_STRIDES:
             if finer >= stride:
                 continue
             pixels = grid_pixels(width, height, finer)
             pixels = pixels[~_common(panes).view(-1)[pixels]]
-            if len(pixels) == 0:
-                stride = finer
-                continue
             first = panes[0].canvas
             pixels = by_contrast(pixels, interpolated(first.colors, _common(panes), stride))
-            for chunk in torch.split(pixels, self._chunk_pixels(panes)):
-                if not self._complete(panes, chunk, cancelled):
+            if not (yield from self._refine(panes, pixels, request, stride, cancelled)):
+                return
+            if finer == 1 and len(skipped := _skipped(panes)):
+                yield self._shown(panes, request, stride)
+                if not (yield from self._refine(panes, skipped, request, stride, cancelled, True)):
                     return
-                if time.perf_counter() - shown_s > SHOW_EVERY_S:
-                    yield self._shown(panes, request, stride)
-                    shown_s = time.perf_counter()
             stride = finer
             yield self._shown(panes, request, stride)
-            shown_s = time.perf_counter()
+
+    def _refine(
+        self,
+        panes: Sequence[_Pane],
+        pixels: Tensor,
+        request: RenderRequest,
+        stride: int,
+        cancelled: Callable[[], bool],
+        whole: bool = False,
+    ) -> Generator[tuple[Frame, ...], None, bool]:
+        """Complete `pixels`, showing now and then what there is; False where cancelled."""
+        shown_s = time.perf_counter()
+        for chunk in torch.split(pixels, self._chunk_pixels(panes)) if len(pixels) else ():
+            if not self._complete(panes, chunk, cancelled, whole):
+                return False
+            if time.perf_counter() - shown_s > SHOW_EVERY_S:
+                yield self._shown(panes, request, stride)
+                shown_s = time.perf_counter()
+        return True
 
     def _complete(
-        self, panes: Sequence[_Pane], pixels: Tensor, stopped: Callable[[], bool]
+        self,
+        panes: Sequence[_Pane],
+        pixels: Tensor,
+        stopped: Callable[[], bool],
+        whole: bool = False,
     ) -> bool:
-        """Have every renderer know `pixels`; False where stopped on the way."""
+        """Have every renderer know `pixels`, with `whole` those of them that it has skipped; False
+        where stopped on the way."""
         for pane in panes:
             began = time.perf_counter()
-            for spent in pane.renderer.shade(pane.canvas, pane.canvas.unknown(pixels)):
+            wanted = pane.canvas.among_skipped(pixels) if whole else pane.canvas.unknown(pixels)
+            for spent in pane.renderer.shade(pane.canvas, wanted, whole):
                 pane.spent.add(spent)
                 if stopped():
                     return False
@@ -158,3 +186,9 @@ class Together:
 def _common(panes: Sequence[_Pane]) -> Tensor:
     """The pixels that all know: bool (H, W)."""
     return reduce(torch.logical_and, (pane.canvas.known for pane in panes))
+
+
+def _skipped(panes: Sequence[_Pane]) -> Tensor:
+    """Flat indices of the pixels that any has skipped: int64 (n,), row by row."""
+    skipped = reduce(torch.logical_or, (pane.canvas.skipped for pane in panes))
+    return skipped.view(-1).nonzero().view(-1)

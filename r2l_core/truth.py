@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from r2l_core.blank import BlankRenderer
 from r2l_core.camera import Camera
 from r2l_core.canvas import Canvas
 from r2l_core.datasets import Dataset
@@ -21,7 +20,7 @@ from r2l_core.distill.teachers import Teacher, supersampled_pixels
 from r2l_core.engines.base import Shaded
 from r2l_core.renderer import Batch, Renderer, Spent
 from r2l_core.scene import SceneSpec
-from r2l_core.types import EngineInfo, Frame, FrameTimings, Precision, RenderRequest
+from r2l_core.types import EngineInfo, FrameTimings, Precision
 
 TRUTH = "truth"
 _TILE_RAYS = 2048
@@ -78,26 +77,7 @@ class TruthRenderer(Renderer):
             yield Spent(FrameTimings(network_ms=seconds * 1e3), 0, seconds)
 
 
-_BLANK = 0.5
-"""Grey in the place of a picture that there is not."""
-_AT_ONCE_RAYS_PER_S = 1e12
-
-
-@dataclass(frozen=True)
-class _Looking:
-    """What a renderer asks of its engine, for a renderer that only looks pixels up."""
-
-    info: EngineInfo
-    tile_rays: int = 1
-    small_tiles: tuple[int, ...] = ()
-    quiet_torch: bool = False
-
-    def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
-        """A picture has no rays."""
-        raise NotImplementedError
-
-
-class DatasetTruthRenderer(Renderer):
+class DatasetTruthRenderer(BlankRenderer):
     """Shows a dataset's own picture to exactly the cameras that took one; frames for any other
     camera say in `why_blank` that there is none.
 
@@ -115,46 +95,12 @@ class DatasetTruthRenderer(Renderer):
             kernel=f"pictures of the dataset {dataset.name}, {dataset.split}",
             weight_bytes=0,
         )
-        super().__init__(_Looking(info), scene)
+        super().__init__(scene, info)
         self._dataset = dataset
         self._known: tuple[Camera, Tensor | None] | None = None
-        self.warm_up()
 
-    def warm_up(self) -> None:
-        """Nothing is calculated, so the finest picture is always affordable."""
-        self.tiles.rays_per_s = _AT_ONCE_RAYS_PER_S
-
-    def shade(self, canvas: Canvas, pixels: Tensor) -> Iterator[Spent]:
-        """Look `pixels` up."""
-        began = time.perf_counter()
-        picture = self._picture_of(canvas.camera)
-        if picture is None:
-            canvas.set_background(pixels, (_BLANK, _BLANK, _BLANK))
-        else:
-            canvas.put(pixels, picture[pixels])
-        seconds = time.perf_counter() - began
-        yield Spent(FrameTimings(copy_ms=seconds * 1e3), 0, seconds)
-
-    def frame(
-        self,
-        canvas: Canvas,
-        request: RenderRequest,
-        image: NDArray[np.uint8],
-        stride: int,
-        elapsed_ms: float,
-        spent: Spent,
-    ) -> Frame:
-        """See Renderer.frame."""
-        frame = super().frame(canvas, request, image, stride, elapsed_ms, spent)
-        if self._picture_of(canvas.camera) is not None:
-            return frame
-        return replace(frame, why_blank=self._why_blank(canvas.camera))
-
-    def _shade_batch(self, canvas: Canvas, batch: Batch) -> Iterator[Spent]:
-        yield from self.shade(canvas, batch.pixels)
-
-    def _picture_of(self, camera: Camera) -> Tensor | None:
-        """The picture's colours, float32 (H * W, 3), row by row."""
+    def colors_of(self, camera: Camera) -> Tensor | None:
+        """See BlankRenderer.colors_of."""
         if self._known is None or self._known[0] is not camera:
             index = self._dataset.index_of(camera)
             picture = None
@@ -163,7 +109,10 @@ class DatasetTruthRenderer(Renderer):
             self._known = camera, picture
         return self._known[1]
 
-    def _why_blank(self, camera: Camera) -> str:
+    def why_blank(self, camera: Camera) -> str:
+        """See BlankRenderer.why_blank."""
+        if self.colors_of(camera) is not None:
+            return ""
         view = self._dataset.views[self._dataset.nearest(camera)].camera
         if view.resized(camera.width_px, camera.height_px).same_view(camera):
             return f"the dataset's picture has {view.width_px}×{view.height_px} pixels"

@@ -127,7 +127,8 @@ class Frame:
     `interpolated_pixels`: how many pixels that count as complete were taken from flat surroundings.
     `colors`: the same picture before rounding to 8 bits, float32 (height_px, width_px, 3), where
     somebody will compare it. `why_blank`: why there is nothing to see, a clause; `image` is then of
-    one colour and must not be compared. Empty where there is a picture.
+    one colour and must not be compared. Empty where there is a picture. `light_field`: its name,
+    where panes show more than one; else empty.
     """
 
     seq: int
@@ -143,6 +144,7 @@ class Frame:
     interpolated_pixels: int = 0
     colors: NDArray[np.float32] | None = None
     why_blank: str = ""
+    light_field: str = ""
 
     @property
     def complete(self) -> bool:

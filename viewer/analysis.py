@@ -15,6 +15,7 @@ from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
 from r2l_core.types import Frame, Precision
 from viewer.render_thread import Running
+from viewer.widgets import wording
 from viewer.widgets.difference import DifferenceKind
 from viewer.widgets.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.layer_bars import LayerSensitivity
@@ -65,8 +66,9 @@ class Analyst(QObject):
             self.metrics_ready.emit(MetricsReadout(why_not="the pictures are not complete yet"))
         elif sum(not frame.why_blank for frame in frames) < 2:
             self._void("metrics")
-            why = next(frame.why_blank for frame in frames if frame.why_blank)
-            self.metrics_ready.emit(MetricsReadout(why_not=f"the truth is missing: {why}"))
+            self.metrics_ready.emit(
+                MetricsReadout(why_not="there are no two pictures", missing=_missing(frames))
+            )
         else:
             self._ask("metrics", partial(_metrics, tuple(frames)), self.metrics_ready.emit)
 
@@ -160,23 +162,24 @@ class _Job(QRunnable):
         self._job()
 
 
-def names_of(frames: Sequence[Frame]) -> list[str]:
-    """What each pane shows, in a word."""
-    return [
-        TRUTH if frame.engine.engine == TRUTH else str(frame.engine.precision) for frame in frames
-    ]
-
-
 def _metrics(frames: Sequence[Frame]) -> MetricsReadout:
     from r2l_core.metrics import compare
 
-    names = names_of(frames)
+    names = [wording.source(frame.engine, frame.light_field) for frame in frames]
     pairs = []
     shown = [at for at, frame in enumerate(frames) if not frame.why_blank]
     for a, b in itertools.combinations(shown, 2):
+        if frames[a].engine.engine == TRUTH:  # is what others are measured by
+            a, b = b, a
         found = compare(_exact(frames[a]), _exact(frames[b]))
         pairs.append(_pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found))
-    return MetricsReadout(tuple(pairs))
+    return MetricsReadout(tuple(pairs), missing=_missing(frames))
+
+
+def _missing(frames: Sequence[Frame]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (LETTERS[at], frame.why_blank) for at, frame in enumerate(frames) if frame.why_blank
+    )
 
 
 def _exact(frame: Frame) -> NDArray[np.generic]:
@@ -203,9 +206,9 @@ def _pair_metrics(
 
 
 def _flip_map(a: Frame, b: Frame) -> NDArray[np.float32]:
-    from r2l_core.metrics import as_float, flip_map
+    from r2l_core import difference
 
-    return flip_map(as_float(_exact(a)), as_float(_exact(b)))
+    return difference.difference(_exact(a), _exact(b), difference.DifferenceKind.FLIP).values
 
 
 def _divergence(
@@ -216,11 +219,12 @@ def _divergence(
 
     others = {
         frame.engine.precision: None
-        for frame in frames
-        if frame.engine.engine != TRUTH and frame.engine.precision is not Precision.FP32
+        for frame, own in zip(frames, running.own_panes, strict=False)
+        if own and frame.engine.engine != TRUTH and frame.engine.precision is not Precision.FP32
     }
     if not others:
-        return DivergenceReadout(column, row, why_not="fp32 is what the others are measured by")
+        why_not = "fp32 of the open light field is what its other precisions are measured by"
+        return DivergenceReadout(column, row, why_not=why_not)
     lines = []
     for precision in others:
         with one_torch_thread():
@@ -236,8 +240,8 @@ def _divergence(
 
 def eight_bit_precision(running: Running) -> Precision | None:
     """Which of the running precisions has layers that can be switched; the first of them."""
-    for info in running.engines:
-        if info.engine != TRUTH and info.precision in _EIGHT_BITS:
+    for info, own in zip(running.engines, running.own_panes, strict=True):
+        if own and info.engine != TRUTH and info.precision in _EIGHT_BITS:
             return info.precision
     return None
 

@@ -71,7 +71,7 @@ class App(QObject):
         preferences = Preferences(settings)
         bookmarks = Bookmarks(preferences.text("bookmarks"))
         self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
-        self.comparing = Comparing(self.window, self.controller, self)
+        self.comparing = Comparing(self.window, self.controller, preferences, self)
         self.posing = Posing(self.window, self.controller, self)
         self._first_dataset = dataset
         self.pathing = Pathing(self.window, self.controller, self)
@@ -121,6 +121,7 @@ class App(QObject):
             window.dataset_requested,
             window.scene_chosen,
             window.canonical_toggled,
+            window.compare.panes_changed,
             window.retry_requested,
         ):
             asked.connect(window.clear_error)

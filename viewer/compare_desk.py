@@ -19,7 +19,8 @@ from viewer.widgets.divergence_plot import DivergencePlot, DivergenceReadout
 from viewer.widgets.layer_bars import LayerSensitivity
 from viewer.widgets.metrics_panel import MetricsPanel
 from viewer.widgets.metrics_readout import MetricsReadout
-from viewer.widgets.pane_setup import PaneChoice, PaneSetup
+from viewer.widgets.pane_choice import PaneChoice
+from viewer.widgets.pane_setup import PaneSetup
 from viewer.widgets.sensitivity_strip import SensitivityStrip
 
 _NO_TRUTH = Availability(False, "this light field has no ground truth")
@@ -34,6 +35,9 @@ class CompareDesk(QObject):
     """tuple[PaneChoice, ...]: what each pane should show from now on."""
     active_changed = pyqtSignal(int)
     """Position of the pane that the digit keys and the engine card are about."""
+    file_wanted = pyqtSignal(int)
+    """Position of the pane that should show a light field from a file, which the window asks for;
+    `show_light_field` takes it."""
     map_wanted = pyqtSignal(object, object, object)
     """DifferenceKind, Frame A, Frame B: a slow map, to be computed and given to `set_map`."""
     pixel_picked = pyqtSignal(int, int)
@@ -94,6 +98,14 @@ class CompareDesk(QObject):
         """Say what panes can show: precisions, the ground truth, the engines of each precision."""
         self.panes.set_offers(precisions, truth, engines or {})
 
+    def set_light_fields(self, own: str, others: Sequence[str]) -> None:
+        """Say which light fields panes can show, by name or path: the open one, and others."""
+        self.panes.set_light_fields(own, others)
+
+    def show_light_field(self, position: int, checkpoint: str) -> None:
+        """Let a pane show another light field."""
+        self.panes.show_light_field(position, checkpoint)
+
     def show_panes(self, panes: Sequence[PaneChoice]) -> None:
         """Show what each pane is meant to show; reports nothing."""
         self.panes.show_panes(panes)
@@ -112,6 +124,8 @@ class CompareDesk(QObject):
         view.difference_counted.connect(self.difference.show_readout)
         pane.pixel_picked.connect(self.pixel_picked)
         pane.pane_activated.connect(self.panes.set_active)
+        pane.light_field_dropped.connect(self.show_light_field)
+        self.panes.file_wanted.connect(self.file_wanted)
         self.panes.active_changed.connect(view.set_active)
         self.panes.active_changed.connect(self.active_changed)
         self.panes.panes_changed.connect(self.panes_changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -14,8 +15,12 @@ from viewer.analysis import Analyst
 from viewer.compare_desk import CompareDesk
 from viewer.controller import Controller
 from viewer.main_window import MainWindow
+from viewer.preferences import Preferences
+from viewer.recent_files import RecentFiles
 from viewer.render_thread import Running
+from viewer.widgets.file_dialogs import ask_light_field
 from viewer.widgets.layer_bars import LayerSensitivity
+from viewer.widgets.pane_choice import PaneChoice
 
 _NO_LAYERS = "those of a precision with eight-bit layers: choose int8, int8-sim or int8-static-sim"
 
@@ -25,8 +30,15 @@ class Comparing(QObject):
 
     failed = pyqtSignal(object)
 
-    def __init__(self, window: MainWindow, controller: Controller, parent: QObject) -> None:
+    def __init__(
+        self,
+        window: MainWindow,
+        controller: Controller,
+        preferences: Preferences,
+        parent: QObject,
+    ) -> None:
         super().__init__(parent)
+        self._recent = RecentFiles(preferences, "recent_light_fields")
         self._window = window
         self._desk: CompareDesk = window.compare
         self._controller = controller
@@ -41,6 +53,7 @@ class Comparing(QObject):
         desk.mode_changed.connect(lambda _mode: self._choose())
         desk.panes_changed.connect(lambda _panes: self._choose())
         desk.active_changed.connect(lambda _position: self._show_engine())
+        desk.file_wanted.connect(self._ask_light_field)
         desk.map_wanted.connect(analyst.map)
         desk.pixel_picked.connect(self._probe)
         desk.layer_toggled.connect(self._controller.switch_layer)
@@ -49,6 +62,7 @@ class Comparing(QObject):
         self._window.mix_save_requested.connect(self._save_mix)
         self._controller.frame_shown.connect(lambda frame: self._shown((frame,)))
         self._controller.frames_shown.connect(self._show_frames)
+        self._controller.kept.connect(lambda running: self._show_panes(running.wish.panes))
         analyst.metrics_ready.connect(desk.show_metrics)
         analyst.map_ready.connect(desk.set_map)
         analyst.divergence_ready.connect(desk.show_divergence)
@@ -60,6 +74,7 @@ class Comparing(QObject):
         """Something new renders."""
         before, self._running = self._running, running
         self._desk.set_offers(running.precisions, running.truth, running.choices)
+        self._offer_light_fields(running)
         if before is None or before.light_field is not running.light_field:
             self._analyst.stop_sensitivity()
             self._layers = analysis.layers_of(running)
@@ -69,6 +84,25 @@ class Comparing(QObject):
     def close(self) -> None:
         """Ask nothing any more."""
         self._analyst.close()
+
+    def _offer_light_fields(self, running: Running) -> None:
+        from r2l_core.checkpoint import embedded_names  # with torch, which runs by now
+
+        own = running.wish.checkpoint
+        for checkpoint in running.sha256:
+            if Path(checkpoint).is_file():
+                self._recent.note(checkpoint)
+        others = (*embedded_names(), *self._recent.files())
+        self._desk.set_light_fields(
+            own, [one for one in others if one not in (own, str(Path(own).absolute()))]
+        )
+
+    def _ask_light_field(self, position: int) -> None:
+        self._window.ask_file(ask_light_field, partial(self._desk.show_light_field, position))
+
+    def _show_panes(self, panes: tuple[PaneChoice, ...]) -> None:
+        if panes:
+            self._desk.show_panes(panes)
 
     def _choose(self) -> None:
         panes = self._desk.panes

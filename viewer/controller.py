@@ -103,9 +103,10 @@ class Controller(CameraControl):
         self.want(self._wish)
 
     def set_panes(self, panes: tuple[PaneChoice, ...], alone: PaneChoice) -> None:
-        """Compare `panes`; none: show `alone`, or what ran before where that is no precision."""
+        """Compare `panes`; none: show `alone`, or what ran before where that is no precision of
+        the open light field."""
         wish = replace(self._wish, panes=panes)
-        if not panes and isinstance(alone.source, Precision):
+        if not panes and isinstance(alone.source, Precision) and alone.checkpoint is None:
             wish = replace(wish, precision=alone.source)
         if wish != self._wish:
             self.want(wish)

@@ -153,6 +153,8 @@ class Recording(QObject):
         for letter, pane in shown:
             if not isinstance(pane.source, Precision):
                 return f"Pane {letter} shows the ground truth; films are rendered by light fields."
+            if pane.checkpoint is not None:
+                return f"Pane {letter} shows another light field; films are of the open one."
         if mode != "single" and len(shown) < 2:
             return "A film of two needs a second pane: Compare shows it."
         return ""

@@ -1,16 +1,18 @@
 """Session files: what is open and how it is looked at, as JSON that a person can read and mend.
 
-    {"format": "r2l-session", "version": 1, "checkpoint": "demo", "scene": null,
-     "precision": "int8", "engine": "auto", "device": "auto", "rays": "auto",
+    {"format": "r2l-session", "version": 1, "checkpoint": "demo", "sha256": "9f86d0…",
+     "scene": null, "precision": "int8", "engine": "auto", "device": "auto", "rays": "auto",
      "layers_in_fp32": [], "render_size_px": [400, 400],
      "camera": {"azimuth_deg": 35.0, "elevation_deg": 30.0, "radius": 4.0,
                 "pivot": [0.0, 0.0, 0.0], "fov_x_deg": 39.6},
      "bookmarks": {"1": {...as camera}}, "camera_path": {...a camera path} or null,
-     "panes": [{"source": "bf16", "engine": "auto"}], "active_pane": 0, "mode": "Wipe",
+     "panes": [{"source": "bf16", "engine": "auto", "checkpoint": null, "sha256": null}],
+    "active_pane": 0, "mode": "Wipe",
      "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
                     "signed_scale": "Blue – black – red"}}
 
-`source` of a pane is a precision or "truth".
+`source` of a pane is a precision or "truth", its `checkpoint` another light field than the open
+one. `sha256` is of a light field's file.
 """
 
 from __future__ import annotations
@@ -50,7 +52,10 @@ _RAYS = {rays: rays for rays in ("auto", "plain", "canonical")}
 
 @dataclass(frozen=True)
 class Session:
-    """`wish`: what is open; its panes are those of `panes` only while they are compared."""
+    """`wish`: what is open; its panes are those of `panes` only while they are compared.
+
+    `sha256`: of the light fields, by their name or path in the wish, as far as they were known.
+    """
 
     wish: Wish
     view: Viewpoint
@@ -61,6 +66,7 @@ class Session:
     active_pane: int = 0
     mode: CompareMode = CompareMode.SINGLE
     difference: DifferenceOptions = field(default_factory=DifferenceOptions)
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 def session_text(session: Session) -> str:
@@ -70,6 +76,7 @@ def session_text(session: Session) -> str:
         "format": FORMAT,
         "version": VERSION,
         "checkpoint": wish.checkpoint,
+        "sha256": session.sha256.get(wish.checkpoint),
         "scene": wish.scene,
         "precision": wish.precision,
         "engine": wish.engine,
@@ -79,7 +86,10 @@ def session_text(session: Session) -> str:
         "render_size_px": session.render_size_px,
         "camera": _view_values(session.view),
         "bookmarks": {str(n): _view_values(view) for n, view in session.bookmarks.items()},
-        "panes": [{"source": pane.source, "engine": pane.engine} for pane in session.panes],
+        "panes": [
+            {**asdict(pane), "sha256": session.sha256.get(pane.checkpoint or "")}
+            for pane in session.panes
+        ],
         "active_pane": session.active_pane,
         "mode": session.mode,
         "difference": asdict(session.difference),
@@ -131,10 +141,13 @@ def _session(fields: Fields) -> Session:
             f"it has format version {version:g}, and this program reads {VERSION}",
             "Update the program.",
         )
-    panes = tuple(
-        PaneChoice(one.choice("source", _SOURCES), one.text("engine", AUTO))
-        for one in (fields.objects("panes", len(LETTERS)) if "panes" in fields else [])
-    )
+    of_panes = fields.objects("panes", len(LETTERS)) if "panes" in fields else []
+    panes = tuple(map(_pane, of_panes))
+    sha256 = {
+        one.text("checkpoint"): one.text("sha256")
+        for one in (fields, *of_panes)
+        if "checkpoint" in one and "sha256" in one
+    }
     mode = fields.choice("mode", {str(mode): mode for mode in CompareMode}, CompareMode.SINGLE)
     compared = mode is not CompareMode.SINGLE and len(panes) > 1
     layers = fields.values("layers_in_fp32", MAX_LAYERS) if "layers_in_fp32" in fields else []
@@ -162,7 +175,16 @@ def _session(fields: Fields) -> Session:
         difference=_difference(fields.inner("difference"))
         if "difference" in fields
         else DifferenceOptions(),
+        sha256=sha256,
     )
+
+
+def _pane(fields: Fields) -> PaneChoice:
+    source = fields.choice("source", _SOURCES)
+    other = fields.text("checkpoint") if "checkpoint" in fields else None
+    if other is not None and source == TRUTH:
+        fields.refuse("checkpoint", "cannot be: the ground truth is that of the open light field")
+    return PaneChoice(source, fields.text("engine", AUTO), other)
 
 
 def _size(fields: Fields) -> tuple[int, int]:

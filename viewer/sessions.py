@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from r2l_core.errors import R2LError
+from r2l_core.errors import R2LError, SessionError
 from viewer.controller import Controller
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.path_control import PathControl
 from viewer.preferences import Preferences
+from viewer.recent_files import RecentFiles
 from viewer.render_thread import Running
 from viewer.session import Session, load_session, parse_session, save_session, session_text
 from viewer.widgets.file_dialogs import ask_session, ask_session_place
-
-MOST_RECENT = 8
+from viewer.widgets.pane_choice import PaneChoice
 
 
 class Sessions(QObject):
@@ -41,6 +40,7 @@ class Sessions(QObject):
         self._controller = controller
         self._paths = paths
         self._preferences = preferences
+        self._recent = RecentFiles(preferences, "recent_sessions")
         self._pending: Session | None = None
         actions = window.commands.sessions
         actions.save.triggered.connect(
@@ -58,21 +58,24 @@ class Sessions(QObject):
             return None
         wish = running.wish
         camera = controller.camera()
+        panes = tuple(map(_lasting_pane, desk.panes.panes))
         return Session(
             wish=replace(
                 wish,
                 checkpoint=_lasting_name(wish.checkpoint),
                 scene=None if wish.scene is None else _lasting_name(wish.scene),
                 precision=wish.precision or (None if wish.panes else running.engine.precision),
+                panes=tuple(map(_lasting_pane, wish.panes)),
             ),
             view=controller.viewpoint,
             render_size_px=(camera.width_px, camera.height_px),
             bookmarks=controller.bookmarks(),
             path=self._paths.path,
-            panes=desk.panes.panes,
+            panes=panes,
             active_pane=desk.panes.active,
             mode=desk.view.mode,
             difference=desk.view.pane.difference.options,
+            sha256={_lasting_name(name): sha256 for name, sha256 in running.sha256.items()},
         )
 
     def save(self, file: str) -> None:
@@ -118,6 +121,7 @@ class Sessions(QObject):
         if session is not None and running.wish == session.wish:
             self._pending = None
             self._finish(session)
+            self._check(session, running)
 
     def wish_failed(self, wish: Wish) -> None:
         """What a session asked for cannot be had: all stays as it was."""
@@ -141,24 +145,34 @@ class Sessions(QObject):
         desk.difference.set_options(session.difference)
         desk.view.set_mode(session.mode)
 
-    # Recent files
-
-    def _recent(self) -> list[str]:
-        try:
-            found = json.loads(self._preferences.text("recent_sessions"))
-        except (ValueError, RecursionError):
-            return []
-        files = found if isinstance(found, list) else []
-        return [file for file in files if isinstance(file, str)][:MOST_RECENT]
+    def _check(self, session: Session, running: Running) -> None:
+        """Say it where a light field is not the one that the session was saved with."""
+        changed = [
+            Path(name).name
+            for name, sha256 in session.sha256.items()
+            if sha256 and sha256 != running.sha256.get(name, sha256)
+        ]
+        if changed:
+            self.failed.emit(
+                SessionError(
+                    f"The session shows another {' and '.join(changed)} than it was saved with",
+                    "the file has changed since: its SHA-256 is another one",
+                    "Put the old file back, or save the session again.",
+                )
+            )
 
     def _note_recent(self, file: str) -> None:
-        path = str(Path(file).absolute())
-        files = [path, *(one for one in self._recent() if one != path)][:MOST_RECENT]
-        self._preferences.store("recent_sessions", json.dumps(files))
+        self._recent.note(file)
         self._show_recent()
 
     def _show_recent(self) -> None:
-        self._window.commands.sessions.show_recent(self._recent(), self.open)
+        self._window.commands.sessions.show_recent(self._recent.files(), self.open)
+
+
+def _lasting_pane(pane: PaneChoice) -> PaneChoice:
+    if pane.checkpoint is None:
+        return pane
+    return replace(pane, checkpoint=_lasting_name(pane.checkpoint))
 
 
 def _lasting_name(name: str) -> str:

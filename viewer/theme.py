@@ -105,6 +105,14 @@ def precision_color(precision: str, dark: bool) -> QColor:
     return QColor(pair[0] if dark else pair[1])
 
 
+def source_color(source: str, widget: QWidget) -> QColor:
+    """The colour of what a pane shows, on the ground of `widget`: of a precision, or that of text
+    for what is none."""
+    if source in _PRECISION_COLORS:
+        return precision_color(source, is_dark(widget.palette()))
+    return QColor(tones_of(widget).text)
+
+
 def is_simulated(precision: str) -> bool:
     """Whether its arithmetic is simulated on every machine; such swatches are hatched."""
     return precision.endswith(("-sim", "-fake")) or precision.startswith("weights-")

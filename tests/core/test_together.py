@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
 from r2l_core.camera import Orbit
-from r2l_core.distill.teachers import supersampled_image
+from r2l_core.distill.teachers import supersampled_image, teacher_of
 from r2l_core.engines import Shaded, build_engine
+from r2l_core.evaluation import Evaluation
+from r2l_core.metrics import compare, pixel_errors
+from r2l_core.references import TeacherReference
 from r2l_core.renderer import Renderer, to_uint8
 from r2l_core.together import Together
 from r2l_core.truth import TruthRenderer
@@ -130,3 +133,87 @@ def test_the_truth_is_a_renderer_like_others(make_light_field, scene):
     np.testing.assert_array_equal(last[1].image, expected)
     assert last[1].engine.engine == "truth"
     assert last[1].network_rays == 0
+
+
+class Skipping:
+    """Two renderers that skip what misses the bounds, in a picture where half of the rays do."""
+
+    def __init__(self, scene, ray_mode="canonical") -> None:
+        self.scene = replace(scene, bound_radius=1.0)
+        self.ray_mode = ray_mode
+        self.renderers = [self.renderer(gain, True) for gain in (1.0, 0.5)]
+        self.together = Together(self.renderers)
+
+    def renderer(self, gain: float, skips: bool) -> Renderer:
+        return Renderer(FakeEngine(gain), self.scene, self.ray_mode, skips, epoch=3)
+
+    def whole(self, camera) -> list[torch.Tensor]:
+        return [self.renderer(gain, False).render(camera) for gain in (1.0, 0.5)]
+
+
+@pytest.mark.parametrize("ray_mode", ["plain", "canonical"])
+@pytest.mark.parametrize("target_ms", [1e-3, 1e6])
+def test_a_complete_picture_skips_nothing(scene, ray_mode, target_ms):
+    skipping = Skipping(scene, ray_mode)
+    seen = list(skipping.together.frames(request(target_ms=target_ms)))
+    n_pixels = SIZE * SIZE
+    assert seen[0][0].network_rays < 0.7 * len(range(0, SIZE, seen[0][0].stride)) ** 2 * 4
+    for at, expected in enumerate(skipping.whole(request().camera)):
+        np.testing.assert_array_equal(seen[-1][at].colors, expected.numpy())
+        # Nothing is asked twice.
+        assert sum(frames[at].network_rays for frames in seen) == n_pixels
+    assert [frames[0].stride for frames in seen].count(1) == 1
+
+
+def test_a_stop_among_the_skipped_pixels_loses_none(scene):
+    skipping = Skipping(scene)
+    canvas, most = skipping.renderers[0].canvas(request()), [0]
+
+    def cancelled() -> bool:
+        left = int(canvas.skipped.sum())
+        most[0] = max(most[0], left)
+        return 0 < left < most[0]
+
+    seen = list(skipping.together.frames(request(), cancelled))
+    assert bool(canvas.known.all())
+    assert bool(canvas.skipped.any())
+    assert not seen[-1][0].complete
+    *_, last = skipping.together.frames(request(seq=2))
+    assert last[0].complete
+    for frame, expected in zip(last, skipping.whole(request().camera), strict=True):
+        np.testing.assert_array_equal(frame.colors, expected.numpy())
+
+
+def test_what_one_alone_has_skipped_is_asked_for_together(scene):
+    skipping = Skipping(scene)
+    *_, alone = skipping.renderers[0].frames(request())
+    assert alone.complete
+    *_, last = skipping.together.frames(request(seq=2))
+    expected = skipping.whole(request().camera)[0].numpy()
+    np.testing.assert_array_equal(last[0].colors, expected)
+    assert (to_uint8(torch.from_numpy(expected)) != alone.image).any()
+
+
+def test_the_numbers_are_those_of_an_evaluation(make_light_field):
+    light_field = make_light_field()
+    light_field = replace(
+        light_field, scene=replace(light_field.scene, teacher="demo", bound_radius=1.0)
+    )
+    scene, camera, mode = light_field.scene, request().camera, light_field.ray_mode()
+    precisions = (Precision.FP32, Precision.INT8_SIM)
+    evaluation = Evaluation(
+        light_field, precisions, mode, TeacherReference(scene, [camera]), device="cpu"
+    )
+    list(evaluation.run())
+    renderers = [
+        Renderer(build_engine(light_field, precision, "auto", "cpu"), scene, mode, True)
+        for precision in precisions
+    ]
+    *_, last = Together([*renderers, TruthRenderer(scene, teacher_of(scene))]).frames(request())
+    fp32, int8, truth = (frame.colors for frame in last)
+    for precision, image in zip(precisions, (fp32, int8), strict=True):
+        expected = evaluation.scores[precision].views[0]
+        assert asdict(compare(image, truth)) == pytest.approx(asdict(expected.to_truth), abs=1e-6)
+        assert asdict(pixel_errors(image, fp32)) == pytest.approx(
+            asdict(expected.to_fp32), abs=1e-6
+        )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pyqtgraph as pg
 import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
-from PyQt6.QtGui import QGuiApplication, QImage
-from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QSlider
+from PyQt6.QtGui import QAction, QGuiApplication, QImage
+from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMenu, QSlider
 
 from r2l_core.types import Availability, Precision
 from viewer import theme
@@ -19,6 +20,7 @@ from viewer.widgets.difference import DifferenceKind, DifferenceReadout
 from viewer.widgets.difference_panel import DifferencePanel
 from viewer.widgets.difference_view import DifferenceOptions
 from viewer.widgets.divergence_plot import DivergenceLine, DivergencePlot, DivergenceReadout
+from viewer.widgets.file_names import distinct_names
 from viewer.widgets.layer_bars import LayerBars, LayerSensitivity
 from viewer.widgets.metrics_panel import MetricsPanel
 from viewer.widgets.metrics_readout import MetricsReadout, PairMetrics
@@ -160,6 +162,8 @@ class TestMetricsPanel:
         assert self.cell(panel, "SSIM  A – C").text() == "–"
         assert self.cell(panel, "SSIM  A – C").toolTip() == "the image is too small"
         assert any("SSIM: the image is too small." in text for text in texts(panel))
+        panel.show_readout(replace(METRICS, missing=(("D", "lego cannot be shown: it is gone"),)))
+        assert any("D: lego cannot be shown: it is gone.\nSSIM: " in text for text in texts(panel))
         panel.show_readout(MetricsReadout(why_not="passes are not complete"))
         assert "No numbers: passes are not complete." in texts(panel)
         assert not button(panel, "Copy CSV").isEnabled()
@@ -291,6 +295,23 @@ class TestLayers:
         assert "The layers are not those of this engine." in texts(strip)
 
 
+@pytest.mark.parametrize(
+    ("checkpoints", "names"),
+    [
+        (["demo", "/a/lego.tar"], ["demo", "lego"]),
+        (["/a/lego/ckpt.tar", "/b/chair/ckpt.tar", "/c/x.tar"], ["lego/ckpt", "chair/ckpt", "x"]),
+        (["/a/x/ckpt.tar", "/b/x/ckpt.tar"], ["a/x/ckpt", "b/x/ckpt"]),
+        (["/a/x.tar", "/a/x.safetensors"], ["x.tar", "x.safetensors"]),
+        (["/a/x.tar", "x"], ["a/x", "x"]),
+        (["v1.5", "/a/v1.6.safetensors"], ["v1.5", "v1.6"]),
+        (["demo", "demo"], ["demo"]),
+        ([], []),
+    ],
+)
+def test_names_of_light_fields_differ(checkpoints, names):
+    assert list(distinct_names(checkpoints).values()) == names
+
+
 class TestPaneSetup:
     @pytest.fixture
     def setup(self, qtbot) -> PaneSetup:
@@ -367,11 +388,57 @@ class TestPaneSetup:
         assert setup.panes[setup.active].source is Precision.INT8
 
     def test_showing_reports_nothing(self, qtbot, setup, told):
-        setup.show_panes([PaneChoice(TRUTH), PaneChoice(Precision.FP32)])
+        setup.show_panes([PaneChoice(Precision.FP32), PaneChoice(TRUTH)])
         setup.show_source(Precision.INT8)
         assert told == []
         assert setup.panes[0] == PaneChoice(Precision.INT8)
         assert self.combo(setup, "What pane A shows").currentText() == "int8"
+
+    @pytest.mark.parametrize("pane", [PaneChoice(TRUTH), PaneChoice(Precision.FP32, "auto", "x")])
+    def test_what_cannot_run_alone_outlives_a_look_at_one_picture(self, setup, pane):
+        setup.show_panes([pane, PaneChoice(Precision.FP32)])
+        setup.show_source(Precision.INT8)
+        assert setup.panes[0] == pane
+
+    def menu(self, setup: PaneSetup, letter: str) -> dict[str, QAction]:
+        menus = setup.findChildren(QMenu)
+        return {one.text(): one for one in menus["ABCD".index(letter)].actions() if one.text()}
+
+    def test_a_light_field_can_be_chosen(self, qtbot, setup, told):
+        setup.set_light_fields("demo", ["/a/lego/ckpt.tar", "/a/chair/ckpt.tar"])
+        menu = self.menu(setup, "B")
+        assert list(menu) == ["demo (the open one)", "lego/ckpt", "chair/ckpt", "Choose a &file…"]
+        assert menu["demo (the open one)"].isChecked()
+        menu["chair/ckpt"].trigger()
+        chair = PaneChoice(Precision.INT8, checkpoint="/a/chair/ckpt.tar")
+        assert told[-1][1] == chair
+        assert "of chair/ckpt" in texts(setup)
+        assert self.menu(setup, "B")["chair/ckpt"].isChecked()
+        # Another precision, from the list or with a key, is of the same light field.
+        source = self.combo(setup, "What pane B shows")
+        source.activated.emit(source.findData(Precision.BF16))
+        assert told[-1][1] == replace(chair, source=Precision.BF16)
+        setup.set_active(1)
+        setup.choose(Precision.INT8)
+        assert told[-1][1] == chair
+        self.menu(setup, "B")["demo (the open one)"].trigger()
+        assert told[-1][1] == PaneChoice(Precision.INT8)
+        assert "of chair/ckpt" not in texts(setup)
+        with qtbot.waitSignal(setup.file_wanted) as wanted:
+            self.menu(setup, "A")["Choose a &file…"].trigger()
+        assert wanted.args == [0]
+
+    def test_the_truth_is_never_of_another_light_field(self, setup, told):
+        setup.show_panes([PaneChoice(Precision.FP32), PaneChoice(TRUTH)])
+        setup.show_light_field(1, "/a/lego.tar")
+        assert told[-1][1] == PaneChoice(Precision.FP32, checkpoint="/a/lego.tar")
+        offers = {one: Availability(True) for one in Precision}
+        setup.set_offers(offers, Availability(True), {})
+        source = self.combo(setup, "What pane B shows")
+        source.activated.emit(source.findData(TRUTH))
+        assert told[-1][1] == PaneChoice(TRUTH)
+        setup.show_light_field(3, "/a/lego.tar")  # a pane that is not there
+        assert told[-1][1] == PaneChoice(TRUTH)
 
     def test_enough_panes_to_compare(self, setup, told):
         setup.add_up_to(2)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import QPointF
+from PyQt6.QtWidgets import QMenu
 
-from r2l_core.scene import PRESETS
+from r2l_core.checkpoint import LightField, load_light_field
+from r2l_core.engines.reference import ReferenceEngine
+from r2l_core.evaluation import Evaluation
+from r2l_core.metrics import compare
+from r2l_core.references import TeacherReference
+from r2l_core.renderer import Renderer
+from r2l_core.scene import PRESETS, SceneSpec
 from r2l_core.types import Frame, Precision
+from viewer import analysis
 from viewer.app import App
 from viewer.mailbox import Wish
 from viewer.widgets.compare_mode import CompareMode
@@ -17,6 +27,7 @@ from viewer.widgets.difference import DifferenceKind
 from viewer.widgets.metrics_readout import MetricsReadout
 from viewer.widgets.pane_choice import PaneChoice
 
+SCENE = SceneSpec("tiny", width_px=64, height_px=64)
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)
 
 
@@ -140,3 +151,183 @@ def test_a_pixel_is_followed_through_the_layers(desk):
     desk.until(lambda: bool(found))
     assert [line.precision for line in found[0].lines] == ["int8-sim"]
     assert len(found[0].lines[0].relative_errors) == 3  # the head and two blocks
+
+
+class TestAnotherLightField:
+    """In a pane, beside the open one."""
+
+    @pytest.fixture
+    def other(self, write_light_field) -> str:
+        """Nearer, on black, with rays as the camera makes them: nothing as in the open one."""
+        scene = SceneSpec(
+            "other", near=1.5, far=4.5, background_rgb=(0.0, 0.0, 0.0), width_px=32, height_px=32
+        )
+        return write_light_field("other", scene)
+
+    def pane(self, checkpoint: str) -> PaneChoice:
+        return PaneChoice(Precision.FP32, checkpoint=checkpoint)
+
+    def test_it_is_rendered_in_its_own_scene(self, desk, other):
+        desk.choose(PaneChoice(Precision.FP32), self.pane(other))
+        own, shown = desk.sets[-1]
+        light_field = load_light_field(other)
+        expected = Renderer(ReferenceEngine(light_field), light_field.scene).render(shown.camera)
+        np.testing.assert_allclose(shown.colors, expected.numpy(), atol=1e-5)
+        assert np.abs(own.colors - shown.colors).max() > 0.1
+        assert (own.light_field, shown.light_field) == ("tiny", "other")
+        labels = [(one.name, one.light_field) for one in desk.app.window.pane._labels]
+        assert labels == [("fp32", "tiny"), ("fp32", "other")]
+        desk.until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))
+        (pair,) = desk.metrics[-1].pairs
+        assert (pair.image_name, pair.reference_name) == ("fp32 of tiny", "fp32 of other")
+        assert pair.psnr_db == pytest.approx(compare(own.colors, shown.colors).psnr_db, abs=1e-6)
+        # The open one is still the open one.
+        assert desk.app.controller.running.name == "tiny"
+        assert desk.app.controller.running.scene == SCENE
+
+    @pytest.mark.parametrize(
+        ("kind", "why"), [("missing", "no such file"), ("nan", "NaN"), ("text", "not a .safe")]
+    )
+    def test_one_that_cannot_be_opened_says_why_in_its_pane(self, desk, damaged, kind, why):
+        bad = str(damaged(kind))
+        desk.choose(PaneChoice(Precision.FP32), self.pane(bad), PaneChoice(Precision.BF16))
+        a, b, c = desk.sets[-1]
+        assert why in b.why_blank
+        assert b.why_blank.startswith(kind)
+        assert (a.why_blank, c.why_blank) == ("", "")
+        desk.until(lambda: desk.app.has_failed)
+        assert bad in desk.app.window._view.message.details()
+        desk.until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))
+        assert [(pair.image, pair.reference) for pair in desk.metrics[-1].pairs] == [("A", "C")]
+        assert desk.metrics[-1].missing == (("B", b.why_blank),)
+        # It is said once, and the window goes on.
+        desk.app.expect_error()
+        desk.choose(PaneChoice(Precision.INT8), self.pane(bad), PaneChoice(Precision.BF16))
+        assert not desk.app.has_failed
+
+    def test_it_may_appear_later(self, desk, write_light_field, tmp_path):
+        path = str(tmp_path / "late.safetensors")
+        desk.choose(PaneChoice(Precision.FP32), self.pane(path))
+        assert desk.sets[-1][1].why_blank
+        desk.until(lambda: desk.app.has_failed)
+        desk.metrics.clear()
+        write_light_field("late")
+        desk.app.window.retry_requested.emit()
+        desk.until(lambda: not desk.sets[-1][1].why_blank)
+        desk.app.expect_error()
+
+    def test_a_precision_it_cannot_run_in_is_its_own_affair(self, desk, lab, other):
+        lab.unavailable = {Precision.INT8}
+        desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.INT8, checkpoint=other))
+        assert "no int8" in desk.sets[-1][1].why_blank
+        desk.until(lambda: desk.app.has_failed)
+        desk.app.expect_error()
+
+    def test_it_is_let_go_with_its_pane_and_not_before(self, desk, lab, other):
+        modes = desk.app.window.commands.compare.modes
+        desk.choose(PaneChoice(Precision.FP32), self.pane(other))
+        engine = lab.built[-1]
+        modes[CompareMode.SINGLE].trigger()
+        desk.until(lambda: not desk.app.controller.running.wish.panes)
+        assert other in desk.app.controller.running.sha256
+        desk.choose(PaneChoice(Precision.FP32), self.pane(other))
+        assert lab.built[-1] is engine, "a look at one picture is no reason to open it again"
+        desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+        desk.until(lambda: other not in desk.app.controller.running.sha256)
+        gc.collect()
+        left = {one.name for one in gc.get_objects() if type(one) is LightField}
+        assert "tiny" in left
+        assert "other" not in left
+        assert engine() is None
+
+    def test_files_used_last_are_offered(self, desk, other):
+        desk.choose(PaneChoice(Precision.FP32), self.pane(other))
+        running = desk.app.controller.running
+        desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+        menu = desk.app.window.compare.panes.findChildren(QMenu)[1]
+        offered = {action.text(): action for action in menu.actions()}
+        assert {"tiny (the open one)", "other", "demo"} <= set(offered)
+        offered["other"].trigger()
+        desk.until(lambda: other in desk.app.controller.running.sha256)
+        assert desk.app.controller.running.wish == running.wish
+
+    def test_a_file_dropped_on_a_pane_is_shown_there(self, desk, other, qtbot):
+        desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+        pane = desk.app.window.pane
+        at = pane._cell(1).center()
+        assert "Show other.safetensors in pane B" in pane.drop_words(other, at)
+        pane.take_drop(other, at)
+        desk.until(lambda: other in desk.app.controller.running.sha256)
+        assert desk.app.window.compare.panes.panes[1].checkpoint == other
+        # Beside the pictures, or where only one is seen, it is opened in their place.
+        with qtbot.waitSignal(pane.file_dropped):
+            pane.take_drop(other, QPointF(1, 1))
+        desk.until(lambda: desk.app.controller.running.name == "other")
+
+    def test_a_session_keeps_it_and_knows_it_again(
+        self, desk, other, tmp_path, write_light_field, until
+    ):
+        desk.choose(PaneChoice(Precision.FP32), self.pane(other))
+        file = tmp_path / "s.json"
+        desk.app.sessions.save(str(file))
+        saved = json.loads(file.read_text())
+        assert saved["panes"][1]["checkpoint"] == other
+        assert saved["panes"][1]["sha256"] == load_light_field(other).sha256
+        assert saved["sha256"] == desk.app.controller.running.light_field.sha256
+        desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+        desk.app.sessions.open(str(file))
+        until(lambda: desk.app.window.compare.panes.panes[1].checkpoint == other)
+        assert not desk.app.has_failed
+        desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+        write_light_field("other", replace(SCENE, far=7.0))
+        desk.app.sessions.open(str(file))
+        until(lambda: desk.app.has_failed)
+        assert "another other.safetensors" in desk.app.window._view.message.details()
+        desk.app.expect_error()
+
+    def test_films_and_layers_are_of_the_open_one(self, desk, other):
+        desk.choose(PaneChoice(Precision.INT8_SIM, checkpoint=other), PaneChoice(Precision.FP32))
+        running = desk.app.controller.running
+        assert analysis.eight_bit_precision(running) is None
+        assert "of the open" in analysis._divergence(running, desk.sets[-1], 3, 4).why_not
+        assert desk.app.recording._pair() is None
+
+
+def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
+    path = write_light_field("taught", replace(DEMO_SCENE, bound_radius=1.0))
+    desk.app.controller.want(Wish(path, precision=Precision.FP32))
+    until(lambda: desk.app.controller.running.name == "taught")
+    desk.choose(PaneChoice("truth"), PaneChoice(Precision.FP32))
+    until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))
+    (pair,) = desk.metrics[-1].pairs
+    light_field = load_light_field(path)
+    reference = TeacherReference(light_field.scene, [desk.app.controller.camera()])
+    evaluation = Evaluation(light_field, [Precision.FP32], light_field.ray_mode(), reference)
+    list(evaluation.run())
+    expected = evaluation.report()["precisions"]["fp32"]
+    # The truth is what is measured against, in whichever pane it is.
+    assert (pair.image, pair.reference) == ("B", "A")
+    for name, shown in (
+        ("psnr_db_mean", pair.psnr_db),
+        ("psnr_db_pooled", pair.psnr_db),
+        ("ssim_mean", pair.ssim),
+        ("flip_mean", pair.flip),
+        ("max_abs_mean", pair.max_error_levels / 255),
+        ("mean_abs_mean", pair.mean_error_levels / 255),
+        ("off_by_1_255_percent_mean", pair.off_percent),
+    ):
+        assert shown == pytest.approx(expected[name], abs=1e-6), name
+    # So do the maps, which go the other way about: A against B.
+    view = desk.app.window.compare.view.pane.difference
+    assert view.values().max() * 255 == pytest.approx(pair.max_error_levels, abs=1e-4)
+    assert analysis._flip_map(*desk.sets[-1]).mean() == pytest.approx(pair.flip, abs=1e-6)
+
+
+def test_a_wish_that_fails_leaves_the_panes_as_they_were(desk, lab):
+    desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+    lab.unavailable = {Precision.INT8}
+    desk.app.window.compare.panes.choose(Precision.INT8)
+    desk.until(lambda: desk.app.has_failed)
+    shown = desk.app.window.compare.panes.panes
+    assert [pane.source for pane in shown] == ["fp32", "bf16"]
+    desk.app.expect_error()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from r2l_core.metrics import as_float, pixel_errors
 from viewer.widgets.color_scale import (
     CLIPPED_COLOR,
     INVALID_COLOR,
@@ -21,6 +22,7 @@ from viewer.widgets.difference import (
     DifferenceKind,
     color_codes,
     difference_map,
+    exact_difference_map,
     fitting_gain,
     measure,
     words,
@@ -54,6 +56,27 @@ class TestMaps:
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, readable(kind, a, b), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.parametrize("kind", COMPUTED)
+    @given(a=IMAGES, b=IMAGES)
+    def test_maps_of_exact_colours_are_the_same_definitions(self, kind, a, b):
+        got = exact_difference_map(kind, as_float(a), as_float(b))
+        assert got.dtype == np.float32
+        expected = readable(kind, a, b)
+        if kind is DifferenceKind.SIGNED:  # two channels are hardly ever equally bad
+            got, expected = np.abs(got), np.abs(expected)
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+
+    def test_exact_maps_agree_with_the_metrics(self):
+        a, b = np.random.default_rng(3).uniform(size=(2, 9, 8, 3)).astype(np.float32)
+        errors = pixel_errors(a, b)
+        assert exact_difference_map(DifferenceKind.ABSOLUTE, a, b).max() == errors.max_abs
+        signed = exact_difference_map(DifferenceKind.SIGNED, a, b)
+        at = np.unravel_index(np.abs(signed).argmax(), signed.shape)
+        change = (a - b)[at]
+        assert signed[at] == change[np.abs(change).argmax()]
+        a[0, 0, 1] = np.nan
+        assert np.isnan(exact_difference_map(DifferenceKind.ABSOLUTE, a, b)[0, 0])
+
     def test_one_channel_is_enough_to_differ(self):
         a = np.zeros((1, 1, 3), np.uint8)
         b = a.copy()
@@ -71,6 +94,8 @@ class TestMaps:
         image = np.zeros((2, 2, 3), np.uint8)
         with pytest.raises(ValueError, match="FLIP"):
             difference_map(DifferenceKind.FLIP, image, image)
+        with pytest.raises(ValueError, match="FLIP"):
+            exact_difference_map(DifferenceKind.FLIP, as_float(image), as_float(image))
 
 
 class TestCodes:

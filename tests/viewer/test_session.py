@@ -22,7 +22,11 @@ from viewer.widgets.pane_choice import PaneChoice
 from viewer.widgets.pane_label import TRUTH
 
 VIEW = Viewpoint(Orbit(12.0, -3.5, 2.5, (0.1, 0.2, 0.3)), 50.0)
-PANES = (PaneChoice(Precision.BF16, "lab"), PaneChoice(TRUTH))
+PANES = (
+    PaneChoice(Precision.BF16, "lab"),
+    PaneChoice(TRUTH),
+    PaneChoice(Precision.FP32, checkpoint="/a/lego.tar"),
+)
 SESSION = Session(
     wish=Wish(
         "demo",
@@ -40,6 +44,7 @@ SESSION = Session(
     active_pane=1,
     mode=CompareMode.WIPE,
     difference=DifferenceOptions(DifferenceKind.SIGNED, 32.0, True, "Magma"),
+    sha256={"demo": "12ab", "/a/lego.tar": "34cd"},
 )
 
 
@@ -69,6 +74,9 @@ def test_everything_comes_back(tmp_path):
         ({"bookmarks": {"1": {"pivot": [0, 0, "x"]}}}, "bookmarks.1.pivot"),
         ({"panes": [{"source": "int9"}]}, r"panes\[0\].source"),
         ({"panes": [{}] * 5}, "panes"),
+        ({"panes": [{"source": "fp32", "checkpoint": 1}]}, r"panes\[0\].checkpoint"),
+        ({"panes": [{"source": "truth", "checkpoint": "x"}]}, r"panes\[0\].checkpoint"),
+        ({"sha256": 1}, "sha256"),
         ({"active_pane": 4}, "active_pane"),
         ({"mode": "Upside down"}, "mode"),
         ({"difference": {"gain": 0}}, "difference.gain"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
-from PyQt6.QtCore import QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QWidget
 
@@ -13,6 +14,7 @@ from r2l_core.types import Frame
 from viewer.widgets import difference
 from viewer.widgets.compare_mode import CompareMode, PixelProbe
 from viewer.widgets.compare_surface import CompareSurface
+from viewer.widgets.pane_label import LETTERS
 from viewer.widgets.wipe_divider import WipeDivider
 
 _FLIP_KEY = Qt.Key.Key_X
@@ -23,6 +25,8 @@ class ComparePane(CompareSurface):
 
     pane_activated = pyqtSignal(int)
     """Position of the pane that was clicked."""
+    light_field_dropped = pyqtSignal(int, str)
+    """Position of the pane on which a file was dropped, and the file's path."""
     probed = pyqtSignal(object)
     """The PixelProbe under the pointer, or None."""
     pixel_picked = pyqtSignal(int, int)
@@ -132,6 +136,27 @@ class ComparePane(CompareSurface):
         super().mousePressEvent(event)
         if self._mode is CompareMode.SIDE and self.is_on_picture(event.position()):
             self.pane_activated.emit(self._cell_at(event.position()))
+
+    def drop_words(self, path: str, at: QPointF) -> tuple[QRectF, str]:
+        """See FileDrop.drop_words: on one of several pictures, it is for that one."""
+        pane = self._dropped_on(path, at)
+        if pane is None:
+            return super().drop_words(path, at)
+        return self._cell(pane), f"Show {Path(path).name} in pane {LETTERS[pane]}"
+
+    def take_drop(self, path: str, at: QPointF) -> None:
+        """See FileDrop.take_drop."""
+        pane = self._dropped_on(path, at)
+        if pane is None:
+            super().take_drop(path, at)
+        else:
+            self.light_field_dropped.emit(pane, path)
+
+    def _dropped_on(self, path: str, at: QPointF) -> int | None:
+        """The pane that a file is for; a folder, which is a dataset, is for all."""
+        several = self._mode is CompareMode.SIDE and len(self._frames) > 1
+        meant = several and self.is_on_picture(at) and not Path(path).is_dir()
+        return self._cell_at(at) if meant else None
 
     def _point(self, at: QPointF | None) -> None:
         self._pointer = at

@@ -88,6 +88,21 @@ class DifferenceReadout:
         return 1.0 / self.top
 
 
+def exact_difference_map(
+    kind: DifferenceKind, a: NDArray[np.float32], b: NDArray[np.float32]
+) -> Map:
+    """As `difference_map`, of colours that were not rounded to 8 bits: float32 (H, W, 3) each."""
+    if not kind.computed:
+        raise ValueError(f"a map of kind {kind} is not computed here")
+    change = np.abs(a - b)
+    if kind is DifferenceKind.RELATIVE:
+        return _worst(change / (b + np.float32(_RELATIVE_FLOOR)))
+    worst = _worst(change)
+    if kind is DifferenceKind.SIGNED:
+        return np.where(_worst(a - b) >= worst, worst, -worst)
+    return worst if kind is DifferenceKind.ABSOLUTE else worst * worst
+
+
 def difference_map(kind: DifferenceKind, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Map:
     """The difference of `a` against `b`, uint8 (H, W, 3) of one size; float32 (H, W).
 

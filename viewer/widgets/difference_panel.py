@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 
 from PyQt6.QtCore import QEvent, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from viewer import theme
 from viewer.widgets import wording
@@ -16,6 +16,7 @@ from viewer.widgets.color_scale import CLIPPED_COLOR, INVALID_COLOR, SCALES, SIG
 from viewer.widgets.difference import MAX_GAIN, DifferenceKind, DifferenceReadout
 from viewer.widgets.difference_histogram import AXIS_PX, DifferenceHistogram
 from viewer.widgets.difference_view import DifferenceOptions
+from viewer.widgets.field_grid import FieldGrid
 from viewer.widgets.flat_combo import FlatCombo
 from viewer.widgets.flat_toggle import FlatToggle
 from viewer.widgets.scrub_label import ScrubLabel
@@ -25,7 +26,7 @@ _STEPS_PER_OCTAVE = 8
 _KINDS = {
     DifferenceKind.ABSOLUTE: "|A − B| in levels of 8 bits, of the worst channel.",
     DifferenceKind.SIGNED: "A − B in levels of 8 bits, of the worst channel: red is more in A.",
-    DifferenceKind.SQUARED: "(A − B)² of the worst channel: what PSNR adds up.",
+    DifferenceKind.SQUARED: "(A − B)² of the worst channel; PSNR takes the mean of all three.",
     DifferenceKind.RELATIVE: "|A − B| / (B + 0.01) of the worst channel.",
     DifferenceKind.FLIP: "What an eye notices when the pictures are flipped; computed afterwards.",
 }
@@ -151,12 +152,7 @@ class DifferencePanel(QWidget):
         self._slider.blockSignals(False)
         self._gain.show_value(gain)
 
-    def _make_controls(self) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(10)
-        grid.setVerticalSpacing(6)
-        grid.setColumnStretch(1, 1)
-        grid.setColumnMinimumWidth(0, theme.label_column_px(self))
+    def _make_controls(self) -> FieldGrid:
         gain = QHBoxLayout()
         gain.setSpacing(6)
         gain.addWidget(self._slider, 1)
@@ -165,14 +161,10 @@ class DifferencePanel(QWidget):
         name = ScrubLabel("Gain", self._gain, _GAIN, self)
         name.reset_requested.connect(lambda: self._lock.setChecked(False))
         name.setToolTip(f"{_GAIN}\nDrag to change, double-click to let it follow the picture.")
-        for row, (text, field) in enumerate((("Kind", self._kind), ("Colours", self._scale))):
-            label = QLabel(text, self)
-            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-            label.setBuddy(field)
-            grid.addWidget(label, row, 0)
-            grid.addWidget(field, row, 1)
-        grid.addWidget(name, 2, 0)
-        grid.addLayout(gain, 2, 1)
+        grid = FieldGrid(self)
+        grid.add_field("Kind", self._kind)
+        grid.add_field("Colours", self._scale)
+        grid.add_row(name, gain)
         return grid
 
 

@@ -15,6 +15,7 @@ from viewer.widgets.difference import (
     Map,
     color_codes,
     difference_map,
+    exact_difference_map,
     fitting_gain,
     measure,
 )
@@ -90,7 +91,12 @@ class DifferenceView:
         kind = self._options.kind
         if kind not in self._maps and kind.computed and self._pair is not None:
             a, b = self._pair
-            self._maps[kind] = difference_map(kind, a.image, b.image)
+            # Complete pictures are compared as the table and `eval` do, before any rounding.
+            self._maps[kind] = (
+                difference_map(kind, a.image, b.image)
+                if a.colors is None or b.colors is None
+                else exact_difference_map(kind, a.colors, b.colors)
+            )
         return self._maps.get(kind)
 
     def picture(self) -> Picture | None:

@@ -24,13 +24,13 @@ class _Swatch(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.precision = ""
+        self.source = ""
         self.hatched = False
         self.setFixedSize(QSize(12, 12))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the block."""
-        color = theme.precision_color(self.precision, theme.is_dark(self.palette()))
+        color = theme.source_color(self.source, self)
         theme.paint_swatch(QPainter(self), QRectF(self.rect()), color, self.hatched)
 
 
@@ -67,11 +67,11 @@ class EngineCard(QWidget):
     def show_engine(self, info: EngineInfo) -> None:
         """Describe the engine that runs."""
         self._swatch.show()
-        self._swatch.precision = info.precision
+        self._swatch.source = wording.source(info)
         self._swatch.hatched = info.emulated is not None
         self._swatch.update()
-        self._title.setText(str(info.precision))
-        self._kind.setText("native" if info.emulated is None else "emulated")
+        self._title.setText(wording.source(info))
+        self._kind.setText(wording.how(info))
         self._kind.setToolTip(
             "The hardware computes in this format itself."
             if info.emulated is None

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
-    QFocusEvent,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
@@ -180,16 +179,6 @@ class LayerBars(QWidget):
             self._toggle()
         else:
             super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent | None) -> None:
-        """Mark the chosen layer."""
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent | None) -> None:
-        """No longer."""
-        super().focusOutEvent(event)
-        self.update()
 
     def event(self, event: QEvent | None) -> bool:
         """A tooltip for each bar."""

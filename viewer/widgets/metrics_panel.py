@@ -1,4 +1,8 @@
-"""A table of how alike the compared pictures are; it can be copied as text and as CSV."""
+"""A table of how alike the compared pictures are; it can be copied as text and as CSV.
+
+Its numbers are those of `eval`: of complete pictures before any rounding to 8 bits, every pixel
+from the network.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +43,15 @@ class _Row:
 _ROWS = (
     _Row("PSNR", "dB", "psnr_db", 2, "Peak signal to noise; infinite where all pixels are equal."),
     _Row("SSIM", "", "ssim", 4, "Structural similarity; 1 is equal."),
-    _Row("FLIP", "", "flip", 4, "Mean of what an eye notices when flipping; 0 is equal."),
+    _Row(
+        "FLIP",
+        "",
+        "flip",
+        4,
+        "Mean of what an eye notices when flipping, 67 pixels a degree; 0 is equal.",
+    ),
     _Row("LPIPS", "", "lpips", 4, "Distance in the features of a network; 0 is equal."),
-    _Row("Max error", "levels", "max_error_levels", 0, "Of any channel, in levels of 8 bits."),
+    _Row("Max error", "levels", "max_error_levels", 1, "Of any channel, in levels of 8 bits."),
     _Row("Mean error", "levels", "mean_error_levels", 3, "Over all channels, in levels of 8 bits."),
     _Row("Pixels off", "%", "off_percent", 2, "Any channel is off by one level of 8 bits or more."),
 )
@@ -117,20 +127,22 @@ class MetricsPanel(QWidget):
         lines = [",".join(["metric", "unit", *heads])]
         for row in _ROWS:
             values = [row.value(pair) for pair in pairs]
-            cells = ["" if isinstance(one, str) else f"{one:.6g}" for one in values]
+            cells = ["" if isinstance(one, str) else f"{one:.9g}" for one in values]
             lines.append(",".join([row.name, row.unit, *cells]))
         return "\n".join(lines) + "\n"
 
     def _reasons(self) -> str:
+        missing = [f"{letter}: {reason}." for letter, reason in self._readout.missing]
         if self._readout.why_not:
-            return f"No numbers: {self._readout.why_not}."
+            return "\n".join([f"No numbers: {self._readout.why_not}.", *missing])
         reasons: dict[str, list[str]] = {}
         for row in _ROWS:
             for pair in self._readout.pairs:
                 value = row.value(pair)
                 if isinstance(value, str) and row.name not in reasons.setdefault(value, []):
                     reasons[value].append(row.name)
-        return "\n".join(f"{', '.join(names)}: {reason}." for reason, names in reasons.items())
+        unknown = [f"{', '.join(names)}: {reason}." for reason, names in reasons.items()]
+        return "\n".join([*missing, *unknown])
 
     def _make_table(self) -> QGridLayout:
         grid = QGridLayout()

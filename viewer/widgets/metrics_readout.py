@@ -33,7 +33,9 @@ class PairMetrics:
 
 @dataclass(frozen=True)
 class MetricsReadout:
-    """One reading for all pairs of panes. `why_not`: why no pair has numbers, or empty."""
+    """One reading for all pairs of panes. `why_not`: why no pair has numbers, or empty. `missing`:
+    panes that are in no pair, by their letters, and why."""
 
     pairs: tuple[PairMetrics, ...] = ()
     why_not: str = ""
+    missing: tuple[tuple[str, str], ...] = ()

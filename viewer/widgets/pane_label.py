@@ -11,10 +11,9 @@ from PyQt6.QtWidgets import QWidget
 from r2l_core.types import Frame
 from viewer import theme
 from viewer.widgets import wording
+from viewer.widgets.pane_choice import NOTHING, TRUTH
 
 LETTERS = "ABCD"
-TRUTH = "truth"
-"""`EngineInfo.engine` of a frame that no network rendered: the ground truth."""
 
 _SWATCH_PX = 10.0
 _PAD_PX = 7.0
@@ -26,12 +25,14 @@ _GIVEN_UP = (0, 2, 1)
 
 @dataclass(frozen=True)
 class PaneLabel:
-    """What stands above a picture; `details` from left to right."""
+    """What stands above a picture; `details` from left to right. `light_field`: its name, where
+    there are several."""
 
     letter: str
     name: str
     hatched: bool
     details: tuple[str, ...]
+    light_field: str = ""
 
     @classmethod
     def of(cls, position: int, frame: Frame) -> PaneLabel:
@@ -39,15 +40,17 @@ class PaneLabel:
         engine, letter = frame.engine, LETTERS[position]
         if engine.engine == TRUTH:
             return cls(letter, TRUTH, False, (wording.rendered(frame),))
+        details: tuple[str, ...] = (
+            engine.engine,
+            wording.rendered(frame),
+            f"{wording.number(frame.elapsed_ms, 0)} ms",
+        )
         return cls(
             letter,
             str(engine.precision),
             engine.emulated is not None or theme.is_simulated(engine.precision),
-            (
-                engine.engine,
-                wording.rendered(frame),
-                f"{wording.number(frame.elapsed_ms, 0)} ms",
-            ),
+            () if engine.engine == NOTHING else details,
+            frame.light_field,
         )
 
 
@@ -61,19 +64,24 @@ def paint_label(
 ) -> None:
     """Paint `label` at the left end of `room`, or at its right end; `active` is underlined.
 
-    Details that do not fit are left out; the precision always stays.
+    Details that do not fit are left out, then the light field's name is shortened; the precision
+    always stays.
     """
     tones, dark = theme.tones_of(widget), theme.is_dark(widget.palette())
     bold, plain = theme.font(widget, bold=True), theme.font(widget, tabular=True)
     wide, thin = QFontMetricsF(bold), QFontMetricsF(plain)
     head = _PAD_PX + _SWATCH_PX + _PAD_PX + wide.horizontalAdvance(label.letter)
     head += _SPACE_PX + wide.horizontalAdvance(label.name)
+    of_whom = _part_px(label.light_field, thin)
     kept = list(label.details)
     for position in _GIVEN_UP:
-        if position < len(label.details) and head + _details_px(kept, thin) > room.width():
+        details = _part_px(_BETWEEN.join(kept), thin)
+        if position < len(label.details) and head + of_whom + details > room.width():
             kept.remove(label.details[position])
     text = _BETWEEN.join(kept)
-    width = min(room.width(), head + _details_px(kept, thin))
+    width = min(room.width(), head + of_whom + _part_px(text, thin))
+    middle = Qt.TextElideMode.ElideMiddle
+    name = thin.elidedText(label.light_field, middle, room.width() - head - _SPACE_PX)
     x = room.right() - width if right else room.left()
     color = (
         QColor(tones.on_surround)
@@ -92,10 +100,13 @@ def paint_label(
     for font, metrics, part, pen in (
         (bold, wide, label.letter, strong),
         (bold, wide, label.name, strong),
+        (plain, thin, name, strong),
         (plain, thin, text, quiet),
     ):
         painter.setFont(font)
         painter.setPen(pen)
+        if not part:
+            continue
         advance = metrics.horizontalAdvance(part)
         place = QRectF(x, room.top(), advance + 2, room.height())
         painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), part)
@@ -107,5 +118,5 @@ def paint_label(
     painter.restore()
 
 
-def _details_px(kept: list[str], metrics: QFontMetricsF) -> float:
-    return _SPACE_PX + metrics.horizontalAdvance(_BETWEEN.join(kept)) if kept else 0.0
+def _part_px(text: str, metrics: QFontMetricsF) -> float:
+    return _SPACE_PX + metrics.horizontalAdvance(text) if text else 0.0

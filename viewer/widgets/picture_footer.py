@@ -84,9 +84,9 @@ class PictureFooter(QWidget):
     def show_frame(self, frame: Frame) -> None:
         """Name the precision that made `frame` and the pixels it really has."""
         self._rendered.setText(wording.rendered(frame))
+        self._precision.setText(wording.source(frame.engine, frame.light_field))
         if frame.engine != self._engine:
             self._engine = frame.engine
-            self._precision.setText(str(frame.engine.precision))
             self.update()
 
     def show_placement(self, placement: Placement) -> None:
@@ -114,6 +114,6 @@ class PictureFooter(QWidget):
             theme.paint_swatch(
                 QPainter(self),
                 QRectF(_INSET_PX, (self.height() - _SWATCH_PX) // 2, _SWATCH_PX, _SWATCH_PX),
-                theme.precision_color(self._engine.precision, theme.is_dark(self.palette())),
+                theme.source_color(wording.source(self._engine), self),
                 self._engine.emulated is not None,
             )

@@ -6,19 +6,13 @@ from collections.abc import Sequence
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QPalette
-from PyQt6.QtWidgets import (
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QSlider,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from viewer import theme
 from viewer.widgets import wording
 from viewer.widgets.elided_label import ElidedLabel
 from viewer.widgets.fact_grid import FactGrid
+from viewer.widgets.field_grid import FieldGrid
 from viewer.widgets.flat_combo import FlatCombo
 
 _WIDTHS_PX = (200, 400, 800, 1600)
@@ -135,25 +129,14 @@ class ScenePanel(QWidget):
         self._fps.blockSignals(False)
         self._word_fps()
 
-    def _make_controls(self) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(10)
-        grid.setVerticalSpacing(6)
-        grid.setColumnStretch(1, 1)
-        grid.setColumnMinimumWidth(0, theme.label_column_px(self))
+    def _make_controls(self) -> FieldGrid:
         rate = QHBoxLayout()
         rate.setSpacing(6)
         rate.addWidget(self._fps, 1)
         rate.addWidget(self._fps_value)
-        for row, (text, field) in enumerate(
-            (("Render size", self._size), ("Target rate", self._fps))
-        ):
-            label = QLabel(text, self)
-            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-            label.setBuddy(field)
-            grid.addWidget(label, row, 0)
-        grid.addWidget(self._size, 0, 1)
-        grid.addLayout(rate, 1, 1)
+        grid = FieldGrid(self)
+        grid.add_field("Render size", self._size)
+        grid.add_field("Target rate", self._fps, rate)
         return grid
 
     def _choose_size(self, position: int) -> None:

@@ -36,8 +36,8 @@ class StatusLine(QStatusBar):
 
     def show_engine(self, info: EngineInfo) -> None:
         """Say what runs and where."""
-        how = "native" if info.emulated is None else "emulated"
-        text = f"{info.precision} {how} · {info.kernel} · {info.device}"
+        runs = f"{wording.source(info)} {wording.how(info)}".strip()
+        text = f"{runs} · {info.kernel} · {info.device}"
         self._engine.setText(text)
         self._engine.setToolTip(text)
 

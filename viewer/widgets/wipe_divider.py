@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
-    QEnterEvent,
-    QFocusEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -43,6 +41,8 @@ class WipeDivider(QWidget):
         self.setToolTip("Drag to wipe between A and B; double-click for the middle.")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
+        # Qt repaints it for the pointer then, as it always does for the keyboard.
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setCursor(Qt.CursorShape.SplitHCursor)
         self.hide()
 
@@ -86,26 +86,6 @@ class WipeDivider(QWidget):
             self.stepped.emit(-step if event.key() in _BACK else step)
         else:
             super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent | None) -> None:
-        """Light up."""
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent | None) -> None:
-        """No longer."""
-        super().focusOutEvent(event)
-        self.update()
-
-    def enterEvent(self, event: QEnterEvent | None) -> None:
-        """Light up."""
-        super().enterEvent(event)
-        self.update()
-
-    def leaveEvent(self, event: QEvent | None) -> None:
-        """No longer."""
-        super().leaveEvent(event)
-        self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint a white line with dark edges, which stands out on every picture, and the grip."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from r2l_core.types import Frame
+from r2l_core.types import EngineInfo, Frame
+from viewer.widgets.pane_choice import NOTHING, TRUTH
 
 DASH = "–"
 THIN_SPACE = "\u202f"
@@ -32,6 +33,20 @@ def megabytes(size_bytes: int) -> str:
 def size(width_px: int, height_px: int) -> str:
     """Pixels across and down."""
     return f"{width_px}×{height_px}"
+
+
+def source(engine: EngineInfo, light_field: str = "") -> str:
+    """What a picture shows: the truth, or a precision, of which light field where that is said."""
+    if engine.engine == TRUTH:
+        return TRUTH
+    return f"{engine.precision} of {light_field}" if light_field else str(engine.precision)
+
+
+def how(engine: EngineInfo) -> str:
+    """Whether the arithmetic of a network's precision is native; empty where no network runs."""
+    if engine.engine in (TRUTH, NOTHING):
+        return ""
+    return "native" if engine.emulated is None else "emulated"
 
 
 def rendered(frame: Frame) -> str:

@@ -1,0 +1,252 @@
+"""The light fields that are open, and what renders them; lives on the render thread.
+
+Beside the one that is open in the window, panes may show others, each in its own scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from r2l_core.errors import R2LError
+from r2l_core.scene import SceneSpec, load_scene
+from r2l_core.types import EngineInfo, Precision, RayMode
+from viewer.mailbox import Wish
+from viewer.widgets.file_names import distinct_names
+from viewer.widgets.pane_choice import AUTO, PaneChoice
+
+if TYPE_CHECKING:
+    from r2l_core.checkpoint import LightField
+    from r2l_core.datasets import Dataset
+    from r2l_core.renderer import Renderer
+
+_MIXED = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
+"""Other precisions have no layers that could be switched, and stay built."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What fulfils a wish.
+
+    light_field: the one that is open in the window. renderers: one for each pane. failures: of
+    panes whose own light field cannot be shown; blank renderers stand in their place. notes: what
+    was assumed about the light fields, in sentences. sha256: of every one that is open, by its name
+    or path in the wish.
+    """
+
+    light_field: LightField
+    ray_mode: RayMode
+    renderers: tuple[Renderer, ...]
+    failures: tuple[R2LError, ...]
+    notes: tuple[str, ...]
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What a light field was opened as, to know whether it has to be opened again."""
+
+    checkpoint: str
+    scene: str | None
+    lent: SceneSpec | None
+    changed_ns: int
+
+
+@dataclass(frozen=True)
+class _Key:
+    """Everything that a renderer depends on."""
+
+    opened: _Opened
+    source: Precision | str
+    engine: str
+    device: str
+    ray_mode: RayMode
+    layers_in_fp32: frozenset[str]
+    dataset: Dataset | None = None
+    """Where the ground truth comes from; None for the scene's teacher, and for networks."""
+
+
+class OpenLightFields:
+    """Opens each once, and keeps what is built of them, so that going back to it is immediate.
+
+    A light field of a pane is kept until other panes are compared: a look at one picture alone does
+    not make it be read again.
+    """
+
+    def __init__(self, busy: Callable[[str], None]) -> None:
+        """`busy`: is told what takes time while it does."""
+        self._busy = busy
+        self._light_fields: dict[_Opened, LightField] = {}
+        self._renderers: dict[_Key, Renderer] = {}
+        self._of_panes: frozenset[_Opened] = frozenset()
+
+    def build(self, wish: Wish) -> Built:
+        """Open and build what is wished. On failure everything stays as it was.
+
+        Raises R2LError, but not for panes of other light fields: they say it themselves.
+        """
+        work = _Work(self._busy, dict(self._light_fields), dict(self._renderers), wish)
+        built = work.build()
+        if wish.panes:
+            self._of_panes = frozenset(work.of_panes)
+        kept = {work.main, *self._of_panes}
+        self._light_fields = {one: it for one, it in work.light_fields.items() if one in kept}
+        # Of the many mixes somebody tries, only the present one and none at all stay built; of the
+        # datasets, only the one that is open.
+        mixes = (frozenset[str](), wish.layers_in_fp32)
+        self._renderers = {
+            key: one
+            for key, one in work.renderers.items()
+            if key.opened in kept
+            and key.layers_in_fp32 in mixes
+            and key.dataset in (None, wish.dataset)
+        }
+        sha256 = {opened.checkpoint: one.sha256 for opened, one in self._light_fields.items()}
+        return replace(built, sha256=sha256)
+
+
+class _Work:
+    """Fulfils one wish on copies of what there is."""
+
+    def __init__(
+        self,
+        busy: Callable[[str], None],
+        light_fields: dict[_Opened, LightField],
+        renderers: dict[_Key, Renderer],
+        wish: Wish,
+    ) -> None:
+        self._busy = busy
+        self._wish = wish
+        self.light_fields = light_fields
+        self.renderers = renderers
+        self.main = _opened(wish, wish.checkpoint, wish.scene)
+        self.of_panes: list[_Opened] = []
+
+    def build(self) -> Built:
+        from r2l_core.engines import default_precision
+
+        wish = self._wish
+        light_field = self._light_field(self.main)
+        ray_mode = light_field.ray_mode(wish.rays)
+        panes = wish.panes
+        if not panes:
+            precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
+            panes = (PaneChoice(precision, wish.engine),)
+        checkpoints = [pane.checkpoint or wish.checkpoint for pane in panes]
+        names = distinct_names(checkpoints)
+        renderers: list[Renderer] = []
+        failures = []
+        for pane, checkpoint in zip(panes, checkpoints, strict=True):
+            if pane.checkpoint is None or not isinstance(pane.source, Precision):
+                renderer = self._renderer(self._key(pane, self.main, ray_mode))
+            else:
+                try:
+                    renderer = self._of_another(pane, pane.checkpoint)
+                except R2LError as error:
+                    failures.append(error)
+                    renderer = _blank(light_field.scene, pane.source, names[checkpoint], error)
+            several = len(names) > 1 and isinstance(pane.source, Precision)
+            renderer.light_field = names[checkpoint] if several else ""
+            renderers.append(renderer)
+        others = dict.fromkeys(one for one in self.of_panes if one != self.main)
+        told = [(f"{names[one.checkpoint]}: ", one) for one in others]
+        return Built(
+            light_field=light_field,
+            ray_mode=ray_mode,
+            renderers=tuple(renderers),
+            failures=tuple(failures),
+            notes=tuple(
+                f"{of}{note}"
+                for of, opened in [("", self.main), *told]
+                for note in self._notes(opened)
+            ),
+        )
+
+    def _of_another(self, pane: PaneChoice, checkpoint: str) -> Renderer:
+        """A renderer of a light field that is not the open one, whose rays are its own affair."""
+        opened = _opened(self._wish, checkpoint, None)
+        ray_mode = self._light_field(opened).ray_mode()
+        renderer = self._renderer(self._key(pane, opened, ray_mode))
+        self.of_panes.append(opened)
+        return renderer
+
+    def _light_field(self, opened: _Opened) -> LightField:
+        from r2l_core.checkpoint import load_light_field
+
+        if opened not in self.light_fields:
+            self._busy(f"Opening {opened.checkpoint}…")
+            scene = opened.lent if opened.scene is None else load_scene(opened.scene)
+            self.light_fields[opened] = load_light_field(opened.checkpoint, scene)
+        return self.light_fields[opened]
+
+    def _notes(self, opened: _Opened) -> tuple[str, ...]:
+        notes, dataset = self.light_fields[opened].notes, self._wish.dataset
+        if opened.lent is None or dataset is None:
+            return notes
+        return (
+            "The file names no scene: near, far, background and camera of the dataset "
+            f"{dataset.name} are used.",
+            *notes,
+        )
+
+    def _key(self, pane: PaneChoice, opened: _Opened, ray_mode: RayMode) -> _Key:
+        wish = self._wish
+        if not isinstance(pane.source, Precision):
+            return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), wish.dataset)
+        own = opened == self.main and pane.source in _MIXED
+        layers = wish.layers_in_fp32 if own else frozenset[str]()
+        return _Key(opened, pane.source, pane.engine, wish.device, ray_mode, layers)
+
+    def _renderer(self, key: _Key) -> Renderer:
+        if key not in self.renderers:
+            self._busy(f"Building {key.source}…")
+            self.renderers[key] = _built(self.light_fields[key.opened], key)
+        return self.renderers[key]
+
+
+def _opened(wish: Wish, checkpoint: str, scene: str | None) -> _Opened:
+    from r2l_core.checkpoint import is_released
+
+    lent = None
+    if scene is None and wish.dataset is not None and is_released(checkpoint):
+        # A released file says little of its scene.
+        lent = wish.dataset.scene
+    return _Opened(checkpoint, scene, lent, _changed_ns(checkpoint))
+
+
+def _built(light_field: LightField, key: _Key) -> Renderer:
+    from r2l_core.distill.teachers import teacher_of
+    from r2l_core.engines import build_engine
+    from r2l_core.quantization.mix import with_mix
+    from r2l_core.renderer import Renderer
+    from r2l_core.truth import DatasetTruthRenderer, TruthRenderer
+
+    scene = light_field.scene
+    renderer: Renderer
+    if isinstance(key.source, Precision):
+        mixed = with_mix(light_field, key.layers_in_fp32)
+        engine = build_engine(mixed, key.source, key.engine, key.device)
+        renderer = Renderer(engine, scene, key.ray_mode, skip_background=True)
+    elif key.dataset is not None:
+        renderer = DatasetTruthRenderer(scene, key.dataset)
+    else:
+        renderer = TruthRenderer(scene, teacher_of(scene))
+    renderer.warm_up()
+    return renderer
+
+
+def _blank(scene: SceneSpec, precision: Precision, name: str, error: R2LError) -> Renderer:
+    from r2l_core.blank import BlankRenderer
+
+    info = EngineInfo("none", precision, "nothing", "none", "none", "nothing", 0)
+    return BlankRenderer(scene, info, f"{name} cannot be shown: {error.why}")
+
+
+def _changed_ns(checkpoint: str) -> int:
+    """When the file was last written, so that one made anew is read again; 0 where unknown."""
+    try:
+        return Path(checkpoint).stat().st_mtime_ns
+    except OSError:
+        return 0
