@@ -105,7 +105,8 @@ def _record(options: argparse.Namespace) -> int:
             for _ in recorder.frames(aborted=stopped):
                 bar.update()
     except R2LError as error:
-        then = f"Then complete it with --resume {recorder.out.with_suffix('.json')}."
+        sidecar = recorder.out.with_suffix(".json")
+        then = f"Then complete it with --resume {sidecar}." if sidecar.is_file() else ""
         raise type(error)(error.what, error.why, f"{error.remedy} {then}".strip()) from error
     complete = recorder.state == "finished"
     sidecar = recorder.out.with_suffix(".json")

@@ -24,6 +24,9 @@ from r2l_core.recording.formats import VideoFormat
 from r2l_core.recording.fragments import FragmentTracker
 from r2l_core.recording.gif import make_gif
 
+_COMPRESSION = 4
+"""Of PNG pictures: half the time of the usual 6, which rendering would miss, for 3 % more bytes."""
+
 
 class Sink(Protocol):
     """Takes frames in order. Used by one thread at a time."""
@@ -160,7 +163,8 @@ class _Pictures:
         file = self._file(self._next)
         temporary = file.with_name(f"{file.name}.tmp")
         try:
-            iio.imwrite(temporary, np.ascontiguousarray(picture), extension=".png")
+            pixels = np.ascontiguousarray(picture)
+            iio.imwrite(temporary, pixels, extension=".png", compress_level=_COMPRESSION)
             os.replace(temporary, file)
         except OSError as error:
             _remove(temporary)

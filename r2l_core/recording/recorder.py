@@ -190,6 +190,8 @@ class Recorder:
             if writer is not None:
                 self.frames_done = self.first_frame + writer.close()
                 self.waited_s = writer.waited_s
+                # Making an ordinary file may take long, and be cut off.
+                self._sidecar.write("recording", self.frames_done, self.first_frame or None)
             if self.state == "finished" and self.frames_done != self.plan.n_frames:
                 raise RecordingError(
                     f"The recording {self.out} is not complete",

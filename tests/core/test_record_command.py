@@ -105,6 +105,7 @@ def keyed(tmp_path) -> Path:
     keys = (
         Keyframe(pose, 40.0, 0.1, Precision.WEIGHTS_BF16, Precision.FP32, gain=3.0),
         Keyframe(pose, 40.0, 0.1, Precision.FP32),
+        Keyframe(pose, 40.0, 0.1),
     )
     file = tmp_path / "keyed.json"
     save_camera_path(CameraPath(keys), file)

@@ -122,9 +122,9 @@ def playing(out):
 def snapshot(folder, copy) -> None:
     """Copy a folder that is being written, the sidecar first: the others are never behind it."""
     copy.mkdir()
-    files = [path for path in folder.iterdir() if path.suffix != ".tmp"]
-    for path in sorted(files, key=lambda path: path.suffix != ".json"):
-        shutil.copy(path, copy)
+    for kind in ("*.json", "*.[!jt]*"):
+        for path in folder.glob(kind):
+            shutil.copy(path, copy)
 
 
 def wait_for_frames(out, frames: int) -> None:

@@ -147,10 +147,10 @@ class TestOffline:
         assert sidecar["state"] == "finished"
 
     def test_panes_on_different_engines(self, on_path, lab, monkeypatch, tmp_path, until):
-        monkeypatch.setitem(engines.ENGINES, "other", lab)
         desk = on_path.window.compare
         desk.view.set_mode(CompareMode.SIDE)
         until(lambda: len(on_path.window.pane.frames) == 2)
+        monkeypatch.setitem(engines.ENGINES, "other", lab)
         panes = (PaneChoice(Precision.FP32, "lab"), PaneChoice(Precision.FP32, "other"))
         desk.panes.show_panes(panes)
         built: list[str] = []
