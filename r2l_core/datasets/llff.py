@@ -116,11 +116,12 @@ def _read(file: Path) -> _Capture:
     try:
         # Mapped: a header that lies about the size is found out without reserving memory for it.
         table = np.lib.format.open_memmap(file, mode="r")
-        rows = np.array(table[: MAX_VIEWS + 1], dtype=np.float64)
+        shape = "x".join(str(size) for size in table.shape)
+        fits = table.ndim == 2 and table.shape[1] == 17 and 1 <= len(table) <= MAX_VIEWS
+        rows = np.array(table if fits else (), dtype=np.float64)
     except Exception as error:  # damaged headers raise all kinds
         raise bad_file(file, f"it is no table of numbers ({error})") from error
-    if rows.ndim != 2 or rows.shape[1] != 17 or not 1 <= len(rows) <= MAX_VIEWS:
-        shape = "x".join(str(size) for size in table.shape)
+    if not fits:
         raise bad_file(file, f"it is {shape}, not 1 to {MAX_VIEWS} rows of 17 numbers")
     wrong = ~np.isfinite(rows) | (np.abs(rows) > MAX_COORDINATE)
     if wrong.any():
