@@ -59,8 +59,8 @@ class LightField:
     `stored_dtype`: the type the file holds, such as "float32". `sha256`: of the whole file, or
     empty for one that was never on disk. `plain_rays`: whether the sphere of its training origins
     is known only roughly, so that rays are not re-based unless asked (released checkpoints).
-    `scene_assumed`: whether neither the file nor the caller said what the scene is. `notes`:
-    sentences on what the file did not say and was assumed.
+    `says_scene`: whether the file itself says where its scene lies. `notes`: sentences on what the
+    file did not say and was assumed.
     """
 
     name: str
@@ -73,7 +73,7 @@ class LightField:
     sha256: str = ""
     layers_in_fp32: frozenset[str] = frozenset()
     plain_rays: bool = False
-    scene_assumed: bool = False
+    says_scene: bool = True
     notes: tuple[str, ...] = ()
 
     def ray_mode(self, wish: str = "auto") -> RayMode:

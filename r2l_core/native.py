@@ -59,7 +59,7 @@ def open_native(path: Path, scene: SceneSpec | None) -> LightField:
         stored_dtype=str(stored).removeprefix("torch."),
         sha256=sha256,
         plain_rays=header.get("rays") == "plain",
-        scene_assumed=bool(notes),
+        says_scene=file_scene is not None,
         notes=notes,
     )
 

@@ -101,6 +101,13 @@ class Actions(ActionMaker):
             menu, "Open &dataset…", "Ctrl+D", "Open the folder of a NeRF dataset, for its poses"
         )
         self._make_scenes(menu)
+        self.scene_settings = self._add(
+            menu,
+            "Scene settin&gs…",
+            "Ctrl+,",
+            "Near, far, background, camera and trained sphere, for files that do not say them",
+        )
+        self.scene_settings.setEnabled(False)
         menu.addSeparator()
         self.screenshot = self._add(
             menu, "&Save screenshot…", "Ctrl+S", "Save the rendered pixels as PNG"

@@ -42,6 +42,7 @@ from viewer.recording import Recording
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
 from viewer.saver import Saver
+from viewer.scene_asking import SceneAsking
 from viewer.sessions import Sessions
 from viewer.tour import Tour
 
@@ -56,11 +57,15 @@ class App(QObject):
     """An exception that nobody expected, from any thread."""
 
     def __init__(
-        self, wish: Wish, settings: QSettings | None = None, dataset: str | None = None
+        self,
+        wish: Wish,
+        settings: QSettings | None = None,
+        dataset: str | None = None,
+        asks: bool = False,
     ) -> None:
         """`settings`: where the window remembers its state; the user's own where None.
 
-        `dataset`: a folder to open with it.
+        `dataset`: a folder to open with it. `asks`: whether to ask what a file does not say.
         """
         super().__init__()
         self.wish = wish
@@ -79,6 +84,7 @@ class App(QObject):
         self.living = Living(self.window, self)
         paths = self.pathing.control
         self.sessions = Sessions(self.window, self.controller, paths, preferences, self)
+        self.scene_asking = SceneAsking(self.window, self.controller, preferences, asks, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -134,6 +140,7 @@ class App(QObject):
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
         window.closed.connect(self.sessions.close)
+        window.closed.connect(self.scene_asking.close)
         window.closed.connect(self.comparing.close)
         window.closed.connect(self.posing.close)
         window.closed.connect(self.pathing.close)
@@ -217,12 +224,15 @@ class App(QObject):
         self.comparing.running_changed(running)
         self._show_choices(running)
         self.controller.running_changed(running)
+        self.scene_asking.running_changed(running)
         self.sessions.running_changed(running)
 
     def _show_choices(self, running: Running) -> None:
         self.window.show_active_precision(running.engine.precision)
         self.window.show_canonical(running.ray_mode == "canonical")
-        self.window.show_notes(running.notes, running.wish.scene)
+        scene = running.wish.scene
+        named = scene if scene is None or isinstance(scene, str) else ""
+        self.window.show_notes(running.notes, named)
 
     def _save_picture(self, path: str) -> None:
         image = self.window.pane.copied_image()
@@ -261,6 +271,7 @@ def run(options: argparse.Namespace) -> int:
         options.engine,
         options.device,
         options.rays,
+        assumed=tuple(options.assume),
     )
     scripted = options.tour is not None or options.exit_after_first_frame
     if scripted:
@@ -269,7 +280,8 @@ def run(options: argparse.Namespace) -> int:
             settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
             settings.setValue("hint_seen", options.tour is not None)
             return _run(App(wish, settings, options.dataset), options, qt, scripted)
-    return _run(App(wish, None, options.dataset), options, qt, scripted)
+    asks = options.report is None
+    return _run(App(wish, None, options.dataset, asks), options, qt, scripted)
 
 
 def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +18,11 @@ from PyQt6.QtCore import QObject, QThread, pyqtSignal
 
 from r2l_core.camera import Camera
 from r2l_core.errors import R2LError
-from r2l_core.scene import SceneSpec, load_scene
+from r2l_core.scene import SceneSpec
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode, RenderRequest
 from viewer.mailbox import Mailbox, Wish
 from viewer.niceness import be_polite
+from viewer.opening import SceneFrom, opened_light_field, scene_from, scene_notes
 from viewer.widgets.pane_choice import AUTO, PaneChoice
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Running:
     truth: Availability
     notes: tuple[str, ...]
     """Sentences on what was assumed about the light field."""
+    scene_from: SceneFrom
     light_field: LightField = field(repr=False, compare=False)
     """Not to be written to."""
 
@@ -135,17 +137,17 @@ class _Worker:
 
     def fulfil(self, wish: Wish) -> None:
         """Open and build what is wished; on failure everything stays as it was."""
-        from r2l_core.checkpoint import load_light_field
         from r2l_core.engines import availability, default_precision
         from r2l_core.together import Together
 
         light_field, renderers = self._light_field, dict(self._renderers)
-        lent = _lent_scene(wish)
-        opened = _Opened(wish.checkpoint, wish.scene, lent, _changed_ns(wish.checkpoint))
-        if light_field is None or self._opened != opened:
+        lent = None if wish.dataset is None or wish.scene is not None else wish.dataset.scene
+        opened = _Opened(
+            wish.checkpoint, wish.scene, lent, wish.assumed, _changed_ns(wish.checkpoint)
+        )
+        if light_field is None or not self._is_open(opened):
             self._thread.busy_changed.emit(f"Opening {wish.checkpoint}…")
-            scene = lent if wish.scene is None else load_scene(wish.scene)
-            light_field, renderers = load_light_field(wish.checkpoint, scene), {}
+            light_field, renderers = opened_light_field(wish), {}
         ray_mode = light_field.ray_mode(wish.rays)
         panes = wish.panes
         if not panes:
@@ -178,10 +180,19 @@ class _Worker:
                 precisions={p: availability(p, wish.engine, wish.device) for p in Precision},
                 choices=_choices(wish.device),
                 truth=_truth_of(light_field.scene, wish.dataset),
-                notes=_notes(light_field, wish, lent),
+                notes=scene_notes(light_field, wish),
+                scene_from=scene_from(light_field, wish),
                 light_field=light_field,
             )
         )
+
+    def _is_open(self, wanted: _Opened) -> bool:
+        opened, light_field = self._opened, self._light_field
+        if opened is None or light_field is None:
+            return False
+        # A file that knows its scene has no use for a dataset's.
+        lent = opened.lent if light_field.says_scene else wanted.lent
+        return replace(wanted, lent=lent) == opened
 
     def render(self) -> None:
         """Answer the request with frames until it is complete or something waits.
@@ -223,8 +234,9 @@ class _Opened:
     """What a light field was opened as, to know whether it has to be opened again."""
 
     checkpoint: str
-    scene: str | None
+    scene: str | SceneSpec | None
     lent: SceneSpec | None
+    assumed: tuple[str, ...]
     changed_ns: int
 
 
@@ -286,25 +298,6 @@ def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
     from r2l_core.engines import available_engines
 
     return {p: available_engines(p, device) for p in Precision}
-
-
-def _lent_scene(wish: Wish) -> SceneSpec | None:
-    """The dataset's scene, for a released file that says little of its own and is given none."""
-    from r2l_core.checkpoint import is_released
-
-    if wish.scene is not None or wish.dataset is None or not is_released(wish.checkpoint):
-        return None
-    return wish.dataset.scene
-
-
-def _notes(light_field: LightField, wish: Wish, lent: SceneSpec | None) -> tuple[str, ...]:
-    if lent is None or wish.dataset is None:
-        return light_field.notes
-    return (
-        f"The file names no scene: near, far, background and camera of the dataset "
-        f"{wish.dataset.name} are used.",
-        *light_field.notes,
-    )
 
 
 def _truth_of(scene: SceneSpec, dataset: Dataset | None) -> Availability:

@@ -1,7 +1,7 @@
 """Session files: what is open and how it is looked at, as JSON that a person can read and mend.
 
     {"format": "r2l-session", "version": 1, "checkpoint": "demo", "scene": null,
-     "precision": "int8", "engine": "auto", "device": "auto", "rays": "auto",
+     "assumed": [], "precision": "int8", "engine": "auto", "device": "auto", "rays": "auto",
      "layers_in_fp32": [], "render_size_px": [400, 400],
      "camera": {"azimuth_deg": 35.0, "elevation_deg": 30.0, "radius": 4.0,
                 "pivot": [0.0, 0.0, 0.0], "fov_x_deg": 39.6},
@@ -10,7 +10,8 @@
      "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
                     "signed_scale": "Blue – black – red"}}
 
-`source` of a pane is a precision or "truth".
+`scene` is a preset, a file or an object of the entries of `SceneSpec`; `source` of a pane is a
+precision or "truth".
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from typing import Any
 from r2l_core.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.camera_path import CameraPath
 from r2l_core.camera_path_files import camera_path_values, read_camera_path
-from r2l_core.errors import SessionError
+from r2l_core.errors import SceneError, SessionError
 from r2l_core.json_fields import Fields
+from r2l_core.scene import SceneSpec
 from r2l_core.types import Precision
 from viewer.bookmarks import NUMBERS
 from viewer.mailbox import Wish
@@ -41,6 +43,7 @@ from viewer.widgets.pane_label import LETTERS, TRUTH
 FORMAT = "r2l-session"
 VERSION = 1
 MAX_LAYERS = 10_000
+MAX_ASSUMED = 20
 MAX_SIZE_PX = 16384
 
 _PRECISIONS = {precision.value: precision for precision in Precision}
@@ -70,7 +73,8 @@ def session_text(session: Session) -> str:
         "format": FORMAT,
         "version": VERSION,
         "checkpoint": wish.checkpoint,
-        "scene": wish.scene,
+        "scene": asdict(wish.scene) if isinstance(wish.scene, SceneSpec) else wish.scene,
+        "assumed": wish.assumed,
         "precision": wish.precision,
         "engine": wish.engine,
         "device": wish.device,
@@ -137,18 +141,17 @@ def _session(fields: Fields) -> Session:
     )
     mode = fields.choice("mode", {str(mode): mode for mode in CompareMode}, CompareMode.SINGLE)
     compared = mode is not CompareMode.SINGLE and len(panes) > 1
-    layers = fields.values("layers_in_fp32", MAX_LAYERS) if "layers_in_fp32" in fields else []
-    if not all(isinstance(name, str) for name in layers):
-        fields.refuse("layers_in_fp32", "holds something else than names")
+    layers = _texts(fields, "layers_in_fp32", MAX_LAYERS)
     wish = Wish(
         checkpoint=fields.text("checkpoint"),
-        scene=fields.text("scene") if "scene" in fields else None,
+        scene=_scene(fields),
         precision=fields.choice("precision", _PRECISIONS) if "precision" in fields else None,
         engine=fields.text("engine", "auto"),
         device=fields.text("device", "auto"),
         rays=fields.choice("rays", _RAYS, "auto"),
         panes=panes if compared else (),
         layers_in_fp32=frozenset(layers),
+        assumed=tuple(_texts(fields, "assumed", MAX_ASSUMED)),
     )
     return Session(
         wish=wish,
@@ -163,6 +166,22 @@ def _session(fields: Fields) -> Session:
         if "difference" in fields
         else DifferenceOptions(),
     )
+
+
+def _texts(fields: Fields, name: str, most: int) -> list[str]:
+    found = fields.values(name, most) if name in fields else []
+    if not all(isinstance(text, str) for text in found):
+        fields.refuse(name, "holds something else than texts")
+    return found
+
+
+def _scene(fields: Fields) -> str | SceneSpec | None:
+    if "scene" not in fields or fields.is_text("scene"):
+        return fields.text("scene") if "scene" in fields else None
+    try:
+        return SceneSpec.from_mapping(fields.inner("scene").mapping)
+    except SceneError as error:
+        fields.refuse("scene", f"cannot be used: {error.why}")
 
 
 def _size(fields: Fields) -> tuple[int, int]:

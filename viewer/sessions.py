@@ -62,7 +62,7 @@ class Sessions(QObject):
             wish=replace(
                 wish,
                 checkpoint=_lasting_name(wish.checkpoint),
-                scene=None if wish.scene is None else _lasting_name(wish.scene),
+                scene=_lasting_name(wish.scene) if isinstance(wish.scene, str) else wish.scene,
                 precision=wish.precision or (None if wish.panes else running.engine.precision),
             ),
             view=controller.viewpoint,
@@ -115,13 +115,13 @@ class Sessions(QObject):
     def running_changed(self, running: Running) -> None:
         """Something new renders: perhaps what a session asked for."""
         session = self._pending
-        if session is not None and running.wish == session.wish:
+        if session is not None and replace(running.wish, dataset=None) == session.wish:
             self._pending = None
             self._finish(session)
 
     def wish_failed(self, wish: Wish) -> None:
         """What a session asked for cannot be had: all stays as it was."""
-        if self._pending is not None and wish == self._pending.wish:
+        if self._pending is not None and replace(wish, dataset=None) == self._pending.wish:
             self._pending = None
 
     def _begin(self, session: Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -83,6 +83,10 @@ def load_mix(path: Path) -> dict[str, LayerPrecision]:
     mix = read_json(path, what, QuantizationError, remedy)
     if not isinstance(mix, dict):
         raise QuantizationError(what, "it is not a JSON object", remedy)
+    for name, precision in mix.items():
+        if precision not in get_args(LayerPrecision):
+            known = " or ".join(get_args(LayerPrecision))
+            raise QuantizationError(what, f"its entry {name[:80]!r} is not {known}", remedy)
     return mix
 
 

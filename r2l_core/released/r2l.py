@@ -129,7 +129,7 @@ def build_light_field(
         quantization=recipe,
         stored_dtype=str(stored).removeprefix("torch."),
         plain_rays=True,
-        scene_assumed=scene is None,
+        says_scene=False,
         notes=tuple(notes),
     )
 

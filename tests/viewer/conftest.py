@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,20 @@ def write_light_field(tmp_path) -> Callable[..., str]:
 
 
 @pytest.fixture
+def write_released(tmp_path) -> Callable[[str], str]:
+    """Writes `tmp_path/NAME.tar` as the released code does, which says nothing of its scene."""
+
+    def make(name: str) -> str:
+        config = NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10)
+        torch.manual_seed(len(name))
+        weights = OrderedDict(R2LNetwork(config).state_dict())
+        torch.save({"network_fn_state_dict": weights}, tmp_path / f"{name}.tar")
+        return str(tmp_path / f"{name}.tar")
+
+    return make
+
+
+@pytest.fixture
 def until(qtbot) -> Callable[[Callable[[], bool]], None]:
     """Runs the event loop until a condition holds."""
 
@@ -166,9 +181,9 @@ def make_app(qapp, tmp_path, lab) -> Iterator[Callable[..., App]]:
     theme.install(qapp)
     apps: list[App] = []
 
-    def make(wish: Wish, dataset: str | None = None) -> App:
+    def make(wish: Wish, dataset: str | None = None, asks: bool = False) -> App:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        app = App(wish, settings, dataset)
+        app = App(wish, settings, dataset, asks)
         apps.append(app)
         return app
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
@@ -17,7 +15,6 @@ from PyQt6.QtWidgets import QLabel, QListView
 
 from r2l_core.camera import Orbit
 from r2l_core.datasets import Dataset
-from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.scene import PRESETS
 from r2l_core.types import Precision
 from viewer.app import App
@@ -323,12 +320,8 @@ def all_words(app: App) -> str:
 
 
 @pytest.fixture
-def released(tmp_path) -> str:
-    """A file as the released code writes them, which says nothing of its scene."""
-    config = NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10)
-    weights = OrderedDict(R2LNetwork(config).state_dict())
-    torch.save({"network_fn_state_dict": weights}, tmp_path / "lego.tar")
-    return str(tmp_path / "lego.tar")
+def released(write_released) -> str:
+    return write_released("lego")
 
 
 class TestScenes:
@@ -344,10 +337,10 @@ class TestScenes:
     def test_also_where_the_dataset_comes_later(self, app, until, released, open_dataset, folder):
         app.window.open_requested.emit(released)
         until(lambda: app.controller.running.name == "lego")
-        assert any("Blender scenes" in note for note in app.controller.running.notes)
+        assert "blender:lego, by the file's name" in app.controller.running.notes[0]
         dataset = open_dataset(folder)
         assert app.controller.running.scene == dataset.scene
-        assert not any("Blender scenes" in note for note in app.controller.running.notes)
+        assert not any("blender:lego" in note for note in app.controller.running.notes)
 
     def test_a_preset_comes_before_the_dataset(self, app, until, released, open_dataset, folder):
         app.window.open_requested.emit(released)
