@@ -36,6 +36,7 @@ from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
 from viewer.pathing import Pathing
+from viewer.pose_marking import PoseMarking
 from viewer.posing import Posing
 from viewer.preferences import Preferences
 from viewer.recording import Recording
@@ -78,12 +79,15 @@ class App(QObject):
         self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
         self.comparing = Comparing(self.window, self.controller, self)
         self.posing = Posing(self.window, self.controller, self)
+        self.pose_marking = PoseMarking(self.window, self.controller, self.posing, self)
         self._first_dataset = dataset
         self.pathing = Pathing(self.window, self.controller, self)
         self.recording = Recording(self.window, self.controller, self.pathing.control, self)
         self.living = Living(self.window, self)
         paths = self.pathing.control
-        self.sessions = Sessions(self.window, self.controller, paths, preferences, self)
+        self.sessions = Sessions(
+            self.window, self.controller, paths, self.posing, preferences, self
+        )
         self.scene_asking = SceneAsking(self.window, self.controller, preferences, asks, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False

@@ -13,6 +13,7 @@ from r2l_core.errors import SceneError
 from r2l_core.scene import PRESETS, SceneSpec
 from viewer.controller import Controller
 from viewer.main_window import MainWindow
+from viewer.opening import SceneFrom
 from viewer.preferences import Preferences
 from viewer.render_thread import Running
 from viewer.scene_edits import edited, problems, settings_of
@@ -54,6 +55,7 @@ class SceneAsking(QObject):
         self._asks = asks
         self._sha256 = ""
         self._says_scene = True
+        self._scene_from: SceneFrom = "file"
         self._checkpoint = ""
         self._base = PRESETS["demo"]
         self._shown = settings_of(self._base)
@@ -74,6 +76,7 @@ class SceneAsking(QObject):
         new = running.light_field.sha256 != self._sha256
         self._sha256 = running.light_field.sha256
         self._says_scene = running.light_field.says_scene
+        self._scene_from = running.scene_from
         self._checkpoint = running.wish.checkpoint
         if not self._timer.isActive():
             # Settings that wait to be tried are newer than what runs.
@@ -139,7 +142,7 @@ class SceneAsking(QObject):
 
     def _keep(self) -> None:
         """What stands in the dialog as it is closed is the answer for this file."""
-        if self._says_scene:
+        if self._says_scene or (self._chosen is None and self._scene_from not in _ASSUMED):
             return
         scene = self._shown.preset or self._base
         remembered = self._remembered()

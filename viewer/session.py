@@ -8,7 +8,9 @@
      "bookmarks": {"1": {...as camera}}, "camera_path": {...a camera path} or null,
      "panes": [{"source": "bf16", "engine": "auto"}], "active_pane": 0, "mode": "Wipe",
      "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
-                    "signed_scale": "Blue – black – red"}}
+                    "signed_scale": "Blue – black – red"},
+     "dataset": {"path": "chair", "split": "test", "half_res": false, "spherify": false,
+                 "keep_background": false} or null}
 
 `scene` is a preset, a file or an object of the entries of `SceneSpec`; `source` of a pane is a
 precision or "truth".
@@ -31,6 +33,7 @@ from r2l_core.json_fields import Fields
 from r2l_core.scene import SceneSpec
 from r2l_core.types import Precision
 from viewer.bookmarks import NUMBERS
+from viewer.dataset_choice import DatasetChoice
 from viewer.mailbox import Wish
 from viewer.viewpoint import Viewpoint
 from viewer.widgets.color_scale import SCALES, SIGNED_SCALES
@@ -64,6 +67,7 @@ class Session:
     active_pane: int = 0
     mode: CompareMode = CompareMode.SINGLE
     difference: DifferenceOptions = field(default_factory=DifferenceOptions)
+    dataset: DatasetChoice | None = None
 
 
 def session_text(session: Session) -> str:
@@ -75,6 +79,7 @@ def session_text(session: Session) -> str:
         "checkpoint": wish.checkpoint,
         "scene": asdict(wish.scene) if isinstance(wish.scene, SceneSpec) else wish.scene,
         "assumed": wish.assumed,
+        "dataset": None if session.dataset is None else asdict(session.dataset),
         "precision": wish.precision,
         "engine": wish.engine,
         "device": wish.device,
@@ -165,6 +170,17 @@ def _session(fields: Fields) -> Session:
         difference=_difference(fields.inner("difference"))
         if "difference" in fields
         else DifferenceOptions(),
+        dataset=_dataset(fields.inner("dataset")) if "dataset" in fields else None,
+    )
+
+
+def _dataset(fields: Fields) -> DatasetChoice:
+    return DatasetChoice(
+        fields.text("path"),
+        fields.text("split", ""),
+        fields.boolean("half_res", False),
+        fields.boolean("spherify", False),
+        fields.boolean("keep_background", False),
     )
 
 

@@ -14,6 +14,7 @@ from viewer.controller import Controller
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.path_control import PathControl
+from viewer.posing import Posing
 from viewer.preferences import Preferences
 from viewer.render_thread import Running
 from viewer.session import Session, load_session, parse_session, save_session, session_text
@@ -23,8 +24,8 @@ MOST_RECENT = 8
 
 
 class Sessions(QObject):
-    """A session comes back in two steps: its light field is asked for, and once that renders,
-    everything else is set."""
+    """A session comes back in steps: its dataset is opened, its light field is asked for, and once
+    that renders, everything else is set."""
 
     failed = pyqtSignal(object)
 
@@ -33,6 +34,7 @@ class Sessions(QObject):
         window: MainWindow,
         controller: Controller,
         paths: PathControl,
+        posing: Posing,
         preferences: Preferences,
         parent: QObject,
     ) -> None:
@@ -40,6 +42,7 @@ class Sessions(QObject):
         self._window = window
         self._controller = controller
         self._paths = paths
+        self._posing = posing
         self._preferences = preferences
         self._pending: Session | None = None
         actions = window.commands.sessions
@@ -48,6 +51,7 @@ class Sessions(QObject):
         )
         actions.open.triggered.connect(lambda: window.ask_file(ask_session, self.open))
         actions.restore.triggered.connect(self.restore_last)
+        posing.settled.connect(self._dataset_settled)
         actions.offer_last(bool(preferences.text("last_session")))
         self._show_recent()
 
@@ -56,7 +60,7 @@ class Sessions(QObject):
         running, controller, desk = self._controller.running, self._controller, self._window.compare
         if running is None:
             return None
-        wish = running.wish
+        wish, choice = running.wish, self._posing.choice
         camera = controller.camera()
         return Session(
             wish=replace(
@@ -73,6 +77,9 @@ class Sessions(QObject):
             active_pane=desk.panes.active,
             mode=desk.view.mode,
             difference=desk.view.pane.difference.options,
+            dataset=None
+            if choice is None
+            else replace(choice, path=str(Path(choice.path).absolute())),
         )
 
     def save(self, file: str) -> None:
@@ -126,7 +133,15 @@ class Sessions(QObject):
 
     def _begin(self, session: Session) -> None:
         self._pending = session
-        self._controller.want(session.wish)
+        if session.dataset in (None, self._posing.choice):
+            self._controller.want(session.wish)
+        else:
+            # First, so that the ground truth is there when the panes are.
+            self._posing.open_as(session.dataset)
+
+    def _dataset_settled(self) -> None:
+        if self._pending is not None:
+            self._controller.want(self._pending.wish)
 
     def _finish(self, session: Session) -> None:
         controller, desk = self._controller, self._window.compare

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.datasets.base import (
+    BLACK,
     Dataset,
     Request,
     View,
     camera_of,
     nearest_point_to_axes,
     pictures_in,
-    scene_of,
 )
 from r2l_core.datasets.fields import MAX_COORDINATE, MAX_VIEWS, bad_file
 
@@ -88,27 +88,20 @@ def load(request: Request) -> Dataset:
         center, view_radius = (x, y, z), max(float(np.linalg.norm((x, y, z))), 1.0)
         # About where the mean camera is: from behind, looking along -Z with +Y up.
         home = {"home_azimuth_deg": -90.0, "home_elevation_deg": 90.0}
-    return Dataset(
-        name=request.name,
-        kind="llff",
-        split=request.split,
-        splits=splits,
-        scene=scene_of(
-            file,
-            request.name,
-            views,
-            near=near,
-            far=far,
-            background_rgb=(0.0, 0.0, 0.0),
-            center=center,
-            bound_radius=float(bounds.max()),
-            view_radius=view_radius,
-            nerf_ndc=not request.spherify,
-            **home,
-        ),
-        views=tuple(views),
-        half=request.half,
-        background=None,
+    return request.dataset(
+        "llff",
+        splits,
+        views,
+        None,
+        file,
+        near=near,
+        far=far,
+        background_rgb=BLACK,
+        center=center,
+        bound_radius=float(bounds.max()),
+        view_radius=view_radius,
+        nerf_ndc=not request.spherify,
+        **home,
     )
 
 

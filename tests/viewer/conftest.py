@@ -20,11 +20,13 @@ from torch import Tensor
 
 from r2l_core import engines, renderer
 from r2l_core.checkpoint import LightField, save_light_field
+from r2l_core.datasets import Dataset
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.scene import SceneSpec
 from r2l_core.types import Availability, Precision
+from tests.viewer.small_datasets import write_views
 from viewer import theme
 from viewer.app import App
 from viewer.mailbox import Wish
@@ -231,3 +233,29 @@ def damaged(tmp_path, write_light_field) -> Callable[[str], Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A dataset in the Blender format."""
+    return write_views(tmp_path / "toys")
+
+
+@pytest.fixture
+def open_dataset(app, until) -> Callable[..., Dataset]:
+    """Opens a folder as the menu does, and waits until the renderer knows it."""
+
+    def opened(path: Path) -> Dataset:
+        app.window.dataset_requested.emit(str(path))
+        until(lambda: not app.posing.opening)
+        dataset = app.posing.dataset
+        until(lambda: app.controller.running.wish.dataset is dataset)
+        return dataset
+
+    return opened
+
+
+@pytest.fixture
+def dataset(open_dataset, folder) -> Dataset:
+    """It is open."""
+    return open_dataset(folder)
