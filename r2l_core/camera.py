@@ -15,7 +15,6 @@ normalised, exactly as the released R2L code has it.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.errors import CameraError
+from r2l_core.json_fields import read_json
 
 BLENDER_CAMERA_ANGLE_X_RAD = 0.6911112
 """Horizontal field of view of the NeRF synthetic scenes (`camera_angle_x`)."""
 
 MAX_ELEVATION_DEG = 90.0
+MAX_COORDINATE = 1e9
+"""Of poses that files give, in world units: what is further out, float32 rays cannot tell apart."""
 
 
 def focal_from_angle(width_px: int, camera_angle_x_rad: float) -> float:
@@ -265,22 +267,26 @@ def wrap_deg(angle_deg: float) -> float:
 
 def load_pose(path: Path) -> NDArray[np.float64]:
     """Read a 4x4 camera-to-world matrix from JSON nested lists. Raises CameraError."""
+    what = f"The pose file {path} cannot be used"
+    remedy = "Write the camera-to-world matrix as nested lists."
+    rows = read_json(path, what, CameraError, remedy)
+    if not (
+        isinstance(rows, list)
+        and len(rows) == 4
+        and all(isinstance(row, list) and len(row) == 4 for row in rows)
+    ):
+        raise CameraError(what, "it is not a JSON list of four rows of four numbers", remedy)
+    pose = np.zeros((4, 4))
+    for i, row in enumerate(rows):
+        for j, value in enumerate(row):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise CameraError(what, f"row {i}, column {j} is not a number", remedy)
+            if not abs(value) <= MAX_COORDINATE:
+                why = f"row {i}, column {j} is beyond {MAX_COORDINATE:g}"
+                raise CameraError(what, why, remedy)
+            pose[i, j] = value
     try:
-        pose = np.array(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
-        # Whatever is wrong with the matrix is said with the file's name.
         Camera(pose, 1, 1, 1.0)
-    except OSError as error:
-        raise CameraError(
-            f"The pose file {path} cannot be read", str(error.strerror).lower(), "Check the path."
-        ) from error
     except CameraError as error:
-        raise CameraError(
-            f"The pose file {path} cannot be used", error.why, error.remedy
-        ) from error
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise CameraError(
-            f"The pose file {path} cannot be used",
-            "it is not a JSON list of four rows of four numbers",
-            "Write the camera-to-world matrix as nested lists.",
-        ) from error
+        raise CameraError(what, error.why, error.remedy) from error
     return pose

@@ -12,7 +12,6 @@ file is ever run; released checkpoints are pickles, which could, and are read by
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -25,11 +24,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from r2l_core.errors import CheckpointError, SceneError
+from r2l_core.errors import CheckpointError
 from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.quantization.model import Quantization
-from r2l_core.quantization.packing import packed, unpacked
-from r2l_core.released.archive import is_torch_file
+from r2l_core.quantization.packing import packed
+from r2l_core.released.archive import HEAD_BYTES, is_torch_file
 from r2l_core.scene import SceneSpec
 from r2l_core.types import RayMode
 
@@ -40,11 +39,14 @@ FORMAT = "r2l-light-field"
 VERSION = "1"
 CHECKPOINTS_DIR = Path(__file__).resolve().parent.parent / "checkpoints"
 MAX_DEPTH = 10_000
-MAX_FILE_BYTES = 4 * 1024**3
-_HEAD_BYTES = 512
-"""Enough to tell one kind of file from another."""
+MAX_FILE_BYTES = 1024**3
+"""Forty times the published network in float32; twelve times its file with an optimizer."""
 
-_STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+NO_SCENE = (
+    "No scene was given: the Blender scenes' near {0.near:g}, far {0.far:g}, white background and "
+    "camera are assumed."
+)
+"""Note on a file that does not say where its scene lies; of the SceneSpec that is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,8 @@ class LightField:
     `stored_dtype`: the type the file holds, such as "float32". `sha256`: of the whole file, or
     empty for one that was never on disk. `plain_rays`: whether the sphere of its training origins
     is known only roughly, so that rays are not re-based unless asked (released checkpoints).
-    `notes`: sentences on what the file did not say and was assumed.
+    `says_scene`: whether the file itself says where its scene lies. `notes`: sentences on what the
+    file did not say and was assumed.
     """
 
     name: str
@@ -70,6 +73,7 @@ class LightField:
     sha256: str = ""
     layers_in_fp32: frozenset[str] = frozenset()
     plain_rays: bool = False
+    says_scene: bool = True
     notes: tuple[str, ...] = ()
 
     def ray_mode(self, wish: str = "auto") -> RayMode:
@@ -134,37 +138,15 @@ def load_checkpoint(
         raise cannot_open(
             path, "--assume does not go with it: a native file says all", "Leave --assume out."
         )
-    return _load_native(path, scene)
+    # Imported here, because it makes what this module defines.
+    from r2l_core.native import open_native
+
+    return open_native(path, scene)
 
 
 def is_released(name_or_path: str) -> bool:
     """Whether it is a file of torch, which says little about its scene. Raises CheckpointError."""
     return is_torch_file(_located(name_or_path)[1])
-
-
-def _load_native(path: Path, scene: SceneSpec | None) -> LightField:
-    data = _read(path)
-    header, tensors = _parse(path, data)
-    config, file_scene, provenance = _describe(path, header)
-    try:
-        tensors, quantization = unpacked(tensors, header.get("quantization"))
-    except (ValueError, RecursionError) as error:
-        raise cannot_open(
-            path, f"its quantised layers are damaged ({error})", "Quantise the original again."
-        ) from error
-    _check_tensors(path, config, tensors)
-    stored = "int8" if quantization and quantization.layers else tensors["head.0.weight"].dtype
-    return LightField(
-        name=path.stem,
-        network=config,
-        scene=scene or file_scene,
-        tensors={name: tensor.to(torch.float32) for name, tensor in tensors.items()},
-        provenance=provenance,
-        quantization=quantization,
-        stored_dtype=str(stored).removeprefix("torch."),
-        sha256=hashlib.sha256(data).hexdigest(),
-        plain_rays=header.get("rays") == "plain",
-    )
 
 
 def save_light_field(light_field: LightField, path: Path) -> None:
@@ -194,12 +176,13 @@ def save_light_field(light_field: LightField, path: Path) -> None:
             temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"The light field could not be written to {path}",
-            _reason(error),
+            reason_of(error),
             "Choose a folder you can write to, with enough free space.",
         ) from error
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """A clause that says why a file could not be read or written."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
     return str(error)
@@ -231,94 +214,9 @@ def _located(name_or_path: str) -> tuple[Path, bytes]:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise OSError(27, f"it is larger than {MAX_FILE_BYTES // 1024**3} GiB")
         with path.open("rb") as file:
-            return path, file.read(_HEAD_BYTES)
+            return path, file.read(HEAD_BYTES)
     except (OSError, ValueError, RuntimeError) as error:
         # ValueError and RuntimeError: names that no file system takes, and homes of nobody.
         raise cannot_open(
-            path, _reason(error), "Choose a readable .safetensors or .tar file."
+            path, reason_of(error), "Choose a readable .safetensors or .tar file."
         ) from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise cannot_open(path, _reason(error), "Choose a readable file.") from error
-
-
-def _parse(path: Path, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
-    try:
-        tensors = safetensors.torch.load(data)
-        header_size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + header_size]).get("__metadata__") or {}
-    except (SafetensorError, ValueError, RecursionError, KeyError, RuntimeError) as error:
-        raise cannot_open(
-            path,
-            f"it is truncated, damaged or not a .safetensors file ({error})",
-            "Download or copy it again, or choose another file.",
-        ) from error
-    return header, tensors
-
-
-def _describe(
-    path: Path, header: Mapping[str, str]
-) -> tuple[NetworkConfig, SceneSpec, dict[str, Any]]:
-    if header.get("format") != FORMAT:
-        raise cannot_open(
-            path,
-            "it is a .safetensors file of something else: its header does not say "
-            f'format "{FORMAT}"',
-            "Choose a light field made by this project's distill or convert command.",
-        )
-    if header.get("version") != VERSION:
-        raise cannot_open(
-            path,
-            f"it has format version {header.get('version')}, and this program reads {VERSION}",
-            "Update the viewer.",
-        )
-    try:
-        network = json.loads(header["network"])
-        if not isinstance(network, dict):
-            raise TypeError("the network is no JSON object")
-        config = NetworkConfig.from_mapping(network)
-        if config.depth > MAX_DEPTH:
-            raise ValueError(f"no network is more than {MAX_DEPTH} layers deep")
-        scene_values = json.loads(header["scene"])
-        provenance = json.loads(header.get("provenance", "{}"))
-        if not isinstance(scene_values, dict) or not isinstance(provenance, dict):
-            raise TypeError("scene and provenance must be JSON objects")
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise cannot_open(
-            path,
-            f"its header does not describe a network and a scene ({error!r})",
-            "Make the file again, or choose another.",
-        ) from error
-    try:
-        return config, SceneSpec.from_mapping(scene_values), provenance
-    except SceneError as error:
-        raise cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
-
-
-def _check_tensors(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
-    remedy = "Make the file again, or choose another."
-    # The count comes first: a forged depth must not make us build a billion names.
-    n_tensors = 4 + 2 * config.n_learnable * config.n_blocks
-    if len(tensors) != n_tensors:
-        raise cannot_open(
-            path,
-            f"it holds {len(tensors)} tensors, and a network of depth {config.depth} has "
-            f"{n_tensors}",
-            remedy,
-        )
-    for name, shape in config.tensor_shapes().items():
-        tensor = tensors.get(name)
-        if tensor is None:
-            raise cannot_open(path, f"the tensor {name} is missing", remedy)
-        if tuple(tensor.shape) != shape:
-            raise cannot_open(
-                path, f"{name} has the shape {tuple(tensor.shape)} instead of {shape}", remedy
-            )
-        if tensor.dtype not in _STORED_DTYPES:
-            raise cannot_open(path, f"{name} is of type {tensor.dtype}, not floating", remedy)
-        if not torch.isfinite(tensor).all():
-            raise cannot_open(path, f"{name} holds NaN or infinite values", remedy)

@@ -13,9 +13,31 @@ from numpy.typing import NDArray
 
 from r2l_core.errors import R2LError
 
-MAX_FILE_BYTES = 64 * 1024**2
+MAX_FILE_BYTES = 8 * 1024**2
+"""Larger files are refused: parsed, eight mebibytes of JSON can already take a third of a gibibyte.
+Ten thousand keyframes have half of that."""
 
 T = TypeVar("T")
+
+
+def read_json(path: Path, what: str, error: type[R2LError], remedy: str) -> Any:
+    """What a UTF-8 JSON file holds. `what` and `remedy`: of the `error` that is raised."""
+    try:
+        # Asked first: opening a pipe would wait for ever.
+        if path.exists() and not path.is_file():
+            raise OSError(22, "it is a folder" if path.is_dir() else "it is no regular file")
+        # One byte more than allowed, so that endless files end here too.
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as problem:  # ValueError: names that no file system takes
+        why = getattr(problem, "strerror", None) or str(problem)
+        raise error(what, why.lower(), "Check the path.") from problem
+    if len(data) > MAX_FILE_BYTES:
+        raise error(what, f"it is larger than {MAX_FILE_BYTES >> 20} MiB", "Choose another file.")
+    try:
+        return json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as problem:
+        raise error(what, f"it is not JSON ({problem})", remedy) from problem
 
 
 class Fields:
@@ -38,22 +60,7 @@ class Fields:
     @staticmethod
     def of_file(path: Path, what: str, error: type[R2LError]) -> Fields:
         """The object a UTF-8 JSON file holds."""
-        try:
-            # One byte more than allowed, so that endless files end here too.
-            with path.open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except OSError as problem:
-            why = (problem.strerror or str(problem)).lower()
-            raise error(what, why, "Check the path.") from problem
-        if len(data) > MAX_FILE_BYTES:
-            raise error(
-                what, f"it is larger than {MAX_FILE_BYTES >> 20} MiB", "Choose another file."
-            )
-        try:
-            values = json.loads(data, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as problem:
-            why = f"it is not JSON ({problem})"
-            raise error(what, why, "Choose another file.") from problem
+        values = read_json(path, what, error, "Choose another file.")
         if not isinstance(values, dict):
             raise error(what, "it is not a JSON object", "Choose another file.")
         return Fields(values, what, error)
@@ -192,5 +199,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _short(value: Any) -> str:
+    """A few words on one line."""
     text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    text = text if len(text) <= 40 else f"{text[:37]}..."
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from r2l_core.camera import BLENDER_CAMERA_ANGLE_X_RAD, Camera, Orbit, focal_from_angle
 from r2l_core.errors import SceneError
+from r2l_core.json_fields import read_json
+from r2l_core.scene_entries import NUMBERS, READ
 from r2l_core.types import RayMode
+
+MAX_NUMBER = 1e9
+"""Of every entry: what is larger, float32 rays cannot tell apart."""
+
+MAX_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -50,30 +57,24 @@ class SceneSpec:
     teacher: str | None = None
 
     def __post_init__(self) -> None:
-        numbers = [
-            self.near,
-            self.far,
-            *self.background_rgb,
-            *self.center,
-            self.bound_radius,
-            self.camera_angle_x_rad,
-            self.view_radius,
-            self.min_elevation_deg,
-            self.home_azimuth_deg,
-            self.home_elevation_deg,
-        ]
-        if len(self.background_rgb) != 3 or len(self.center) != 3:
-            raise _bad_scene(self.name, "background_rgb and center need three numbers each")
-        if not all(math.isfinite(number) for number in numbers):
-            raise _bad_scene(self.name, "it holds a number that is not finite")
+        for field in ("background_rgb", "center"):
+            if len(getattr(self, field)) != 3:
+                raise _bad_scene(self.name, f"{field} needs three numbers")
+        for field in NUMBERS:
+            value = getattr(self, field)
+            for number in value if isinstance(value, tuple) else (value,):
+                if not abs(number) <= MAX_NUMBER:  # false for not-a-number, too
+                    why = f"{field} holds {number}, not a number up to {MAX_NUMBER:g}"
+                    raise _bad_scene(self.name, why)
         if not 0 <= self.near < self.far:
             raise _bad_scene(self.name, f"near {self.near} and far {self.far} are out of order")
         if self.bound_radius <= 0 or self.view_radius <= 0:
             raise _bad_scene(self.name, "bound_radius and view_radius must be above 0")
         if self.origin_radius is not None and not (
-            math.isfinite(self.origin_radius) and self.origin_radius > self.bound_radius
+            self.bound_radius < self.origin_radius <= MAX_NUMBER
         ):
-            raise _bad_scene(self.name, "the origin sphere must lie outside the bounding sphere")
+            why = f"origin_radius {self.origin_radius:g} is not beyond bound_radius"
+            raise _bad_scene(self.name, f"{why} {self.bound_radius:g}")
         if not 0 < self.camera_angle_x_rad < math.pi:
             raise _bad_scene(self.name, "camera_angle_x_rad must lie between 0 and pi")
         if not (1 <= self.width_px <= 65536 and 1 <= self.height_px <= 65536):
@@ -128,49 +129,19 @@ class SceneSpec:
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> SceneSpec:
-        """Build from a parsed JSON object; unknown keys and wrong types raise SceneError."""
-        name = str(values.get("name", "unnamed"))
-        known = {field.name for field in fields(SceneSpec)}
-        if unknown := sorted(set(values) - known):
-            raise _bad_scene(name, f"it has the unknown entry '{unknown[0]}'")
-        try:
-            return SceneSpec(
-                name=name,
-                near=float(values.get("near", 2.0)),
-                far=float(values.get("far", 6.0)),
-                background_rgb=_triple(values.get("background_rgb", (1.0, 1.0, 1.0))),
-                center=_triple(values.get("center", (0.0, 0.0, 0.0))),
-                bound_radius=float(values.get("bound_radius", 2.0)),
-                origin_radius=_optional_float(values.get("origin_radius")),
-                min_elevation_deg=float(values.get("min_elevation_deg", -90.0)),
-                camera_angle_x_rad=float(
-                    values.get("camera_angle_x_rad", BLENDER_CAMERA_ANGLE_X_RAD)
-                ),
-                width_px=int(values.get("width_px", 400)),
-                height_px=int(values.get("height_px", 400)),
-                view_radius=float(values.get("view_radius", 4.0)),
-                home_azimuth_deg=float(values.get("home_azimuth_deg", 35.0)),
-                home_elevation_deg=float(values.get("home_elevation_deg", 30.0)),
-                nerf_ndc=_truth(values.get("nerf_ndc", False)),
-                teacher=None if values.get("teacher") is None else str(values["teacher"]),
-            )
-        except (TypeError, ValueError, OverflowError) as error:
-            raise _bad_scene(name, f"a value has the wrong type ({error})") from error
-
-
-def _triple(value: Any) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in value)
-    return x, y, z
-
-
-def _optional_float(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
+        """Build from a parsed JSON object. Raises SceneError that names the entry."""
+        name = values.get("name", "unnamed")
+        if not isinstance(name, str) or len(name) > MAX_NAME:
+            raise _bad_scene("unnamed", f"name is not a text of up to {MAX_NAME} signs")
+        made: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in READ:
+                raise _bad_scene(name, f"it has the unknown entry '{key[:40]}'")
+            try:
+                made[key] = READ[key](value)
+            except (TypeError, OverflowError) as error:
+                raise _bad_scene(name, f"{key} {error}") from error
+        return SceneSpec(**{"name": name, **made})
 
 
 def _bad_scene(name: str, why: str) -> SceneError:
@@ -282,10 +253,7 @@ def load_scene(name_or_path: str) -> SceneSpec:
             f"Presets: {', '.join(sorted(PRESETS))}.",
         )
     what = f"The scene file {path} cannot be used"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SceneError(what, f"it cannot be read as JSON ({error})", "Give an object.") from error
+    values = read_json(path, what, SceneError, "Give an object.")
     if not isinstance(values, dict):
         raise SceneError(what, "it is not a JSON object", "Give an object.")
     try:

@@ -46,6 +46,13 @@ def _parser() -> argparse.ArgumentParser:
         "checkpoint", nargs="?", default="demo", help="a light field file, or demo (the default)"
     )
     parser.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
+    parser.add_argument(
+        "--assume",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what a released file does not say about its network, such as n_frequencies=10",
+    )
     parser.add_argument("--dataset", metavar="DIR", help="the folder of a NeRF dataset to open")
     parser.add_argument("--precision", metavar="P", help="default: the fastest this machine has")
     parser.add_argument("--engine", default="auto", metavar="E")

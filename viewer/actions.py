@@ -101,6 +101,13 @@ class Actions(ActionMaker):
             menu, "Open &dataset…", "Ctrl+D", "Open the folder of a NeRF dataset, for its poses"
         )
         self._make_scenes(menu)
+        self.scene_settings = self._add(
+            menu,
+            "Scene settin&gs…",
+            "Ctrl+,",
+            "Near, far, background, camera and trained sphere, for files that do not say them",
+        )
+        self.scene_settings.setEnabled(False)
         menu.addSeparator()
         self.screenshot = self._add(
             menu, "&Save screenshot…", "Ctrl+S", "Save the rendered pixels as PNG"
@@ -148,6 +155,10 @@ class Actions(ActionMaker):
             (self.previous_pose, "Go to the pose before of the dataset"),
             (self.next_pose, "Go to the next pose of the dataset"),
             (self.nearest_pose, "Go to the pose of the dataset that is nearest to the camera"),
+            (
+                self.show_poses,
+                "Draw the poses of the dataset over the picture; a click goes to one",
+            ),
         ):
             self._offer(action, dataset_open, tip if dataset_open else "No dataset is open")
 
@@ -228,6 +239,7 @@ class Actions(ActionMaker):
         self.previous_pose = self._add(menu, "Pre&vious pose", ",", "")
         self.next_pose = self._add(menu, "&Next pose", ".", "")
         self.nearest_pose = self._add(menu, "N&earest pose", "O", "")
+        self.show_poses = self._add(menu, "Show &poses", "Shift+O", "", True)
         self.offer_poses(False)
         menu.addSeparator()
         self.bookmark_set = {

@@ -36,12 +36,14 @@ from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.messages import describe
 from viewer.pathing import Pathing
+from viewer.pose_marking import PoseMarking
 from viewer.posing import Posing
 from viewer.preferences import Preferences
 from viewer.recording import Recording
 from viewer.render_thread import RenderThread, Running
 from viewer.report import Report
 from viewer.saver import Saver
+from viewer.scene_asking import SceneAsking
 from viewer.sessions import Sessions
 from viewer.tour import Tour
 
@@ -56,11 +58,15 @@ class App(QObject):
     """An exception that nobody expected, from any thread."""
 
     def __init__(
-        self, wish: Wish, settings: QSettings | None = None, dataset: str | None = None
+        self,
+        wish: Wish,
+        settings: QSettings | None = None,
+        dataset: str | None = None,
+        asks: bool = False,
     ) -> None:
         """`settings`: where the window remembers its state; the user's own where None.
 
-        `dataset`: a folder to open with it.
+        `dataset`: a folder to open with it. `asks`: whether to ask what a file does not say.
         """
         super().__init__()
         self.wish = wish
@@ -73,12 +79,16 @@ class App(QObject):
         self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
         self.comparing = Comparing(self.window, self.controller, preferences, self)
         self.posing = Posing(self.window, self.controller, self)
+        self.pose_marking = PoseMarking(self.window, self.controller, self.posing, self)
         self._first_dataset = dataset
         self.pathing = Pathing(self.window, self.controller, self)
         paths = self.pathing.control
         self.recording = Recording(self.window, self.controller, paths, preferences, self)
         self.living = Living(self.window, self)
-        self.sessions = Sessions(self.window, self.controller, paths, preferences, self)
+        self.sessions = Sessions(
+            self.window, self.controller, paths, self.posing, preferences, self
+        )
+        self.scene_asking = SceneAsking(self.window, self.controller, preferences, asks, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -135,6 +145,7 @@ class App(QObject):
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
         window.closed.connect(self.sessions.close)
+        window.closed.connect(self.scene_asking.close)
         window.closed.connect(self.comparing.close)
         window.closed.connect(self.posing.close)
         window.closed.connect(self.pathing.close)
@@ -218,12 +229,15 @@ class App(QObject):
         self.comparing.running_changed(running)
         self._show_choices(running)
         self.controller.running_changed(running)
+        self.scene_asking.running_changed(running)
         self.sessions.running_changed(running)
 
     def _show_choices(self, running: Running) -> None:
         self.window.show_active_precision(running.engine.precision)
         self.window.show_canonical(running.ray_mode == "canonical")
-        self.window.show_notes(running.notes, running.wish.scene)
+        scene = running.wish.scene
+        named = scene if scene is None or isinstance(scene, str) else ""
+        self.window.show_notes(running.notes, named)
 
     def _save_picture(self, path: str) -> None:
         image = self.window.pane.copied_image()
@@ -262,6 +276,7 @@ def run(options: argparse.Namespace) -> int:
         options.engine,
         options.device,
         options.rays,
+        assumed=tuple(options.assume),
     )
     scripted = options.tour is not None or options.exit_after_first_frame
     if scripted:
@@ -270,7 +285,8 @@ def run(options: argparse.Namespace) -> int:
             settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
             settings.setValue("hint_seen", options.tour is not None)
             return _run(App(wish, settings, options.dataset), options, qt, scripted)
-    return _run(App(wish, None, options.dataset), options, qt, scripted)
+    asks = options.report is None
+    return _run(App(wish, None, options.dataset, asks), options, qt, scripted)
 
 
 def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:

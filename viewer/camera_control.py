@@ -97,6 +97,15 @@ class CameraControl(QObject):
         self.orbit_changed.emit(self._view.orbit, self._view.fov_x_deg)
         self.bookmarks_changed.emit(self._bookmarks.numbers(name))
 
+    def adapt(self, scene: SceneSpec) -> None:
+        """The same light field, of which more is known: stay where the camera is. A field of view
+        or a size that has changed is taken."""
+        before, self._scene = self._scene, scene
+        if before.camera_angle_x_rad != scene.camera_angle_x_rad:
+            self._move(Viewpoint(self._view.orbit, home_of(scene).fov_x_deg))
+        if (before.width_px, before.height_px) != (scene.width_px, scene.height_px):
+            self.set_render_size(scene.width_px, scene.height_px)
+
     # Gestures
 
     def drag_started(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
+from r2l_core.scene import SceneSpec
 from r2l_core.types import STRIDES, Frame, Precision, RenderRequest
 from viewer.bookmarks import Bookmarks
 from viewer.camera_control import CameraControl
@@ -89,11 +90,12 @@ class Controller(CameraControl):
         Re-basing rays is no such choice: the other may not name the sphere it needs.
         """
         rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
-        wish = replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays)
+        wish = replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays, assumed=())
         self.want(replace(wish, layers_in_fp32=frozenset()))
 
-    def set_scene(self, scene: str | None) -> None:
-        """Ask for the same light field in a preset or the scene of a file; None: its own."""
+    def set_scene(self, scene: str | SceneSpec | None) -> None:
+        """Ask for the same light field in a preset, the scene of a file or a given one; None: its
+        own."""
         rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
         self.want(replace(self._wish, scene=scene, rays=rays))
 
@@ -132,12 +134,16 @@ class Controller(CameraControl):
     def running_changed(self, running: Running) -> None:
         """The render thread has something new to render with."""
         before, self._running = self._running, running
-        if before is None or (
-            (before.wish.checkpoint, before.scene) != (running.wish.checkpoint, running.scene)
+        if (
+            before is None
+            or before.wish.checkpoint != running.wish.checkpoint
+            or before.scene.home() != running.scene.home()
         ):
             # Frames that answer requests made until now have the camera of another scene.
             self._shown_seq = self._seq + 1
             self.enter(running.scene, running.name)
+        elif before.scene != running.scene:
+            self.adapt(running.scene)
         self.refresh()
 
     def failed(self, wish: Wish) -> None:

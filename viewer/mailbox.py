@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from r2l_core.camera import Camera
+from r2l_core.scene import SceneSpec
 from r2l_core.types import Precision, RenderRequest
 from viewer.widgets.pane_choice import PaneChoice
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class Wish:
     """The light field and engine the window wants to see; whole, so that only the last counts.
 
-    checkpoint: name or path. scene: preset or file instead of the one in the checkpoint, or None.
+    checkpoint: name or path. scene: a preset, a file or itself instead of the one in the
+    checkpoint, or None. assumed: what a released file does not say of its network, NAME=VALUE.
     precision: None means the best this machine has. engine, device, rays: as on the command line.
     panes: what to compare, two to four, instead of `precision` on `engine`; empty for one picture.
     layers_in_fp32: body layers that eight-bit precisions leave alone.
@@ -26,7 +28,7 @@ class Wish:
     """
 
     checkpoint: str
-    scene: str | None = None
+    scene: str | SceneSpec | None = None
     precision: Precision | None = None
     engine: str = "auto"
     device: str = "auto"
@@ -34,6 +36,7 @@ class Wish:
     panes: tuple[PaneChoice, ...] = ()
     layers_in_fp32: frozenset[str] = frozenset()
     dataset: Dataset | None = None
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ class MainWindow(QMainWindow):
     open_requested = pyqtSignal(str)
     dataset_requested = pyqtSignal(str)
     scene_chosen = pyqtSignal(object)
+    scene_settings_requested = pyqtSignal()
     pose_stepped = pyqtSignal(int)
     nearest_pose_requested = pyqtSignal()
     screenshot_requested = pyqtSignal(str)
@@ -152,6 +153,7 @@ class MainWindow(QMainWindow):
         )
         self._camera.set_home(scene.home(), degrees(scene.camera_angle_x_rad))
         self.commands.offer_canonical(scene.origin_radius is not None)
+        self.commands.scene_settings.setEnabled(True)
 
     def show_notes(self, notes: Sequence[str], scene: str | None) -> None:
         """Say what was assumed about the open light field, and which preset it was given."""
@@ -280,6 +282,7 @@ class MainWindow(QMainWindow):
         commands.open_dataset.triggered.connect(self._ask_dataset)
         for scene, action in commands.scenes.items():
             action.triggered.connect(lambda _=False, one=scene: self.scene_chosen.emit(one))
+        commands.scene_settings.triggered.connect(self.scene_settings_requested)
         commands.previous_pose.triggered.connect(lambda: self.pose_stepped.emit(-1))
         commands.next_pose.triggered.connect(lambda: self.pose_stepped.emit(1))
         commands.nearest_pose.triggered.connect(self.nearest_pose_requested)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2l_core.errors import R2LError
-from r2l_core.scene import SceneSpec, load_scene
+from r2l_core.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
 from viewer.mailbox import Wish
+from viewer.opening import SceneFrom, opened_light_field, scene_from, scene_notes
 from viewer.widgets.file_names import distinct_names
 from viewer.widgets.pane_choice import AUTO, PaneChoice
 
@@ -30,13 +31,14 @@ _MIXED = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
 class Built:
     """What fulfils a wish.
 
-    light_field: the one that is open in the window. renderers: one for each pane. failures: of
-    panes whose own light field cannot be shown; blank renderers stand in their place. notes: what
-    was assumed about the light fields, in sentences. sha256: of every one that is open, by its name
-    or path in the wish.
+    light_field: the one that is open in the window. scene_from: whence its scene. renderers: one
+    for each pane. failures: of panes whose own light field cannot be shown; blank renderers stand
+    in their place. notes: what was assumed about the light fields, in sentences. sha256: of every
+    one that is open, by its name or path in the wish.
     """
 
     light_field: LightField
+    scene_from: SceneFrom
     ray_mode: RayMode
     renderers: tuple[Renderer, ...]
     failures: tuple[R2LError, ...]
@@ -46,11 +48,15 @@ class Built:
 
 @dataclass(frozen=True)
 class _Opened:
-    """What a light field was opened as, to know whether it has to be opened again."""
+    """What a light field was opened as, to know whether it has to be opened again.
+
+    lent: the scene of the open dataset, for files that do not know their own.
+    """
 
     checkpoint: str
-    scene: str | None
+    scene: str | SceneSpec | None
     lent: SceneSpec | None
+    assumed: tuple[str, ...]
     changed_ns: int
 
 
@@ -121,14 +127,14 @@ class _Work:
         self._wish = wish
         self.light_fields = light_fields
         self.renderers = renderers
-        self.main = _opened(wish, wish.checkpoint, wish.scene)
-        self.of_panes: list[_Opened] = []
+        self.main = self._open(wish)
+        self.of_panes: dict[_Opened, Wish] = {}
 
     def build(self) -> Built:
         from r2l_core.engines import default_precision
 
         wish = self._wish
-        light_field = self._light_field(self.main)
+        light_field = self.light_fields[self.main]
         ray_mode = light_field.ray_mode(wish.rays)
         panes = wish.panes
         if not panes:
@@ -150,46 +156,44 @@ class _Work:
             several = len(names) > 1 and isinstance(pane.source, Precision)
             renderer.light_field = names[checkpoint] if several else ""
             renderers.append(renderer)
-        others = dict.fromkeys(one for one in self.of_panes if one != self.main)
-        told = [(f"{names[one.checkpoint]}: ", one) for one in others]
+        notes = list(scene_notes(light_field, wish))
+        for opened, other in self.of_panes.items():
+            told = scene_notes(self.light_fields[opened], other)
+            notes += [f"{names[opened.checkpoint]}: {note}" for note in told]
         return Built(
             light_field=light_field,
+            scene_from=scene_from(light_field, wish),
             ray_mode=ray_mode,
             renderers=tuple(renderers),
             failures=tuple(failures),
-            notes=tuple(
-                f"{of}{note}"
-                for of, opened in [("", self.main), *told]
-                for note in self._notes(opened)
-            ),
+            notes=tuple(notes),
         )
 
     def _of_another(self, pane: PaneChoice, checkpoint: str) -> Renderer:
         """A renderer of a light field that is not the open one, whose rays are its own affair."""
-        opened = _opened(self._wish, checkpoint, None)
-        ray_mode = self._light_field(opened).ray_mode()
-        renderer = self._renderer(self._key(pane, opened, ray_mode))
-        self.of_panes.append(opened)
+        wish = replace(self._wish, checkpoint=checkpoint, scene=None, assumed=())
+        opened = self._open(wish)
+        renderer = self._renderer(self._key(pane, opened, self.light_fields[opened].ray_mode()))
+        if opened != self.main:
+            self.of_panes[opened] = wish
         return renderer
 
-    def _light_field(self, opened: _Opened) -> LightField:
-        from r2l_core.checkpoint import load_light_field
-
-        if opened not in self.light_fields:
-            self._busy(f"Opening {opened.checkpoint}…")
-            scene = opened.lent if opened.scene is None else load_scene(opened.scene)
-            self.light_fields[opened] = load_light_field(opened.checkpoint, scene)
-        return self.light_fields[opened]
-
-    def _notes(self, opened: _Opened) -> tuple[str, ...]:
-        notes, dataset = self.light_fields[opened].notes, self._wish.dataset
-        if opened.lent is None or dataset is None:
-            return notes
-        return (
-            "The file names no scene: near, far, background and camera of the dataset "
-            f"{dataset.name} are used.",
-            *notes,
-        )
+    def _open(self, wish: Wish) -> _Opened:
+        """Open what is not open yet; under what it is kept."""
+        lent = None if wish.scene is not None or wish.dataset is None else wish.dataset.scene
+        changed_ns = _changed_ns(wish.checkpoint)
+        own = _Opened(wish.checkpoint, wish.scene, None, wish.assumed, changed_ns)
+        as_lent = replace(own, lent=lent)
+        # A file that knows its scene has no use for a dataset's.
+        if own in self.light_fields and (lent is None or self.light_fields[own].says_scene):
+            return own
+        if as_lent not in self.light_fields:
+            self._busy(f"Opening {wish.checkpoint}…")
+            light_field = opened_light_field(wish)
+            if light_field.says_scene:
+                as_lent = own
+            self.light_fields[as_lent] = light_field
+        return as_lent
 
     def _key(self, pane: PaneChoice, opened: _Opened, ray_mode: RayMode) -> _Key:
         wish = self._wish
@@ -204,16 +208,6 @@ class _Work:
             self._busy(f"Building {key.source}…")
             self.renderers[key] = _built(self.light_fields[key.opened], key)
         return self.renderers[key]
-
-
-def _opened(wish: Wish, checkpoint: str, scene: str | None) -> _Opened:
-    from r2l_core.checkpoint import is_released
-
-    lent = None
-    if scene is None and wish.dataset is not None and is_released(checkpoint):
-        # A released file says little of its scene.
-        lent = wish.dataset.scene
-    return _Opened(checkpoint, scene, lent, _changed_ns(checkpoint))
 
 
 def _built(light_field: LightField, key: _Key) -> Renderer:

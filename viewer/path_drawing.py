@@ -33,29 +33,38 @@ class PathDrawing:
     def seen_by(self, camera: Camera, selected: int | None) -> PathOverlay:
         """What `camera` sees of the path; `selected`: the keyframe that is marked."""
         lines: list[list[Point]] = [[]]
-        for point in _projected(self._line, camera):
+        for point in _visible(self._line, camera):
             if point is not None:
                 lines[-1].append(point)
             elif lines[-1]:
                 lines.append([])
         return PathOverlay(
             lines=tuple(tuple(line) for line in lines if len(line) > 1),
-            keys=tuple(_projected(self._keys, camera)),
+            keys=tuple(_visible(self._keys, camera)),
             selected=selected,
         )
 
 
-def _projected(points: NDArray[np.float64], camera: Camera) -> list[Point | None]:
-    """Image pixels (column, row) of world points (n, 3); None for those not in front."""
+def projected(
+    points: NDArray[np.float64], camera: Camera
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Image pixels (column, row) of world points (n, 3), and their depths (n,). Pixels have a
+    meaning only where the depth is well above 0."""
     pose = camera.T_world_camera
     seen = (points - pose[:3, 3]) @ pose[:3, :3]
     depth = -seen[:, 2]
-    near = _NEAR * max(float(np.abs(seen).max()), 1e-9)
-    safe = np.where(depth > near, depth, 1.0)
+    safe = np.where(depth > 0, depth, 1.0)
     column = camera.center_px[0] + camera.focal_px * seen[:, 0] / safe
     row = camera.center_px[1] - camera.fy_px * seen[:, 1] / safe
-    visible = (depth > near) & (np.abs(column) < _FAR_PX) & (np.abs(row) < _FAR_PX)
+    return np.stack([column, row], axis=1), depth
+
+
+def _visible(points: NDArray[np.float64], camera: Camera) -> list[Point | None]:
+    """Image pixels (column, row) of world points (n, 3); None for those not in front."""
+    pixels, depth = projected(points, camera)
+    away = np.linalg.norm(points - camera.position, axis=1).max()
+    near = _NEAR * max(float(away), 1e-9)
+    shown = (depth > near) & (np.abs(pixels) < _FAR_PX).all(1)
     return [
-        (float(x), float(y)) if shown else None
-        for x, y, shown in zip(column, row, visible, strict=True)
+        (float(x), float(y)) if one else None for (x, y), one in zip(pixels, shown, strict=True)
     ]

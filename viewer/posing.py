@@ -14,6 +14,7 @@ from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from viewer.controller import Controller
+from viewer.dataset_choice import VARIANTS, DatasetChoice
 from viewer.main_window import MainWindow
 from viewer.messages import describe
 from viewer.widgets import wording
@@ -36,10 +37,14 @@ class Posing(QObject):
     """The error, and a call that tries once more."""
     busy_changed = pyqtSignal(object)
     """str while a dataset is being opened, None when that is over."""
+    dataset_changed = pyqtSignal(object)
+    """Dataset: another one, or the same taken in another way."""
+    small_read = pyqtSignal(object, int, object)
+    """Dataset, position of a view and its picture, as `read_small` asked for it."""
     settled = pyqtSignal()
     """What was asked for is open, or has failed."""
-    _opened = pyqtSignal(int, str, object)
-    _refused = pyqtSignal(int, str, str, object)
+    _opened = pyqtSignal(int, object, object)
+    _refused = pyqtSignal(int, object, object)
     _read = pyqtSignal(object, int, object)
     _unread = pyqtSignal(object, int, object)
 
@@ -52,7 +57,7 @@ class Posing(QObject):
         self._pool.setMaxThreadCount(1)
         self._wanted = 0
         self._opening = False
-        self._path = ""
+        self._choice: DatasetChoice | None = None
         self._dataset: Dataset | None = None
         self._last: int | None = None
         self._wire()
@@ -61,6 +66,11 @@ class Posing(QObject):
     def dataset(self) -> Dataset | None:
         """The one that is open."""
         return self._dataset
+
+    @property
+    def choice(self) -> DatasetChoice | None:
+        """How the open one was opened, its split included."""
+        return self._choice
 
     @property
     def opening(self) -> bool:
@@ -72,7 +82,9 @@ class Posing(QObject):
         window.dataset_requested.connect(self.open)
         window.pose_stepped.connect(self.step)
         window.nearest_pose_requested.connect(self.snap)
-        panel.split_chosen.connect(self._choose_split)
+        panel.split_chosen.connect(lambda split: self._change(split=split))
+        panel.half_chosen.connect(lambda half: self._change(half_res=half))
+        panel.variant_chosen.connect(self._choose_variant)
         panel.pose_chosen.connect(self.go_to)
         panel.stepped.connect(self.step)
         panel.nearest_requested.connect(self.snap)
@@ -83,11 +95,15 @@ class Posing(QObject):
         self._read.connect(self._show_thumbnail)
         self._unread.connect(self._show_broken)
 
-    def open(self, path: str, split: str = "") -> None:
-        """Open the dataset in a folder; no `split`: the first there is of test, val and train."""
+    def open(self, path: str) -> None:
+        """Open the dataset in a folder."""
+        self.open_as(DatasetChoice(path))
+
+    def open_as(self, choice: DatasetChoice) -> None:
+        """Open a dataset."""
         self._wanted += 1
         self._opening = True
-        number, name, told = self._wanted, Path(path).name or path, [-1]
+        number, name, told = self._wanted, Path(choice.path).name or choice.path, [-1]
         self.busy_changed.emit(f"Opening the dataset {name}…")
 
         def progress(done: int, total: int) -> None:
@@ -100,13 +116,13 @@ class Posing(QObject):
 
         def job() -> None:
             try:
-                dataset = _open(path, split, progress)
+                dataset = _open(choice, progress)
             except _Superseded:
                 return
             except Exception as error:
-                self._refused.emit(number, path, split, error)
+                self._refused.emit(number, choice, error)
             else:
-                self._opened.emit(number, path, dataset)
+                self._opened.emit(number, replace(choice, split=dataset.split), dataset)
 
         # Before the thumbnails that wait.
         self._pool.start(job, 1)
@@ -138,16 +154,26 @@ class Posing(QObject):
         self._pool.clear()
         self._pool.waitForDone()
 
-    def _choose_split(self, split: str) -> None:
-        self.open(self._path, split)
+    def _choose_variant(self, on: bool) -> None:
+        if self._dataset is not None:
+            self._change(**{VARIANTS[self._dataset.kind][0]: on})
 
-    def _take(self, number: int, path: str, dataset: Dataset) -> None:
+    def _change(self, **changed: str | bool) -> None:
+        if self._choice is not None:
+            self.open_as(replace(self._choice, **changed))  # type: ignore[arg-type]
+
+    def _take(self, number: int, choice: DatasetChoice, dataset: Dataset) -> None:
         if number != self._wanted:
             return
-        if self._dataset is not None and path == self._path:
+        before = self._choice
+        if (
+            self._dataset is not None
+            and before is not None
+            and replace(before, split=choice.split) == choice
+        ):
             # The scene is that of the whole capture: another split must not move the camera.
             dataset = replace(dataset, scene=self._dataset.scene)
-        self._dataset, self._path, self._last = dataset, path, None
+        self._dataset, self._choice, self._last = dataset, choice, None
         camera = dataset.views[0].camera
         size = wording.size(camera.width_px, camera.height_px)
         self._panel.show_dataset(
@@ -157,17 +183,26 @@ class Posing(QObject):
             dataset.split,
             [view.name for view in dataset.views],
         )
+        self._show_choice()
         self._window.show_dataset_open()
         self._mark()
         self._controller.set_dataset(dataset)
+        self.dataset_changed.emit(dataset)
         self._settle()
 
-    def _refuse(self, number: int, path: str, split: str, error: Exception) -> None:
+    def _show_choice(self) -> None:
+        if self._choice is not None and self._dataset is not None:
+            flag, *names = VARIANTS.get(self._dataset.kind, ("",))
+            on = bool(flag) and getattr(self._choice, flag)
+            self._panel.show_choice(self._choice.half_res, names, on)
+
+    def _refuse(self, number: int, choice: DatasetChoice, error: Exception) -> None:
         if number != self._wanted:
             return
         if self._dataset is not None:
             self._panel.show_split(self._dataset.split)
-        again: Callable[[], object] = partial(self.open, path, split)
+            self._show_choice()
+        again: Callable[[], object] = partial(self.open_as, choice)
         self.failed.emit(error, again)
         self._settle()
 
@@ -186,7 +221,18 @@ class Posing(QObject):
 
     # Thumbnails
 
-    def _want_thumbnail(self, position: int, side_px: int) -> None:
+    def read_small(self, position: int, side_px: int) -> None:
+        """Read the picture of a view, made to fit a square; `small_read` brings it. One that cannot
+        be read is left to the panel to tell."""
+        self._want_thumbnail(position, side_px, self.small_read.emit, priority=2)
+
+    def _want_thumbnail(
+        self,
+        position: int,
+        side_px: int,
+        tell: Callable[[Dataset, int, QImage], object] | None = None,
+        priority: int = 0,
+    ) -> None:
         dataset = self._dataset
         if dataset is None:
             return
@@ -199,9 +245,9 @@ class Posing(QObject):
             except Exception as error:
                 self._unread.emit(dataset, position, error)
             else:
-                self._read.emit(dataset, position, image)
+                (tell or self._read.emit)(dataset, position, image)
 
-        self._pool.start(job)
+        self._pool.start(job, priority)
 
     def _show_thumbnail(self, dataset: Dataset, position: int, image: QImage) -> None:
         if dataset is self._dataset:
@@ -212,15 +258,25 @@ class Posing(QObject):
             self._panel.show_broken(position, describe(error).why)
 
 
-def _open(path: str, split: str, progress: Progress) -> Dataset:
+def _open(choice: DatasetChoice, progress: Progress) -> Dataset:
     from r2l_core.datasets import NoSuchSplit, open_dataset
 
-    for one in _SPLITS if not split else ():
+    def opened(split: str) -> Dataset:
+        return open_dataset(
+            choice.path,
+            split,
+            half_res=choice.half_res,
+            spherify=choice.spherify,
+            keep_background=choice.keep_background,
+            progress=progress,
+        )
+
+    for one in _SPLITS if not choice.split else ():
         try:
-            return open_dataset(path, one, progress=progress)
+            return opened(one)
         except NoSuchSplit:
             continue
-    return open_dataset(path, split or _SPLITS[0], progress=progress)
+    return opened(choice.split or _SPLITS[0])
 
 
 def _as_image(pixels: NDArray[np.uint8]) -> QImage:

@@ -22,6 +22,7 @@ from r2l_core.types import Availability, EngineInfo, Precision, RayMode, RenderR
 from viewer.mailbox import Mailbox, Wish
 from viewer.niceness import be_polite
 from viewer.open_light_fields import OpenLightFields
+from viewer.opening import SceneFrom
 
 if TYPE_CHECKING:
     from r2l_core.checkpoint import LightField
@@ -50,6 +51,7 @@ class Running:
     """Sentences on what was assumed about the light fields."""
     sha256: Mapping[str, str]
     """Of every light field that is open, by its name or path in the wish."""
+    scene_from: SceneFrom
     light_field: LightField = field(repr=False, compare=False)
     """Not to be written to."""
 
@@ -165,6 +167,7 @@ class _Worker:
                 truth=_truth_of(light_field.scene, wish.dataset),
                 notes=built.notes,
                 sha256=built.sha256,
+                scene_from=built.scene_from,
                 light_field=light_field,
             )
         )

@@ -1,7 +1,8 @@
 """Session files: what is open and how it is looked at, as JSON that a person can read and mend.
 
     {"format": "r2l-session", "version": 1, "checkpoint": "demo", "sha256": "9f86d0…",
-     "scene": null, "precision": "int8", "engine": "auto", "device": "auto", "rays": "auto",
+     "scene": null, "assumed": [], "precision": "int8", "engine": "auto", "device": "auto",
+     "rays": "auto",
      "layers_in_fp32": [], "render_size_px": [400, 400],
      "camera": {"azimuth_deg": 35.0, "elevation_deg": 30.0, "radius": 4.0,
                 "pivot": [0.0, 0.0, 0.0], "fov_x_deg": 39.6},
@@ -9,10 +10,13 @@
      "panes": [{"source": "bf16", "engine": "auto", "checkpoint": null, "sha256": null}],
     "active_pane": 0, "mode": "Wipe",
      "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
-                    "signed_scale": "Blue – black – red"}}
+                    "signed_scale": "Blue – black – red"},
+     "dataset": {"path": "chair", "split": "test", "half_res": false, "spherify": false,
+                 "keep_background": false} or null}
 
-`source` of a pane is a precision or "truth", its `checkpoint` another light field than the open
-one. `sha256` is of a light field's file.
+`scene` is a preset, a file or an object of the entries of `SceneSpec`. `source` of a pane is a
+precision or "truth", its `checkpoint` another light field than the open one. `sha256` is of a light
+field's file.
 """
 
 from __future__ import annotations
@@ -27,10 +31,12 @@ from typing import Any
 from r2l_core.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.camera_path import CameraPath
 from r2l_core.camera_path_files import camera_path_values, read_camera_path
-from r2l_core.errors import SessionError
+from r2l_core.errors import SceneError, SessionError
 from r2l_core.json_fields import Fields
+from r2l_core.scene import SceneSpec
 from r2l_core.types import Precision
 from viewer.bookmarks import NUMBERS
+from viewer.dataset_choice import DatasetChoice
 from viewer.mailbox import Wish
 from viewer.viewpoint import Viewpoint
 from viewer.widgets.color_scale import SCALES, SIGNED_SCALES
@@ -43,6 +49,7 @@ from viewer.widgets.pane_label import LETTERS, TRUTH
 FORMAT = "r2l-session"
 VERSION = 1
 MAX_LAYERS = 10_000
+MAX_ASSUMED = 20
 MAX_SIZE_PX = 16384
 
 _PRECISIONS = {precision.value: precision for precision in Precision}
@@ -67,6 +74,7 @@ class Session:
     mode: CompareMode = CompareMode.SINGLE
     difference: DifferenceOptions = field(default_factory=DifferenceOptions)
     sha256: Mapping[str, str] = field(default_factory=dict)
+    dataset: DatasetChoice | None = None
 
 
 def session_text(session: Session) -> str:
@@ -77,7 +85,9 @@ def session_text(session: Session) -> str:
         "version": VERSION,
         "checkpoint": wish.checkpoint,
         "sha256": session.sha256.get(wish.checkpoint),
-        "scene": wish.scene,
+        "scene": asdict(wish.scene) if isinstance(wish.scene, SceneSpec) else wish.scene,
+        "assumed": wish.assumed,
+        "dataset": None if session.dataset is None else asdict(session.dataset),
         "precision": wish.precision,
         "engine": wish.engine,
         "device": wish.device,
@@ -150,18 +160,17 @@ def _session(fields: Fields) -> Session:
     }
     mode = fields.choice("mode", {str(mode): mode for mode in CompareMode}, CompareMode.SINGLE)
     compared = mode is not CompareMode.SINGLE and len(panes) > 1
-    layers = fields.values("layers_in_fp32", MAX_LAYERS) if "layers_in_fp32" in fields else []
-    if not all(isinstance(name, str) for name in layers):
-        fields.refuse("layers_in_fp32", "holds something else than names")
+    layers = _texts(fields, "layers_in_fp32", MAX_LAYERS)
     wish = Wish(
         checkpoint=fields.text("checkpoint"),
-        scene=fields.text("scene") if "scene" in fields else None,
+        scene=_scene(fields),
         precision=fields.choice("precision", _PRECISIONS) if "precision" in fields else None,
         engine=fields.text("engine", "auto"),
         device=fields.text("device", "auto"),
         rays=fields.choice("rays", _RAYS, "auto"),
         panes=panes if compared else (),
         layers_in_fp32=frozenset(layers),
+        assumed=tuple(_texts(fields, "assumed", MAX_ASSUMED)),
     )
     return Session(
         wish=wish,
@@ -176,6 +185,7 @@ def _session(fields: Fields) -> Session:
         if "difference" in fields
         else DifferenceOptions(),
         sha256=sha256,
+        dataset=_dataset(fields.inner("dataset")) if "dataset" in fields else None,
     )
 
 
@@ -185,6 +195,32 @@ def _pane(fields: Fields) -> PaneChoice:
     if other is not None and source == TRUTH:
         fields.refuse("checkpoint", "cannot be: the ground truth is that of the open light field")
     return PaneChoice(source, fields.text("engine", AUTO), other)
+
+
+def _dataset(fields: Fields) -> DatasetChoice:
+    return DatasetChoice(
+        fields.text("path"),
+        fields.text("split", ""),
+        fields.boolean("half_res", False),
+        fields.boolean("spherify", False),
+        fields.boolean("keep_background", False),
+    )
+
+
+def _texts(fields: Fields, name: str, most: int) -> list[str]:
+    found = fields.values(name, most) if name in fields else []
+    if not all(isinstance(text, str) for text in found):
+        fields.refuse(name, "holds something else than texts")
+    return found
+
+
+def _scene(fields: Fields) -> str | SceneSpec | None:
+    if "scene" not in fields or fields.is_text("scene"):
+        return fields.text("scene") if "scene" in fields else None
+    try:
+        return SceneSpec.from_mapping(fields.inner("scene").mapping)
+    except SceneError as error:
+        fields.refuse("scene", f"cannot be used: {error.why}")
 
 
 def _size(fields: Fields) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from viewer.controller import Controller
 from viewer.mailbox import Wish
 from viewer.main_window import MainWindow
 from viewer.path_control import PathControl
+from viewer.posing import Posing
 from viewer.preferences import Preferences
 from viewer.recent_files import RecentFiles
 from viewer.render_thread import Running
@@ -22,8 +23,8 @@ from viewer.widgets.pane_choice import PaneChoice
 
 
 class Sessions(QObject):
-    """A session comes back in two steps: its light field is asked for, and once that renders,
-    everything else is set."""
+    """A session comes back in steps: its dataset is opened, its light field is asked for, and once
+    that renders, everything else is set."""
 
     failed = pyqtSignal(object)
 
@@ -32,6 +33,7 @@ class Sessions(QObject):
         window: MainWindow,
         controller: Controller,
         paths: PathControl,
+        posing: Posing,
         preferences: Preferences,
         parent: QObject,
     ) -> None:
@@ -39,6 +41,7 @@ class Sessions(QObject):
         self._window = window
         self._controller = controller
         self._paths = paths
+        self._posing = posing
         self._preferences = preferences
         self._recent = RecentFiles(preferences, "recent_sessions")
         self._pending: Session | None = None
@@ -48,6 +51,7 @@ class Sessions(QObject):
         )
         actions.open.triggered.connect(lambda: window.ask_file(ask_session, self.open))
         actions.restore.triggered.connect(self.restore_last)
+        posing.settled.connect(self._dataset_settled)
         actions.offer_last(bool(preferences.text("last_session")))
         self._show_recent()
 
@@ -56,14 +60,14 @@ class Sessions(QObject):
         running, controller, desk = self._controller.running, self._controller, self._window.compare
         if running is None:
             return None
-        wish = running.wish
+        wish, choice = running.wish, self._posing.choice
         camera = controller.camera()
         panes = tuple(map(_lasting_pane, desk.panes.panes))
         return Session(
             wish=replace(
                 wish,
                 checkpoint=_lasting_name(wish.checkpoint),
-                scene=None if wish.scene is None else _lasting_name(wish.scene),
+                scene=_lasting_name(wish.scene) if isinstance(wish.scene, str) else wish.scene,
                 precision=wish.precision or (None if wish.panes else running.engine.precision),
                 panes=tuple(map(_lasting_pane, wish.panes)),
             ),
@@ -76,6 +80,9 @@ class Sessions(QObject):
             mode=desk.view.mode,
             difference=desk.view.pane.difference.options,
             sha256={_lasting_name(name): sha256 for name, sha256 in running.sha256.items()},
+            dataset=None
+            if choice is None
+            else replace(choice, path=str(Path(choice.path).absolute())),
         )
 
     def save(self, file: str) -> None:
@@ -118,19 +125,27 @@ class Sessions(QObject):
     def running_changed(self, running: Running) -> None:
         """Something new renders: perhaps what a session asked for."""
         session = self._pending
-        if session is not None and running.wish == session.wish:
+        if session is not None and replace(running.wish, dataset=None) == session.wish:
             self._pending = None
             self._finish(session)
             self._check(session, running)
 
     def wish_failed(self, wish: Wish) -> None:
         """What a session asked for cannot be had: all stays as it was."""
-        if self._pending is not None and wish == self._pending.wish:
+        if self._pending is not None and replace(wish, dataset=None) == self._pending.wish:
             self._pending = None
 
     def _begin(self, session: Session) -> None:
         self._pending = session
-        self._controller.want(session.wish)
+        if session.dataset in (None, self._posing.choice):
+            self._controller.want(session.wish)
+        else:
+            # First, so that the ground truth is there when the panes are.
+            self._posing.open_as(session.dataset)
+
+    def _dataset_settled(self) -> None:
+        if self._pending is not None:
+            self._controller.want(self._pending.wish)
 
     def _finish(self, session: Session) -> None:
         controller, desk = self._controller, self._window.compare

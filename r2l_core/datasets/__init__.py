@@ -30,16 +30,22 @@ def open_dataset(
     *,
     half_res: bool = False,
     spherify: bool = False,
+    keep_background: bool = False,
     progress: Progress | None = None,
 ) -> Dataset:
     """Open one split of the dataset in the folder `path`; its format is found out.
 
     Descriptions, poses and the headers of all pictures are checked now, the pictures themselves
     are decoded when they are asked for. `half_res`: give pictures out at half their size,
-    area-averaged. `spherify`: for LLFF captures all around an object. `progress` is told how many
-    views are checked. Raises DatasetError, which names the file and the field.
+    area-averaged. `spherify`: for LLFF captures all around an object. `keep_background`: do not lay
+    the transparent pictures of Blender scenes over white. `progress` is told how many views are
+    checked. Raises DatasetError, which names the file and the field.
     """
-    request = Request(Path(path).expanduser(), split, half_res, spherify, progress)
+    try:
+        root = Path(path).expanduser()
+    except RuntimeError:  # the home of nobody
+        root = Path(path)
+    request = Request(root, split, half_res, spherify, keep_background, progress)
     what = f"The dataset {request.root} cannot be opened"
     try:
         if not request.root.is_dir():

@@ -26,6 +26,7 @@ from r2l_core.scene import SceneSpec
 Kind = Literal["blender", "llff", "donerf", "deepvoxels", "transforms"]
 
 WHITE = (1.0, 1.0, 1.0)
+BLACK = (0.0, 0.0, 0.0)
 
 Progress = Callable[[int, int], None]
 """Told how many of how many views are checked."""
@@ -117,6 +118,7 @@ class Request:
     split: str
     half: bool = False
     spherify: bool = False
+    keep_background: bool = False
     progress: Progress | None = None
 
     @property
@@ -132,6 +134,32 @@ class Request:
                 f"it has {', '.join(splits) or 'none'}",
                 "Choose one of those." if splits else "Give a complete dataset.",
             )
+
+    def dataset(
+        self,
+        kind: Kind,
+        splits: Sequence[str],
+        views: Sequence[View],
+        background: Background,
+        file: Path,
+        *,
+        name: str = "",
+        notes: Sequence[str] = (),
+        **facts: Any,
+    ) -> Dataset:
+        """What was asked for. `file` and `facts`: see `scene_of`. Raises DatasetError."""
+        name = name or self.name
+        return Dataset(
+            name=name,
+            kind=kind,
+            split=self.split,
+            splits=tuple(splits),
+            scene=scene_of(file, name, views, **facts),
+            views=tuple(views),
+            half=self.half,
+            background=background,
+            notes=tuple(notes),
+        )
 
     def tell(self, done: int, total: int) -> None:
         """Report progress."""

@@ -1,7 +1,9 @@
 """NeRF synthetic scenes (Mildenhall et al., ECCV 2020), as the released R2L code reads them.
 
 `transforms_{train,val,test}.json` hold `camera_angle_x` and frames of `file_path` and
-`transform_matrix`: camera-to-world, OpenGL axes, as here. Pictures are laid over white.
+`transform_matrix`: camera-to-world, OpenGL axes, as here. Pictures are laid over white, as with
+`--white_bkgd`, unless their background is kept: then transparency is ignored, as without it, and
+what is transparent has the colour that is stored there, which is black.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import math
 import numpy as np
 
 from r2l_core.camera import focal_from_angle
-from r2l_core.datasets.base import WHITE, Dataset, Request, View, camera_of, scene_of
+from r2l_core.datasets.base import BLACK, WHITE, Dataset, Request, View, camera_of
 from r2l_core.datasets.fields import Fields, read_json
 
 SPLITS = ("train", "val", "test")
@@ -30,23 +32,17 @@ def load(request: Request) -> Dataset:
     frames = read_frames(request)
     views = views_of(request, frames, camera_angle_x_rad(frames))
     distances = [float(np.linalg.norm(view.camera.position)) for view in views]
-    return Dataset(
-        name=request.name,
-        kind="blender",
-        split=request.split,
-        splits=splits,
-        scene=scene_of(
-            frames.file,
-            request.name,
-            views,
-            near=NEAR,
-            far=FAR,
-            background_rgb=WHITE,
-            view_radius=float(np.mean(distances)),
-        ),
-        views=views,
-        half=request.half,
-        background=WHITE,
+    background = None if request.keep_background else WHITE
+    return request.dataset(
+        "blender",
+        splits,
+        views,
+        background,
+        frames.file,
+        near=NEAR,
+        far=FAR,
+        background_rgb=background or BLACK,
+        view_radius=float(np.mean(distances)),
     )
 
 

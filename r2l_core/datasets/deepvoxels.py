@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.datasets.base import WHITE, Dataset, Request, View, camera_of, pictures_in, scene_of
+from r2l_core.datasets.base import WHITE, Dataset, Request, View, camera_of, pictures_in
 from r2l_core.datasets.fields import MAX_COORDINATE, MAX_VIEWS, bad_file, read_text
 from r2l_core.errors import DatasetError
 
@@ -58,24 +58,18 @@ def load(request: Request) -> Dataset:
         for name, matrix in of_split.items()
     ]
     radius = float(np.mean(distances))
-    return Dataset(
+    return request.dataset(
+        "deepvoxels",
+        tuple(folders),
+        views,
+        WHITE,
+        file,
         name=folder.resolve().name,
-        kind="deepvoxels",
-        split=request.split,
-        splits=tuple(folders),
-        scene=scene_of(
-            file,
-            folder.resolve().name,
-            views,
-            near=radius - 1,
-            far=radius + 1,
-            background_rgb=WHITE,
-            bound_radius=1.0,
-            view_radius=radius,
-        ),
-        views=tuple(views),
-        half=request.half,
-        background=WHITE,
+        near=radius - 1,
+        far=radius + 1,
+        background_rgb=WHITE,
+        bound_radius=1.0,
+        view_radius=radius,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from r2l_core.datasets import blender
-from r2l_core.datasets.base import Dataset, Request, scene_of
+from r2l_core.datasets.base import Dataset, Request
 from r2l_core.datasets.fields import MAX_COORDINATE, read_json
 
 _INFO = "dataset_info.json"
@@ -30,22 +30,15 @@ def load(request: Request) -> Dataset:
     views = blender.views_of(request, blender.read_frames(request), angle_x_rad)
     positions = np.array([view.camera.position for view in views])
     x, y, z = (float(value) for value in positions.mean(0))
-    return Dataset(
-        name=request.name,
-        kind="donerf",
-        split=request.split,
-        splits=splits,
-        scene=scene_of(
-            info.file,
-            request.name,
-            views,
-            near=near,
-            far=far,
-            center=(x, y, z),
-            bound_radius=far,
-            view_radius=near if near > 0 else far,
-        ),
-        views=views,
-        half=request.half,
-        background=None,
+    return request.dataset(
+        "donerf",
+        splits,
+        views,
+        None,
+        info.file,
+        near=near,
+        far=far,
+        center=(x, y, z),
+        bound_radius=far,
+        view_radius=near if near > 0 else far,
     )

@@ -16,18 +16,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.datasets.base import (
+    BLACK,
     Dataset,
     Request,
     View,
     camera_of,
     nearest_point_to_axes,
     pictures_in,
-    scene_of,
 )
 from r2l_core.datasets.fields import MAX_COORDINATE, MAX_VIEWS, bad_file
 
@@ -79,36 +80,30 @@ def load(request: Request) -> Dataset:
         views.append(View(pictures[index].name, pictures[index], camera))
         request.tell(done + 1, len(chosen))
     cameras = [view.camera for view in views]
+    home: dict[str, Any] = {}
     if request.spherify:
         near, far = 0.9 * float(bounds.min()), float(bounds.max())
-        center, view_radius, home = (0.0, 0.0, 0.0), 1.0, {}
+        center, view_radius = (0.0, 0.0, 0.0), 1.0
     else:
         near, far = 0.0, 1.0
         x, y, z = (float(value) for value in nearest_point_to_axes(cameras))
         center, view_radius = (x, y, z), max(float(np.linalg.norm((x, y, z))), 1.0)
         # About where the mean camera is: from behind, looking along -Z with +Y up.
         home = {"home_azimuth_deg": -90.0, "home_elevation_deg": 90.0}
-    return Dataset(
-        name=request.name,
-        kind="llff",
-        split=request.split,
-        splits=splits,
-        scene=scene_of(
-            file,
-            request.name,
-            views,
-            near=near,
-            far=far,
-            background_rgb=(0.0, 0.0, 0.0),
-            center=center,
-            bound_radius=float(bounds.max()),
-            view_radius=view_radius,
-            nerf_ndc=not request.spherify,
-            **home,
-        ),
-        views=tuple(views),
-        half=request.half,
-        background=None,
+    return request.dataset(
+        "llff",
+        splits,
+        views,
+        None,
+        file,
+        near=near,
+        far=far,
+        background_rgb=BLACK,
+        center=center,
+        bound_radius=float(bounds.max()),
+        view_radius=view_radius,
+        nerf_ndc=not request.spherify,
+        **home,
     )
 
 
@@ -116,11 +111,12 @@ def _read(file: Path) -> _Capture:
     try:
         # Mapped: a header that lies about the size is found out without reserving memory for it.
         table = np.lib.format.open_memmap(file, mode="r")
-        rows = np.array(table[: MAX_VIEWS + 1], dtype=np.float64)
+        shape = "x".join(str(size) for size in table.shape)
+        fits = table.ndim == 2 and table.shape[1] == 17 and 1 <= len(table) <= MAX_VIEWS
+        rows = np.array(table if fits else (), dtype=np.float64)
     except Exception as error:  # damaged headers raise all kinds
         raise bad_file(file, f"it is no table of numbers ({error})") from error
-    if rows.ndim != 2 or rows.shape[1] != 17 or not 1 <= len(rows) <= MAX_VIEWS:
-        shape = "x".join(str(size) for size in table.shape)
+    if not fits:
         raise bad_file(file, f"it is {shape}, not 1 to {MAX_VIEWS} rows of 17 numbers")
     wrong = ~np.isfinite(rows) | (np.abs(rows) > MAX_COORDINATE)
     if wrong.any():

@@ -25,7 +25,6 @@ from r2l_core.datasets.base import (
     View,
     camera_of,
     nearest_point_to_axes,
-    scene_of,
 )
 from r2l_core.datasets.fields import Fields, read_json
 from r2l_core.datasets.llff import HOLD_OUT_EVERY
@@ -69,26 +68,19 @@ def load(request: Request) -> Dataset:
     reach = float(np.mean(distances))
     reach = reach if reach > 1e-6 else 1.0  # all views from one place
     x, y, z = (float(value) for value in center)
-    return Dataset(
-        name=request.name,
-        kind="transforms",
-        split=request.split,
-        splits=tuple(splits),
-        scene=scene_of(
-            shared.file,
-            request.name,
-            views,
-            near=0.1 * reach,
-            far=2.0 * reach,
-            background_rgb=WHITE,
-            center=(x, y, z),
-            bound_radius=reach,
-            view_radius=reach,
-        ),
-        views=tuple(views),
-        half=request.half,
-        background=WHITE,
-        notes=tuple(notes),
+    return request.dataset(
+        "transforms",
+        tuple(splits),
+        views,
+        WHITE,
+        shared.file,
+        notes=notes,
+        near=0.1 * reach,
+        far=2.0 * reach,
+        background_rgb=WHITE,
+        center=(x, y, z),
+        bound_radius=reach,
+        view_radius=reach,
     )
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO, get_args
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from r2l_core.checkpoint import LightField
 from r2l_core.errors import QuantizationError
+from r2l_core.json_fields import read_json
 from r2l_core.output import write_json
 from r2l_core.quantization.calibration import CalibrationConfig, ImportedRange, calibrated
 from r2l_core.quantization.model import (
@@ -24,7 +24,14 @@ from r2l_core.quantization.model import (
     quantize_dynamic,
 )
 from r2l_core.quantization.published import rounded_tensors
+from r2l_core.released.archive import HEAD_BYTES, is_torch_file, open_archive
+from r2l_core.released.stand_ins import TensorRef
+from r2l_core.safetensors_header import read_header
 from r2l_core.types import Precision
+
+_SMOOTHING = "_quantizer._pre_quant_scale"
+_ENTRIES = ("_quantizer._amax", _SMOOTHING)
+_MOST_ROWS = 65_536
 
 
 def quantized(
@@ -71,16 +78,15 @@ def quantized(
 
 def load_mix(path: Path) -> dict[str, LayerPrecision]:
     """A layer mix: JSON object of layer name to "int8" or "fp32". Raises QuantizationError."""
-    try:
-        mix = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(mix, dict):
-            raise ValueError("it is not a JSON object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise QuantizationError(
-            f"The layer mix {path} cannot be read",
-            str(error),
-            'Write a JSON object such as {"body.0.body.0": "fp32"}.',
-        ) from error
+    what = f"The layer mix {path} cannot be read"
+    remedy = 'Write a JSON object such as {"body.0.body.0": "fp32"}.'
+    mix = read_json(path, what, QuantizationError, remedy)
+    if not isinstance(mix, dict):
+        raise QuantizationError(what, "it is not a JSON object", remedy)
+    for name, precision in mix.items():
+        if precision not in get_args(LayerPrecision):
+            known = " or ".join(get_args(LayerPrecision))
+            raise QuantizationError(what, f"its entry {name[:80]!r} is not {known}", remedy)
     return mix
 
 
@@ -92,22 +98,22 @@ def save_mix(path: Path, mix: Mapping[str, LayerPrecision]) -> None:
 def load_ranges(path: Path) -> dict[str, ImportedRange]:
     """Ranges saved by pytorch-quantization or nvidia-modelopt.
 
-    Reads the `_amax` entries of a state dict (`.pth`, `.pt`: through torch's weights-only loader,
-    which runs no code; or `.safetensors`). Their names end in `input_quantizer._amax` and
-    `weight_quantizer._amax`, with or without a leading underscore. Raises QuantizationError.
+    Reads the `_amax` entries, and nothing else, of a state dict (`.safetensors`, or what
+    `torch.save` has written, through the reader of released files, which runs no code). Their names
+    end in `input_quantizer._amax` and `weight_quantizer._amax`, with or without a leading
+    underscore. Raises QuantizationError.
     """
     entries = _entries(path)
-    inputs: dict[str, float] = {}
-    weights: dict[str, Tensor] = {}
-    for key, stored in entries.items():
-        if key.endswith("_quantizer._pre_quant_scale"):
+    for key in entries:
+        if key.endswith(_SMOOTHING):
             raise _bad_ranges(
                 path,
                 f"{key} smooths its layer's inputs, so the ranges do not fit this light field",
                 "Calibrate without smoothing and import again; --smooth-alpha smooths here.",
             )
-        if not key.endswith("_quantizer._amax"):
-            continue
+    inputs: dict[str, float] = {}
+    weights: dict[str, Tensor] = {}
+    for key, stored in entries.items():
         owner, _, quantizer = key.removesuffix("._amax").rpartition(".")
         name = owner.removeprefix("module.")
         if not stored.is_floating_point():
@@ -128,23 +134,50 @@ def load_ranges(path: Path) -> dict[str, ImportedRange]:
 
 
 def _entries(path: Path) -> dict[str, Tensor]:
+    """The entries of a state dict that speak of quantisers."""
+    read = _safetensors_entries if path.suffix == ".safetensors" else _torch_entries
     try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError) as error:
-        raise _bad_ranges(path, f"it cannot be read ({error})") from error
-    except Exception as error:
-        # torch reports foreign files and refused pickles through many kinds of exception, in many
-        # lines, and recommends to load the latter without protection: not to be repeated here.
-        raise _bad_ranges(
-            path, "it is damaged, or holds more than tensors, which is not read: it could run code"
-        ) from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict):
+        # Asked first: opening a pipe would wait for ever.
+        if path.exists() and not path.is_file():
+            raise OSError(22, "it is no regular file")
+        with path.open("rb") as file:
+            return read(path, file)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise _bad_ranges(path, f"it cannot be read ({reason})") from error
+
+
+def _safetensors_entries(path: Path, file: BinaryIO) -> dict[str, Tensor]:
+    stored = read_header(file).tensors
+    wanted = {name: stored[name].numel for name in stored if name.endswith(_ENTRIES)}
+    _check_sizes(path, wanted)
+    with safe_open(path, "pt") as opened:
+        return {name: opened.get_tensor(name) for name in wanted}
+
+
+def _torch_entries(path: Path, file: BinaryIO) -> dict[str, Tensor]:
+    if not is_torch_file(file.read(HEAD_BYTES)):
+        raise _bad_ranges(path, "it is neither a torch file nor called .safetensors")
+    file.seek(0)
+    archive = open_archive(file)
+    root = archive.root
+    if isinstance(root, dict) and isinstance(root.get("state_dict"), dict):
+        root = root["state_dict"]
+    if not isinstance(root, dict):
         raise _bad_ranges(path, "it is not a state dict")
-    return {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
+    wanted = {
+        name: value
+        for name, value in root.items()
+        if isinstance(name, str) and name.endswith(_ENTRIES) and isinstance(value, TensorRef)
+    }
+    _check_sizes(path, {name: reference.numel for name, reference in wanted.items()})
+    return {name: archive.tensor(reference) for name, reference in wanted.items()}
+
+
+def _check_sizes(path: Path, numels: Mapping[str, int]) -> None:
+    for name, numel in numels.items():
+        if numel > _MOST_ROWS:
+            raise _bad_ranges(path, f"{name} has {numel} values; no layer has so many rows")
 
 
 def _bad_ranges(

@@ -25,6 +25,9 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _MAX_DIRECTORY_BYTES = 4 * 1024**2
 _MAX_ENTRIES = 40_000
+HEAD_BYTES = 512
+"""Enough of a file to tell one kind from another."""
+
 _END_OF_DIRECTORY = b"PK\x05\x06"
 
 
@@ -168,6 +171,8 @@ def _legacy(file: BinaryIO, size: int) -> Archive:
         if end > size:
             raise Refused(f"it is truncated: its storage {key[:40]} is not complete")
         file.seek(end)
+    if file.tell() != size:
+        raise Refused("it goes on behind its last storage")
 
     def read_storage(storage: StorageRef) -> bytes:
         if storage.key not in places:

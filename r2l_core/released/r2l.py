@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import MAX_DEPTH, LightField
+from r2l_core.checkpoint import MAX_DEPTH, NO_SCENE, LightField
 from r2l_core.network import NetworkConfig
 from r2l_core.quantization.arithmetic import LEVELS
 from r2l_core.quantization.model import Quantization
@@ -129,6 +129,7 @@ def build_light_field(
         quantization=recipe,
         stored_dtype=str(stored).removeprefix("torch."),
         plain_rays=True,
+        says_scene=False,
         notes=tuple(notes),
     )
 
@@ -270,10 +271,7 @@ def _scene(options: Options, name: str, given: SceneSpec | None, notes: list[str
     if said:
         notes.append("No scene was given: background and camera of the Blender scenes are assumed.")
         return replace(scene, near=float(near), far=float(far))
-    notes.append(
-        f"No scene was given: the Blender scenes' near {scene.near:g}, far {scene.far:g}, white "
-        "background and camera are assumed."
-    )
+    notes.append(NO_SCENE.format(scene))
     return scene
 
 

@@ -69,6 +69,8 @@ class TensorRef:
 _STORAGES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
+    "ComplexFloatStorage": torch.complex64,
+    "ComplexDoubleStorage": torch.complex128,
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
     "LongStorage": torch.int64,

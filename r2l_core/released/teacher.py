@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from r2l_core.checkpoint import NO_SCENE
 from r2l_core.nerf import NerfNetwork, NerfTeacher
 from r2l_core.released.stand_ins import Refused
 from r2l_core.released.state_dict import StateDict
@@ -36,10 +37,7 @@ def build_teacher(
     notes = []
     if scene is None:
         scene = SceneSpec(name=name)
-        notes.append(
-            f"No scene was given: the Blender scenes' near {scene.near:g}, far {scene.far:g}, "
-            "white background and camera are assumed."
-        )
+        notes.append(NO_SCENE.format(scene))
     samples = {**ASSUMED, **({"n_fine": _LLFF_N_FINE} if scene.nerf_ndc else {}), **assumed}
     if fine is None:
         samples["n_fine"] = 0

@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +20,13 @@ from torch import Tensor
 
 from r2l_core import engines, renderer
 from r2l_core.checkpoint import LightField, save_light_field
+from r2l_core.datasets import Dataset
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.scene import SceneSpec
 from r2l_core.types import Availability, Precision
+from tests.viewer.small_datasets import write_views
 from viewer import theme
 from viewer.app import App
 from viewer.mailbox import Wish
@@ -151,6 +154,20 @@ def write_light_field(tmp_path) -> Callable[..., str]:
 
 
 @pytest.fixture
+def write_released(tmp_path) -> Callable[[str], str]:
+    """Writes `tmp_path/NAME.tar` as the released code does, which says nothing of its scene."""
+
+    def make(name: str) -> str:
+        config = NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10)
+        torch.manual_seed(len(name))
+        weights = OrderedDict(R2LNetwork(config).state_dict())
+        torch.save({"network_fn_state_dict": weights}, tmp_path / f"{name}.tar")
+        return str(tmp_path / f"{name}.tar")
+
+    return make
+
+
+@pytest.fixture
 def until(qtbot) -> Callable[[Callable[[], bool]], None]:
     """Runs the event loop until a condition holds."""
 
@@ -166,9 +183,9 @@ def make_app(qapp, tmp_path, lab) -> Iterator[Callable[..., App]]:
     theme.install(qapp)
     apps: list[App] = []
 
-    def make(wish: Wish, dataset: str | None = None) -> App:
+    def make(wish: Wish, dataset: str | None = None, asks: bool = False) -> App:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        app = App(wish, settings, dataset)
+        app = App(wish, settings, dataset, asks)
         apps.append(app)
         return app
 
@@ -216,3 +233,29 @@ def damaged(tmp_path, write_light_field) -> Callable[[str], Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A dataset in the Blender format."""
+    return write_views(tmp_path / "toys")
+
+
+@pytest.fixture
+def open_dataset(app, until) -> Callable[..., Dataset]:
+    """Opens a folder as the menu does, and waits until the renderer knows it."""
+
+    def opened(path: Path) -> Dataset:
+        app.window.dataset_requested.emit(str(path))
+        until(lambda: not app.posing.opening)
+        dataset = app.posing.dataset
+        until(lambda: app.controller.running.wish.dataset is dataset)
+        return dataset
+
+    return opened
+
+
+@pytest.fixture
+def dataset(open_dataset, folder) -> Dataset:
+    """It is open."""
+    return open_dataset(folder)

@@ -290,7 +290,7 @@ class TestAnotherLightField:
         running = desk.app.controller.running
         assert analysis.eight_bit_precision(running) is None
         assert "of the open" in analysis._divergence(running, desk.sets[-1], 3, 4).why_not
-        assert desk.app.recording._pair() is None
+        assert "another light field" in desk.app.recording._why_not("wipe")
 
 
 def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):

@@ -108,10 +108,12 @@ class TestOptions:
             *("x.safetensors", "--scene", "demo", "--precision", "bf16", "--engine", "torch"),
             *("--device", "cpu", "--rays", "plain", "--tour", "drag", "--exit-after-first-frame"),
             *("--report", "r.json", "--screens", "out", "--dataset", "toys"),
+            *("--assume", "n_sample=8", "--assume", "act=lrelu"),
         )
         assert vars(options) == {
             "checkpoint": "x.safetensors",
             "scene": "demo",
+            "assume": ["n_sample=8", "act=lrelu"],
             "dataset": "toys",
             "precision": "bf16",
             "engine": "torch",

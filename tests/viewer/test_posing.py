@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QLabel, QListView
 
 from r2l_core.camera import Orbit
-from r2l_core.datasets import Dataset
-from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.scene import PRESETS
 from r2l_core.types import Precision
+from tests.viewer.small_datasets import VIEWS, write_views
 from viewer.app import App
 from viewer.mailbox import Wish
 from viewer.widgets.compare_mode import CompareMode
@@ -28,49 +22,11 @@ from viewer.widgets.message_bar import MessageBar
 from viewer.widgets.pane_choice import PaneChoice
 from viewer.widgets.pane_label import TRUTH
 
-WIDTH_PX, HEIGHT_PX = 32, 24
-VIEWS = 4
 
-
-def write_views(folder: Path, splits: tuple[str, ...] = ("train", "test")) -> Path:
-    """A scene in the Blender format, whose every picture has a colour of its own."""
-    for at, split in enumerate(splits):
-        (folder / split).mkdir(parents=True)
-        frames = []
-        for view in range(VIEWS):
-            azimuth_deg = 80.0 * view + 10.0 * at
-            pose = Orbit(azimuth_deg, 20.0, 4.0, (0.1, 0.0, 0.2)).T_world_camera()
-            frames.append({"file_path": f"./{split}/r_{view}", "transform_matrix": pose.tolist()})
-            picture = np.full((HEIGHT_PX, WIDTH_PX, 3), 40 * view + 20 * at, np.uint8)
-            picture[:5] = 255
-            Image.fromarray(picture).save(folder / split / f"r_{view}.png")
-        content = {"camera_angle_x": 0.7, "frames": frames}
-        (folder / f"transforms_{split}.json").write_text(json.dumps(content), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    return write_views(tmp_path / "toys")
-
-
-@pytest.fixture
-def open_dataset(app, until) -> Callable[..., Dataset]:
-    """Opens a folder as the menu does, and waits until the renderer knows it."""
-
-    def opened(path: Path) -> Dataset:
-        app.window.dataset_requested.emit(str(path))
-        until(lambda: not app.posing.opening)
-        dataset = app.posing.dataset
-        until(lambda: app.controller.running.wish.dataset is dataset)
-        return dataset
-
-    return opened
-
-
-@pytest.fixture
-def dataset(open_dataset, folder) -> Dataset:
-    return open_dataset(folder)
+def split_box(app: App) -> FlatCombo:
+    boxes = app.window.dataset.findChildren(FlatCombo)
+    (found,) = (one for one in boxes if one.accessibleName() == "Split of the dataset")
+    return found
 
 
 def bar(app: App) -> MessageBar:
@@ -161,7 +117,7 @@ class TestOpening:
 
     def test_another_split_moves_no_camera(self, app, until, dataset):
         before = app.controller.camera()
-        (box,) = app.window.dataset.findChildren(FlatCombo)
+        box = split_box(app)
         box.setCurrentText("train")
         box.activated.emit(box.currentIndex())
         until(lambda: app.posing.dataset is not dataset)
@@ -171,7 +127,7 @@ class TestOpening:
 
     def test_a_split_that_cannot_be_opened_leaves_the_old_one(self, app, until, dataset, folder):
         (folder / "train" / "r_0.png").unlink()
-        (box,) = app.window.dataset.findChildren(FlatCombo)
+        box = split_box(app)
         box.setCurrentText("train")
         box.activated.emit(box.currentIndex())
         until(lambda: bar(app).isVisible())
@@ -323,12 +279,8 @@ def all_words(app: App) -> str:
 
 
 @pytest.fixture
-def released(tmp_path) -> str:
-    """A file as the released code writes them, which says nothing of its scene."""
-    config = NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10)
-    weights = OrderedDict(R2LNetwork(config).state_dict())
-    torch.save({"network_fn_state_dict": weights}, tmp_path / "lego.tar")
-    return str(tmp_path / "lego.tar")
+def released(write_released) -> str:
+    return write_released("lego")
 
 
 class TestScenes:
@@ -344,10 +296,10 @@ class TestScenes:
     def test_also_where_the_dataset_comes_later(self, app, until, released, open_dataset, folder):
         app.window.open_requested.emit(released)
         until(lambda: app.controller.running.name == "lego")
-        assert any("Blender scenes" in note for note in app.controller.running.notes)
+        assert "blender:lego, by the file's name" in app.controller.running.notes[0]
         dataset = open_dataset(folder)
         assert app.controller.running.scene == dataset.scene
-        assert not any("Blender scenes" in note for note in app.controller.running.notes)
+        assert not any("blender:lego" in note for note in app.controller.running.notes)
 
     def test_a_preset_comes_before_the_dataset(self, app, until, released, open_dataset, folder):
         app.window.open_requested.emit(released)

@@ -11,6 +11,7 @@ import pytest
 from r2l_core.camera import Orbit
 from r2l_core.camera_path import CameraPath, Keyframe
 from r2l_core.errors import SessionError
+from r2l_core.scene import PRESETS
 from r2l_core.types import Precision
 from viewer.mailbox import Wish
 from viewer.session import Session, load_session, parse_session, save_session, session_text
@@ -35,6 +36,7 @@ SESSION = Session(
         rays="plain",
         panes=PANES,
         layers_in_fp32=frozenset({"body.0.body.0"}),
+        assumed=("n_sample=8",),
     ),
     view=VIEW,
     render_size_px=(320, 200),
@@ -60,10 +62,19 @@ def test_everything_comes_back(tmp_path):
     assert parse_session(session_text(SESSION)).panes == PANES
 
 
+def test_a_scene_of_ones_own_comes_back():
+    scene = replace(PRESETS["llff:fern"], far=3.25)
+    session = replace(SESSION, wish=replace(SESSION.wish, scene=scene))
+    assert parse_session(session_text(session)).wish == session.wish
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"checkpoint": 3}, "checkpoint"),
+        ({"scene": 3}, "scene"),
+        ({"scene": {"name": "x", "near": 7}}, "scene cannot be used: near 7"),
+        ({"assumed": [1]}, "assumed"),
         ({"precision": "fp12"}, "precision"),
         ({"rays": "curved"}, "rays"),
         ({"camera": None}, "camera"),

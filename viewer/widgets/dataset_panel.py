@@ -22,6 +22,10 @@ class DatasetPanel(QWidget):
 
     open_requested = pyqtSignal()
     split_chosen = pyqtSignal(str)
+    half_chosen = pyqtSignal(bool)
+    """Whether pictures should be taken at half their size."""
+    variant_chosen = pyqtSignal(bool)
+    """Which of the two names that `show_choice` was given: the second where True."""
     pose_chosen = pyqtSignal(int)
     """Position of a view."""
     stepped = pyqtSignal(int)
@@ -51,14 +55,16 @@ class DatasetPanel(QWidget):
         for quiet in (self._summary, self._at):
             quiet.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._controls = self._make_controls()
+        self._choices = self._make_choices()
         self._list = self._make_list()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        for part in (self._name, self._summary, self._open, self._controls, self._at):
+        parts = (self._name, self._summary, self._open, self._choices, self._controls, self._at)
+        for part in parts:
             column.addWidget(part)
         column.addWidget(self._list, 1)
-        for part in (self._name, self._controls, self._at, self._list):
+        for part in (self._name, self._choices, self._controls, self._at, self._list):
             part.hide()
 
     def show_dataset(
@@ -74,7 +80,7 @@ class DatasetPanel(QWidget):
         self.show_split(split)
         self._thumbnails.set_names(self._names)
         self._list.scrollToTop()
-        for part in (self._name, self._controls, self._at, self._list):
+        for part in (self._name, self._choices, self._controls, self._at, self._list):
             part.show()
         self._open.hide()
         self._position = None
@@ -84,6 +90,16 @@ class DatasetPanel(QWidget):
         """Show which split is open; reports nothing."""
         self._split = split
         self._splits_box.setCurrentText(split)
+
+    def show_choice(self, half: bool, variants: Sequence[str], on: bool) -> None:
+        """Show how the files are taken; `variants`: names of the two ways this kind of dataset can
+        be taken in, or none; `on`: whether it is the second. Reports nothing."""
+        self._half, self._variant = half, on
+        self._sizes.setCurrentIndex(int(half))
+        self._variants.clear()
+        self._variants.addItems(variants)
+        self._variants.setCurrentIndex(int(on) if variants else -1)
+        self._variants.setVisible(bool(variants))
 
     def show_pose(self, position: int | None) -> None:
         """Mark the view that the camera is at; None where it is at none. Reports nothing."""
@@ -120,6 +136,26 @@ class DatasetPanel(QWidget):
     def sizeHint(self) -> QSize:
         """Room for a few thumbnails."""
         return QSize(3 * CELL_PX + 16, super().sizeHint().height())
+
+    def _make_choices(self) -> QWidget:
+        self._half = self._variant = False
+        self._sizes, self._variants = FlatCombo(self), FlatCombo(self)
+        self._sizes.setAccessibleName("Size of the dataset's pictures")
+        self._sizes.setToolTip("Half size averages 2×2 pixels, as published results often do.")
+        self._sizes.addItems(["Full size", "Half size"])
+        self._sizes.activated.connect(self._choose_half)
+        self._variants.setAccessibleName("How the dataset is taken")
+        self._variants.setToolTip(
+            "How the dataset is taken; the light field should have been, too."
+        )
+        self._variants.activated.connect(self._choose_variant)
+        choices = QWidget(self)
+        row = QHBoxLayout(choices)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self._sizes)
+        row.addWidget(self._variants, 1)
+        return choices
 
     def _make_controls(self) -> QWidget:
         self._splits_box = FlatCombo(self)
@@ -164,6 +200,14 @@ class DatasetPanel(QWidget):
         views.clicked.connect(lambda index: self.pose_chosen.emit(index.row()))
         views.activated.connect(lambda index: self.pose_chosen.emit(index.row()))
         return views
+
+    def _choose_half(self, position: int) -> None:
+        if bool(position) != self._half:
+            self.half_chosen.emit(bool(position))
+
+    def _choose_variant(self, position: int) -> None:
+        if bool(position) != self._variant:
+            self.variant_chosen.emit(bool(position))
 
     def _choose_split(self, position: int) -> None:
         if self._splits[position] != self._split:

@@ -23,6 +23,7 @@ from viewer.widgets.path_overlay import PathOverlay, paint_path
 from viewer.widgets.picture import Picture, logical
 from viewer.widgets.picture_gestures import PictureGestures
 from viewer.widgets.placement import Placement
+from viewer.widgets.pose_overlay import PoseOverlay, paint_poses
 from viewer.widgets.viewport import Viewport
 
 _MARGIN_PX = 14
@@ -53,6 +54,7 @@ class ImagePane(PictureGestures):
         self._unpainted = False
         self._integer_zoom = False
         self._path: PathOverlay | None = None
+        self._poses: PoseOverlay | None = None
         self._viewport = Viewport()
         self._arrangement: Arrangement | None = None
         self._busy = OverlayLabel("Busy", self, QColor("#f2c14e"))
@@ -95,6 +97,12 @@ class ImagePane(PictureGestures):
     def show_path(self, overlay: PathOverlay | None) -> None:
         """Draw a camera path over the picture, as the camera of the shown frame sees it."""
         self._path = overlay
+        self.update()
+
+    def show_poses(self, overlay: PoseOverlay | None) -> None:
+        """Draw the cameras of a dataset over the picture, as the camera of the shown frame sees
+        them."""
+        self._poses = overlay
         self.update()
 
     def show_busy(self, text: str | None) -> None:
@@ -260,7 +268,7 @@ class ImagePane(PictureGestures):
                 painter.drawText(area, int(flags), _EMPTY_TEXT)
         else:
             self._paint_picture(painter)
-            self._paint_path(painter)
+            self._paint_overlays(painter)
         self.paint_drop(painter)
         painter.end()
         if self._unpainted and self._frame is not None:
@@ -268,8 +276,9 @@ class ImagePane(PictureGestures):
             paint_ms = (time.perf_counter() - began) * 1e3
             self.picture_painted.emit(self._frame.seq, paint_ms)
 
-    def _paint_path(self, painter: QPainter) -> None:
-        if self._path is None or self._arrangement is None or self._frame is None:
+    def _paint_overlays(self, painter: QPainter) -> None:
+        nothing = self._path is None and self._poses is None
+        if nothing or self._arrangement is None or self._frame is None:
             return
         height_px, width_px, _ = self._frame.image.shape
         scale = self.logical_px_per_image_px()
@@ -277,7 +286,10 @@ class ImagePane(PictureGestures):
             painter.save()
             painter.setClipRect(self._cell(index))
             corner = self._center_of(index) - QPointF(width_px, height_px) * (scale / 2)
-            paint_path(painter, self._path, corner, scale)
+            if self._poses is not None:
+                paint_poses(painter, self._poses, corner, scale)
+            if self._path is not None:
+                paint_path(painter, self._path, corner, scale)
             painter.restore()
 
     def _paint_picture(self, painter: QPainter) -> None:

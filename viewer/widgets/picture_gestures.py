@@ -15,6 +15,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Wheel", "Zoom towards the pointer"),
     ("Ctrl+wheel", "Magnify the pixels under the pointer"),
     ("Ctrl+drag", "Move the magnified picture"),
+    ("Click on a pose's dot", "Go to that pose of the dataset"),
     ("Right-click", "Follow this pixel through the layers"),
     ("Hold X", "Show B in the flip view"),
     ("Arrow keys", "Orbit in steps"),
@@ -72,6 +73,8 @@ class PictureGestures(FileDrop):
     drag_finished = pyqtSignal()
     magnified = pyqtSignal(int, QPointF)
     """Steps to magnify the pixels by, and where the pointer is in logical pixels of the widget."""
+    clicked = pyqtSignal(float, float)
+    """Pressed and let go in one place: x, y from the image centre in image pixels."""
     slid = pyqtSignal(float, float)
     """How far the magnified picture was pulled: dx, dy in logical pixels, right and down."""
     pointed = pyqtSignal(object)
@@ -168,7 +171,11 @@ class PictureGestures(FileDrop):
         """End the drag that this button began."""
         assert event is not None
         if event.button() == self._button:
+            stayed = not (self._moved or self._sliding)
             self._end_drag()
+            if stayed and event.button() == Qt.MouseButton.LeftButton:
+                offset = self._from_center(event.position())
+                self.clicked.emit(offset.x(), offset.y())
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Zoom smoothly: high-resolution wheels send many small angles. Ctrl: magnify in steps."""

@@ -108,6 +108,14 @@ def test_llff_facing_forward(write_dataset, in_front):
     np.testing.assert_allclose(home[:3, :3], np.eye(3), atol=1e-12, err_msg="as the mean camera")
 
 
+def test_blender_pictures_may_keep_their_background(write_dataset, around):
+    folder = write_dataset("blender")
+    dataset = open_dataset(folder, "train", keep_background=True)
+    assert (dataset.background, dataset.scene.background_rgb) == (None, (0.0, 0.0, 0.0))
+    np.testing.assert_allclose(dataset.image(2), around.pictures[2][..., :3] / 255, atol=1e-6)
+    assert open_dataset(folder, "train").scene.background_rgb == (1.0, 1.0, 1.0)
+
+
 def test_llff_spherified(write_dataset, around):
     folder = write_dataset("llff")
     dataset = open_dataset(folder, "train", spherify=True)
