@@ -164,7 +164,9 @@ class _Pictures:
         temporary = file.with_name(f"{file.name}.tmp")
         try:
             pixels = np.ascontiguousarray(picture)
-            iio.imwrite(temporary, pixels, extension=".png", compress_level=_COMPRESSION)
+            # Its own writing to a full disk says more than we want, and too late.
+            data = iio.imwrite("<bytes>", pixels, extension=".png", compress_level=_COMPRESSION)
+            temporary.write_bytes(data)
             os.replace(temporary, file)
         except OSError as error:
             _remove(temporary)

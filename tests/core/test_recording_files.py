@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -339,6 +340,19 @@ def test_rows_that_were_lost_are_made_again_without_measurements(tmp_path):
     assert [int(row["frame"]) for row in rows] == list(range(24))
     assert rows[23]["fov_y_deg"] != ""
     assert rows[23]["ms_a"] == ""
+
+
+# --- pictures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+def test_a_picture_on_a_full_disk_is_one_error(tmp_path):
+    (tmp_path / "x_00000.png.tmp").symlink_to("/dev/full")
+    sink = video_files(tmp_path / "x.png", FORMATS[".png"], (32, 24), FPS).open(0)
+    with pytest.raises(RecordingError, match="no space left on device"):
+        sink.write(picture(0))
+    assert sink.close() == 0
+    assert not list(tmp_path.iterdir())
 
 
 # --- the sidecar -------------------------------------------------------------------------------
