@@ -198,10 +198,8 @@ class Orbit:
         return replace(
             self,
             azimuth_deg=wrap_deg(self.azimuth_deg + azimuth_by_deg),
-            elevation_deg=float(
-                np.clip(
-                    self.elevation_deg + elevation_by_deg, -MAX_ELEVATION_DEG, MAX_ELEVATION_DEG
-                )
+            elevation_deg=min(
+                max(self.elevation_deg + elevation_by_deg, -MAX_ELEVATION_DEG), MAX_ELEVATION_DEG
             ),
         )
 

@@ -50,7 +50,8 @@ def interpolated(colors: Tensor, known: Tensor, coarsest: int = STRIDES[0]) -> T
     while stride > 1:
         stride //= 2
         rows, columns = -(-height // stride), -(-width // stride)
-        picture = _doubled(_doubled(picture, 0, rows), 1, columns)
+        # The columns first, while there are fewer rows: these are slower to fill in.
+        picture = _doubled(_doubled(picture, 1, columns), 0, rows)
         mask = known[::stride, ::stride]
         n_coarser, n_known = n_known, int(mask.count_nonzero())
         if n_known > n_coarser:

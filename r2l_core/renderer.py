@@ -38,6 +38,9 @@ HYSTERESIS = 0.1
 """A stride finer than the last one has to fit with this share of the budget to spare, and one that
 was good enough may exceed it by as much: the resolution does not flicker between two."""
 
+_FEW_PIXELS = 250_000
+"""One thread has finished so small a picture before torch has woken the others; where these are few
+as well, it leaves a processor to the window."""
 
 _WORTH_FILLING = 64
 """Fewer rays than this, to fill up a tile, are not worth finding out which."""
@@ -240,7 +243,7 @@ class Renderer:
                 if abandoned():
                     return None
         began = time.perf_counter()
-        with self.quiet():
+        with self.quiet(width * height):
             batch = self._batch(canvas, last)
             if len(pixels):
                 self.asked_share = (total.network_rays + len(batch)) / len(pixels)
@@ -328,12 +331,15 @@ class Renderer:
             return canonicalise(origins, directions, self.scene)
         return origins, directions
 
-    def quiet(self) -> contextlib.AbstractContextManager[None]:
-        return one_torch_thread() if self.engine.quiet_torch else contextlib.nullcontext()
+    def quiet(self, picture_px: int | None = None) -> contextlib.AbstractContextManager[None]:
+        """Around torch's work between two calls of the engine: on one thread where the engine asks
+        for it, or where the work is on a picture of few pixels."""
+        few = picture_px is not None and picture_px <= _FEW_PIXELS
+        return one_torch_thread() if self.engine.quiet_torch or few else contextlib.nullcontext()
 
     def _frame(self, canvas: Canvas, request: RenderRequest, start: float, spent: Spent) -> Frame:
         began = time.perf_counter()
-        with self.quiet():
+        with self.quiet(canvas.camera.width_px * canvas.camera.height_px):
             self._picture = canvas.picture()
             image = to_uint8(self._picture)
         now = time.perf_counter()

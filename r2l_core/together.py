@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.canvas import Canvas
+from r2l_core.engines.quiet import one_torch_thread
 from r2l_core.progressive import by_contrast, grid_pixels, interpolated
 from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
 from r2l_core.types import COMPARED_STRIDES, STRIDES, Frame, RenderRequest
@@ -81,10 +82,13 @@ class Together:
         for finer in COMPARED_STRIDES:
             if finer >= stride:
                 continue
-            pixels = grid_pixels(width, height, finer)
-            pixels = pixels[~_common(panes).view(-1)[pixels]]
-            first = panes[0].canvas
-            pixels = by_contrast(pixels, interpolated(first.colors, _common(panes), stride))
+            # Finding out which pixels are to come next takes as long as some tiles do.
+            if cancelled():
+                return
+            pixels = self._unknown(panes, grid_pixels(width, height, finer), stride)
+            if len(pixels) == 0 and finer > 1:
+                stride = finer
+                continue
             if not (yield from self._refine(panes, pixels, request, stride, cancelled)):
                 return
             if finer == 1 and len(skipped := _skipped(panes)):
@@ -132,15 +136,27 @@ class Together:
             pane.elapsed_s += time.perf_counter() - began
         return True
 
+    @staticmethod
+    def _unknown(panes: Sequence[_Pane], pixels: Tensor, stride: int) -> Tensor:
+        """Those of `pixels` that not all know, the highest contrast first; all know `stride`."""
+        with one_torch_thread():
+            known = _common(panes)
+            pixels = pixels[~known.view(-1)[pixels]]
+            if len(pixels) == 0:
+                return pixels
+            return by_contrast(pixels, interpolated(panes[0].canvas.colors, known, stride))
+
     def _shown(
         self, panes: Sequence[_Pane], request: RenderRequest, stride: int
     ) -> tuple[Frame, ...]:
-        known = _common(panes)
+        with one_torch_thread():
+            known = _common(panes)
         frames = []
         for pane in panes:
             began = time.perf_counter()
             canvas = pane.canvas
-            with pane.renderer.quiet():
+            # torch's workers would still be spinning while the next engine wants the processors.
+            with one_torch_thread():
                 picture = (
                     canvas.colors if stride == 1 else interpolated(canvas.colors, known, stride)
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from viewer.widgets.placement import Placement, place, place_scaled
@@ -34,6 +35,7 @@ class Arrangement:
     corners: tuple[tuple[int, int], ...]
 
 
+@functools.lru_cache(maxsize=8)  # asked twice for every picture, and hardly ever anew
 def arrange(
     count: int,
     width_px: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -13,6 +13,7 @@ from r2l_core.camera import Orbit
 from viewer import theme
 from viewer.widgets.bookmark_row import BookmarkRow
 from viewer.widgets.flat_button import FlatButton
+from viewer.widgets.paced import Paced
 from viewer.widgets.scrub_label import ScrubLabel
 from viewer.widgets.value_spin import ValueSpin
 
@@ -24,8 +25,9 @@ VIEWS: tuple[tuple[str, str], ...] = (
 )
 """Name in `view_requested`, and label, of each preset view."""
 
-_DIGITS_MS = 80
-"""How often the digits follow a camera that moves."""
+_DIGITS_MS = 100
+"""How often the digits follow a camera that moves: nobody reads them faster, and during a drag the
+picture needs the time."""
 
 _FAR = 10_000.0
 _AXES = "XYZ"
@@ -48,8 +50,7 @@ class CameraPanel(QWidget):
         self._orbit = Orbit(0.0, 0.0, 1.0)
         self._shown_fov_x_deg = 40.0
         self._home = (self._orbit, 40.0)
-        self._digits = QTimer(self, interval=_DIGITS_MS, singleShot=True)
-        self._digits.timeout.connect(self._show_digits)
+        self._digits = Paced(self._show_digits, _DIGITS_MS, self)
         self._azimuth = ValueSpin("Azimuth in degrees", -180, 180, 1, 1.0, "°")
         self._azimuth.setWrapping(True)
         self._elevation = ValueSpin("Elevation in degrees", -90, 90, 1, 1.0, "°")
@@ -74,10 +75,7 @@ class CameraPanel(QWidget):
         self.setEnabled(True)
         self._orbit = orbit
         self._shown_fov_x_deg = fov_x_deg
-        # Nobody reads digits faster, and during a drag the picture needs the time.
-        if not self._digits.isActive():
-            self._show_digits()
-            self._digits.start()
+        self._digits.ask()
 
     def _show_digits(self) -> None:
         orbit = self._orbit

@@ -14,10 +14,13 @@ from r2l_core.types import Frame
 from viewer.widgets import difference
 from viewer.widgets.compare_mode import CompareMode, PixelProbe
 from viewer.widgets.compare_surface import CompareSurface
+from viewer.widgets.paced import Paced
 from viewer.widgets.pane_label import LETTERS
 from viewer.widgets.wipe_divider import WipeDivider
 
 _FLIP_KEY = Qt.Key.Key_X
+_PROBE_MS = 100
+"""How often the values under the pointer follow a picture that is not complete."""
 
 
 class ComparePane(CompareSurface):
@@ -35,6 +38,7 @@ class ComparePane(CompareSurface):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pointer: QPointF | None = None
+        self._probing = Paced(self._tell_probe, _PROBE_MS, self)
         self._divider = WipeDivider(self)
         self._divider.dragged.connect(self._drag_divider)
         self._divider.stepped.connect(self.move_divider)
@@ -46,17 +50,17 @@ class ComparePane(CompareSurface):
         """See CompareSurface.show_frames."""
         super().show_frames(frames)
         self._lay_divider()
-        self._tell_probe()
+        self._probe()
 
     def set_mode(self, mode: CompareMode) -> None:
         """See CompareSurface.set_mode."""
         super().set_mode(mode)
         self._lay_divider()
-        self._tell_probe()
+        self._probe()
 
     def difference_changed(self) -> None:
         """Repaint after the options or maps of `difference` were changed."""
-        self._tell_probe()
+        self._probe()
         self.update()
 
     def show_b(self, on: bool) -> None:
@@ -160,7 +164,7 @@ class ComparePane(CompareSurface):
 
     def _point(self, at: QPointF | None) -> None:
         self._pointer = at
-        self._tell_probe()
+        self._probe()
 
     def _pick(self, x_px: float, y_px: float) -> None:
         pixel = self._pixel(QPointF(x_px, y_px))
@@ -176,6 +180,11 @@ class ComparePane(CompareSurface):
         y_px = math.floor(from_center.y() + image.height() / 2)
         inside = 0 <= x_px < image.width() and 0 <= y_px < image.height()
         return (x_px, y_px) if inside else None
+
+    def _probe(self) -> None:
+        # While the camera moves, values that change with every picture cannot be read.
+        moving = bool(self._frames) and not self._frames[0].complete
+        (self._probing.ask if moving else self._probing.at_once)()
 
     def _tell_probe(self) -> None:
         at, pixel = self._pointer, None

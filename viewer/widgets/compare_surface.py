@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from viewer.widgets.arrangement import Spacing
 from viewer.widgets.compare_mode import CompareMode
 from viewer.widgets.difference_view import DifferenceView
 from viewer.widgets.image_pane import ImagePane
-from viewer.widgets.pane_label import PaneLabel
+from viewer.widgets.pane_label import PaintedLabels, PaneLabel
 from viewer.widgets.picture import Picture
 from viewer.widgets.pixel_values import Words, paint_pixel_values, rgb_words
 
@@ -25,6 +26,8 @@ _GAP_PX = 12
 _ALONE = "Add a pane to compare with"
 _NO_MAP = "{} is computed once the picture is complete"
 _MARK_PX = 9.0
+_TIMES_S = 0.2
+"""How often the times in the labels of pictures that are not complete change."""
 
 
 class CompareSurface(ImagePane):
@@ -36,6 +39,8 @@ class CompareSurface(ImagePane):
         self._frames: tuple[Frame, ...] = ()
         self._pictures: list[Picture] = []
         self._labels: list[PaneLabel] = []
+        self._labelled_s = 0.0
+        self._painted_labels = PaintedLabels(self)
         self._mode = CompareMode.SINGLE
         self._active = 0
         self._shows_b = False
@@ -73,10 +78,17 @@ class CompareSurface(ImagePane):
             self._mark = None
         self._frames = tuple(frames)
         self._pictures = [Picture(frame.image) for frame in frames]
-        self._labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
+        self._label(frames)
         able = len(frames) > 1 and not (first.why_blank or frames[1].why_blank)
         self.difference.set_pair((first, frames[1]) if able else None)
-        super().show_frame(first)
+        self._show(first, self._pictures[0])
+
+    def _label(self, frames: Sequence[Frame]) -> None:
+        labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
+        now = time.perf_counter()
+        recent = now - self._labelled_s < _TIMES_S and not frames[0].complete
+        if not recent or [one.lasting for one in labels] != [one.lasting for one in self._labels]:
+            self._labels, self._labelled_s = labels, now
 
     def set_mode(self, mode: CompareMode) -> None:
         """Show the same frames in another way."""
@@ -257,16 +269,16 @@ class CompareSurface(ImagePane):
 
     def _paint_label(self, painter: QPainter, cell: int, label: PaneLabel) -> None:
         active = self._mode is CompareMode.SIDE and cell == self._active and len(self._frames) > 1
-        pane_label.paint_label(painter, self._strip(cell), label, self, active, right=False)
+        self._painted_labels.paint(painter, self._strip(cell), label, active)
 
     def _paint_pair(self, painter: QPainter) -> None:
         left, right = self._strip_halves()
-        pane_label.paint_label(painter, left, self._labels[0], self, False, right=False)
-        pane_label.paint_label(painter, right, self._labels[1], self, False, right=True)
+        self._painted_labels.paint(painter, left, self._labels[0])
+        self._painted_labels.paint(painter, right, self._labels[1], right=True)
 
     def _paint_alone(self, painter: QPainter, label: PaneLabel) -> None:
         left, right = self._strip_halves()
-        pane_label.paint_label(painter, left, label, self, False, right=False)
+        self._painted_labels.paint(painter, left, label)
         painter.setPen(QColor(theme.tones_of(self).on_surround))
         painter.setFont(self.font())
         flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight

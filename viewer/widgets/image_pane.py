@@ -78,7 +78,10 @@ class ImagePane(PictureGestures):
 
     def show_frame(self, frame: Frame) -> None:
         """Show `frame`. Its pixels are wrapped, not copied; the reference keeps them alive."""
-        self._picture = Picture(frame.image)
+        self._show(frame, Picture(frame.image))
+
+    def _show(self, frame: Frame, picture: Picture) -> None:
+        self._picture = picture
         self._frame = frame
         self._unpainted = True
         self._place()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPixmap
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.types import Frame
@@ -19,6 +20,8 @@ _SWATCH_PX = 10.0
 _PAD_PX = 7.0
 _SPACE_PX = 10.0
 _BETWEEN = " · "
+_MOST_KEPT = 8
+"""Labels that are kept painted: two for each pane."""
 _GIVEN_UP = (0, 2, 1)
 """Details in the order in which they are left out where there is no room: the engine first."""
 
@@ -52,6 +55,51 @@ class PaneLabel:
             () if engine.engine == NOTHING else details,
             frame.light_field,
         )
+
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """All of it but the time, which is another one for every picture."""
+        return (self.letter, self.name, *self.details[:2])
+
+
+class PaintedLabels:
+    """Labels of a widget, kept as they were painted: text takes longer than a small picture."""
+
+    def __init__(self, widget: QWidget) -> None:
+        self._widget = widget
+        self._kept: dict[tuple[object, ...], QPixmap] = {}
+
+    def paint(
+        self,
+        painter: QPainter,
+        room: QRectF,
+        label: PaneLabel,
+        active: bool = False,
+        right: bool = False,
+    ) -> None:
+        """See `paint_label`; what of `room` the label does not need has the widget's surround."""
+        widget, ratio = self._widget, self._widget.devicePixelRatioF()
+        x, y = math.floor(room.x() * ratio), math.floor(room.y() * ratio)
+        corner = QPointF(x, y) / ratio
+        inside = room.translated(-corner)
+        surround = theme.tones_of(widget).surround
+        key = (label, inside.getRect(), active, right, ratio, surround, widget.font().key())
+        pixmap = self._kept.get(key)
+        if pixmap is None:
+            pixmap = QPixmap(*(math.ceil(end * ratio - 1e-6) for end in _ends(inside)))
+            pixmap.setDevicePixelRatio(ratio)
+            pixmap.fill(QColor(surround))
+            inner = QPainter(pixmap)
+            paint_label(inner, inside, label, widget, active, right)
+            inner.end()
+            if len(self._kept) == _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = pixmap
+        painter.drawPixmap(corner, pixmap)
+
+
+def _ends(rect: QRectF) -> tuple[float, float]:
+    return rect.right(), rect.bottom()
 
 
 def height_px(widget: QWidget) -> int:
