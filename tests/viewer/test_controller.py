@@ -135,6 +135,7 @@ def running(
         choices={},
         truth=Availability(False, "there is none"),
         notes=(),
+        sha256={},
         scene_from="file",
         light_field=None,
     )
