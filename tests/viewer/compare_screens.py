@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import imageio.v3 as iio
 import numpy as np
+from PyQt6 import sip
 from PyQt6.QtCore import QEventLoop, QPointF, QSettings, Qt, QTimer
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QDockWidget, QLabel
 
@@ -36,10 +38,11 @@ from viewer.widgets.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.elided_label import ElidedLabel
 from viewer.widgets.layer_bars import LayerSensitivity
 from viewer.widgets.metrics_readout import MetricsReadout, PairMetrics
-from viewer.widgets.pane_setup import PaneChoice
+from viewer.widgets.pane_choice import NOTHING, TRUTH, PaneChoice
 
 SHOWN = (Precision.BF16, Precision.INT8, Precision.INT8_STATIC_SIM, Precision.FP32)
 _ENGINES = {Precision.INT8: "openvino"}
+_GONE = "ckpt cannot be shown: there is no such file"
 _TIMES_MS = (1184.0, 562.0, 2310.0, 1730.0)
 
 
@@ -163,6 +166,31 @@ class Studio:
         window.compare.show_panes([PaneChoice(frame.engine.precision) for frame in frames])
         window.compare.show_frames(frames)
 
+    def light_fields(self) -> None:
+        """Show the open light field, another, one whose file is gone, and the truth."""
+        compare = self.window.compare
+        a, b, c, d = make_frames(4, renders=self._renders)
+        truth = replace(d.engine, engine=TRUTH)
+        nothing = replace(c.engine, engine=NOTHING)
+        compare.show_frames(
+            [
+                replace(a, light_field="demo"),
+                replace(b, light_field="a light field with a long name"),
+                replace(c, engine=nothing, light_field="ckpt", why_blank=_GONE),
+                replace(d, engine=truth),
+            ]
+        )
+        compare.set_light_fields("demo", [])
+        compare.show_panes(
+            [
+                PaneChoice(Precision.BF16),
+                PaneChoice(Precision.INT8, checkpoint="/data/a light field with a long name.tar"),
+                PaneChoice(Precision.INT8_STATIC_SIM, checkpoint="/data/ckpt.tar"),
+                PaneChoice(TRUTH),
+            ]
+        )
+        compare.show_metrics(replace(METRICS, missing=(("C", _GONE),)))
+
     def mode(self, mode: CompareMode) -> None:
         """Compare in that way."""
         self.window.compare.view.set_mode(mode)
@@ -198,6 +226,10 @@ class Studio:
             self.raise_dock("Difference")
             self.point(0.3, 0.4)
 
+        def light_fields() -> None:
+            self.mode(CompareMode.SIDE)
+            self.light_fields()
+
         def wipe() -> None:
             self.frames(2)
             self.mode(CompareMode.WIPE)
@@ -232,6 +264,7 @@ class Studio:
             "side2": lambda: side(2),
             "side3": lambda: side(3),
             "side4": lambda: side(4),
+            "light-fields": light_fields,
             "wipe": wipe,
             "flip": flip,
             "difference": difference,
@@ -271,6 +304,8 @@ def main() -> int:
         studio = Studio(options.out, settings, width, height, options.renders)
         for scheme in options.schemes:
             studio.shoot(scheme, options.only)
+        # Before the application goes, without which no window can.
+        sip.delete(studio.window)
     return 0
 
 

@@ -131,6 +131,8 @@ class TestArrangement:
         assert columns(4, 900, 200) == 4
         # Two by two would be no larger at a whole scale.
         assert columns(3, 330, 330) == 3
+        # Three beside each other would be no larger and leave two places empty.
+        assert columns(4, 330, 330) == 2
 
     def test_steps_of_magnification_stop_at_the_ends(self):
         assert Viewport().magnified(1, 1.62).scale == 2

@@ -95,8 +95,12 @@ class TestDifferencePanel:
         assert panel.findChild(ValueSpin).value() == 8.0
         assert "2 (20.00 %) clipped" in texts(panel)
         assert "3 NaN" in texts(panel)
+        plot = panel.findChild(pg.PlotWidget)
+        (bars,) = [one for one in plot.plotItem.items if isinstance(one, pg.BarGraphItem)]
+        assert len(bars.opts["height"]) == 2
         panel.show_readout(None)
         assert "– clipped" in texts(panel)
+        assert len(bars.opts["height"]) == 0
 
     def test_bars_are_logarithms_and_a_single_pixel_shows(self, panel):
         counts = (100_000, 1000, 1, 0)
@@ -404,18 +408,23 @@ class TestPaneSetup:
         menus = setup.findChildren(QMenu)
         return {one.text(): one for one in menus["ABCD".index(letter)].actions() if one.text()}
 
-    def test_a_light_field_can_be_chosen(self, qtbot, setup, told):
+    def test_a_light_field_can_be_chosen(self, qtbot, setup, told, monkeypatch):
         setup.set_light_fields("demo", ["/a/lego/ckpt.tar", "/a/chair/ckpt.tar"])
         menu = self.menu(setup, "B")
         assert list(menu) == ["demo (the open one)", "lego/ckpt", "chair/ckpt", "Choose a &file…"]
         assert menu["demo (the open one)"].isChecked()
+        opened: list[QMenu] = []
+        monkeypatch.setattr(QMenu, "popup", lambda one, _at: opened.append(one))
+        source = self.combo(setup, "What pane B shows")
+        source.activated.emit(source.findText("Of a light field…"))
+        assert opened == [setup.findChildren(QMenu)[1]]
+        assert (source.currentText(), told) == ("int8", [])
         menu["chair/ckpt"].trigger()
         chair = PaneChoice(Precision.INT8, checkpoint="/a/chair/ckpt.tar")
         assert told[-1][1] == chair
         assert "of chair/ckpt" in texts(setup)
         assert self.menu(setup, "B")["chair/ckpt"].isChecked()
         # Another precision, from the list or with a key, is of the same light field.
-        source = self.combo(setup, "What pane B shows")
         source.activated.emit(source.findData(Precision.BF16))
         assert told[-1][1] == replace(chair, source=Precision.BF16)
         setup.set_active(1)

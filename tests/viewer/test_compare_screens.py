@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).with_name("compare_screens.py")
 OUT = Path(__file__).resolve().parents[2] / "out" / "screens"
 
 
-VIEWS = ["single", "side4", "wipe", "flip", "difference", "values"]
+VIEWS = ["single", "side4", "light-fields", "wipe", "flip", "difference", "values"]
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def arrange(
 ) -> Arrangement:
     """Put `count` images of `width_px` x `height_px` side by side and below each other.
 
-    They stand in as many columns as make them largest, and close together, because the eye compares
-    what is near.
+    They stand in as many columns as make them largest and leave the fewest places empty, and close
+    together, because the eye compares what is near.
     """
     columns = _columns(
         count, (width_px, height_px), (area_width, area_height), spacing, integer_zoom
@@ -81,13 +81,17 @@ def arrange(
 def _columns(
     count: int, size_px: tuple[int, int], area: tuple[int, int], spacing: Spacing, whole: bool
 ) -> int:
+    def merits(columns: int) -> tuple[float, int]:
+        rows = -(-count // columns)
+        return scale(columns), count - rows * columns
+
     def scale(columns: int) -> float:
         room = _room(columns, -(-count // columns), *area, spacing)
         fits = min(room[0] / size_px[0], room[1] / size_px[1])
         return float(int(fits)) if whole and fits >= 1 else fits
 
     # Of equal ones the widest: rows are shorter to look along than columns.
-    return max(range(count, 0, -1), key=scale)
+    return max(range(count, 0, -1), key=merits)
 
 
 def _room(

@@ -71,6 +71,10 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         self.setXRange(0, bins, padding=0)
         self._show_decades(math.ceil(math.log10(max(readout.pixels, 10))))
 
+    def clear_bars(self) -> None:
+        """Show that there is no difference to count."""
+        self._bars.setOpts(x0=[], y0=[], width=1.0, height=[], brushes=None)
+
     def _show_decades(self, decades: int) -> None:
         self.setYRange(_FLOOR, decades + 0.2, padding=0)
         step = 2 if decades > 3 else 1

@@ -92,6 +92,7 @@ class DifferencePanel(QWidget):
         self._readout = readout
         self._counts.show_readout(readout)
         if readout is None:
+            self._histogram.clear_bars()
             return
         self._show_gain(readout.gain)
         options = replace(self._options, kind=readout.kind)

@@ -42,7 +42,9 @@ class FlatCombo(QComboBox):
         tones = theme.tones_of(self)
         painter.setPen(QColor(tones.text if self.isEnabled() else tones.disabled))
         room = self.rect().adjusted(_INSET_PX + self.mark_px, 0, -22, 0)
-        painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter), self.currentText())
+        end = Qt.TextElideMode.ElideRight
+        text = self.fontMetrics().elidedText(self.currentText(), end, room.width())
+        painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter), text)
         self.paint_mark(painter, QRectF(_INSET_PX, 0, self.mark_px, self.height()))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(tones.muted), 1.5))

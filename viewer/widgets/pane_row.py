@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from PyQt6.QtCore import QPoint, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QPoint, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QIcon, QPainter, QPalette, QPixmap, QStandardItemModel
-from PyQt6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
 from viewer import theme
@@ -18,6 +18,8 @@ from viewer.widgets.flat_toggle import FlatToggle
 from viewer.widgets.pane_choice import AUTO, TRUTH, PaneChoice
 
 _SWATCH_PX = 10
+_SPACE_PX = 4
+_LIGHT_FIELD = "light field"
 _NO_TRUTH = Availability(False, "this light field has no ground truth")
 
 
@@ -34,8 +36,8 @@ class PaneOffers:
 
 
 class PaneRow(QWidget):
-    """Letter, source, engine, more, and the button that removes the pane; below it the light field
-    where it is not the open one."""
+    """Letter, source, engine, and the button that removes the pane; below it the light field where
+    it is not the open one. The list of sources leads on to `menu`, that of light fields."""
 
     chosen = pyqtSignal(object)
     """PaneChoice."""
@@ -51,28 +53,29 @@ class PaneRow(QWidget):
         self._engine.setAccessibleName(f"Engine of pane {letter}")
         self._source.activated.connect(self._choose_source)
         self._engine.activated.connect(self._choose_engine)
-        self.more = _Icon("…", f"Choose the light field that pane {letter} shows", self)
-        self.more.setAccessibleName(f"Light field of pane {letter}")
-        self.menu = QMenu(self)
+        self.menu = QMenu(f"Light field of pane {letter}", self)
         self.menu.setToolTipsVisible(True)
-        self.more.clicked.connect(self._open_menu)
-        self.remove = _Icon("×", f"Remove pane {letter}", self)
+        self.remove = FlatButton("×", f"Remove pane {letter}", self)
         self.remove.setAccessibleName(f"Remove pane {letter}")
-        self.letter.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        for button in (self.letter, self.remove):
+            # As narrow as they are high: their texts are signs, and the names beside them long.
+            side = button.sizeHint().height()
+            button.setFixedSize(side, side)
         self._light_field = ElidedLabel(parent=self)
         self._light_field.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        # Under what it is about, and apart from the next row.
+        self._light_field.setContentsMargins(self.letter.width() + _SPACE_PX, 1, 0, 5)
         self._choice = PaneChoice(Precision.FP32)
         self._offers = PaneOffers()
         row = QHBoxLayout()
-        row.setSpacing(4)
+        row.setSpacing(_SPACE_PX)
         row.addWidget(self.letter)
-        row.addWidget(self._source, 3)
-        row.addWidget(self._engine, 2)
-        row.addWidget(self.more)
+        row.addWidget(self._source, 8)
+        row.addWidget(self._engine, 5)
         row.addWidget(self.remove)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(1)
+        column.setSpacing(0)
         column.addLayout(row)
         column.addWidget(self._light_field)
 
@@ -80,6 +83,7 @@ class PaneRow(QWidget):
         """Offer everything, the unavailable disabled with its reason, and show `choice`."""
         self._choice, self._offers = choice, offers
         self._source.clear()
+        self._source.setToolTip(str(choice.source))
         for at, (source, how) in enumerate([*offers.precisions.items(), (TRUTH, offers.truth)]):
             self._source.addItem(_icon(source, self), str(source), source)
             if not how.available:
@@ -89,7 +93,9 @@ class PaneRow(QWidget):
                 assert item is not None
                 item.setEnabled(False)
                 item.setToolTip(f"{source} cannot be shown here: {how.why_not}")
-        self._source.setCurrentIndex(self._source.findData(choice.source))
+        self._source.insertSeparator(self._source.count())
+        self._source.addItem("Of a light field…", _LIGHT_FIELD)
+        self._show_source()
         precision = choice.source if isinstance(choice.source, Precision) else None
         names = offers.engines.get(precision, ()) if precision is not None else ()
         self._engine.clear()
@@ -135,11 +141,15 @@ class PaneRow(QWidget):
         action.triggered.connect(lambda: self.choose_light_field(checkpoint))
         self.menu.addAction(action)
 
-    def _open_menu(self) -> None:
-        self.menu.popup(self.more.mapToGlobal(QPoint(0, self.more.height())))
+    def _show_source(self) -> None:
+        self._source.setCurrentIndex(self._source.findData(self._choice.source))
 
     def _choose_source(self, position: int) -> None:
         source = self._source.itemData(position)
+        if source == _LIGHT_FIELD:
+            self._show_source()
+            self.menu.popup(self._source.mapToGlobal(QPoint(0, self._source.height())))
+            return
         other = self._choice.checkpoint if isinstance(source, Precision) else None
         self.chosen.emit(PaneChoice(source, checkpoint=other))
 
@@ -153,19 +163,6 @@ class PaneRow(QWidget):
             able = (one for one, how in self._offers.precisions.items() if how.available)
             choice = PaneChoice(next(able, Precision.FP32))
         self.chosen.emit(replace(choice, checkpoint=checkpoint))
-
-
-class _Icon(FlatButton):
-    """As narrow as it is high: its text is a sign."""
-
-    def __init__(self, sign: str, explanation: str, parent: QWidget) -> None:
-        super().__init__(sign, explanation, parent)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        """A square."""
-        height = super().sizeHint().height()
-        return QSize(height, height)
 
 
 class _SourceCombo(FlatCombo):
