@@ -21,8 +21,8 @@ from torch import Tensor
 from r2l_core.camera import Camera
 from r2l_core.canvas import Canvas
 from r2l_core.engines.base import Engine
-from r2l_core.engines.quiet import one_torch_thread
 from r2l_core.progressive import by_contrast, grid_pixels, new_pixels
+from r2l_core.quiet import one_torch_thread
 from r2l_core.rays import canonicalise, hits_bounds, looks_away, pixel_rays
 from r2l_core.scene import SceneSpec
 from r2l_core.tiles import Tiles

@@ -214,8 +214,8 @@ def _flip_map(a: Frame, b: Frame) -> NDArray[np.float32]:
 def _divergence(
     running: Running, frames: Sequence[Frame], column: int, row: int
 ) -> DivergenceReadout:
-    from r2l_core.engines.quiet import one_torch_thread
     from r2l_core.quantization.divergence import probe_pixel
+    from r2l_core.quiet import one_torch_thread
 
     others = {
         frame.engine.precision: None
@@ -260,9 +260,9 @@ def layers_of(running: Running) -> tuple[LayerSensitivity, ...]:
 def _sensitivity(
     running: Running, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
 ) -> tuple[object, object] | None:
-    from r2l_core.engines.quiet import one_torch_thread
     from r2l_core.quantization.mix import with_mix
     from r2l_core.quantization.sensitivity import analyse
+    from r2l_core.quiet import one_torch_thread
 
     precision = eight_bit_precision(running) or Precision.INT8_SIM
     with one_torch_thread():

@@ -17,6 +17,7 @@ from r2l_core.checkpoint import LightField
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.network import NetworkConfig, activate_
 from r2l_core.quantization.arithmetic import quantize_rows
+from r2l_core.quantization.dynamic import folded_biases
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.types import Precision
 
@@ -105,13 +106,14 @@ class DeviceNetwork:
         self._device = encoder.features.device
         self._dtype = DTYPES[precision]
         self._quantized = quantized_layers(light_field, precision)
+        self._biases = folded_biases(light_field, self._quantized)
         self._width = network.width
         if fused_for is not None:
             self._width = min(width for width in FUSED_WIDTHS if width >= network.width)
 
         head = encoder.head_weight(tensors["head.0.weight"])
         pad = (0, 0, 0, self._width - network.width)
-        self._head = self._held(functional.pad(head, pad)), self._bias("head.0")
+        self._head = self._held(functional.pad(head, pad)), self._padded(tensors["head.0.bias"])
         tail = functional.pad(tensors["tail.0.weight"], (0, self._width - network.width))
         self._tail = self._held(tail), self._held(tensors["tail.0.bias"])
         self._segments: list[FusedBlocks | LayerByLayer] = []
@@ -160,9 +162,8 @@ class DeviceNetwork:
     def _held(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._device, self._dtype).contiguous()
 
-    def _bias(self, name: str, factor: float = 1.0) -> Tensor:
+    def _padded(self, bias: Tensor) -> Tensor:
         """(width,)"""
-        bias = self._light_field.tensors[f"{name}.bias"] * factor
         return self._held(functional.pad(bias, (0, self._width - len(bias))))
 
     def _weight(self, name: str, factor: float) -> Tensor:
@@ -186,14 +187,15 @@ class DeviceNetwork:
         eight_bits = weights.dtype is torch.int8
         return FusedBlocks(
             weights,
-            torch.stack([self._bias(*name) for name in names]),
+            torch.stack([self._padded(self._biases[name]) for name, _ in names]),
             torch.stack([self._scales(*name) for name in names]) if eight_bits else None,
             launch_shape(weights.dtype, self._width, capability),
         )
 
     def _layer(self, name: str, factor: float) -> Callable[[Tensor], Tensor]:
         """One layer through torch, (rays, width) to the same."""
-        weight, bias, dtype = self._weight(name, factor), self._bias(name, factor), self._dtype
+        weight, bias = self._weight(name, factor), self._padded(self._biases[name])
+        dtype = self._dtype
         if name not in self._quantized:
             return lambda x: functional.linear(x.to(dtype), weight, bias)
         scales = self._scales(name, factor)

@@ -23,10 +23,11 @@ from torch.nn import functional
 from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
-from r2l_core.engines.quiet import one_torch_thread
 from r2l_core.network import LEAKY_SLOPE, Activation
+from r2l_core.quantization.dynamic import folded_biases
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.model import QuantizedLinear, described
+from r2l_core.quiet import one_torch_thread
 from r2l_core.types import Availability, EngineInfo, Precision
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ class _Graph:
         self._tensors = light_field.tensors
         self._encoder = encoder
         self._quantized = quantized
+        self._biases = {
+            "head.0": self._tensors["head.0.bias"],
+            **folded_biases(light_field, quantized),
+            "tail.0": self._tensors["tail.0.bias"],
+        }
         self._pad = -self._network.width % _WIDTH_MULTIPLE if quantized else 0
         self.width = self._network.width + self._pad
 
@@ -154,7 +160,7 @@ class _Graph:
     def _linear(self, x: Any, name: str, scale: float = 1.0) -> Any:
         from openvino import opset13 as op
 
-        weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"] * scale
+        weight, bias = self._tensors[f"{name}.weight"], self._biases[name]
         # Zero rows and columns: the padded channels stay zero, and change no row's maximum.
         columns = 0 if name == "head.0" else self._pad
         rows = 0 if name == "tail.0" else self._pad

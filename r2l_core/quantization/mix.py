@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 from r2l_core.checkpoint import LightField
 from r2l_core.quantization.calibration import calibrated
+from r2l_core.quantization.dynamic import quantize_dynamic
 from r2l_core.quantization.model import (
     QuantizedLinear,
     Recipe,
     body_layers,
     chosen_layers,
-    quantize_dynamic,
 )
 from r2l_core.types import Precision
 
@@ -70,4 +70,4 @@ def _layers(light_field: LightField, recipe: Recipe) -> Mapping[str, QuantizedLi
         return own.layers
     if recipe == "int8-static":
         return calibrated(light_field).layers
-    return quantize_dynamic(light_field.tensors, body_layers(light_field.network))
+    return quantize_dynamic(light_field, body_layers(light_field.network))

@@ -7,16 +7,15 @@ the tail is three outputs wide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from r2l_core.errors import QuantizationError
 from r2l_core.network import NetworkConfig
-from r2l_core.quantization.arithmetic import QuantizedRows, quantize_rows
+from r2l_core.quantization.arithmetic import QuantizedRows
 from r2l_core.types import Precision
 
 LayerPrecision = Literal["int8", "fp32"]
@@ -29,17 +28,31 @@ class QuantizedLinear:
 
     weight: int8 (out, in), one scale per output row; where `smooth` is given, of the weight times
     it. input_amax: the range of all inputs of a static recipe, or None for one dynamic scale per
-    ray. smooth: float32 (in,), by which inputs are divided first (SmoothQuant), or None.
+    ray. smooth: float32 (in,), by which inputs are divided first (SmoothQuant), or None. center:
+    float32 (in,), subtracted from inputs before they are rounded and added back after, or None.
+    bias: float32 (out,) that goes with these integers, or None for the light field's own.
     """
 
     weight: QuantizedRows
     input_amax: float | None = None
     smooth: Tensor | None = None
+    center: Tensor | None = None
+    bias: Tensor | None = None
 
     def effective_weight(self) -> Tensor:
         """The float32 weight (out, in) of unsmoothed inputs that the integers stand for."""
         weight = self.weight.dequantized()
         return weight if self.smooth is None else weight / self.smooth
+
+    def bias_at_center(self, own_bias: Tensor) -> Tensor:
+        """What is added to the product of the integers and centred inputs: float64 (out,).
+
+        own_bias: the light field's, (out,).
+        """
+        bias = (own_bias if self.bias is None else self.bias).double()
+        if self.center is None:
+            return bias
+        return bias + self.weight.dequantized().double() @ self.center.double()
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +113,3 @@ def described(
     if len(quantized) == n_layers:
         return arithmetic
     return f"{arithmetic}; {n_layers - len(quantized)} of {n_layers} body layers in float32"
-
-
-def quantize_dynamic(
-    tensors: Mapping[str, Tensor], layers: Iterable[str]
-) -> dict[str, QuantizedLinear]:
-    """The `int8` recipe: weights per output row; activations get a scale per ray as they run."""
-    return {
-        name: QuantizedLinear(quantize_rows(tensors[f"{name}.weight"].to(torch.float32)))
-        for name in layers
-    }

@@ -30,6 +30,8 @@ def packed(tensors: Mapping[str, Tensor], quantization: Quantization | None) -> 
             result[f"{name}.input_amax"] = torch.tensor(layer.input_amax, dtype=torch.float32)
         if layer.smooth is not None:
             result[f"{name}.smooth"] = layer.smooth.contiguous()
+        if layer.center is not None:
+            result[f"{name}.input_center"] = layer.center.contiguous()
     return result
 
 
@@ -66,16 +68,22 @@ def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLinear:
     if tuple(scale.shape) != (weight.shape[0], 1) or not _positive(scale, or_zero=True):
         raise ValueError(f"{name}.weight_scale does not fit its weight")
     amax, smooth = tensors.pop(f"{name}.input_amax", None), tensors.pop(f"{name}.smooth", None)
+    center = tensors.pop(f"{name}.input_center", None)
     if amax is not None and (amax.numel() != 1 or not _positive(amax, or_zero=True)):
         raise ValueError(f"{name}.input_amax is not a range")
     if smooth is not None and (
         tuple(smooth.shape) != (weight.shape[1],) or not _positive(smooth, or_zero=False)
     ):
         raise ValueError(f"{name}.smooth does not fit its weight")
+    if center is not None and (
+        tuple(center.shape) != (weight.shape[1],) or not torch.isfinite(center.float()).all()
+    ):
+        raise ValueError(f"{name}.input_center does not fit its weight")
     return QuantizedLinear(
         QuantizedRows(weight, scale.to(torch.float32)),
         None if amax is None else float(amax),
         None if smooth is None else smooth.to(torch.float32),
+        None if center is None else center.to(torch.float32),
     )
 
 
@@ -87,6 +95,8 @@ def _check_recipe(name: str, layer: QuantizedLinear, recipe: Recipe) -> None:
         raise ValueError(f"{name} is in eight bits, and {recipe} has no such layers")
     if recipe == "int8" and (layer.input_amax is not None or layer.smooth is not None):
         raise ValueError(f"{name} has a fixed range, and {recipe} has none")
+    if recipe == "int8-static" and layer.center is not None:
+        raise ValueError(f"{name} has a centre, and {recipe} has none")
     if recipe == "int8-static" and layer.input_amax is None:
         raise ValueError(f"{name}.input_amax is missing")
 

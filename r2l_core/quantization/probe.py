@@ -16,6 +16,8 @@ from torch import Tensor
 from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Engine
 from r2l_core.network import NetworkConfig
+from r2l_core.quantization.arithmetic import quantize_rows
+from r2l_core.quantization.model import Quantization, QuantizedLinear, body_layers
 from r2l_core.scene import SceneSpec
 
 _LEAST_WIDTH = 16
@@ -55,4 +57,10 @@ def _probe(pattern: Tensor) -> LightField:
     tensors["body.0.body.2.weight"] = torch.rand(width, width, generator=random) - 0.5
     # Channel 0 is the same in both residuals; its sum with the products stays within the sigmoid.
     tensors["tail.0.weight"][:, 0] = 1e-3
-    return LightField("probe", config, SceneSpec("probe"), tensors)
+    # Of their own, so that both patterns meet the same integers.
+    layers = {
+        name: QuantizedLinear(quantize_rows(tensors[f"{name}.weight"]))
+        for name in body_layers(config)
+    }
+    quantization = Quantization("int8", layers)
+    return LightField("probe", config, SceneSpec("probe"), tensors, quantization=quantization)

@@ -16,12 +16,12 @@ from r2l_core.errors import QuantizationError
 from r2l_core.json_fields import read_json
 from r2l_core.output import write_json
 from r2l_core.quantization.calibration import CalibrationConfig, ImportedRange, calibrated
+from r2l_core.quantization.dynamic import ROUNDING_RAYS, quantize_dynamic
 from r2l_core.quantization.model import (
     LayerPrecision,
     Quantization,
     Recipe,
     chosen_layers,
-    quantize_dynamic,
 )
 from r2l_core.quantization.published import rounded_tensors
 from r2l_core.released.archive import HEAD_BYTES, is_torch_file, open_archive
@@ -51,8 +51,8 @@ def quantized(
         )
     tensors = light_field.tensors
     if recipe == "int8":
-        layers = quantize_dynamic(tensors, chosen_layers(light_field.network, mix))
-        quantization = Quantization(recipe, layers)
+        layers = quantize_dynamic(light_field, chosen_layers(light_field.network, mix))
+        quantization = Quantization(recipe, layers, {"rounding_rays": ROUNDING_RAYS})
     elif recipe == "int8-static":
         quantization = calibrated(light_field, config, mix, imported)
     else:
@@ -61,8 +61,11 @@ def quantized(
             tensors = rounded_tensors(Precision(recipe), tensors)
         quantization = Quantization(recipe, {})
     # As after reopening the file: `tensors` holds what the integers stand for.
-    stands_for = {name: layer.effective_weight() for name, layer in quantization.layers.items()}
-    tensors = {**tensors, **{f"{name}.weight": weight for name, weight in stands_for.items()}}
+    tensors = dict(tensors)
+    for name, layer in quantization.layers.items():
+        tensors[f"{name}.weight"] = layer.effective_weight()
+        if layer.bias is not None:
+            tensors[f"{name}.bias"] = layer.bias
     provenance = {
         **light_field.provenance,
         "quantized_from_sha256": light_field.sha256,

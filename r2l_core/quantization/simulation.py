@@ -23,16 +23,20 @@ Layer = Callable[[Tensor], Tensor]
 def simulated_layer(
     layer: QuantizedLinear, bias: Tensor, product: Layer, rounding: bool = True
 ) -> Layer:
-    """An eight-bit layer in float32. product: the levels (N, in) times the layer's integers.
+    """An eight-bit layer in float32. bias: the light field's own. product: the levels (N, in) times
+    the layer's integers.
 
     `rounding` off leaves activations as they are: for tests that must tell rounding from none.
     """
     weight_scale = layer.weight.scale.reshape(1, -1)
+    bias = layer.bias_at_center(bias).to(bias.dtype)
     fixed = None if layer.input_amax is None else torch.tensor(layer.input_amax)
 
     def run(x: Tensor) -> Tensor:
         if layer.smooth is not None:
             x = x / layer.smooth
+        if layer.center is not None:
+            x = x - layer.center
         amax = x.abs().amax(dim=1, keepdim=True) if fixed is None else fixed
         scale = torch.where(amax <= TINY, 0.0, amax / LEVELS)
         levels = x / torch.where(scale == 0, 1.0, scale)

@@ -18,6 +18,7 @@ from r2l_core.engines.choice import shade_all
 from r2l_core.metrics import psnr_db
 from r2l_core.network import NetworkConfig
 from r2l_core.quantization.calibration import CalibrationConfig, calibrated
+from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.model import Quantization, body_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.rays import sample_depths, sample_points
@@ -186,6 +187,7 @@ def body_in_integers(
 ) -> np.ndarray:
     """Colours with an int64 body: weights per row, activations per ray or by fixed ranges."""
     network = light_field.network
+    dynamic = quantized_layers(light_field, Precision.INT8_SIM)
     tensors = {name: tensor.numpy() for name, tensor in light_field.tensors.items()}
     f32 = np.float32
 
@@ -198,13 +200,20 @@ def body_in_integers(
         weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
         if name in in_float:
             return (x.astype(np.float64) @ weight.T.astype(np.float64) + bias).astype(f32)
-        amax = np.abs(x).max(1, keepdims=True)
-        if static is not None:
+        if static is None:
+            layer = dynamic[name]
+            weight_levels = layer.weight.values.numpy().astype(np.int64)
+            weight_scale = layer.weight.scale.numpy()
+            center = np.zeros(x.shape[1], f32) if layer.center is None else layer.center.numpy()
+            bias = layer.bias.numpy() + (weight_levels * weight_scale.astype(np.float64)) @ center
+            x, bias = x - center, bias.astype(f32)
+            amax = np.abs(x).max(1, keepdims=True)
+        else:
             layer = static.layers[name]
-            amax = np.full_like(amax, layer.input_amax)
+            amax = np.full((len(x), 1), layer.input_amax, f32)
             if layer.smooth is not None:
                 x, weight = x / layer.smooth.numpy(), weight * layer.smooth.numpy()
-        weight_levels, weight_scale = to_levels(weight, np.abs(weight).max(1, keepdims=True))
+            weight_levels, weight_scale = to_levels(weight, np.abs(weight).max(1, keepdims=True))
         levels, scale = to_levels(x, amax)
         sums = levels @ weight_levels.T
         assert np.abs(sums).max(initial=0) < 2**24

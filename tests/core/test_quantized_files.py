@@ -110,19 +110,24 @@ def test_everything_comes_back(make_light_field, tmp_path, recipe):
         if recipe == "int8-static":
             assert again.input_amax == pytest.approx(layer.input_amax, rel=1e-6)
             assert torch.equal(again.smooth, layer.smooth)
+            assert again.center is None
         else:
             assert (again.input_amax, again.smooth) == (None, None)
+            assert (again.center is None) == (layer.center is None)
+            assert again.center is None or torch.equal(again.center, layer.center)
 
 
 def test_which_tensors_a_recipe_changes(make_light_field):
-    """Head and tail stay as they are in int8; dynamic-int8-fake rounds while it runs."""
+    """Head and tail stay as they are in int8, which corrects biases for what it rounds;
+    dynamic-int8-fake rounds while it runs."""
     light_field = make_light_field(width=24)
     inner = {f"{name}.weight" for name in body_layers(light_field.network)}
+    biases = {f"{name}.bias" for name in body_layers(light_field.network)}
     changes = {
         "weights-bf16": set(light_field.tensors),
         "weights-int8-fake": set(light_field.tensors),
         "dynamic-int8-fake": set(),
-        "int8": inner,
+        "int8": inner | biases,
         "int8-static": inner,
     }
     for recipe, expected in changes.items():

@@ -93,10 +93,11 @@ def test_signal_to_noise_by_hand(field, measured):
     layers = quantized_layers(field, Precision.INT8_SIM)
     for name in ("body.1.body.0", "body.1.body.2"):
         x = calls[name].inputs
-        scale = x.abs().amax(1, keepdim=True) / 127
-        weight = layers[name].effective_weight()
-        bias = field.tensors[f"{name}.bias"]
-        noisy = functional.linear((x / scale).round() * scale, weight, bias)
+        layer = layers[name]
+        center = 0 if layer.center is None else layer.center
+        scale = (x - center).abs().amax(1, keepdim=True) / 127
+        rounded = ((x - center) / scale).round() * scale + center
+        noisy = functional.linear(rounded, layer.effective_weight(), layer.bias)
         if name.endswith(".0"):
             noisy = noisy.relu()
         exact = calls[name].output

@@ -1,4 +1,4 @@
-"""Keeping torch out of the way of backends that compute on threads of their own."""
+"""Keeping torch's threads out of the way of what does better without them."""
 
 from __future__ import annotations
 
