@@ -31,6 +31,8 @@ ROUNDING_RAYS = 4096
 _SEED = 0
 _DAMPING = 0.01
 """Share of the mean square of the inputs that is added to each, for those that never change."""
+_CONSTANT = 1e-9
+"""Inputs that vary by a smaller share of their mean square are constant but for float32."""
 _COLUMNS = 32
 """Columns rounded before the rest hears of it: small enough for a processor's cache."""
 
@@ -40,8 +42,8 @@ def quantize_dynamic(
 ) -> dict[str, QuantizedLinear]:
     """These body layers in eight bits, by name. The same light field gives the same integers.
 
-    Takes about a second for W256 D88. Layers whose inputs say nothing (all zero, or not finite)
-    are rounded to the nearest.
+    Takes about a second for W256 D88. Layers whose inputs say nothing (the same for every ray, or
+    not finite) are rounded to the nearest.
     """
     result: dict[str, QuantizedLinear] = {}
     if not layers:
@@ -109,7 +111,8 @@ def _layer(
     mean = (inputs * counts).sum(0) / total
     apart = (inputs - mean) * counts.sqrt()
     gram = (apart.T @ apart / total).double()
-    if not torch.isfinite(gram).all():
+    spread, power = gram.diagonal().mean(), mean.double().square().mean()
+    if not torch.isfinite(gram).all() or spread <= _CONSTANT * power:
         return QuantizedLinear(quantize_rows(weight))
     rows = rounded_rows(weight, gram)
     # What rounding changes at the mean is known, so the bias takes it back.

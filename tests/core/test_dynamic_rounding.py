@@ -201,3 +201,15 @@ def test_a_layer_that_stays_in_fp32_changes_no_other(make_light_field):
     one, all_layers = quantize_dynamic(mixed, names[1:], 64), quantize_dynamic(mixed, names, 64)
     for name, layer in one.items():
         assert torch.equal(layer.weight.values, all_layers[name].weight.values)
+
+
+def test_networks_that_see_the_same_in_every_ray_are_rounded_to_the_nearest(make_light_field):
+    """So that two networks which differ only below what eight bits tell apart stay the same."""
+    light_field = make_light_field(width=16, depth=8)
+    tensors = dict(light_field.tensors)
+    tensors["head.0.weight"] = torch.zeros_like(light_field.tensors["head.0.weight"])
+    constant = replace(light_field, tensors=tensors)
+    for name, layer in quantize_dynamic(constant, body_layers(constant.network), 64).items():
+        nearest = quantize_rows(tensors[f"{name}.weight"])
+        assert torch.equal(layer.weight.values, nearest.values)
+        assert (layer.center, layer.bias) == (None, None)
