@@ -53,7 +53,6 @@ class PaneLabel:
             ),
         )
 
-
     @property
     def lasting(self) -> tuple[str, ...]:
         """All of it but the time, which is another one for every picture."""
