@@ -130,6 +130,8 @@ class CompareDesk(QObject):
         self.panes.active_changed.connect(self.active_changed)
         self.panes.panes_changed.connect(self.panes_changed)
         self.difference.options_changed.connect(view.set_difference)
+        self.difference.seen_changed.connect(view.set_counted)
+        view.set_counted(False)
         self.layers.layer_toggled.connect(self.layer_toggled)
         self.layers.worst_requested.connect(self.worst_requested)
         self.layers.restore_requested.connect(self.restore_requested)

@@ -11,7 +11,7 @@ import platformdirs
 import pytest
 import torch
 
-from r2l_core import engines
+from r2l_core import engines, tiles
 from r2l_core.checkpoint import load_light_field, save_light_field
 from r2l_core.engines import availability, build_engine, choice
 from r2l_core.engines.base import Shaded
@@ -83,7 +83,7 @@ def have(monkeypatch):
         by_name = {factory.name: factory for factory in factories}
         monkeypatch.setattr(engines, "ENGINES", {**by_name, "reference": ReferenceFactory()})
         monkeypatch.setattr(
-            choice, "seconds_per_ray", lambda engine: by_name[engine.info.engine].seconds
+            choice, "fastest", lambda built, _: min(built, key=lambda name: by_name[name].seconds)
         )
         return by_name
 
@@ -120,18 +120,37 @@ def test_the_engine_that_was_measured_is_the_one_returned(opened, have):
     assert [factory.builds for factory in factories.values()] == [1, 1]
 
 
-def test_speed_is_the_best_of_a_few_tiles(opened, fake_clock):
-    engine = FakeEngine(opened, Precision.FP32, "fake", 0.0)
-    clock = fake_clock(choice)
-    seconds = iter([3.0, 0.5, 2.0, 9.0])
-    shade = engine.shade
+def timed(light_field, clock, tile_rays: int, small_tiles: tuple[int, ...], cost) -> FakeEngine:
+    """An engine that takes `cost(rays)` seconds for a tile."""
+    engine = FakeEngine(light_field, Precision.FP32, "fake", 0.0)
+    engine.tile_rays, engine.small_tiles = tile_rays, small_tiles
 
-    def slowly(origins, directions) -> Shaded:
-        clock.now += next(seconds)
-        return shade(origins, directions)
+    def shade(origins, directions) -> Shaded:
+        clock.now += cost(len(origins))
+        return Shaded(torch.zeros(len(origins), 3), 0.0, 0.0)
 
-    engine.shade = slowly
-    assert choice.seconds_per_ray(engine) == pytest.approx(0.5 / engine.tile_rays)
+    engine.shade = shade
+    return engine
+
+
+def test_speed_is_that_of_a_preview(opened, fake_clock):
+    clock = fake_clock(choice, tiles)
+    # As fast on many rays; but the rest of a preview takes the second a tile of its own.
+    built = {
+        "small tiles": timed(opened, clock, 1024, (64,), lambda rays: 0.002 + rays / 60e3),
+        "one tile": timed(opened, clock, 3072, (2112,), lambda rays: 0.002 + rays / 58e3),
+    }
+    assert choice.fastest(built, opened) == "one tile"
+
+
+def test_a_busy_moment_decides_nothing(opened, fake_clock):
+    clock = fake_clock(choice, tiles)
+    slow_once = iter([9.0, 9.0, 9.0])
+    built = {
+        "fast": timed(opened, clock, 2080, (), lambda _: next(slow_once, 0.5)),
+        "slow": timed(opened, clock, 2080, (), lambda _: 1.0),
+    }
+    assert choice.fastest(built, opened) == "fast"
 
 
 def test_the_reference_is_never_chosen(opened, have):

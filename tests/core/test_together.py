@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from r2l_core import together as together_module
 from r2l_core.camera import Orbit
 from r2l_core.distill.teachers import supersampled_image, teacher_of
 from r2l_core.engines import Shaded, build_engine
@@ -112,6 +113,15 @@ def test_it_stops_between_tiles(pair):
     assert seen
     assert seen[-1][0].stride > 1
     assert list(Together(pair).frames(request(99.0), abandoned=lambda: True)) == []
+
+
+def test_nothing_is_prepared_while_something_else_waits(pair, monkeypatch):
+    def refuse(*_arguments):
+        raise AssertionError("this takes time that the next picture needs")
+
+    monkeypatch.setattr(together_module, "by_contrast", refuse)
+    (preview,) = Together(pair).frames(request(target_ms=0.0), cancelled=lambda: True)
+    assert preview[0].stride == 32
 
 
 def test_flat_areas_are_asked_for(pair):

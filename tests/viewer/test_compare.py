@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
-from PyQt6.QtGui import QColor, QImage, QKeyEvent, QWheelEvent
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, QTimer
+from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
 from r2l_core.camera import Camera
 from r2l_core.types import EngineInfo, Frame, FrameTimings, Precision
+from viewer import theme
+from viewer.widgets import compare_surface, pane_label
 from viewer.widgets.arrangement import Spacing, arrange
 from viewer.widgets.compare_mode import CompareMode, PixelProbe
 from viewer.widgets.compare_view import CompareView
 from viewer.widgets.difference import DifferenceKind
 from viewer.widgets.difference_view import DifferenceOptions
-from viewer.widgets.pane_label import TRUTH, PaneLabel
+from viewer.widgets.pane_label import TRUTH, PaintedLabels, PaneLabel, paint_label
 from viewer.widgets.pixel_readout import PixelReadout
 from viewer.widgets.placement import place_scaled
 from viewer.widgets.viewport import SCALES, Viewport
@@ -418,6 +421,19 @@ class TestPointer:
         assert "11 11 11" in readout.text()
         assert "A" not in readout.text()
 
+    def test_values_of_a_camera_that_moves_are_paced(self, view):
+        probes: list[PixelProbe] = []
+        view.pane.pointed.emit(view.pane.image_center())
+        view.show_frame(make_frame(Precision.FP32, 10, stride=4))
+        view.pane.probed.connect(probes.append)
+        for value in range(11, 20):
+            view.show_frame(make_frame(Precision.FP32, value, stride=4))
+            view.pane.pointed.emit(view.pane.image_center())
+        assert probes == [], "one was told just before"
+        view.show_frame(make_frame(Precision.FP32, 20))
+        assert probes
+        assert {probe.colors for probe in probes} == {((20,) * 3,)}
+
     def test_the_difference_is_read_in_its_unit(self, view):
         view.show_frames([make_frame(Precision.FP32, 40), make_frame(Precision.INT8, 43)])
         view.set_mode(CompareMode.DIFFERENCE)
@@ -465,6 +481,25 @@ class TestDifference:
         assert readout.gain == 4.0
         assert sum(readout.histogram) + readout.clipped == 3600
 
+    def test_it_is_counted_where_somebody_sees_it(self, qtbot, view):
+        view.set_mode(CompareMode.SIDE)
+        counted: list[object] = []
+        view.difference_counted.connect(counted.append)
+        count = view.findChildren(QTimer, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        view.set_counted(False)
+        for timer in count:
+            timer.timeout.emit()
+        assert counted == []
+        with qtbot.waitSignal(view.difference_counted):
+            view.set_counted(True)
+        view.set_counted(False)
+        with qtbot.waitSignal(view.difference_counted) as seen:
+            view.set_mode(CompareMode.DIFFERENCE)
+        assert seen.args[0] is not None
+        with qtbot.waitSignal(view.difference_counted) as gone:
+            view.set_mode(CompareMode.SINGLE)
+        assert gone.args[0] is None
+
     def test_a_slow_map_is_asked_for_once_the_picture_is_complete(self, qtbot, view):
         asked: list[tuple] = []
         view.map_wanted.connect(lambda kind, a, b: asked.append((kind, a, b)))
@@ -490,6 +525,75 @@ class TestDifference:
 
 
 class TestLabels:
+    @pytest.fixture
+    def clock(self, monkeypatch) -> SimpleNamespace:
+        clock = SimpleNamespace(now=50.0)
+        monkeypatch.setattr(
+            compare_surface, "time", SimpleNamespace(perf_counter=lambda: clock.now)
+        )
+        return clock
+
+    def test_times_of_previews_do_not_dance(self, view, clock):
+        view.pane.setFixedSize(900, 500)
+        view.set_mode(CompareMode.SIDE)
+
+        def seen(elapsed_ms: float, **values) -> np.ndarray:
+            frames = [replace(one, elapsed_ms=elapsed_ms, **values) for one in (A, B)]
+            view.show_frames(frames)
+            return painted(view)
+
+        clock.now += 1
+        first = seen(42.0, stride=4)
+        clock.now += 0.1
+        assert np.array_equal(seen(77.0, stride=4), first)
+        assert not np.array_equal(seen(77.0, stride=2), first), "what is shown is said at once"
+        clock.now += 0.1
+        preview = seen(88.0, stride=2)
+        clock.now += 0.2
+        assert not np.array_equal(seen(88.0, stride=2), preview)
+        exact = seen(88.0, stride=1)
+        assert not np.array_equal(seen(99.0, stride=1), exact)
+
+    @pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+    @pytest.mark.parametrize("right", [False, True])
+    def test_kept_ones_look_like_new_ones(self, view, ratio, right):
+        label = PaneLabel.of(0, A)
+        room = QRectF(12 / ratio, 10 / ratio, 300 / ratio, 31 / ratio)
+        images = []
+        kept = PaintedLabels(view.pane)
+        view.pane.devicePixelRatioF = lambda: ratio
+        for _ in range(3):
+            image = QImage(400, 60, QImage.Format.Format_RGB32)
+            image.setDevicePixelRatio(ratio)
+            image.fill(QColor(theme.tones_of(view.pane).surround))
+            painter = QPainter(image)
+            if images:
+                kept.paint(painter, room, label, True, right)
+            else:
+                paint_label(painter, room, label, view.pane, True, right)
+            painter.end()
+            images.append(image)
+        assert images[1] == images[0]
+        assert images[2] == images[0]
+
+    def test_only_a_few_are_kept(self, view, monkeypatch):
+        view.pane.setFixedSize(900, 500)
+        view.set_mode(CompareMode.SIDE)
+        made: list[PaneLabel] = []
+        paint = pane_label.paint_label
+        monkeypatch.setattr(
+            pane_label, "paint_label", lambda *args: (made.append(args[2]), paint(*args))
+        )
+        painted(view)
+        n_made = len(made)
+        painted(view)
+        assert len(made) == n_made, "nothing has changed"
+        for elapsed_ms in range(20):
+            view.show_frames([replace(one, elapsed_ms=float(elapsed_ms)) for one in (A, B)])
+            painted(view)
+        assert len(made) == n_made + 40
+        assert len(view.pane._painted_labels._kept) <= 8
+
     def test_everything_that_ran_is_named(self):
         label = PaneLabel.of(1, replace(B, stride=4))
         assert (label.letter, label.name, label.hatched) == ("B", "int8", False)

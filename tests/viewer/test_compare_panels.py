@@ -56,6 +56,13 @@ class TestDifferencePanel:
         kind, scale = panel.findChildren(QComboBox)
         return kind, scale
 
+    def test_it_says_whether_it_is_seen(self, panel):
+        told: list[bool] = []
+        panel.seen_changed.connect(told.append)
+        panel.hide()
+        panel.show()
+        assert told == [False, True]
+
     def test_every_kind_and_colours_that_suit_it(self, panel, told):
         kind, scale = self.combos(panel)
         assert [kind.itemData(at) for at in range(kind.count())] == list(DifferenceKind)

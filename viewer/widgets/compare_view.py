@@ -41,6 +41,7 @@ class CompareView(QWidget):
         self.footer = PictureFooter(self)
         self._counting = QTimer(self, interval=_READOUT_MS, singleShot=True)
         self._counting.timeout.connect(self._count)
+        self._counted = True
         self._asked: tuple[Frame, Frame] | None = None
         self.pane.placement_changed.connect(self.footer.show_placement)
         self.pane.probed.connect(self.footer.show_probe)
@@ -90,6 +91,12 @@ class CompareView(QWidget):
         self.pane.set_upright(on)
         self.bar.show_upright(on)
 
+    def set_counted(self, on: bool) -> None:
+        """Count the difference in every mode, or, as nobody looks, only where it is the picture."""
+        self._counted = on
+        if on:
+            self._counting.start()
+
     def set_difference(self, options: DifferenceOptions) -> None:
         """Show the difference in another way."""
         self.pane.difference.set_options(options)
@@ -120,6 +127,8 @@ class CompareView(QWidget):
 
     def _count(self) -> None:
         difference = self.pane.difference
+        if not self._counted and self.mode not in (CompareMode.SINGLE, CompareMode.DIFFERENCE):
+            return
         readout = difference.readout() if self.mode is not CompareMode.SINGLE else None
         self.bar.show_difference(difference.options, readout)
         self.difference_counted.emit(readout)

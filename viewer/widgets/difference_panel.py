@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from PyQt6.QtCore import QEvent, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent
+from PyQt6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from viewer import theme
@@ -42,6 +42,8 @@ class DifferencePanel(QWidget):
 
     options_changed = pyqtSignal(object)
     """DifferenceOptions."""
+    seen_changed = pyqtSignal(bool)
+    """Whether the panel can be seen, so that counting is worth its time."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -105,6 +107,16 @@ class DifferencePanel(QWidget):
             self._options = options
             self._show_options()
             self.options_changed.emit(options)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Say that numbers are wanted."""
+        super().showEvent(event)
+        self.seen_changed.emit(True)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Say that nobody sees them."""
+        super().hideEvent(event)
+        self.seen_changed.emit(False)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Follow the scheme."""

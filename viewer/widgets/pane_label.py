@@ -81,25 +81,23 @@ class PaintedLabels:
         widget, ratio = self._widget, self._widget.devicePixelRatioF()
         x, y = math.floor(room.x() * ratio), math.floor(room.y() * ratio)
         corner = QPointF(x, y) / ratio
-        inside = room.translated(-corner)
         surround = theme.tones_of(widget).surround
-        key = (label, inside.getRect(), active, right, ratio, surround, widget.font().key())
+        key = (label, room.getRect(), active, right, ratio, surround, widget.font().key())
         pixmap = self._kept.get(key)
         if pixmap is None:
-            pixmap = QPixmap(*(math.ceil(end * ratio - 1e-6) for end in _ends(inside)))
+            ends = room.right() * ratio - x, room.bottom() * ratio - y
+            pixmap = QPixmap(*(max(1, math.ceil(end - 1e-6)) for end in ends))
             pixmap.setDevicePixelRatio(ratio)
             pixmap.fill(QColor(surround))
             inner = QPainter(pixmap)
-            paint_label(inner, inside, label, widget, active, right)
+            # Where it will stand, because places are rounded to the window's own pixels.
+            inner.translate(-corner)
+            paint_label(inner, room, label, widget, active, right)
             inner.end()
             if len(self._kept) == _MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = pixmap
         painter.drawPixmap(corner, pixmap)
-
-
-def _ends(rect: QRectF) -> tuple[float, float]:
-    return rect.right(), rect.bottom()
 
 
 def height_px(widget: QWidget) -> int:

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 from viewer import theme
 from viewer.widgets import wording
 from viewer.widgets.cost_plot import CostPlot
+from viewer.widgets.paced import Paced
 from viewer.widgets.performance_readout import PerformanceReadout
 
 _NUMBERS = {
@@ -22,6 +23,8 @@ _NUMBERS = {
     "Rays": ("kray/s", "Thousands of rays a second that really went through the network."),
     "Memory": ("MB", "Memory this program holds now."),
 }
+_PLOT_MS = 400
+"""How often the plot is drawn anew: it takes longer than all the numbers."""
 _RATE_SCALE = 2.4
 """Size of the first number, in sizes of the others."""
 
@@ -40,6 +43,8 @@ class PerformancePanel(QWidget):
         column.addLayout(self._make_numbers())
         column.addSpacing(2)
         self._plot = CostPlot(self)
+        self._readout: PerformanceReadout | None = None
+        self._plotting = Paced(self._plot_costs, _PLOT_MS, self)
         column.addWidget(self._plot)
 
     def show_readout(self, readout: PerformanceReadout) -> None:
@@ -54,7 +59,12 @@ class PerformancePanel(QWidget):
         self._units["Memory"].setText(unit)
         if readout.width_px > 0:
             self._plot.show_rendered(readout.width_px, readout.height_px, readout.stride)
-        self._plot.show_costs(readout.history, readout.mean)
+        self._readout = readout
+        self._plotting.ask()
+
+    def _plot_costs(self) -> None:
+        if self._readout is not None:
+            self._plot.show_costs(self._readout.history, self._readout.mean)
 
     def set_precision(self, precision: str) -> None:
         """Draw the plot in the colour of the precision that runs."""
