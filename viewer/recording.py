@@ -25,6 +25,9 @@ from viewer.widgets.record_panel import RecordPanel
 from viewer.widgets.record_settings import MODES, RecordSettings
 from viewer.widgets.timeline_readout import TimelineReadout
 
+_NAME = 24
+"""Characters of a film's name that a button has room for."""
+
 
 class Recording(QObject):
     """Makes one film at a time, while the window goes on."""
@@ -166,8 +169,11 @@ class Recording(QObject):
 
     def _offer(self, film: Unfinished | None) -> None:
         self._unfinished = film
-        words = "" if film is None else f"{film.video}, {film.frames_done} of {film.frames_total}"
-        self.panel.offer_resume(words)
+        if film is None:
+            self.panel.offer_resume("")
+            return
+        name = film.video if len(film.video) <= _NAME else f"…{film.video[-_NAME:]}"
+        self.panel.offer_resume(f"{name}, {film.frames_done} of {film.frames_total} frames")
 
     def _job(self, settings: RecordSettings) -> RecordingJob:
         running, path = self._controller.running, self._paths.path

@@ -71,9 +71,8 @@ class _Video:
     def __init__(
         self, path: Path, video_format: VideoFormat, size: tuple[int, int], fps: Fraction
     ) -> None:
-        kept_in = video_format.kept_in
         self._path = path
-        self._kept = path.with_name(f"{path.stem}{kept_in}") if kept_in else path
+        self._kept = video_format.kept_at(path)
         self._rest = path.with_name(f"{path.stem}.rest{self._kept.suffix}")
         self._format = video_format
         self._size = size

@@ -55,6 +55,10 @@ class VideoFormat:
             return width_px, height_px
         return width_px + width_px % 2, height_px + height_px % 2
 
+    def kept_at(self, path: Path) -> Path:
+        """Where the frames of the film `path` are until it is finished: it itself, or beside it."""
+        return path.with_name(f"{path.stem}{self.kept_in}") if self.kept_in else path
+
     def pixel_format(self, size: tuple[int, int]) -> str:
         """How a video of that size keeps its colours, in ffmpeg's words."""
         if not self.even:
@@ -101,7 +105,7 @@ FORMATS = {
             "WebM (VP9)",
             encode=(
                 *("-vf", _COLORS, "-c:v", "libvpx-vp9", "-crf", "14", "-b:v", "0"),
-                *("-deadline", "realtime", "-cpu-used", "6", "-row-mt", "1", "-g", "30"),
+                *("-deadline", "realtime", "-cpu-used", "7", "-row-mt", "1", "-g", "30"),
                 *("-lag-in-frames", "0", "-auto-alt-ref", "0", "-cluster_time_limit", "1"),
             ),
             even=True,

@@ -96,7 +96,7 @@ def labelled(
         board.put(_pane_label(panes[1], live), width - width // 2, width // 2, "top-right")
     else:
         names = [_name(pane) for pane in panes]
-        gain: Line = (Text(f"difference, gain {shot.gain:g}", GREY),)
+        gain: Line = (_gain(shot.gain),)
         short: Line = (*names[0], Text("-", GREY), *names[1])
         full = [(*name, _ms(pane)) for name, pane in zip(names, panes, strict=True)]
         choices = [[*full, gain]] if live else []
@@ -128,6 +128,11 @@ def _ms(pane: PaneNumbers) -> Text:
     if pane.ms < 10_000:
         return Text(f"{pane.ms:.0f} ms", WHITE, "0000 ms")
     return Text(f"{pane.ms / 1e3:.1f} s", WHITE, "000.0 s")
+
+
+def _gain(gain: float) -> Text:
+    number = f"{gain:.1f}" if gain >= 1 else f"{gain:.2g}"
+    return Text(f"difference, gain {number}", GREY, "difference, gain 00.0")
 
 
 def _psnr(psnr_db: float) -> Line:

@@ -68,7 +68,8 @@ class LiveRecording:
         self.fps = Fraction(fps).limit_denominator(1001)
         self.frames_done = 0
         self._size = video_format.encoded_size(*size)
-        for path in (out, out.with_suffix(".json"), out.with_suffix(".csv")):
+        beside = (out.with_suffix(".json"), out.with_suffix(".csv"))
+        for path in (out, video_format.kept_at(out), *beside):
             if path.exists():
                 raise RecordingError(
                     f"The film {out} cannot be written",

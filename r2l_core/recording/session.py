@@ -216,10 +216,9 @@ def _require_free(out: Path, video_format: VideoFormat) -> None:
             )
         return
     others = [(sidecar, sidecar.exists()), (table, _is_foreign_table(table))]
+    films = {out, video_format.kept_at(out)}
     if video_format.is_sequence:  # pictures that follow are removed
-        films = [picture_file(out, 0)]
-    else:
-        films = [out, out.with_name(f"{out.stem}{video_format.kept_in or out.suffix}")]
+        films = {picture_file(out, 0)}
     others += [(film, film.exists()) for film in films]
     for path, found in others:
         if found:

@@ -116,7 +116,7 @@ def sidecar_of(path) -> dict:
 
 def playing(out):
     """The file that holds the frames, and plays, until the recording is finished."""
-    return out.with_name(f"{out.stem}{format_of(out).kept_in or out.suffix}")
+    return format_of(out).kept_at(out)
 
 
 def snapshot(folder, copy) -> None:

@@ -210,7 +210,7 @@ class TestOffline:
         recording.abort()
         until(lambda: not recording.running)
         done = json.loads((tmp_path / "f.json").read_text())["frames_done"]
-        assert recording.panel._resume.text() == f"Resume f.png, {done} of 12"
+        assert recording.panel._resume.text() == f"Resume f.png, {done} of 12 frames"
         assert f"{done} of 12 frames" in recording.panel._words.text()
         # The film goes on as it was begun, whatever is chosen by now.
         on_path.window.commands.record.presets["dolly"].trigger()
