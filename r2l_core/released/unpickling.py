@@ -25,9 +25,9 @@ from r2l_core.released.stand_ins import (
 )
 
 MAX_PICKLE_BYTES = 8 * 1024**2
-"""Fifty times what describes the published network and its optimizer; MAX_OPCODES, ten times."""
+"""Fifty times what describes the published network and its optimizer; MAX_OPCODES, five times."""
 
-MAX_OPCODES = 500_000
+MAX_OPCODES = 250_000
 
 
 class _Limited:
