@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from r2l_core.canvas import Canvas
-from r2l_core.engines.quiet import one_torch_thread
 from r2l_core.progressive import by_contrast, grid_pixels, interpolated
+from r2l_core.quiet import one_torch_thread
 from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
 from r2l_core.types import COMPARED_STRIDES, STRIDES, Frame, RenderRequest
 
