@@ -81,7 +81,9 @@ def fastest(engines: Mapping[str, Engine], light_field: LightField) -> str:
 
 def _preview_seconds(tiles: Tiles, origins: Tensor, directions: Tensor) -> float:
     start = time.perf_counter()
-    for part in zip(origins.split(tiles.size), directions.split(tiles.size), strict=True):
+    for part in zip(
+        *(torch.split(rays, tiles.size) for rays in (origins, directions)), strict=True
+    ):
         tiles.shade(*part)
     return time.perf_counter() - start
 
