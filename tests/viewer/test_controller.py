@@ -135,6 +135,7 @@ def running(
         choices={},
         truth=Availability(False, "there is none"),
         notes=(),
+        sha256={},
         light_field=None,
     )
 
