@@ -50,6 +50,7 @@ def _no_automatic_collector() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
     yield
+    gc.disable()  # what a test ran to its end has enabled it again
     if gc.get_count()[0] > 2000:
         gc.collect()
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PyQt6.QtCore import QPointF
 from PyQt6.QtWidgets import QMenu
 
@@ -15,6 +16,7 @@ from r2l_core.checkpoint import LightField, load_light_field
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.evaluation import Evaluation
 from r2l_core.metrics import compare
+from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.references import TeacherReference
 from r2l_core.renderer import Renderer
 from r2l_core.scene import PRESETS, SceneSpec
@@ -184,6 +186,20 @@ class TestAnotherLightField:
         # The open one is still the open one.
         assert desk.app.controller.running.name == "tiny"
         assert desk.app.controller.running.scene == SCENE
+
+    def test_a_released_file_may_be_one(self, desk, tmp_path):
+        network = R2LNetwork(NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10))
+        path = tmp_path / "released.tar"
+        torch.save({"network_fn_state_dict": network.state_dict()}, path)
+        desk.choose(PaneChoice(Precision.FP32), self.pane(str(path)))
+        shown = desk.sets[-1][1]
+        assert (shown.light_field, shown.why_blank) == ("released", "")
+        # What was assumed about it is said.
+        running = desk.app.controller.running
+        assert any(note.startswith("released: No scene was given") for note in running.notes)
+        light_field = load_light_field(str(path))
+        expected = Renderer(ReferenceEngine(light_field), light_field.scene).render(shown.camera)
+        np.testing.assert_allclose(shown.colors, expected.numpy(), atol=1e-5)
 
     @pytest.mark.parametrize(
         ("kind", "why"), [("missing", "no such file"), ("nan", "NaN"), ("text", "not a .safe")]
