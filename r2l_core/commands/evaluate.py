@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ from r2l_core.evaluation import Evaluation, evaluation_cameras
 from r2l_core.evaluation_folder import EvaluationFolder
 from r2l_core.output import write_json
 from r2l_core.references import DatasetReference, Reference, TeacherReference
-from r2l_core.temporal import TURNTABLE_STEP_DEG, measure_turntable
 from r2l_core.types import RayMode
 
 if TYPE_CHECKING:
@@ -50,12 +48,6 @@ def add(commands: Subparsers) -> None:
     )
     evaluate.add_argument(
         "--spherify", action="store_true", help="the dataset is an LLFF capture all around"
-    )
-    evaluate.add_argument(
-        "--turntable",
-        type=positive_int,
-        metavar="N",
-        help="also how much the picture shimmers over N frames of a turntable, a degree apart",
     )
     evaluate.add_argument("--limit", type=positive_int, metavar="N", help="its first N views only")
     evaluate.add_argument(
@@ -91,8 +83,6 @@ def _evaluate(options: argparse.Namespace) -> int:
                 "that precision is not evaluated",
                 f"Add {precision} to --precision.",
             )
-    if options.turntable == 1:
-        raise R2LError("--turntable 1 cannot be measured", "one frame never changes", "Take more.")
     dataset = _dataset(options)
     light_field, ray_mode = _light_field(options, dataset)
     reference = _reference(options, light_field, dataset)
@@ -107,8 +97,6 @@ def _evaluate(options: argparse.Namespace) -> int:
             html.add(view)
     report = {**evaluation.report(), "dataset": dataset and _facts(dataset)}
     _print_table(report["precisions"])
-    if options.turntable:
-        report["turntable"] = _turntable(evaluation, light_field, options.turntable)
     if report["lpips_why_not"]:
         print(f"LPIPS was not measured: {report['lpips_why_not']}")
     if evaluation.views_resumed:
@@ -132,7 +120,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _dataset(options: argparse.Namespace) -> Dataset | None:
     of_dataset = ("split", "half_res", "spherify", "limit")
-    of_teacher = ("radius", "pivot", "turntable")
+    of_teacher = ("radius", "pivot")
     missing = (
         "no --dataset is given" if options.dataset is None else "a dataset has its own cameras"
     )
@@ -193,28 +181,6 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
         "half_res": dataset.half,
         "views_in_split": len(dataset),
         "notes": list(dataset.notes),
-    }
-
-
-def _turntable(evaluation: Evaluation, light_field: LightField, n_frames: int) -> dict[str, Any]:
-    renderers = {precision.value: one for precision, one in evaluation.renderers.items()}
-    with tqdm(unit="frame", file=sys.stderr) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        scores = measure_turntable(renderers, light_field.scene, n_frames, progress)
-    print(f"{'turntable':<18}{'PSNR of change':>15}{'mean change':>13}{'of the truth':>14}")
-    for name, row in scores.items():
-        print(
-            f"{name:<18}{row.psnr_db_of_change:>12.2f} dB{row.mean_abs_change:>13.5f}"
-            f"{row.mean_abs_change_truth:>14.5f}"
-        )
-    return {
-        "frames": n_frames,
-        "step_deg": TURNTABLE_STEP_DEG,
-        "precisions": {name: asdict(row) for name, row in scores.items()},
     }
 
 

@@ -24,10 +24,8 @@ from r2l_core.quantization.sensitivity import (
     SENSITIVITY_RAYS,
     Kept,
     Sensitivity,
-    StreamSize,
     analyse,
     find_worst,
-    stream_growth,
 )
 
 _SHOWN = 10
@@ -78,16 +76,13 @@ def _sensitivity(options: argparse.Namespace) -> int:
     kept = None
     if wanted:
         kept = find_worst(light_field, sensitivity, options.keep, options.target_db)
-    growth = stream_growth(light_field, options.rays)
     _print_table(sensitivity, kept)
-    _print_growth(growth)
     if options.out is not None and kept is not None:
         layers = body_layers(light_field.network)
         save_mix(options.out, {n: "fp32" if n in kept.layers else "int8" for n in layers})
         print(f"{options.out}: {len(kept.layers)} of {len(layers)} layers in fp32")
     if options.json:
-        values = _report(sensitivity, kept)
-        write_json(options.json, {**values, "stream": [asdict(size) for size in growth]})
+        write_json(options.json, _report(sensitivity, kept))
     return 0
 
 
@@ -102,16 +97,6 @@ def _report(sensitivity: Sensitivity, kept: Kept | None) -> dict[str, object]:
         if kept is None
         else {"layers": list(kept.layers), "psnr_db_vs_fp32": kept.psnr_db},
     }
-
-
-def _print_growth(growth: tuple[StreamSize, ...]) -> None:
-    first, last = growth[0], growth[-1]
-    largest = max(growth, key=lambda size: size.max_abs)
-    times = f", {last.rms / first.rms:.1f} times that" if first.rms > 0 else ""
-    print(
-        f"residual stream: RMS {first.rms:.3g} after the {first.after}, {last.rms:.3g} after "
-        f"{last.after}{times}; largest entry {largest.max_abs:.3g}, after {largest.after}"
-    )
 
 
 def _print_table(sensitivity: Sensitivity, kept: Kept | None) -> None:

@@ -81,38 +81,6 @@ class Sensitivity:
 
 
 @dataclass(frozen=True)
-class StreamSize:
-    """The residual stream after the head or a block: its RMS, and its largest entry, both over all
-    rays. Eight bits have one scale a ray, so a stream that grows rounds what it carries coarser."""
-
-    after: str
-    rms: float
-    max_abs: float
-
-
-def stream_growth(
-    light_field: LightField, n_rays: int = SENSITIVITY_RAYS
-) -> tuple[StreamSize, ...]:
-    """The fp32 residual stream over rays of the scene's own cameras, from the head on."""
-    squares: dict[str, float] = {}
-    largest: dict[str, float] = {}
-    with torch.inference_mode():
-        for origins, directions in _batches(light_field, n_rays):
-            features = features_of(light_field, origins, directions)
-            for call in walk(light_field.network, exact_linear(light_field), features):
-                if call.stream is None:
-                    continue
-                name = "head" if call.name == "head.0" else f"block {block_of(call.name)}"
-                total = float(call.stream.double().square().mean(1).sum())
-                squares[name] = squares.get(name, 0.0) + total
-                largest[name] = max(largest.get(name, 0.0), float(call.stream.abs().max()))
-    return tuple(
-        StreamSize(name, math.sqrt(total / n_rays), largest[name])
-        for name, total in squares.items()
-    )
-
-
-@dataclass(frozen=True)
 class Kept:
     """Layers to keep in fp32, costliest first, and the PSNR of the colours to fp32 with them."""
 

@@ -452,26 +452,6 @@ def evaluate(run, file, tmp_path, monkeypatch):
     return evaluate_it
 
 
-def test_eval_measures_the_turntable(evaluate, demo_field, tmp_path):
-    path = tmp_path / "small.safetensors"
-    save_light_field(replace(demo_field, scene=replace(DEMO, width_px=24, height_px=24)), path)
-    outcome, report = evaluate("--precision", "fp32,int8-sim", "--turntable", 2, checkpoint=path)
-    assert outcome.code == 0, outcome.err
-    turntable = report["turntable"]
-    assert (turntable["frames"], turntable["step_deg"]) == (2, 1.0)
-    assert set(turntable["precisions"]) == {"fp32", "int8-sim"}
-    for row in turntable["precisions"].values():
-        assert all(row[name] > 0 for name in ("mean_abs_change", "mean_abs_change_truth"))
-    assert "PSNR of change" in outcome.out
-
-
-@pytest.mark.parametrize("frames", [0, 1])
-def test_a_turntable_of_one_frame_is_refused(evaluate, frames):
-    outcome, _ = evaluate("--precision", "fp32", "--turntable", frames)
-    assert outcome.code == 2
-    assert "--turntable" in outcome.err
-
-
 def test_the_evaluation_cameras_are_those_of_the_contract():
     cameras = evaluation_cameras(DEMO)
     assert len(cameras) == 8

@@ -18,12 +18,7 @@ from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.quantization.mix import quantized_layers, with_mix
 from r2l_core.quantization.model import body_layers
 from r2l_core.quantization.recipes import load_mix, quantized, save_mix
-from r2l_core.quantization.sensitivity import (
-    analyse,
-    find_worst,
-    mix_psnr_db,
-    stream_growth,
-)
+from r2l_core.quantization.sensitivity import analyse, find_worst, mix_psnr_db
 from r2l_core.quantization.walk import exact_linear, features_of, walk
 from r2l_core.types import Precision
 
@@ -264,19 +259,3 @@ def test_outputs_of_zero(field):
     layer = next(layer for layer in result.layers if layer.name == "body.1.body.2")
     assert layer.sqnr_db == layer.accumulated_sqnr_db == layer.only_db == math.inf
     assert layer.kept_db == result.all_db
-
-
-def test_the_residual_stream_is_measured_block_by_block(make_light_field):
-    light_field = make_light_field(depth=6)
-    tensors = dict(light_field.tensors)
-    for name in tensors:
-        if name.startswith("body."):
-            tensors[name] = torch.zeros_like(tensors[name])
-    last = light_field.network.block_layers(1)[-1]
-    tensors["head.0.weight"] = torch.zeros_like(tensors["head.0.weight"])
-    tensors["head.0.bias"] = torch.full_like(tensors["head.0.bias"], 3.0)
-    tensors[f"{last}.bias"] = torch.full_like(tensors[f"{last}.bias"], 1.0)
-    growth = stream_growth(replace(light_field, tensors=tensors), 600)
-    assert [size.after for size in growth] == ["head", "block 0", "block 1"]
-    assert [size.rms for size in growth] == pytest.approx([3.0, 3.0, 4.0])
-    assert [size.max_abs for size in growth] == pytest.approx([3.0, 3.0, 4.0])
