@@ -4,9 +4,10 @@ The file's header metadata holds `format` = "r2l-light-field", `version` = "1" a
 `network` (NetworkConfig), `scene` (SceneSpec) and `provenance` (how it was made). The tensors bear
 the released state-dict names. A quantised light field has a fourth text, `quantization` (recipe and
 settings); its 8-bit layers are stored as an int8 `NAME.weight` with `NAME.weight_scale` (out, 1)
-and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,). A light field whose rays must
-not be re-based unasked says so with `rays` = "plain". The format carries no code, so nothing in a
-file is ever run; released checkpoints are pickles, which could, and are read by `released`.
+and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,), for dynamic ones
+`NAME.input_center` (in,) where the layer has a centre. A light field whose rays must not be
+re-based unasked says so with `rays` = "plain". The format carries no code, so nothing in a file is
+ever run; released checkpoints are pickles, which could, and are read by `released`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from r2l_core.errors import CheckpointError, SceneError
+from r2l_core.errors import CheckpointError
+from r2l_core.native_file import (
+    FORMAT,
+    VERSION,
+    cannot_open,
+    check_tensors,
+    describe,
+    parse,
+    read,
+    reason,
+    serialised,
+)
 from r2l_core.network import NetworkConfig, R2LNetwork
 from r2l_core.quantization.model import Quantization
 from r2l_core.quantization.packing import packed, unpacked
@@ -36,15 +47,10 @@ from r2l_core.types import RayMode
 if TYPE_CHECKING:
     from r2l_core.nerf import NerfTeacher
 
-FORMAT = "r2l-light-field"
-VERSION = "1"
 CHECKPOINTS_DIR = Path(__file__).resolve().parent.parent / "checkpoints"
-MAX_DEPTH = 10_000
 MAX_FILE_BYTES = 4 * 1024**3
 _HEAD_BYTES = 512
 """Enough to tell one kind of file from another."""
-
-_STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,16 +149,16 @@ def is_released(name_or_path: str) -> bool:
 
 
 def _load_native(path: Path, scene: SceneSpec | None) -> LightField:
-    data = _read(path)
-    header, tensors = _parse(path, data)
-    config, file_scene, provenance = _describe(path, header)
+    data = read(path)
+    header, tensors = parse(path, data)
+    config, file_scene, provenance = describe(path, header)
     try:
         tensors, quantization = unpacked(tensors, header.get("quantization"))
     except (ValueError, RecursionError) as error:
         raise cannot_open(
             path, f"its quantised layers are damaged ({error})", "Quantise the original again."
         ) from error
-    _check_tensors(path, config, tensors)
+    check_tensors(path, config, tensors)
     stored = "int8" if quantization and quantization.layers else tensors["head.0.weight"].dtype
     return LightField(
         name=path.stem,
@@ -168,7 +174,10 @@ def _load_native(path: Path, scene: SceneSpec | None) -> LightField:
 
 
 def save_light_field(light_field: LightField, path: Path) -> None:
-    """Write a native file, whole or not at all. Raises CheckpointError."""
+    """Write a native file, whole or not at all; the same light field gives the same bytes.
+
+    Raises CheckpointError.
+    """
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -187,27 +196,16 @@ def save_light_field(light_field: LightField, path: Path) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file(tensors, temporary, metadata)
+        temporary.write_bytes(serialised(tensors, metadata))
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"The light field could not be written to {path}",
-            _reason(error),
+            reason(error),
             "Choose a folder you can write to, with enough free space.",
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
-
-
-def cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
-    """The error for a file that cannot be opened: a clause and an imperative sentence."""
-    return CheckpointError(f"The light field {path} cannot be opened", why, remedy)
 
 
 def _located(name_or_path: str) -> tuple[Path, bytes]:
@@ -235,90 +233,5 @@ def _located(name_or_path: str) -> tuple[Path, bytes]:
     except (OSError, ValueError, RuntimeError) as error:
         # ValueError and RuntimeError: names that no file system takes, and homes of nobody.
         raise cannot_open(
-            path, _reason(error), "Choose a readable .safetensors or .tar file."
+            path, reason(error), "Choose a readable .safetensors or .tar file."
         ) from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise cannot_open(path, _reason(error), "Choose a readable file.") from error
-
-
-def _parse(path: Path, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
-    try:
-        tensors = safetensors.torch.load(data)
-        header_size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + header_size]).get("__metadata__") or {}
-    except (SafetensorError, ValueError, RecursionError, KeyError, RuntimeError) as error:
-        raise cannot_open(
-            path,
-            f"it is truncated, damaged or not a .safetensors file ({error})",
-            "Download or copy it again, or choose another file.",
-        ) from error
-    return header, tensors
-
-
-def _describe(
-    path: Path, header: Mapping[str, str]
-) -> tuple[NetworkConfig, SceneSpec, dict[str, Any]]:
-    if header.get("format") != FORMAT:
-        raise cannot_open(
-            path,
-            "it is a .safetensors file of something else: its header does not say "
-            f'format "{FORMAT}"',
-            "Choose a light field made by this project's distill or convert command.",
-        )
-    if header.get("version") != VERSION:
-        raise cannot_open(
-            path,
-            f"it has format version {header.get('version')}, and this program reads {VERSION}",
-            "Update the viewer.",
-        )
-    try:
-        network = json.loads(header["network"])
-        if not isinstance(network, dict):
-            raise TypeError("the network is no JSON object")
-        config = NetworkConfig.from_mapping(network)
-        if config.depth > MAX_DEPTH:
-            raise ValueError(f"no network is more than {MAX_DEPTH} layers deep")
-        scene_values = json.loads(header["scene"])
-        provenance = json.loads(header.get("provenance", "{}"))
-        if not isinstance(scene_values, dict) or not isinstance(provenance, dict):
-            raise TypeError("scene and provenance must be JSON objects")
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise cannot_open(
-            path,
-            f"its header does not describe a network and a scene ({error!r})",
-            "Make the file again, or choose another.",
-        ) from error
-    try:
-        return config, SceneSpec.from_mapping(scene_values), provenance
-    except SceneError as error:
-        raise cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
-
-
-def _check_tensors(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
-    remedy = "Make the file again, or choose another."
-    # The count comes first: a forged depth must not make us build a billion names.
-    n_tensors = 4 + 2 * config.n_learnable * config.n_blocks
-    if len(tensors) != n_tensors:
-        raise cannot_open(
-            path,
-            f"it holds {len(tensors)} tensors, and a network of depth {config.depth} has "
-            f"{n_tensors}",
-            remedy,
-        )
-    for name, shape in config.tensor_shapes().items():
-        tensor = tensors.get(name)
-        if tensor is None:
-            raise cannot_open(path, f"the tensor {name} is missing", remedy)
-        if tuple(tensor.shape) != shape:
-            raise cannot_open(
-                path, f"{name} has the shape {tuple(tensor.shape)} instead of {shape}", remedy
-            )
-        if tensor.dtype not in _STORED_DTYPES:
-            raise cannot_open(path, f"{name} is of type {tensor.dtype}, not floating", remedy)
-        if not torch.isfinite(tensor).all():
-            raise cannot_open(path, f"{name} holds NaN or infinite values", remedy)

@@ -362,7 +362,13 @@ class Renderer:
             engine=self.engine.info,
             created_s=request.created_s,
             interpolated_pixels=canvas.interpolated_pixels,
+            why_blank=self.why_blank(canvas.camera),
         )
+
+    def why_blank(self, camera: Camera) -> str:
+        """Why there is nothing to see through `camera`, see Frame; a network always knows
+        something."""
+        return ""
 
 
 def to_uint8(colors: Tensor) -> NDArray[np.uint8]:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.camera import Camera
@@ -21,10 +19,23 @@ from r2l_core.distill.teachers import Teacher, supersampled_pixels
 from r2l_core.engines.base import Shaded
 from r2l_core.renderer import Batch, Renderer, Spent
 from r2l_core.scene import SceneSpec
-from r2l_core.types import EngineInfo, Frame, FrameTimings, Precision, RenderRequest
+from r2l_core.types import EngineInfo, FrameTimings, Precision
 
 TRUTH = "truth"
 _TILE_RAYS = 2048
+
+
+def _info(arithmetic: str, source: str) -> EngineInfo:
+    """The account of a truth, which has no network."""
+    return EngineInfo(
+        engine=TRUTH,
+        precision=Precision.FP32,
+        device="cpu",
+        weight_type="none",
+        arithmetic=arithmetic,
+        kernel=source,
+        weight_bytes=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -48,15 +59,7 @@ class TruthRenderer(Renderer):
     """Renders what a scene's teacher sees: its mean over 4x4 offsets around each pixel's ray."""
 
     def __init__(self, scene: SceneSpec, teacher: Teacher) -> None:
-        info = EngineInfo(
-            engine=TRUTH,
-            precision=Precision.FP32,
-            device="cpu",
-            weight_type="none",
-            arithmetic="float32",
-            kernel=f"the scene's teacher ({scene.teacher}), 4x4 samples a pixel",
-            weight_bytes=0,
-        )
+        info = _info("float32", f"the scene's teacher ({scene.teacher}), 4x4 samples a pixel")
         super().__init__(_Teaching(teacher, info), scene)
         self._teacher = teacher
 
@@ -106,15 +109,7 @@ class DatasetTruthRenderer(Renderer):
     """
 
     def __init__(self, scene: SceneSpec, dataset: Dataset) -> None:
-        info = EngineInfo(
-            engine=TRUTH,
-            precision=Precision.FP32,
-            device="cpu",
-            weight_type="none",
-            arithmetic="none",
-            kernel=f"pictures of the dataset {dataset.name}, {dataset.split}",
-            weight_bytes=0,
-        )
+        info = _info("none", f"pictures of the dataset {dataset.name}, {dataset.split}")
         super().__init__(_Looking(info), scene)
         self._dataset = dataset
         self._known: tuple[Camera, Tensor | None] | None = None
@@ -135,21 +130,6 @@ class DatasetTruthRenderer(Renderer):
         seconds = time.perf_counter() - began
         yield Spent(FrameTimings(copy_ms=seconds * 1e3), 0, seconds)
 
-    def frame(
-        self,
-        canvas: Canvas,
-        request: RenderRequest,
-        image: NDArray[np.uint8],
-        stride: int,
-        elapsed_ms: float,
-        spent: Spent,
-    ) -> Frame:
-        """See Renderer.frame."""
-        frame = super().frame(canvas, request, image, stride, elapsed_ms, spent)
-        if self._picture_of(canvas.camera) is not None:
-            return frame
-        return replace(frame, why_blank=self._why_blank(canvas.camera))
-
     def _shade_batch(self, canvas: Canvas, batch: Batch) -> Iterator[Spent]:
         yield from self.shade(canvas, batch.pixels)
 
@@ -163,7 +143,10 @@ class DatasetTruthRenderer(Renderer):
             self._known = camera, picture
         return self._known[1]
 
-    def _why_blank(self, camera: Camera) -> str:
+    def why_blank(self, camera: Camera) -> str:
+        """See Renderer.why_blank."""
+        if self._picture_of(camera) is not None:
+            return ""
         view = self._dataset.views[self._dataset.nearest(camera)].camera
         if view.resized(camera.width_px, camera.height_px).same_view(camera):
             return f"the dataset's picture has {view.width_px}×{view.height_px} pixels"

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from r2l_core.checkpoint import LightField, cannot_open
+from r2l_core.checkpoint import LightField
+from r2l_core.native_file import cannot_open
 from r2l_core.nerf import NerfTeacher
 from r2l_core.released.archive import open_archive
 from r2l_core.released.r2l import Options, build_light_field

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import MAX_DEPTH, LightField
+from r2l_core.checkpoint import LightField
+from r2l_core.native_file import MAX_DEPTH
 from r2l_core.network import NetworkConfig
 from r2l_core.quantization.arithmetic import LEVELS
 from r2l_core.quantization.model import Quantization
