@@ -19,12 +19,13 @@ from torch import Tensor
 
 from r2l_core.camera import Camera
 from r2l_core.checkpoint import LightField
-from r2l_core.engines import ENGINES, candidates, devices
+from r2l_core.engines import build_engine, candidates, devices
 from r2l_core.engines.nerf_engine import NerfEngine
+from r2l_core.errors import EngineError
 from r2l_core.metrics import psnr_db
 from r2l_core.nerf import NerfTeacher
 from r2l_core.rays import image_rays
-from r2l_core.renderer import Renderer
+from r2l_core.renderer import Renderer, TimedImage
 from r2l_core.types import EngineInfo, FrameTimings, Precision, RayMode
 
 ROUNDS = 3
@@ -37,10 +38,13 @@ TEACHER_TILES = 4
 
 @dataclass
 class Run:
-    """One path's measurements, a value a round."""
+    """One path's measurements, a value a round; `failed` says why there are no more."""
 
+    precision: Precision
+    engine: str
     build: Callable[[], Renderer]
-    info: EngineInfo
+    info: EngineInfo | None = None
+    failed: str = ""
     ms: list[float] = field(default_factory=list)
     timings: list[FrameTimings] = field(default_factory=list)
     peak_rss_mb: float | None = None
@@ -49,6 +53,33 @@ class Run:
     def ms_median(self) -> float:
         """Median milliseconds of a frame."""
         return statistics.median(self.ms)
+
+    def report(self, published_ms: Sequence[float], rays: int) -> dict[str, Any]:
+        """The contract's JSON entry, with null for all that a failed path has not measured.
+
+        `published_ms`: a frame of `rays` on the published path, round by round.
+        """
+        done = not self.failed
+        return {
+            "precision": self.precision,
+            "engine": self.engine,
+            "ms_median": self.ms_median() if done else None,
+            "ms_p95": _p95(self.ms) if done else None,
+            "krays_per_s": rays / self.ms_median() if done else None,
+            # Round by round, so that a drift of the machine's speed cancels.
+            "ratio_to_published": statistics.median(
+                slow / fast for slow, fast in zip(published_ms, self.ms, strict=True)
+            )
+            if done
+            else None,
+            "share": _shares(self.timings)
+            if done
+            else dict.fromkeys(("rays", "encode", "network", "copy")),
+            "psnr_db_vs_fp32": psnr_db(self.mse_vs_fp32) if done else None,
+            "peak_rss_mb": self.peak_rss_mb if done else None,
+            "engine_info": None if self.info is None else asdict(self.info),
+            "failed": self.failed or None,
+        }
 
 
 class TeacherRun:
@@ -96,7 +127,11 @@ class TeacherRun:
 
 
 class Bench:
-    """Times `precisions` on every engine that has them, the published path, and a teacher."""
+    """Times `precisions` on every engine that has them, the published path, and a teacher.
+
+    An engine that fails is left out from then on, and reported. Raises EngineError where nothing
+    can be timed.
+    """
 
     def __init__(
         self,
@@ -112,11 +147,10 @@ class Bench:
 
         def path(name: str, precision: Precision, place: str) -> Run:
             def build() -> Renderer:
-                engine = ENGINES[name].build(light_field, precision, place)
+                engine = build_engine(light_field, precision, name, place)
                 return Renderer(engine, light_field.scene, ray_mode)
 
-            # Built once now, so that what cannot run is said before anything is timed.
-            return Run(build, build().engine.info)
+            return Run(precision, name, build)
 
         def runs(precision: Precision) -> Iterator[Run]:
             place, names = candidates(precision, engine, device)
@@ -126,6 +160,17 @@ class Bench:
 
         self.published = path("reference", Precision.FP32, "cpu")
         self.runs = [run for precision in precisions for run in runs(precision)]
+        # Built once now, so that what cannot run is said before anything is timed.
+        self.published.info = self.published.build().engine.info
+        errors: list[EngineError] = []
+        for run in self.runs:
+            try:
+                run.info = run.build().engine.info
+            except EngineError as error:
+                run.failed = str(error)
+                errors.append(error)
+        if errors and len(errors) == len(self.runs):
+            raise errors[0]
         place = devices(device)[0]
         self.teacher = None if teacher is None else TeacherRun(teacher, camera, place)
 
@@ -139,13 +184,16 @@ class Bench:
         exact: Tensor | None = None
         for number in range(rounds):
             for run in everything:
+                if run.failed:
+                    continue
                 _reset_peak_rss()
-                renderer = run.build()
-                renderer.warm_up()
-                # Fresh memory is slow the first time it is touched.
-                renderer.render(self._camera, _after(WARM_UP_S))
-                frame = renderer.render_timed(self._camera)
-                del renderer
+                try:
+                    frame = self._frame(run)
+                except EngineError as error:
+                    if run is self.published:
+                        raise
+                    run.failed = str(error)
+                    continue
                 run.ms.append(frame.seconds * 1e3)
                 run.timings.append(frame.timings)
                 run.peak_rss_mb = _peak_rss_mb()
@@ -158,6 +206,13 @@ class Bench:
                 self.teacher.measure()
                 yield self.teacher
 
+    def _frame(self, run: Run) -> TimedImage:
+        renderer = run.build()
+        renderer.warm_up()
+        # Fresh memory is slow the first time it is touched.
+        renderer.render(self._camera, _after(WARM_UP_S))
+        return renderer.render_timed(self._camera)
+
     def report(self) -> dict[str, Any]:
         """The contract's JSON object."""
         rays = self._camera.width_px * self._camera.height_px
@@ -166,26 +221,7 @@ class Bench:
         return {
             "published": {"ms_median": published_ms, "krays_per_s": rays / published_ms},
             "teacher": None if teacher is None else teacher.report(self.published.ms),
-            "runs": [
-                {
-                    "precision": run.info.precision,
-                    "engine": run.info.engine,
-                    "ms_median": run.ms_median(),
-                    "ms_p95": statistics.quantiles(run.ms, n=20, method="inclusive")[-1]
-                    if len(run.ms) > 1
-                    else run.ms[0],
-                    "krays_per_s": rays / run.ms_median(),
-                    # Round by round, so that a drift of the machine's speed cancels.
-                    "ratio_to_published": statistics.median(
-                        slow / fast for slow, fast in zip(self.published.ms, run.ms, strict=True)
-                    ),
-                    "share": _shares(run.timings),
-                    "psnr_db_vs_fp32": psnr_db(run.mse_vs_fp32),
-                    "peak_rss_mb": run.peak_rss_mb,
-                    "engine_info": asdict(run.info),
-                }
-                for run in self.runs
-            ],
+            "runs": [run.report(self.published.ms, rays) for run in self.runs],
             "rounds": len(self.published.ms),
             "size": [self._camera.width_px, self._camera.height_px],
         }
@@ -195,6 +231,10 @@ def _after(seconds: float) -> Callable[[], bool]:
     """A cancel flag that goes up in so many seconds."""
     end_s = time.perf_counter() + seconds
     return lambda: time.perf_counter() >= end_s
+
+
+def _p95(ms: Sequence[float]) -> float:
+    return statistics.quantiles(ms, n=20, method="inclusive")[-1] if len(ms) > 1 else ms[0]
 
 
 def _shares(timings: list[FrameTimings]) -> dict[str, float]:

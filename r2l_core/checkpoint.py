@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 FORMAT = "r2l-light-field"
 VERSION = "1"
 CHECKPOINTS_DIR = Path(__file__).resolve().parent.parent / "checkpoints"
+_ALIGNMENT = 8
+"""Bytes; where the tensors of a file begin, as its format asks."""
 MAX_DEPTH = 10_000
 MAX_FILE_BYTES = 1024**3
 """Forty times the published network in float32; twelve times its file with an optimizer."""
@@ -150,7 +152,10 @@ def is_released(name_or_path: str) -> bool:
 
 
 def save_light_field(light_field: LightField, path: Path) -> None:
-    """Write a native file, whole or not at all. Raises CheckpointError."""
+    """Write a native file, whole or not at all; the same light field gives the same bytes.
+
+    Raises CheckpointError.
+    """
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -169,7 +174,7 @@ def save_light_field(light_field: LightField, path: Path) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file(tensors, temporary, metadata)
+        temporary.write_bytes(_serialised(tensors, metadata))
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
@@ -179,6 +184,17 @@ def save_light_field(light_field: LightField, path: Path) -> None:
             reason_of(error),
             "Choose a folder you can write to, with enough free space.",
         ) from error
+
+
+def _serialised(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    data = safetensors.torch.save(dict(tensors), dict(metadata))
+    size = int.from_bytes(data[:8], "little")
+    # The library writes its metadata in another order every time.
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def reason_of(error: Exception) -> str:

@@ -155,18 +155,18 @@ class Evaluation:
     ) -> None:
         self._reference = reference
         self._folder = folder
-        self._renderers = {
+        self.renderers = {
             precision: Renderer(
                 build_engine(light_field, precision, engine, device), light_field.scene, ray_mode
             )
             for precision in precisions
         }
-        self._baseline = self._renderers.get(Precision.FP32) or Renderer(
+        self._baseline = self.renderers.get(Precision.FP32) or Renderer(
             build_engine(light_field, Precision.FP32, "auto", device), light_field.scene, ray_mode
         )
         self.scores = {
             precision: PrecisionScores(renderer.engine.info)
-            for precision, renderer in self._renderers.items()
+            for precision, renderer in self.renderers.items()
         }
         self._settings = {
             "checkpoint": light_field.sha256,
@@ -175,7 +175,7 @@ class Evaluation:
             "rays": ray_mode,
             "lpips": not unavailable(),
         }
-        self.views_total = len(reference.cameras) * len(self._renderers)
+        self.views_total = len(reference.cameras) * len(self.renderers)
         """How many pictures there are to be measured: one per camera and precision."""
         self.views_resumed = 0
         """How many of them were measured before; grows while `run` is iterated over."""
@@ -195,7 +195,7 @@ class Evaluation:
                 yield None
             missing = [precision for precision in self.scores if precision not in known]
             if missing and not warm:
-                for renderer in self._renderers.values():
+                for renderer in self.renderers.values():
                     renderer.warm_up()
                 warm = True
             if missing:
@@ -206,7 +206,7 @@ class Evaluation:
         camera = self._reference.cameras[index]
         fp32, fp32_ms = _image(self._baseline, camera)
         for precision in precisions:
-            renderer = self._renderers[precision]
+            renderer = self.renderers[precision]
             own = renderer is self._baseline
             image, ms = (fp32, fp32_ms) if own else _image(renderer, camera)
             n_pixels = camera.width_px * camera.height_px

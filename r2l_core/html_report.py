@@ -93,8 +93,8 @@ class HtmlReport:
         )
 
     def write(self, path: Path, report: dict[str, Any]) -> None:
-        """Write the file. report: `Evaluation.report()`, and facts about the dataset or None
-        as `dataset`. Raises RecordingError."""
+        """Write the file. report: `Evaluation.report()`, facts about the dataset or None as
+        `dataset`, and `Shimmer.report()` or None as `turntable`. Raises RecordingError."""
         environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,

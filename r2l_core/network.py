@@ -76,6 +76,11 @@ class NetworkConfig:
         return 6 if self.plucker else 3 * self.n_sample
 
     @property
+    def ray_form(self) -> str:
+        """How a ray enters, in words: `16 samples` or `Plücker coordinates`."""
+        return "Plücker coordinates" if self.plucker else f"{self.n_sample} samples"
+
+    @property
     def input_size(self) -> int:
         """Encoded features per ray."""
         return self.n_coordinates * (2 * self.n_frequencies + 1)

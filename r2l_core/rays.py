@@ -6,12 +6,21 @@ Source of the conventions: the released R2L code (model/nerf_raybased.py, `get_r
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from r2l_core.camera import Camera
+from r2l_core.errors import CameraError
 from r2l_core.network import NetworkConfig
 from r2l_core.scene import SceneSpec
+
+MAX_DISTANCE = 1e4
+"""Farthest camera from the scene's centre, in radii of the scene: float32 then errs by a thousandth
+of the scene."""
+
+MAX_SPREAD = 1e4
+"""Widest image in focal lengths: 179.99 degrees."""
 
 
 def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,6 +39,28 @@ def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, T
     directions = (directions_camera[:, None, :] * pose[:3, :3]).sum(-1)
     origins = pose[:3, 3].expand_as(directions)
     return origins, directions
+
+
+def require_in_reach(camera: Camera, scene: SceneSpec) -> None:
+    """Raise CameraError for a camera from which float32 cannot tell the scene's points apart."""
+    distance = float(np.linalg.norm(camera.position - np.asarray(scene.center)))
+    reach = MAX_DISTANCE * scene.bound_radius
+    if not distance <= reach:  # beyond float64, the distance is infinite or not a number
+        raise CameraError(
+            "The camera is too far away",
+            f"it stands {distance:.3g} world units from the scene's centre, and rays in float32 "
+            f"reach up to {reach:.3g}",
+            "Bring it nearer (--radius, --pivot, or the pose).",
+        )
+    # The longest direction belongs to a corner; see `pixel_rays`.
+    spread = max(camera.width_px / camera.focal_px, camera.height_px / camera.fy_px)
+    if not spread <= MAX_SPREAD:
+        raise CameraError(
+            "The camera's view is too wide",
+            f"its focal length of {min(camera.focal_px, camera.fy_px):.3g} pixels spreads the "
+            "image over what float32 rays cannot tell from half of the world",
+            "Choose a longer focal length.",
+        )
 
 
 def image_rays(camera: Camera) -> tuple[Tensor, Tensor]:

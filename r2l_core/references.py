@@ -49,7 +49,11 @@ class TeacherReference:
         self._name = scene.teacher
 
     def image(self, index: int) -> NDArray[np.float32]:
-        truth: NDArray[np.float32] = supersampled_image(self._teacher, self.cameras[index]).numpy()
+        return self.seen_by(self.cameras[index])
+
+    def seen_by(self, camera: Camera) -> NDArray[np.float32]:
+        """What any camera sees: float32 (H, W, 3), sRGB in [0, 1]."""
+        truth: NDArray[np.float32] = supersampled_image(self._teacher, camera).numpy()
         return truth
 
     def identity(self, index: int) -> dict[str, Any]:

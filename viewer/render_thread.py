@@ -233,6 +233,6 @@ def _truth_of(scene: SceneSpec, dataset: Dataset | None) -> Availability:
 def _summary(light_field: LightField) -> str:
     network = light_field.network
     return (
-        f"{network.short_name}, {network.n_sample} samples, {network.n_frequencies} octaves, "
+        f"{network.short_name}, {network.ray_form}, {network.n_frequencies} octaves, "
         f"stored as {light_field.stored_dtype}"
     )

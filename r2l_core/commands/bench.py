@@ -70,6 +70,9 @@ def _bench(options: argparse.Namespace) -> int:
         f"{published['krays_per_s']:>8.1f}{1:>13.2f}"
     )
     for run in report["runs"]:
+        if run["failed"]:
+            print(f"{run['precision']:<18}{run['engine']:<11}failed: {run['failed']}")
+            continue
         preparing = 100 * (run["share"]["rays"] + run["share"]["encode"])
         peak = "-" if run["peak_rss_mb"] is None else f"{run['peak_rss_mb']:.0f}"
         print(

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from r2l_core.camera import Camera
 from r2l_core.checkpoint import LightField, is_released
 from r2l_core.commands.shared import (
     Subparsers,
@@ -18,13 +21,24 @@ from r2l_core.commands.shared import (
     open_to_render,
     print_notes,
 )
-from r2l_core.commands.values import positive_float, positive_int, precisions, threshold, vector
+from r2l_core.commands.values import (
+    frames,
+    positive_float,
+    positive_int,
+    precisions,
+    threshold,
+    vector,
+)
 from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import R2LError
 from r2l_core.evaluation import Evaluation, evaluation_cameras
 from r2l_core.evaluation_folder import EvaluationFolder
 from r2l_core.output import write_json
+from r2l_core.rays import require_in_reach
 from r2l_core.references import DatasetReference, Reference, TeacherReference
+from r2l_core.renderer import Renderer
+from r2l_core.scene import SceneSpec
+from r2l_core.shimmer import STEP_DEG, Images, Shimmer, turntable_cameras
 from r2l_core.types import RayMode
 
 if TYPE_CHECKING:
@@ -39,6 +53,13 @@ def add(commands: Subparsers) -> None:
     evaluate.add_argument("--radius", type=positive_float, metavar="R")
     evaluate.add_argument("--pivot", type=vector, metavar="X,Y,Z")
     evaluate.add_argument("--precision", type=precisions, required=True, metavar="P,P,...")
+    evaluate.add_argument(
+        "--turntable",
+        type=frames,
+        metavar="N",
+        help=f"shimmer as well: how N frames, {STEP_DEG:g} degree apart, change, against the "
+        "teacher's",
+    )
     evaluate.add_argument(
         "--dataset", type=Path, metavar="DIR", help="against its pictures instead of the teacher"
     )
@@ -95,8 +116,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     for view in tqdm(views, total=evaluation.views_total, unit="view", file=sys.stderr):
         if html and view:
             html.add(view)
-    report = {**evaluation.report(), "dataset": dataset and _facts(dataset)}
+    report = {
+        **evaluation.report(),
+        "turntable": _shimmer(options, evaluation, reference, light_field.scene),
+        "dataset": dataset and _facts(dataset),
+    }
     _print_table(report["precisions"])
+    if report["turntable"]:
+        _print_shimmer(report["turntable"])
     if report["lpips_why_not"]:
         print(f"LPIPS was not measured: {report['lpips_why_not']}")
     if evaluation.views_resumed:
@@ -120,9 +147,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _dataset(options: argparse.Namespace) -> Dataset | None:
     of_dataset = ("split", "half_res", "spherify", "limit")
-    of_teacher = ("radius", "pivot")
+    of_teacher = ("radius", "pivot", "turntable")
     missing = (
-        "no --dataset is given" if options.dataset is None else "a dataset has its own cameras"
+        "no --dataset is given"
+        if options.dataset is None
+        else "a dataset has its own cameras, and no truth between them"
     )
     for name in of_dataset if options.dataset is None else of_teacher:
         if getattr(options, name):
@@ -170,7 +199,46 @@ def _reference(
     if dataset is not None:
         return DatasetReference(dataset, options.limit)
     scene = light_field.scene
-    return TeacherReference(scene, evaluation_cameras(scene, options.radius, options.pivot))
+    cameras = evaluation_cameras(scene, options.radius, options.pivot)
+    for camera in cameras:
+        require_in_reach(camera, scene)
+    return TeacherReference(scene, cameras)
+
+
+def _shimmer(
+    options: argparse.Namespace, evaluation: Evaluation, reference: Reference, scene: SceneSpec
+) -> dict[str, Any] | None:
+    if options.turntable is None:
+        return None
+    assert isinstance(reference, TeacherReference), "--turntable does not go with --dataset"
+
+    def images(renderer: Renderer) -> Images:
+        def see(camera: Camera) -> NDArray[np.float32]:
+            colors: NDArray[np.float32] = renderer.render_timed(camera).colors.numpy()
+            return colors
+
+        return see
+
+    light_fields = {p.value: images(renderer) for p, renderer in evaluation.renderers.items()}
+    cameras = turntable_cameras(scene, options.turntable, options.radius, options.pivot)
+    shimmer = Shimmer(reference.seen_by, light_fields, cameras)
+    for _ in tqdm(shimmer.run(), total=len(cameras), unit="frame", file=sys.stderr):
+        pass
+    return shimmer.report()
+
+
+def _print_shimmer(shimmer: dict[str, Any]) -> None:
+    print(
+        f"turntable, {shimmer['frames']} frames {shimmer['step_deg']:g} degree apart: what changes "
+        "from one to the next\n"
+        f"{'precision':<18}{'PSNR dB to the change of the truth':>36}{'mean change':>13}"
+        f"{'x truth':>9}"
+    )
+    for name, row in shimmer["precisions"].items():
+        ratio = row["change_ratio_to_truth"]
+        shown = "-" if ratio is None else f"{ratio:.3f}"
+        print(f"{name:<18}{row['change_psnr_db']:>36.2f}{row['change_mean_abs']:>13.5f}{shown:>9}")
+    print(f"{'truth':<18}{'':>36}{shimmer['truth_change_mean_abs']:>13.5f}{1:>9.3f}")
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:

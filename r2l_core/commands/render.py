@@ -33,6 +33,7 @@ from r2l_core.engines.nerf_engine import NerfEngine
 from r2l_core.errors import EngineUnavailable, R2LError
 from r2l_core.nerf import NerfTeacher
 from r2l_core.output import save_image, write_json
+from r2l_core.rays import require_in_reach
 from r2l_core.renderer import Renderer
 from r2l_core.scene import SceneSpec, load_scene
 from r2l_core.types import Precision, RayMode
@@ -65,6 +66,7 @@ def _render(options: argparse.Namespace) -> int:
     opened = load_checkpoint(options.checkpoint, scene, dict(options.assume))
     print_notes(opened.notes)
     camera = _camera(options, opened.scene)
+    require_in_reach(camera, opened.scene)
     if isinstance(opened, LightField):
         ray_mode: RayMode = opened.ray_mode(options.rays)
         engine: Engine = build_engine(opened, options.precision, options.engine, options.device)

@@ -1,4 +1,5 @@
-"""`sensitivity`: which layers eight bits hurt most, and a mix that keeps them in fp32."""
+"""`sensitivity`: which layers eight bits hurt most, a mix that keeps them in fp32, and how the
+residual stream grows."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from r2l_core.errors import QuantizationError
 from r2l_core.output import write_json
 from r2l_core.quantization.model import body_layers
 from r2l_core.quantization.recipes import save_mix
+from r2l_core.quantization.residual import StreamSize, residual_growth
 from r2l_core.quantization.sensitivity import (
     SENSITIVITY_RAYS,
     Kept,
@@ -76,27 +78,50 @@ def _sensitivity(options: argparse.Namespace) -> int:
     kept = None
     if wanted:
         kept = find_worst(light_field, sensitivity, options.keep, options.target_db)
+    growth = residual_growth(light_field, options.rays)
     _print_table(sensitivity, kept)
+    _print_growth(growth)
     if options.out is not None and kept is not None:
         layers = body_layers(light_field.network)
         save_mix(options.out, {n: "fp32" if n in kept.layers else "int8" for n in layers})
         print(f"{options.out}: {len(kept.layers)} of {len(layers)} layers in fp32")
     if options.json:
-        write_json(options.json, _report(sensitivity, kept))
+        write_json(options.json, _report(sensitivity, kept, growth))
     return 0
 
 
-def _report(sensitivity: Sensitivity, kept: Kept | None) -> dict[str, object]:
+def _report(
+    sensitivity: Sensitivity, kept: Kept | None, growth: list[StreamSize]
+) -> dict[str, object]:
     return {
         "precision": sensitivity.precision,
         "rays": sensitivity.n_rays,
         "psnr_db_vs_fp32": sensitivity.all_db,
         "layers": [asdict(layer) for layer in sensitivity.layers],
         "worst_first": sensitivity.worst_first(),
+        "residual_stream": [asdict(size) for size in growth],
         "kept": None
         if kept is None
         else {"layers": list(kept.layers), "psnr_db_vs_fp32": kept.psnr_db},
     }
+
+
+def _print_growth(growth: list[StreamSize]) -> None:
+    """Some blocks, evenly spread, and always the last; all of them are in the JSON report."""
+    step = -(-len(growth) // _SHOWN)
+    shown = sorted({*range(0, len(growth), step), len(growth) - 1})
+    print(
+        f"{'residual after':<18}{'RMS':>9}{'x head':>9}{'max':>11}{'x head':>9}{'ray median':>12}"
+    )
+    for size in (growth[i] for i in shown):
+        rms, largest = (
+            "-" if ratio is None else f"{ratio:.2f}"
+            for ratio in (size.rms_ratio_to_head, size.max_abs_ratio_to_head)
+        )
+        print(
+            f"{size.after:<18}{size.rms:>9.3g}{rms:>9}{size.max_abs:>11.4g}{largest:>9}"
+            f"{size.ray_max_abs_median:>12.3g}"
+        )
 
 
 def _print_table(sensitivity: Sensitivity, kept: Kept | None) -> None:

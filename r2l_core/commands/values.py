@@ -13,6 +13,8 @@ from r2l_core.output import IMAGE_SUFFIXES
 from r2l_core.types import Precision
 
 MAX_SIZE_PX = 16384
+MAX_FRAMES = 360
+"""One turn of the table."""
 
 
 def finite_float(text: str) -> float:
@@ -33,6 +35,13 @@ def positive_int(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def frames(text: str) -> int:
+    value = int(text)
+    if not 2 <= value <= MAX_FRAMES:
+        raise argparse.ArgumentTypeError(f"{text} is not between 2 and {MAX_FRAMES} frames")
     return value
 
 

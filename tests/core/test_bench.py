@@ -15,7 +15,7 @@ from r2l_core.camera import Orbit
 from r2l_core.checkpoint import load_light_field
 from r2l_core.cli import main
 from r2l_core.engines import ENGINES, availability
-from r2l_core.errors import EngineUnavailable
+from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.rays import hits_bounds, image_rays
 from r2l_core.types import EngineInfo, FrameTimings, Precision
 
@@ -32,6 +32,7 @@ RUN_KEYS = {
     "psnr_db_vs_fp32",
     "peak_rss_mb",
     "engine_info",
+    "failed",
 }
 SHARES = {"rays", "encode", "network", "copy"}
 ABLE = [precision for precision in Precision if availability(precision, device="cpu").available]
@@ -230,3 +231,52 @@ def test_a_light_field_that_is_quantised_already(light_field_file, tmp_path, cam
     rows = {row["precision"]: row["psnr_db_vs_fp32"] for row in bench.report()["runs"]}
     assert rows[Precision.FP32] > 70
     assert 25 < rows[Precision.INT8_SIM] < 90
+
+
+def broken_factory(monkeypatch, name: str, when: str) -> None:
+    """Have an engine fail while it is built, or while it renders its first frame."""
+    factory = ENGINES[name]
+    good = factory.build
+
+    def build(light_field, precision, device):
+        if when == "build":
+            raise RuntimeError("out of luck")
+        engine = good(light_field, precision, device)
+
+        def shade(origins, directions):
+            raise EngineError("The engine failed", "out of luck", "Choose another.")
+
+        engine.shade = shade
+        return engine
+
+    monkeypatch.setattr(factory, "build", build)
+
+
+@pytest.mark.parametrize("when", ["build", "frame"])
+def test_a_failing_engine_is_reported_and_the_others_go_on(
+    light_field_file, tmp_path, capsys, monkeypatch, when
+):
+    broken_factory(monkeypatch, "simulated", when)
+    path = tmp_path / "bench.json"
+    command = ["bench", "--checkpoint", str(light_field_file), "--size", "8", "--rounds", "2"]
+    flags = ["--precision", "int8-sim,fp32", "--device", "cpu", "--json", str(path)]
+    assert main([*command, *flags]) == 0
+    report = json.loads(path.read_text(encoding="utf-8"))
+    failed, *others = report["runs"]
+    assert (failed["precision"], failed["engine"]) == ("int8-sim", "simulated")
+    assert "out of luck" in failed["failed"]
+    assert failed.keys() == RUN_KEYS
+    measured = {k: v for k, v in failed.items() if k not in ("precision", "engine", "failed")}
+    assert (measured.pop("engine_info") is None) == (when == "build")
+    assert measured.pop("share") == dict.fromkeys(SHARES)
+    assert set(measured.values()) == {None}
+    assert others
+    assert all(run["failed"] is None and run["ms_median"] > 0 for run in others)
+    assert "out of luck" in capsys.readouterr().out
+
+
+def test_nothing_but_failures_is_an_error(light_field_file, capsys, monkeypatch):
+    broken_factory(monkeypatch, "simulated", "build")
+    command = ["bench", "--checkpoint", str(light_field_file), "--size", "8"]
+    assert main([*command, "--precision", "int8-sim", "--device", "cpu"]) == 2
+    assert "out of luck" in capsys.readouterr().err

@@ -452,3 +452,25 @@ def test_bad_tensors_are_named(saved, bad_file, change, name, problem):
     text = assert_refused(bad_file, safetensors.torch.save(tensors, metadata))
     assert name in text
     assert problem in text
+
+
+def test_the_same_light_field_gives_the_same_bytes(make_light_field, tmp_path):
+    light_field = make_light_field(provenance=PROVENANCE)
+    for name in "abcd":
+        save_light_field(light_field, tmp_path / f"{name}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["provenance"]) == PROVENANCE
+        for name, tensor in light_field.tensors.items():
+            assert torch.equal(file.get_tensor(name), tensor)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_saved_file_has_the_usual_permissions(light_field, tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        save_light_field(light_field, tmp_path / "mine.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "mine.safetensors").stat().st_mode & 0o777 == mode

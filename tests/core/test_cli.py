@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core import checkpoint, evaluation, metrics
+from r2l_core import checkpoint, evaluation, metrics, shimmer
 from r2l_core.camera import Orbit
 from r2l_core.checkpoint import load_light_field, save_light_field
 from r2l_core.cli import main
@@ -340,6 +341,9 @@ def test_a_missing_pose_is_named(run, file, tmp_path):
         (("--azimuth", "nan", "--elevation", "2", "--radius", "3"), "--azimuth"),
         (("--azimuth", "1", "--elevation", "inf", "--radius", "3"), "--elevation"),
         (("--azimuth", "1", "--elevation", "2", "--radius", "0"), "--radius"),
+        (("--azimuth", "1", "--elevation", "2", "--radius", "1e300"), "too far away"),
+        ((*ORBIT, "--pivot", "0,0,-1e20"), "too far away"),
+        ((*ORBIT, "--focal", "1e-300"), "too wide"),
         (("--azimuth", "1", "--elevation", "2", "--radius", "-4"), "--radius"),
         ((*ORBIT, "--pivot", "1,2"), "--pivot"),
         ((*ORBIT, "--pivot", "1,2,x"), "--pivot"),
@@ -449,6 +453,7 @@ def evaluate(run, file, tmp_path, monkeypatch):
         outcome = run("eval", "--checkpoint", checkpoint, "--json", report, *arguments)
         return outcome, json.loads(report.read_text("utf-8")) if report.exists() else None
 
+    evaluate_it.checkpoint = file
     return evaluate_it
 
 
@@ -511,6 +516,46 @@ def test_the_report_of_an_evaluation(evaluate, render):
     colors = render("--azimuth", 7, "--elevation", 8, "--radius", 4, size=str(SIZE_PX))
     first = report["precisions"]["fp32"]["psnr_db_views"][0]
     assert first == pytest.approx(psnr_db(mse(colors, truth)), abs=1e-3)
+
+
+def test_shimmer_along_the_turntable(evaluate, monkeypatch):
+    monkeypatch.setattr(shimmer, "SIZE_PX", SIZE_PX)
+    outcome, report = evaluate("--precision", "fp32,weights-bf16", "--turntable", 3)
+    assert outcome.code == 0
+    assert (report["turntable"]["frames"], report["turntable"]["step_deg"]) == (3, 1.0)
+    assert report["turntable"]["truth_change_mean_abs"] > 0
+    rows = report["turntable"]["precisions"]
+    assert list(rows) == ["fp32", "weights-bf16"]
+    for row in rows.values():
+        assert set(row) == {"change_psnr_db", "change_mean_abs", "change_ratio_to_truth"}
+        assert 5 < row["change_psnr_db"] < 80
+        assert f"{row['change_psnr_db']:.2f}" in outcome.out
+    # The fp32 frames again, by the other path.
+    field = load_light_field(str(evaluate.checkpoint))
+    renderer = Renderer(build_engine(field, Precision.FP32, "torch"), DEMO, field.ray_mode())
+    frames = [renderer.render(camera) for camera in shimmer.turntable_cameras(DEMO, 3)]
+    changes = [float((b - a).abs().mean()) for a, b in pairwise(frames)]
+    assert rows["fp32"]["change_mean_abs"] == pytest.approx(np.mean(changes), rel=1e-3)
+    assert evaluate("--precision", "fp32")[1]["turntable"] is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--turntable", 1), "--turntable"),
+        (("--turntable", 361), "--turntable"),
+        (("--turntable", "many"), "--turntable"),
+        (("--turntable", 3, "--dataset", "somewhere"), "no truth between"),
+        (("--turntable", 3, "--scene", "blender:lego"), "no ground truth"),
+        (("--radius", 1e300), "too far away"),
+        (("--pivot", "1e30,0,0"), "too far away"),
+    ],
+    ids=str,
+)
+def test_evaluations_that_cannot_be(evaluate, flags, named):
+    outcome, report = evaluate("--precision", "fp32", *flags)
+    outcome.assert_refused(named)
+    assert report is None
 
 
 def test_what_was_not_measured_says_why(evaluate, monkeypatch):
@@ -662,7 +707,12 @@ def test_the_report_of_a_sensitivity(weigh, demo_field, precision):
     assert outcome.code == 0
     assert set(report) == {
         *("precision", "rays", "psnr_db_vs_fp32", "layers", "worst_first", "kept"),
+        "residual_stream",
     }
+    assert [size["after"] for size in report["residual_stream"]] == ["head", "body.0", "body.1"]
+    for size in report["residual_stream"]:
+        assert size["rms_ratio_to_head"] > 0.5
+        assert f"{size['max_abs']:.4g}" in outcome.out
     names = body_layers(demo_field.network)
     assert (report["precision"], report["rays"], report["kept"]) == (precision, 64, None)
     assert [layer["name"] for layer in report["layers"]] == names

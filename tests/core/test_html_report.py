@@ -109,6 +109,7 @@ def numbers(collected, **changes) -> dict:
         "size": [16, 12],
         "reference": "teacher",
         "dataset": None,
+        "turntable": None,
         "lpips_why_not": "the package lpips is not installed",
         **changes,
     }
@@ -223,6 +224,15 @@ def test_the_truth_is_named(write):
     facts = {"name": NASTY, "kind": "blender", "split": "test", "half_res": True}
     page, _ = write(dataset=facts, reference="dataset")
     assert f"Truth: the dataset {NASTY} (blender, test, half size)." in " ".join(page.text.split())
+
+
+def test_shimmer_is_told_where_it_was_measured(write):
+    rows = {"int8": {"change_psnr_db": 41.234, "change_mean_abs": 0.01, "change_ratio_to_truth": 2}}
+    turntable = {"frames": 7, "step_deg": 1.0, "truth_change_mean_abs": 0.005, "precisions": rows}
+    text = " ".join(write(turntable=turntable)[0].text.split())
+    assert "7 frames, 1.0 degree apart" in text
+    assert "int8 41.23 0.01000 2.000 truth 0.00500 1" in text
+    assert "Shimmer" not in write()[0].text
 
 
 def test_engines_say_what_is_emulated(light_field, pictures, tmp_path):

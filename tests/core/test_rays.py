@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from r2l_core.camera import Camera, Orbit
 from r2l_core.distill.demo_scene import render_rays
+from r2l_core.errors import CameraError
 from r2l_core.rays import (
     canonicalise,
     hits_bounds,
     image_rays,
     pixel_rays,
+    require_in_reach,
     sample_depths,
     sample_points,
 )
@@ -288,3 +290,20 @@ def test_hits_bounds_does_not_depend_on_the_length_of_a_direction():
     assert hits.any()
     assert not hits.all()
     assert torch.equal(hits_bounds(origins, directions * 7.0, DEMO), hits)
+
+
+@pytest.mark.parametrize("radius", [0.05, 4.0, 1e4])
+def test_cameras_in_reach(scene, radius):
+    require_in_reach(Orbit(10.0, 20.0, radius, scene.center).camera(40, 30, 50.0), scene)
+
+
+@pytest.mark.parametrize("radius", [1e5, 1e20, 1e300])
+def test_cameras_beyond_float32(scene, radius):
+    """Rays from 10,000 radii of the scene are off by about a thousandth of it."""
+    with pytest.raises(CameraError, match="too far"):
+        require_in_reach(Orbit(10.0, 20.0, radius, scene.center).camera(40, 30, 50.0), scene)
+
+
+def test_views_as_wide_as_half_the_world(scene):
+    with pytest.raises(CameraError, match="too wide"):
+        require_in_reach(Orbit(10.0, 20.0, 4.0, scene.center).camera(40, 30, 1e-300), scene)
