@@ -6,7 +6,8 @@ Source of the conventions: the released R2L code (model/nerf_raybased.py, `get_r
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
 
@@ -43,7 +44,7 @@ def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, T
 
 def require_in_reach(camera: Camera, scene: SceneSpec) -> None:
     """Raise CameraError for a camera from which float32 cannot tell the scene's points apart."""
-    distance = float(np.linalg.norm(camera.position - np.asarray(scene.center)))
+    distance = math.dist(camera.position, scene.center)
     reach = MAX_DISTANCE * scene.bound_radius
     if not distance <= reach:  # beyond float64, the distance is infinite or not a number
         raise CameraError(

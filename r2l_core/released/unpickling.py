@@ -25,7 +25,7 @@ from r2l_core.released.stand_ins import (
 )
 
 MAX_PICKLE_BYTES = 8 * 1024**2
-"""Fifty times what describes the published network and its optimizer; MAX_OPCODES, five times."""
+"""Fifty times what describes the published network and its optimizer; MAX_OPCODES, four times."""
 
 MAX_OPCODES = 250_000
 

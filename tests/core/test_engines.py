@@ -34,6 +34,7 @@ from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.metrics import mse, psnr_db
 from r2l_core.network import R2LNetwork
 from r2l_core.quantization.calibration import CalibrationConfig
+from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.probe import runs_integers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.rays import sample_depths, sample_points
@@ -208,9 +209,16 @@ def _eight_bit_colors(
         name: tensor.double().numpy() for name, tensor in light_field.tensors.items()
     }
     network = light_field.network
+    layers = quantized_layers(light_field, Precision.INT8_SIM) if per_ray else {}
 
     def linear(name: str, x: np.ndarray) -> np.ndarray:
         weight = weights[f"{name}.weight"]
+        if name.startswith(rounded_layers) and name in layers:
+            layer = layers[name]
+            center = 0.0 if layer.center is None else layer.center.double().numpy()
+            amax = np.abs(x - center).max(1, keepdims=True)
+            x = center + _levels(x - center, np.where(amax == 0, 1.0, amax))
+            return x @ layer.weight.dequantized().double().numpy().T + layer.bias.double().numpy()
         if name.startswith(rounded_layers):
             weight = _levels(weight, np.abs(weight).max(1, keepdims=True))
             amax = np.abs(x).max(1, keepdims=True) if per_ray else np.abs(x).max()
@@ -538,6 +546,7 @@ class FakeEngine:
     """Shades with the reference after some time of a fake clock; colours may be wrong."""
 
     tile_rays = 64
+    small_tiles = ()
 
     def __init__(self, light_field, precision, clock, seconds: float, error: float) -> None:
         self._reference = ReferenceEngine(light_field)

@@ -26,7 +26,7 @@ from r2l_core.checkpoint import load_checkpoint
 from r2l_core.datasets import open_dataset
 from r2l_core.errors import R2LError, SceneError
 from r2l_core.quantization.recipes import load_mix, load_ranges
-from r2l_core.recording.sidecar import load_sidecar
+from r2l_core.recording.loading import load_sidecar
 from r2l_core.scene import PRESETS, SceneSpec, load_scene
 from tests.core.released_files import arguments, checkpoint, file_bytes, student
 

@@ -205,7 +205,8 @@ def body_in_integers(
             weight_levels = layer.weight.values.numpy().astype(np.int64)
             weight_scale = layer.weight.scale.numpy()
             center = np.zeros(x.shape[1], f32) if layer.center is None else layer.center.numpy()
-            bias = layer.bias.numpy() + (weight_levels * weight_scale.astype(np.float64)) @ center
+            own = bias if layer.bias is None else layer.bias.numpy()
+            bias = own + (weight_levels * weight_scale.astype(np.float64)) @ center
             x, bias = x - center, bias.astype(f32)
             amax = np.abs(x).max(1, keepdims=True)
         else:

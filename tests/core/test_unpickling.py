@@ -325,7 +325,7 @@ def test_bombs_fizzle(pickled):
 
 def test_the_limits_leave_room_for_the_published_network(monkeypatch):
     saved = checkpoint(student(arguments(netwidth=2, n_sample_per_ray=2, multires=0, netdepth=88)))
-    monkeypatch.setattr(unpickling, "MAX_OPCODES", MAX_OPCODES // 8)
+    monkeypatch.setattr(unpickling, "MAX_OPCODES", MAX_OPCODES // 4)
     monkeypatch.setattr(unpickling, "MAX_PICKLE_BYTES", MAX_PICKLE_BYTES // 8)
     for legacy in (False, True):
         stream = io.BytesIO(file_bytes(saved, legacy))
