@@ -17,6 +17,7 @@ from PyQt6.QtCore import (
     QObject,
     QSettings,
     QThreadPool,
+    QTimer,
     QtMsgType,
     pyqtSignal,
     qInstallMessageHandler,
@@ -297,8 +298,10 @@ def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool
         tour = Tour(app, options.tour, options.screens)
         tour.finished.connect(app.close)
     elif options.exit_after_first_frame:
-        app.report.first_picture.connect(lambda: None if app.posing.opening else app.close())
-        app.posing.settled.connect(lambda: app.close() if app.report.has_picture else None)
+        # The picture is told of while it is painted, which is no time to close a window.
+        leave = partial(QTimer.singleShot, 0, app.close)
+        app.report.first_picture.connect(lambda: None if app.posing.opening else leave())
+        app.posing.settled.connect(lambda: leave() if app.report.has_picture else None)
     if scripted:
         # Without a picture there is nothing to script.
         app.thread_.failed.connect(lambda: None if app.report.has_picture else app.close())
