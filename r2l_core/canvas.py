@@ -7,7 +7,7 @@ from torch import Tensor
 
 from r2l_core.camera import Camera
 from r2l_core.progressive import flat_cells, interpolated
-from r2l_core.types import COMPARED_STRIDES, STRIDES
+from r2l_core.types import STRIDES
 
 
 class Canvas:
@@ -23,7 +23,7 @@ class Canvas:
         self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
         self.skipped = torch.zeros_like(self.known)
         """Which of the known pixels are background without anybody having been asked."""
-        self.stride = 2 * COMPARED_STRIDES[0]
+        self.stride = 2 * STRIDES[0]
         """Finest stride that is complete."""
         self.interpolated_pixels = 0
         """How many of the known pixels were taken from their surroundings."""
@@ -59,7 +59,7 @@ class Canvas:
         """The picture as far as it is known: float32 (H, W, 3)."""
         if self.stride == 1:
             return self.colors
-        return interpolated(self.colors, self.known, max(self.stride, STRIDES[0]))
+        return interpolated(self.colors, self.known, self.stride)
 
     def fill_flat(self, pixels: Tensor) -> None:
         """Know those of `pixels`, all between points of the finest complete grid, whose
@@ -67,5 +67,5 @@ class Canvas:
         stride, width_px = self.stride, self.camera.width_px
         flat = flat_cells(self.colors[::stride, ::stride], self.flat_tolerance)
         chosen = pixels[flat[pixels // width_px // stride, pixels % width_px // stride]]
-        self.put(chosen, interpolated(self.colors, self.known).view(-1, 3)[chosen])
+        self.put(chosen, interpolated(self.colors, self.known, stride).view(-1, 3)[chosen])
         self.interpolated_pixels += len(chosen)

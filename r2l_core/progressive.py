@@ -14,6 +14,10 @@ from torch import Tensor
 
 from r2l_core.types import STRIDES
 
+_FEW_POINTS = 32
+"""Up to so many points a side, two small products make the picture two to five times as fast as
+doubling it step by step."""
+
 BLOCK_PX = 16
 """Side of the square blocks by whose contrast the refinement is ordered."""
 
@@ -37,7 +41,7 @@ def new_pixels(width_px: int, height_px: int, stride: int) -> Tensor:
     return pixels[fresh]
 
 
-def interpolated(colors: Tensor, known: Tensor, coarsest: int = STRIDES[0]) -> Tensor:
+def interpolated(colors: Tensor, known: Tensor, coarsest: int) -> Tensor:
     """The whole picture from the pixels known so far: known ones exact, the rest bilinear.
 
     colors: float32 (H, W, 3). known: bool (H, W); every pixel at the coarsest stride, a power of
@@ -47,6 +51,14 @@ def interpolated(colors: Tensor, known: Tensor, coarsest: int = STRIDES[0]) -> T
     picture = colors[::coarsest, ::coarsest]
     n_known = int(known[::coarsest, ::coarsest].count_nonzero())
     stride = coarsest
+    # Not where a colour is NaN: a product with zero would spread it over the whole picture.
+    if (
+        stride > 1
+        and max(picture.shape[:2]) <= _FEW_POINTS
+        and int(known.count_nonzero()) == n_known
+        and bool(picture.isfinite().all())
+    ):
+        return _spread(picture, stride, width, height)
     while stride > 1:
         stride //= 2
         rows, columns = -(-height // stride), -(-width // stride)
@@ -57,6 +69,28 @@ def interpolated(colors: Tensor, known: Tensor, coarsest: int = STRIDES[0]) -> T
         if n_known > n_coarser:
             picture = torch.where(mask[..., None], colors[::stride, ::stride], picture)
     return picture
+
+
+def _spread(grid: Tensor, stride: int, width_px: int, height_px: int) -> Tensor:
+    """The same as doubling `grid`, (rows, columns, 3), again and again, in two products."""
+    n_rows, _, channels = grid.shape
+    wide = grid.reshape(n_rows, -1) @ _weights(width_px, stride, channels).T
+    picture: Tensor = _weights(height_px, stride, 1) @ wide
+    return picture.view(height_px, width_px, channels)
+
+
+@functools.lru_cache(maxsize=8)
+def _weights(size_px: int, stride: int, channels: int) -> Tensor:
+    """How much of each point at `stride` is in each pixel of a row, for all channels in turn:
+    float32 (size_px * channels, points * channels)."""
+    pixels = torch.arange(size_px)
+    points = -(-size_px // stride)
+    left = torch.div(pixels, stride, rounding_mode="floor")
+    share = (pixels % stride) / stride
+    weights = torch.zeros(size_px, points)
+    weights[pixels, left] = 1 - share
+    weights[pixels, (left + 1).clamp_max(points - 1)] += share
+    return torch.kron(weights, torch.eye(channels))
 
 
 def _doubled(grid: Tensor, axis: int, size: int) -> Tensor:

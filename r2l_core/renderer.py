@@ -42,6 +42,9 @@ _FEW_PIXELS = 250_000
 """One thread has finished so small a picture before torch has woken the others; where these are few
 as well, it leaves a processor to the window."""
 
+_FLAT_STRIDE = 8
+"""Points farther apart say too little about what is between them to call it flat."""
+
 _WORTH_FILLING = 64
 """Fewer rays than this, to fill up a tile, are not worth finding out which."""
 
@@ -207,7 +210,7 @@ class Renderer:
             new_pixels(request.camera.width_px, request.camera.height_px, stride)
         )
         with self.quiet():
-            if canvas.flat_tolerance > 0:
+            if canvas.flat_tolerance > 0 and canvas.stride <= _FLAT_STRIDE:
                 canvas.fill_flat(pixels)
                 pixels = canvas.unknown(pixels)
             pixels = by_contrast(pixels, canvas.picture())
@@ -276,8 +279,12 @@ class Renderer:
         return STRIDES[0]
 
     def _room(self, n_rays: int, budget: int) -> int:
-        """How many rays may join `n_rays` within the budget, or without making a tile larger."""
-        return max(self.tiles.within(budget), self.tiles.calculated(n_rays)) - n_rays
+        """How many rays may join `n_rays`, about within the budget or in the same tiles."""
+        most, above = self.tiles.within(budget), self.tiles.calculated(budget)
+        # Tiles have few sizes, and a slightly late picture wastes less than a half empty one.
+        if above - budget < min(budget - most, HYSTERESIS * budget):
+            most = above
+        return max(most, self.tiles.calculated(n_rays)) - n_rays
 
     def _extra(self, canvas: Canvas, stride: int, n_rays: int, picture: Tensor) -> Batch:
         """The `n_rays` new pixels at `stride` where `picture` has the highest contrast."""

@@ -22,7 +22,7 @@ from r2l_core.canvas import Canvas
 from r2l_core.progressive import by_contrast, grid_pixels, interpolated
 from r2l_core.quiet import one_torch_thread
 from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
-from r2l_core.types import COMPARED_STRIDES, STRIDES, Frame, RenderRequest
+from r2l_core.types import STRIDES, Frame, RenderRequest
 
 _NOT_COMPLETE = STRIDES[-2]
 """The stride of a picture whose every pixel is known, but some of them were skipped."""
@@ -79,7 +79,7 @@ class Together:
             outside_s = time.perf_counter() - start - tiles_s
             self._overhead_s += 0.2 * (outside_s - self._overhead_s)
         yield frames
-        for finer in COMPARED_STRIDES:
+        for finer in STRIDES:
             if finer >= stride:
                 continue
             # Finding out which pixels are to come next takes as long as some tiles do.
@@ -178,8 +178,8 @@ class Together:
         """The finest stride that all can complete in time."""
         width, height = request.camera.width_px, request.camera.height_px
         target_s = request.target_ms / 1e3
-        finest = COMPARED_STRIDES[0]
-        for stride in COMPARED_STRIDES:
+        finest = STRIDES[0]
+        for stride in STRIDES:
             seconds = self._overhead_s
             for pane in panes:
                 n_pixels = len(pane.canvas.unknown(grid_pixels(width, height, stride)))

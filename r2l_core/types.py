@@ -15,11 +15,8 @@ RayMode = Literal["plain", "canonical"]
 """`plain`: rays as the camera makes them. `canonical`: moved along their own line to the sphere the
 light field was trained on (`rays.canonicalise`)."""
 
-STRIDES = (8, 4, 2, 1)
+STRIDES = (32, 16, 8, 4, 2, 1)
 """Pixel strides of the progressive passes, coarse to fine."""
-
-COMPARED_STRIDES = (32, 16, *STRIDES)
-"""Several panes share the time of one: their previews may be coarser."""
 
 
 class Precision(StrEnum):

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from r2l_core.arguments import Parser
+from r2l_core.spinning import spin_briefly
 from viewer import system_check
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments, make sure Qt can start, and run the viewer; returns the exit code."""
     options = _parser().parse_args(arguments)
+    spin_briefly()
     if not system_check.has_display(os.environ, sys.platform):
         # The same window, drawn into memory: what can be shown without a screen is shown.
         os.environ["QT_QPA_PLATFORM"] = "offscreen"

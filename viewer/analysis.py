@@ -138,8 +138,13 @@ class Analyst(QObject):
         def job() -> None:
             if self._stopped or self._latest.get(kind) != number:
                 return
+            from r2l_core.quiet import one_torch_thread
+
             try:
-                answer = work()
+                # With workers of its own there would be more of them than processors; from then on
+                # all of them sleep after every layer, and small previews take twice as long.
+                with one_torch_thread():
+                    answer = work()
             except Exception as error:
                 self.failed.emit(error)
                 return
@@ -215,7 +220,6 @@ def _divergence(
     running: Running, frames: Sequence[Frame], column: int, row: int
 ) -> DivergenceReadout:
     from r2l_core.quantization.divergence import probe_pixel
-    from r2l_core.quiet import one_torch_thread
 
     others = {
         frame.engine.precision: None
@@ -227,10 +231,9 @@ def _divergence(
         return DivergenceReadout(column, row, why_not=why_not)
     lines = []
     for precision in others:
-        with one_torch_thread():
-            found = probe_pixel(
-                running.light_field, precision, frames[0].camera, column, row, running.ray_mode
-            )
+        found = probe_pixel(
+            running.light_field, precision, frames[0].camera, column, row, running.ray_mode
+        )
         errors = [layer.stream_relative_error for layer in found.layers]
         lines.append(
             DivergenceLine(str(precision), tuple(error for error in errors if error is not None))
@@ -262,13 +265,11 @@ def _sensitivity(
 ) -> tuple[object, object] | None:
     from r2l_core.quantization.mix import with_mix
     from r2l_core.quantization.sensitivity import analyse
-    from r2l_core.quiet import one_torch_thread
 
     precision = eight_bit_precision(running) or Precision.INT8_SIM
-    with one_torch_thread():
-        found = analyse(
-            with_mix(running.light_field, ()), precision, SENSITIVITY_RAYS, progress, cancelled
-        )
+    found = analyse(
+        with_mix(running.light_field, ()), precision, SENSITIVITY_RAYS, progress, cancelled
+    )
     if found is None:
         return None
     layers = tuple(LayerSensitivity(layer.name, layer.sqnr_db) for layer in found.layers)

@@ -72,6 +72,16 @@ def test_panes_show_the_same_pass_of_the_same_camera(desk):
     assert [f.engine.precision for f in desk.sets[-1]] == ["fp32", "bf16", "int8"]
 
 
+def test_measuring_leaves_the_processors_to_the_picture(desk, monkeypatch):
+    threads = []
+    monkeypatch.setattr(
+        analysis, "_metrics", lambda _: threads.append(torch.get_num_threads()) or MetricsReadout()
+    )
+    desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+    desk.until(lambda: bool(threads))
+    assert set(threads) == {1}
+
+
 def test_numbers_come_with_complete_pictures_only(desk):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
     desk.until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))

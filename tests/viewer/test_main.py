@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,7 @@ class TestOptions:
     def parsed(self, monkeypatch):
         seen = []
         monkeypatch.setattr(app_module, "run", lambda options: seen.append(options) or 7)
+        monkeypatch.setenv("GOMP_SPINCOUNT", "1")  # so that it is put back
 
         def parse(*arguments: str):
             assert viewer_main.main(arguments) == 7, "the exit code is passed on"
@@ -124,6 +126,18 @@ class TestOptions:
             "report": Path("r.json"),
             "screens": Path("out"),
         }
+
+    @pytest.mark.usefixtures("_display")
+    @pytest.mark.parametrize("asked", ["", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
+    def test_idle_threads_wait_briefly_unless_told_otherwise(self, parsed, monkeypatch, asked):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+        if asked:
+            monkeypatch.setenv(asked, "7")
+        parsed()
+        found = {name: os.environ.get(name) for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+        expected = {"OMP_WAIT_POLICY": None, "GOMP_SPINCOUNT": None}
+        assert found == {**expected, **({asked: "7"} if asked else {"GOMP_SPINCOUNT": "10000"})}
 
     def test_without_a_display_it_tours_and_says_so(self, parsed, capsys, monkeypatch):
         monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyqtgraph as pg
 import pytest
@@ -346,6 +348,9 @@ def test_footer_names_what_was_rendered(qtbot):
     assert "bf16" in texts
     assert "100×100 of 400×400 · preview, interpolated" in texts
     assert "2× nearest" in texts
+    footer.show_frame(replace(make_frame(400, 400, stride=16), network_rays=1536))
+    texts = [label.text() for label in footer.findChildren(QLabel)]
+    assert "25×25+ of 400×400 · preview, interpolated" in texts
 
 
 class TestPrecisionSwitch:

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from r2l_core.types import COMPARED_STRIDES
+from r2l_core.types import STRIDES
 from viewer import theme
 from viewer.widgets import wording
 from viewer.widgets.performance_readout import PARTS, ImageCost
@@ -44,8 +44,8 @@ class CostPlot(QWidget):
         self._costs = _Bars("Plot of the time of each image in ms", _COSTS_HEIGHT_PX, len(PARTS))
         self._strides = _Bars("Plot of the resolution of each image", _STRIDES_HEIGHT_PX, 1)
         # A step up for each halving of the stride. Labels that stick out would be dropped.
-        levels = len(COMPARED_STRIDES)
-        self._strides.set_range(levels, [(1, f"1/{COMPARED_STRIDES[0]}"), (levels - 0.6, "1:1")])
+        levels = len(STRIDES)
+        self._strides.set_range(levels, [(1, f"1/{STRIDES[0]}"), (levels - 0.6, "1:1")])
         self._costs.showGrid(y=True, alpha=0.25)
         self._key = _Key(self)
         self._rendered = QLabel(wording.DASH, self)
@@ -74,7 +74,7 @@ class CostPlot(QWidget):
         # What was not measured has no height.
         parts = np.nan_to_num(parts, nan=0.0, posinf=0.0, neginf=0.0)
         self._costs.show_stacks(parts)
-        levels = [1 + COMPARED_STRIDES.index(one.stride) for one in shown]
+        levels = [1 + STRIDES.index(one.stride) for one in shown]
         self._strides.show_stacks(np.array(levels, dtype=float).reshape(-1, 1))
         if len(shown):
             top = _rounded_up(1.05 * float(parts.sum(axis=1).max()))

@@ -62,7 +62,8 @@ class PictureFooter(QWidget):
         self._lock.hide()
         self._scale = QLabel(self)
         self._rendered.setToolTip(
-            "Pixels the network computed. A preview computes a coarser grid and fills in the rest."
+            "Pixels the network computed. A preview computes a coarser grid, with + also more "
+            "pixels where the contrast is highest, and fills in the rest."
         )
         self._scale.setToolTip("Screen pixels for each image pixel, and how they are sampled.")
         for label in (self._note, self._scale):

@@ -57,7 +57,10 @@ def rendered(frame: Frame) -> str:
     height_px, width_px, _ = frame.image.shape
     whole = size(width_px, height_px)
     if frame.stride > 1:
-        coarse = size(-(-width_px // frame.stride), -(-height_px // frame.stride))
+        columns, rows = -(-width_px // frame.stride), -(-height_px // frame.stride)
+        # What was left of the time went to more pixels, where the contrast is highest.
+        more = "+" if frame.network_rays > columns * rows else ""
+        coarse = size(columns, rows) + more
         return f"{coarse} of {whole} · preview, interpolated"
     if frame.interpolated_pixels:
         share = 100 * frame.interpolated_pixels / (width_px * height_px)
