@@ -52,6 +52,11 @@ _SWITCH_INTERVAL_S = 0.001
 """How soon the interpreter hands over to the window's thread when both want to run."""
 
 
+_kept: list[QObject] = []
+"""What lives until the process ends: torn down in whatever order Python's frames and cycles go,
+Qt crashes now and then."""
+
+
 class App(QObject):
     """Everything that runs while the window is open."""
 
@@ -95,6 +100,8 @@ class App(QObject):
         self._again: Callable[[], object] = _nothing
         self._saver = Saver()
         self._wire()
+        # After everybody else has stored what is to be remembered.
+        self.window.closed.connect(preferences.write)
 
     def _wire(self) -> None:
         window, controller, thread = self.window, self.controller, self.thread_
@@ -269,6 +276,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     qInstallMessageHandler(_print_qt_message)
     qt = QApplication(sys.argv[:1])
+    _kept.append(qt)
     theme.install(qt)
     wish = Wish(
         options.checkpoint,
@@ -291,6 +299,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
+    _kept.append(app)
     _show_uncaught(app)
     collector = GuiCollector(app)
     app.report.first_picture.connect(collector.settle)

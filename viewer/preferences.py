@@ -30,3 +30,7 @@ class Preferences:
     def store(self, key: str, value: bool | str | QByteArray) -> None:
         """Remember `value`."""
         self._settings.setValue(key, value)
+
+    def write(self) -> None:
+        """Have everything that was stored in the file."""
+        self._settings.sync()

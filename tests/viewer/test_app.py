@@ -558,3 +558,8 @@ def test_remarks_of_the_offscreen_plugin_are_not_printed(capsys):
     for text in ("This plugin does not support propagateSizeHints()", "Something is wrong", None):
         app_module._print_qt_message(QtMsgType.QtWarningMsg, None, text)
     assert capsys.readouterr().err == "Something is wrong\n"
+
+
+def test_what_is_remembered_is_written_before_the_process_ends(app, tmp_path):
+    app.close()
+    assert "geometry" in (tmp_path / "settings.ini").read_text(encoding="utf-8")
