@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dataset", metavar="DIR", help="the folder of a NeRF dataset to open")
     parser.add_argument("--precision", metavar="P", help="default: the fastest this machine has")
+    parser.add_argument(
+        "--compare", metavar="P,P,...", help="two to four precisions, or truth, side by side"
+    )
     parser.add_argument("--engine", default="auto", metavar="E")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--rays", choices=["auto", "plain", "canonical"], default="auto")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
 from r2l_core.types import Frame, Precision
+from viewer.apart import Apart
 from viewer.render_thread import Running
 from viewer.widgets import wording
 from viewer.widgets.difference import DifferenceKind
@@ -52,6 +53,7 @@ class Analyst(QObject):
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
+        self._apart = Apart()
         self._latest: dict[str, int] = {}
         self._numbers = itertools.count()
         self._stopped = False
@@ -70,11 +72,14 @@ class Analyst(QObject):
                 MetricsReadout(why_not="there are no two pictures", missing=_missing(frames))
             )
         else:
-            self._ask("metrics", partial(_metrics, tuple(frames)), self.metrics_ready.emit)
+            self._ask(
+                "metrics", partial(_metrics, self._apart, tuple(frames)), self.metrics_ready.emit
+            )
 
     def map(self, kind: DifferenceKind, a: Frame, b: Frame) -> None:
         """A difference map that takes long."""
-        self._ask("map", partial(_flip_map, a, b), lambda v: self.map_ready.emit(kind, v, a, b))
+        work = partial(_flip_map, self._apart, a, b)
+        self._ask("map", work, lambda values: self.map_ready.emit(kind, values, a, b))
 
     def probe(self, running: Running, frames: Sequence[Frame], column: int, row: int) -> None:
         """Follow a pixel's ray through the layers of what the panes show."""
@@ -114,6 +119,7 @@ class Analyst(QObject):
         self._stopped = True
         self._latest.clear()
         self._pool.clear()
+        self._apart.close()
         self._pool.waitForDone()
 
     def _void(self, kind: str) -> None:
@@ -146,7 +152,9 @@ class Analyst(QObject):
                 with one_torch_thread():
                     answer = work()
             except Exception as error:
-                self.failed.emit(error)
+                # What was asked last on the way out is no failure.
+                if not self._stopped:
+                    self.failed.emit(error)
                 return
             finally:
                 if kind == "sensitivity":
@@ -167,7 +175,7 @@ class _Job(QRunnable):
         self._job()
 
 
-def _metrics(frames: Sequence[Frame]) -> MetricsReadout:
+def _metrics(apart: Apart, frames: Sequence[Frame]) -> MetricsReadout:
     from r2l_core.metrics import compare
 
     names = [wording.source(frame.engine, frame.light_field) for frame in frames]
@@ -176,7 +184,7 @@ def _metrics(frames: Sequence[Frame]) -> MetricsReadout:
     for a, b in itertools.combinations(shown, 2):
         if frames[a].engine.engine == TRUTH:  # is what others are measured by
             a, b = b, a
-        found = compare(_exact(frames[a]), _exact(frames[b]))
+        found = apart.call(compare, _exact(frames[a]), _exact(frames[b]))
         pairs.append(_pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found))
     return MetricsReadout(tuple(pairs), missing=_missing(frames))
 
@@ -210,10 +218,11 @@ def _pair_metrics(
     )
 
 
-def _flip_map(a: Frame, b: Frame) -> NDArray[np.float32]:
+def _flip_map(apart: Apart, a: Frame, b: Frame) -> NDArray[np.float32]:
     from r2l_core import difference
 
-    return difference.difference(_exact(a), _exact(b), difference.DifferenceKind.FLIP).values
+    kind = difference.DifferenceKind.FLIP
+    return apart.call(difference.difference, _exact(a), _exact(b), kind).values
 
 
 def _divergence(

@@ -26,7 +26,6 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication
 
 from r2l_core.errors import R2LError
-from r2l_core.types import Precision
 from viewer import theme
 from viewer.bookmarks import Bookmarks
 from viewer.comparing import Comparing
@@ -46,7 +45,9 @@ from viewer.report import Report
 from viewer.saver import Saver
 from viewer.scene_asking import SceneAsking
 from viewer.sessions import Sessions
+from viewer.starting import first_wish
 from viewer.tour import Tour
+from viewer.widgets.compare_mode import CompareMode
 
 _SWITCH_INTERVAL_S = 0.001
 """How soon the interpreter hands over to the window's thread when both want to run."""
@@ -100,6 +101,9 @@ class App(QObject):
         self._again: Callable[[], object] = _nothing
         self._saver = Saver()
         self._wire()
+        if wish.panes:
+            self.window.compare.show_panes(wish.panes)
+            self.window.compare.view.set_mode(CompareMode.SIDE)
         # After everybody else has stored what is to be remembered.
         self.window.closed.connect(preferences.write)
 
@@ -163,6 +167,7 @@ class App(QObject):
 
         controller.frame_shown.connect(window.show_frame)
         controller.frame_shown.connect(self.report.frame_shown)
+        controller.frames_shown.connect(self.report.frames_shown)
         controller.orbit_changed.connect(window.show_orbit)
         controller.history_changed.connect(window.show_history)
         controller.bookmarks_changed.connect(window.show_bookmarks)
@@ -266,10 +271,9 @@ def _nothing() -> None:
 def run(options: argparse.Namespace) -> int:
     """Open the window and run until it closes. Returns the exit code."""
     try:
-        precision = None if options.precision is None else Precision(options.precision)
-    except ValueError:
-        known = ", ".join(Precision)
-        print(f"error: --precision {options.precision} is not one of {known}", file=sys.stderr)
+        wish = first_wish(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # Python's own handler of Ctrl+C would wait for the next event, and then be one error of many.
@@ -278,15 +282,6 @@ def run(options: argparse.Namespace) -> int:
     qt = QApplication(sys.argv[:1])
     _kept.append(qt)
     theme.install(qt)
-    wish = Wish(
-        options.checkpoint,
-        options.scene,
-        precision,
-        options.engine,
-        options.device,
-        options.rays,
-        assumed=tuple(options.assume),
-    )
     scripted = options.tour is not None or options.exit_after_first_frame
     if scripted:
         # A script neither depends on what a person has set up nor changes it.

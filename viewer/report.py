@@ -46,7 +46,8 @@ class Report(QObject):
         self._last: Frame | None = None
         self._created_s: dict[int, float] = {}
         self._drag_start_s: float | None = None
-        self._dragged_frames: list[Frame] = []
+        self._dragged_rays: list[int] = []
+        """Rays of each picture, or of the pictures that were shown together."""
         self._latencies_ms: list[float] = []
         self._heartbeat = QTimer(self, interval=_HEARTBEAT_MS)
         self._heartbeat.setTimerType(Qt.TimerType.PreciseTimer)
@@ -64,6 +65,11 @@ class Report(QObject):
 
     def frame_shown(self, frame: Frame) -> None:
         """A frame went to the window."""
+        self.frames_shown((frame,))
+
+    def frames_shown(self, frames: tuple[Frame, ...]) -> None:
+        """The frames of all panes went to the window: one picture."""
+        frame = frames[0]
         if frame.seq < self._newest_seq:
             self._stale_frames += 1
         # The first picture of a request answers the gesture; later ones only refine it.
@@ -72,7 +78,7 @@ class Report(QObject):
             self._newest_seq = frame.seq
         self._last = frame
         if self._drag_start_s is not None and frame.created_s >= self._drag_start_s:
-            self._dragged_frames.append(frame)
+            self._dragged_rays.append(sum(one.network_rays for one in frames))
 
     def painted(self, seq: int) -> None:
         """A frame's pixels were painted for the first time."""
@@ -121,10 +127,8 @@ class Report(QObject):
         assert self._drag_start_s is not None
         seconds = time.perf_counter() - self._drag_start_s
         self._drag_start_s = None
-        frames = [frame for frame in self._dragged_frames if frame.network_rays > 0]
-        rays = sum(frame.network_rays for frame in frames)
-        self._values["images_per_s"] = len(frames) / seconds
-        self._values["krays_per_s_used"] = rays / seconds / 1e3
+        self._values["images_per_s"] = sum(rays > 0 for rays in self._dragged_rays) / seconds
+        self._values["krays_per_s_used"] = sum(self._dragged_rays) / seconds / 1e3
         latencies = sorted(self._latencies_ms)
         self._values["latency_ms_p50"] = _percentile(latencies, 0.50)
         self._values["latency_ms_p95"] = _percentile(latencies, 0.95)

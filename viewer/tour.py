@@ -49,6 +49,7 @@ class Tour(QObject):
         self._film = None if screens is None or kind == "drag" else Film(app, screens / "tour.mp4")
         self._last_frame: Frame | None = None
         app.controller.frame_shown.connect(self._remember)
+        app.controller.frames_shown.connect(lambda frames: self._remember(frames[0]))
         self._pointer = QPointF()
         script = self._drag() if kind == "drag" else self._everything()
         self._script = script
@@ -126,8 +127,9 @@ class Tour(QObject):
 
     def _drag(self) -> Script:
         app, report = self._app, self._app.report
-        app.thread_.mailbox.measure(app.controller.camera())
-        yield lambda: report.is_measured
+        if not app.wish.panes:  # several engines have no one speed
+            app.thread_.mailbox.measure(app.controller.camera())
+            yield lambda: report.is_measured
         self._press()
         report.begin_watching()
         yield from self._orbit(WARM_UP_S)

@@ -28,6 +28,7 @@ from r2l_core.scene import SceneSpec
 from r2l_core.types import Availability, Precision
 from tests.viewer.small_datasets import write_views
 from viewer import theme
+from viewer.apart import Apart
 from viewer.app import App
 from viewer.mailbox import Wish
 
@@ -179,8 +180,10 @@ def until(qtbot) -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture
-def make_app(qapp, tmp_path, lab) -> Iterator[Callable[..., App]]:
-    """Builds viewers that are not started yet, and closes them in the end."""
+def make_app(qapp, tmp_path, lab, monkeypatch) -> Iterator[Callable[..., App]]:
+    """Builds viewers that are not started yet, and closes them in the end. They do not start
+    processes: `test_apart.py` does."""
+    monkeypatch.setattr(Apart, "call", lambda _, function, *arguments: function(*arguments))
     theme.install(qapp)
     apps: list[App] = []
 

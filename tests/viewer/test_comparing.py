@@ -22,6 +22,7 @@ from r2l_core.renderer import Renderer
 from r2l_core.scene import PRESETS, SceneSpec
 from r2l_core.types import Frame, Precision
 from viewer import analysis
+from viewer.apart import Apart
 from viewer.app import App
 from viewer.mailbox import Wish
 from viewer.widgets.compare_mode import CompareMode
@@ -75,7 +76,7 @@ def test_panes_show_the_same_pass_of_the_same_camera(desk):
 def test_measuring_leaves_the_processors_to_the_picture(desk, monkeypatch):
     threads = []
     monkeypatch.setattr(
-        analysis, "_metrics", lambda _: threads.append(torch.get_num_threads()) or MetricsReadout()
+        analysis, "_metrics", lambda *_: threads.append(torch.get_num_threads()) or MetricsReadout()
     )
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
     desk.until(lambda: bool(threads))
@@ -346,7 +347,7 @@ def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
     # So do the maps, which go the other way about: A against B.
     view = desk.app.window.compare.view.pane.difference
     assert view.values().max() * 255 == pytest.approx(pair.max_error_levels, abs=1e-4)
-    assert analysis._flip_map(*desk.sets[-1]).mean() == pytest.approx(pair.flip, abs=1e-6)
+    assert analysis._flip_map(Apart(), *desk.sets[-1]).mean() == pytest.approx(pair.flip, abs=1e-6)
 
 
 def test_a_wish_that_fails_leaves_the_panes_as_they_were(desk, lab):

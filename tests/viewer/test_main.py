@@ -110,7 +110,7 @@ class TestOptions:
             *("x.safetensors", "--scene", "demo", "--precision", "bf16", "--engine", "torch"),
             *("--device", "cpu", "--rays", "plain", "--tour", "drag", "--exit-after-first-frame"),
             *("--report", "r.json", "--screens", "out", "--dataset", "toys"),
-            *("--assume", "n_sample=8", "--assume", "act=lrelu"),
+            *("--assume", "n_sample=8", "--assume", "act=lrelu", "--compare", "fp32,truth"),
         )
         assert vars(options) == {
             "checkpoint": "x.safetensors",
@@ -118,6 +118,7 @@ class TestOptions:
             "assume": ["n_sample=8", "act=lrelu"],
             "dataset": "toys",
             "precision": "bf16",
+            "compare": "fp32,truth",
             "engine": "torch",
             "device": "cpu",
             "rays": "plain",

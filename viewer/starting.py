@@ -1,0 +1,41 @@
+"""What the command line asks of the window."""
+
+from __future__ import annotations
+
+import argparse
+
+from r2l_core.types import Precision
+from viewer.mailbox import Wish
+from viewer.widgets.pane_choice import TRUTH, PaneChoice
+from viewer.widgets.pane_label import LETTERS
+
+
+def first_wish(options: argparse.Namespace) -> Wish:
+    """What to open and how. Raises ValueError, with words for the user."""
+    return Wish(
+        options.checkpoint,
+        options.scene,
+        None if options.precision is None else _precision("--precision", options.precision),
+        options.engine,
+        options.device,
+        options.rays,
+        () if options.compare is None else _panes(options.compare),
+        assumed=tuple(options.assume),
+    )
+
+
+def _precision(flag: str, name: str) -> Precision:
+    try:
+        return Precision(name)
+    except ValueError:
+        known = ", ".join(Precision)
+        raise ValueError(f"{flag} {name} is not one of {known}") from None
+
+
+def _panes(names: str) -> tuple[PaneChoice, ...]:
+    sources = names.split(",")
+    if not 2 <= len(sources) <= len(LETTERS):
+        raise ValueError(f"--compare {names} does not name two to {len(LETTERS)} pictures")
+    return tuple(
+        PaneChoice(TRUTH if name == TRUTH else _precision("--compare", name)) for name in sources
+    )
