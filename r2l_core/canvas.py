@@ -19,7 +19,9 @@ class Canvas:
     def __init__(self, camera: Camera, flat_tolerance: float = 0.0) -> None:
         self.camera = camera
         self.flat_tolerance = flat_tolerance
-        self.colors = torch.zeros(camera.height_px, camera.width_px, 3)
+        self.colors = torch.empty(camera.height_px, camera.width_px, 3)
+        """Of known pixels. The others hold anything: filling them would take a millisecond from
+        every preview."""
         self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
         self.skipped = torch.zeros_like(self.known)
         """Which of the known pixels are background without anybody having been asked."""
