@@ -8,6 +8,7 @@ part in it.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from typing import IO, Any, BinaryIO, cast
 
 from r2l_core.released.stand_ins import (
@@ -64,10 +65,12 @@ def read_pickle(file: BinaryIO) -> tuple[Any, list[StorageRef]]:
     machine = _Machine()
     try:
         limited = cast("IO[bytes]", _Limited(file))  # genops reads, and nothing else
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(limited)):
-            if count >= MAX_OPCODES:
-                raise Refused("its description has too many parts")
-            machine.step(opcode.name, argument)
+        # A damaged name may look like Python text with an odd escape, which is not worth a warning.
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(limited)):
+                if count >= MAX_OPCODES:
+                    raise Refused("its description has too many parts")
+                machine.step(opcode.name, argument)
     except Refused:
         raise
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError) as error:

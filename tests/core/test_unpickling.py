@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from r2l_core.checkpoint import load_checkpoint, load_light_field
@@ -369,6 +369,7 @@ def test_flipped_bytes_give_a_light_field_or_an_error_that_names_the_file(
 
 @settings(max_examples=120)
 @given(place=st.integers(0, 2**16), flip=st.integers(1, 255))
+@example(place=907, flip=1)  # a name with a backslash
 def test_flipped_bytes_in_the_pickle_of_an_archive(good, bad_file, place, flip):
     """The checksum hides them from the test above."""
     with zipfile.ZipFile(io.BytesIO(good[False])) as archive:

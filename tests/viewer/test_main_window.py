@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 
 from r2l_core.camera import Camera, Orbit
 from r2l_core.scene import PRESETS
-from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precision
+from r2l_core.types import STRIDES, Availability, EngineInfo, Frame, FrameTimings, Precision
 from viewer import theme
 from viewer.main_window import ICON_PATH, MainWindow
 from viewer.widgets.camera_panel import CameraPanel
@@ -188,13 +188,14 @@ class TestWhatTheUserDoes:
 
     def test_l_locks_the_resolution_finer_and_finer_and_then_no_more(self, qtbot, window):
         said = []
-        for stride in (4, 2, 1, 8):
+        for stride in (*STRIDES[1:], STRIDES[0]):
             with qtbot.waitSignal(window.max_stride_chosen) as chosen:
                 qtbot.keyClick(window.pane, Qt.Key.Key_L)
             assert chosen.args == [stride]
             assert window.commands.locks[stride].isChecked()
             said.append(next((s for s in words(window).splitlines() if "locked" in s), ""))
-        assert said == ["locked to 1/4", "locked to 1/2", "locked to 1:1", ""]
+        coarser = [f"locked to 1/{stride}" for stride in STRIDES[1:-1]]
+        assert said == [*coarser, "locked to 1:1", ""]
 
     def test_showing_canonical_reports_nothing(self, qtbot, window):
         with qtbot.assertNotEmitted(window.canonical_toggled):
