@@ -120,11 +120,13 @@ def playing(out):
 
 
 def snapshot(folder, copy) -> None:
-    """Copy a folder that is being written, the sidecar first: the others are never behind it."""
+    """Copy a folder that is being written, the sidecar first: the others are never behind it. What
+    has no name of its own yet may be gone before it is copied."""
     copy.mkdir()
     for kind in ("*.json", "*.[!jt]*"):
         for path in folder.glob(kind):
-            shutil.copy(path, copy)
+            if path.suffix != ".tmp":
+                shutil.copy(path, copy)
 
 
 def wait_for_frames(out, frames: int) -> None:
