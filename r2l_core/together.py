@@ -4,8 +4,8 @@ What is shown together always has the same camera, the same pixels and the same 
 difference is a difference of the engines. Previews may be coarser than those of one renderer
 alone, as all share its time.
 
-A complete picture is one that can be measured, so it is the one that `eval` measures: what a
-renderer has skipped, its network is asked about in the end.
+A picture that is measured has to be the one that `eval` measures: once all are complete, the
+networks are asked about what was skipped, and only then the frames carry exact colours.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ from r2l_core.progressive import by_contrast, grid_pixels, interpolated
 from r2l_core.quiet import one_torch_thread
 from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
 from r2l_core.types import STRIDES, Frame, RenderRequest
-
-_NOT_COMPLETE = STRIDES[-2]
-"""The stride of a picture whose every pixel is known, but some of them were skipped."""
 
 _CHUNK_S = 0.35
 """Time all renderers together may take until they are in step again."""
@@ -72,8 +69,6 @@ class Together:
         if not self._complete(panes, grid_pixels(width, height, stride), abandoned):
             return
         tiles_s = sum(pane.spent.tiles_s for pane in panes)
-        if stride == 1 and len(_skipped(panes)):
-            stride = _NOT_COMPLETE
         frames = self._shown(panes, request, stride)
         if tiles_s > 0:
             outside_s = time.perf_counter() - start - tiles_s
@@ -91,11 +86,13 @@ class Together:
                 continue
             if not (yield from self._refine(panes, pixels, request, stride, cancelled)):
                 return
-            if finer == 1 and len(skipped := _skipped(panes)):
-                yield self._shown(panes, request, stride)
-                if not (yield from self._refine(panes, skipped, request, stride, cancelled, True)):
-                    return
             stride = finer
+            yield self._shown(panes, request, stride)
+        if (
+            len(skipped := _skipped(panes))
+            and not cancelled()
+            and (yield from self._refine(panes, skipped, request, stride, cancelled, True))
+        ):
             yield self._shown(panes, request, stride)
 
     def _refine(
@@ -151,6 +148,7 @@ class Together:
     ) -> tuple[Frame, ...]:
         with one_torch_thread():
             known = _common(panes)
+            asked = stride == 1 and not len(_skipped(panes))
         frames = []
         for pane in panes:
             began = time.perf_counter()
@@ -169,8 +167,8 @@ class Together:
             )
             elapsed_ms = pane.elapsed_s * 1e3
             frame = pane.renderer.frame(canvas, request, image, stride, elapsed_ms, pane.spent)
-            # A complete picture is not written to any more.
-            frames.append(replace(frame, colors=canvas.colors.numpy()) if stride == 1 else frame)
+            # A picture that is asked about nothing any more is not written to.
+            frames.append(replace(frame, colors=canvas.colors.numpy()) if asked else frame)
             pane.spent = Spent()
         return tuple(frames)
 

@@ -66,6 +66,9 @@ class Analyst(QObject):
         elif not all(frame.complete for frame in frames):
             self._void("metrics")
             self.metrics_ready.emit(MetricsReadout(why_not="the pictures are not complete yet"))
+        elif all(frame.colors is None for frame in frames):
+            self._void("metrics")
+            self.metrics_ready.emit(MetricsReadout(why_not="the background is not computed yet"))
         elif sum(not frame.why_blank for frame in frames) < 2:
             self._void("metrics")
             self.metrics_ready.emit(

@@ -118,6 +118,9 @@ class Tour(QObject):
             and np.array_equal(frame.camera.T_world_camera, wanted.T_world_camera)
         )
 
+    def _measurable(self) -> bool:
+        return self._last_frame is not None and self._last_frame.colors is not None
+
     def _complete_within(self, seconds: float) -> Callable[[], bool]:
         """Complete, or as far as a slow precision gets in that time."""
         until_s = time.perf_counter() + seconds
@@ -140,6 +143,8 @@ class Tour(QObject):
         self._release()
         yield self._complete
         report.refined(time.perf_counter() - released_s)
+        # What is compared is asked about its background as well, for the numbers.
+        yield lambda: not app.wish.panes or self._measurable()
         report.end_watching()
         # The panels' last reading is part of the drag, not of doing nothing.
         yield 1.5

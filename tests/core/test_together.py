@@ -162,7 +162,7 @@ class Skipping:
 
 @pytest.mark.parametrize("ray_mode", ["plain", "canonical"])
 @pytest.mark.parametrize("target_ms", [1e-3, 1e6])
-def test_a_complete_picture_skips_nothing(scene, ray_mode, target_ms):
+def test_what_was_skipped_is_asked_for_once_the_picture_is_complete(scene, ray_mode, target_ms):
     skipping = Skipping(scene, ray_mode)
     seen = list(skipping.together.frames(request(target_ms=target_ms)))
     n_pixels = SIZE * SIZE
@@ -171,7 +171,12 @@ def test_a_complete_picture_skips_nothing(scene, ray_mode, target_ms):
         np.testing.assert_array_equal(seen[-1][at].colors, expected.numpy())
         # Nothing is asked twice.
         assert sum(frames[at].network_rays for frames in seen) == n_pixels
-    assert [frames[0].stride for frames in seen].count(1) == 1
+    complete = [frames for frames in seen if frames[0].complete]
+    assert [frames[0].colors is None for frames in complete] == [True] * (len(complete) - 1) + [
+        False
+    ]
+    first = seen.index(complete[0]) + 1
+    assert sum(frames[0].network_rays for frames in seen[:first]) < 0.7 * n_pixels
 
 
 def test_a_stop_among_the_skipped_pixels_loses_none(scene):
@@ -186,7 +191,8 @@ def test_a_stop_among_the_skipped_pixels_loses_none(scene):
     seen = list(skipping.together.frames(request(), cancelled))
     assert bool(canvas.known.all())
     assert bool(canvas.skipped.any())
-    assert not seen[-1][0].complete
+    assert seen[-1][0].complete
+    assert seen[-1][0].colors is None
     *_, last = skipping.together.frames(request(seq=2))
     assert last[0].complete
     for frame, expected in zip(last, skipping.whole(request().camera), strict=True):

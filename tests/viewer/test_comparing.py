@@ -83,6 +83,14 @@ def test_measuring_leaves_the_processors_to_the_picture(desk, monkeypatch):
     assert set(threads) == {1}
 
 
+def test_no_numbers_before_the_background_is_computed(desk):
+    desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+    desk.until(lambda: bool(desk.metrics) and not desk.metrics[-1].why_not)
+    frames = tuple(replace(frame, colors=None) for frame in desk.sets[-1])
+    desk.app.comparing._analyst.compare(frames)
+    assert "the background is not computed yet" in desk.metrics[-1].why_not
+
+
 def test_numbers_come_with_complete_pictures_only(desk):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
     desk.until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))
