@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,11 @@ class Fields:
         return self._values.get(name) is not None
 
     @property
+    def prefix(self) -> str:
+        """Where this object lies in the file, such as "keyframes[2]."."""
+        return self._prefix
+
+    @property
     def mapping(self) -> Mapping[str, Any]:
         """The object as it was read."""
         return self._values
@@ -93,16 +99,7 @@ class Fields:
         high: float = math.inf,
     ) -> float:
         """A finite number from `low` to `high`, both included."""
-        value = self._value(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.refuse(name, "is not a number")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not (math.isfinite(number) and low <= number <= high):
-            self.refuse(name, f"is {_short(value)}, not a number from {low:g} to {high:g}")
-        return number
+        return self._number(name, self._value(name, default), low, high)
 
     def optional_number(
         self, name: str, low: float = -math.inf, high: float = math.inf
@@ -147,21 +144,21 @@ class Fields:
             self.refuse(name, f"has {len(value)} entries; there may be {most}")
         return value
 
-    def inner(self, name: str) -> Fields:
+    def inner(self, name: str) -> Self:
         """The object in this field."""
         value = self._value(name, None)
         if not isinstance(value, dict):
             self.refuse(name, "is not an object")
-        return Fields(value, self._what, self._error, f"{self._prefix}{name}.")
+        return self._part(value, name)
 
-    def objects(self, name: str, most: int) -> list[Fields]:
+    def objects(self, name: str, most: int) -> list[Self]:
         """A list of at most `most` objects."""
         entries = []
         for index, value in enumerate(self.values(name, most)):
             where = f"{name}[{index}]"
             if not isinstance(value, dict):
                 self.refuse(where, "is not an object")
-            entries.append(Fields(value, self._what, self._error, f"{self._prefix}{where}."))
+            entries.append(self._part(value, where))
         return entries
 
     def matrix(self, name: str, value: Any = None) -> NDArray[np.float64]:
@@ -184,6 +181,24 @@ class Fields:
         if not np.isfinite(matrix).all():
             self.refuse(name, "holds a number that is not finite")
         return matrix.reshape(4, 4)
+
+    def _part(self, values: Mapping[str, Any], where: str) -> Self:
+        part = copy.copy(self)
+        part._values, part._prefix = values, f"{self._prefix}{where}."
+        return part
+
+    def _number(self, name: str, value: Any, low: float, high: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.refuse(name, "is not a number")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            self.refuse(name, "is not a finite number")
+        if not low <= number <= high:
+            self.refuse(name, f"is {number:g}, not a number from {low:g} to {high:g}")
+        return number
 
     def _value(self, name: str, default: Any) -> Any:
         value = self._values.get(name)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.camera import Camera
-from r2l_core.datasets.fields import Fields, bad_file
+from r2l_core.datasets.fields import DatasetFields, bad_file
 from r2l_core.datasets.images import (
     SUFFIXES,
     Background,
@@ -173,7 +173,7 @@ class Request:
             width_px, height_px = max(width_px // 2, 1), max(height_px // 2, 1)
         return width_px, height_px
 
-    def picture_of(self, frame: Fields) -> Path:
+    def picture_of(self, frame: DatasetFields) -> Path:
         """The picture that a frame's `file_path` names, with or without its ending. Raises
         DatasetError where it is not there or not inside the dataset."""
         name = frame.text("file_path")
@@ -186,9 +186,9 @@ class Request:
             found = None
         # Before the question whether it is there, so that nobody learns what lies outside.
         if not is_inside(self.root, found or candidates[0]):
-            raise frame.bad("file_path", f"{name[:200]!r} leads out of the dataset's folder")
+            frame.refuse("file_path", f"{name[:200]!r} leads out of the dataset's folder")
         if found is None:
-            raise frame.bad("file_path", f"names {name[:200]!r}, and there is no such picture")
+            frame.refuse("file_path", f"names {name[:200]!r}, and there is no such picture")
         return found
 
 

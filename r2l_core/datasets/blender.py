@@ -14,7 +14,7 @@ import numpy as np
 
 from r2l_core.camera import focal_from_angle
 from r2l_core.datasets.base import BLACK, WHITE, Dataset, Request, View, camera_of
-from r2l_core.datasets.fields import Fields, read_json
+from r2l_core.datasets.fields import DatasetFields
 
 SPLITS = ("train", "val", "test")
 NEAR, FAR = 2.0, 6.0
@@ -51,19 +51,19 @@ def existing_splits(request: Request) -> tuple[str, ...]:
     return tuple(s for s in SPLITS if (request.root / f"transforms_{s}.json").is_file())
 
 
-def read_frames(request: Request) -> Fields:
+def read_frames(request: Request) -> DatasetFields:
     """The description of the wished-for split."""
-    return read_json(request.root / f"transforms_{request.split}.json")
+    return DatasetFields(request.root / f"transforms_{request.split}.json")
 
 
-def camera_angle_x_rad(fields: Fields) -> float:
+def camera_angle_x_rad(fields: DatasetFields) -> float:
     """The horizontal field of view."""
-    return fields.number("camera_angle_x", 1e-3, math.pi - 1e-3)
+    return fields.number("camera_angle_x", low=1e-3, high=math.pi - 1e-3)
 
 
-def views_of(request: Request, fields: Fields, angle_x_rad: float) -> tuple[View, ...]:
+def views_of(request: Request, fields: DatasetFields, angle_x_rad: float) -> tuple[View, ...]:
     """A view for every frame; every picture's header is looked at."""
-    frames = fields.objects("frames")
+    frames = fields.frames()
     views = []
     for index, frame in enumerate(frames):
         path = request.picture_of(frame)
@@ -74,8 +74,8 @@ def views_of(request: Request, fields: Fields, angle_x_rad: float) -> tuple[View
                 path=path,
                 camera=camera_of(
                     fields.file,
-                    f"{frame.where}transform_matrix",
-                    frame.matrix("transform_matrix"),
+                    f"{frame.prefix}transform_matrix",
+                    frame.pose("transform_matrix"),
                     size_px,
                     focal_from_angle(size_px[0], angle_x_rad),
                 ),

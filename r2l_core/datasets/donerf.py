@@ -10,7 +10,7 @@ import numpy as np
 
 from r2l_core.datasets import blender
 from r2l_core.datasets.base import Dataset, Request
-from r2l_core.datasets.fields import MAX_COORDINATE, read_json
+from r2l_core.datasets.fields import MAX_COORDINATE, DatasetFields
 
 _INFO = "dataset_info.json"
 
@@ -24,7 +24,7 @@ def load(request: Request) -> Dataset:
     """Open one split. Raises DatasetError."""
     splits = blender.existing_splits(request)
     request.choose(splits)
-    info = read_json(request.root / _INFO)
+    info = DatasetFields(request.root / _INFO)
     angle_x_rad = blender.camera_angle_x_rad(info)
     near, far = info.numbers("depth_range", 2, 0.0, MAX_COORDINATE)
     views = blender.views_of(request, blender.read_frames(request), angle_x_rad)

@@ -26,7 +26,7 @@ from r2l_core.datasets.base import (
     camera_of,
     nearest_point_to_axes,
 )
-from r2l_core.datasets.fields import Fields, read_json
+from r2l_core.datasets.fields import DatasetFields
 from r2l_core.datasets.llff import HOLD_OUT_EVERY
 
 FILE = "transforms.json"
@@ -44,10 +44,10 @@ def recognises(request: Request) -> bool:
 
 def load(request: Request) -> Dataset:
     """Open one split. Raises DatasetError."""
-    shared = read_json(request.root / FILE)
-    frames = shared.objects("frames")
+    shared = DatasetFields(request.root / FILE)
+    frames = shared.frames()
     if "applied_transform" in shared:
-        shared.matrix("applied_transform")
+        shared.pose("applied_transform")
     splits = _splits(shared, frames)
     request.choose(tuple(splits))
     chosen = splits[request.split]
@@ -84,7 +84,7 @@ def load(request: Request) -> Dataset:
     )
 
 
-def _splits(shared: Fields, frames: Sequence[Fields]) -> dict[str, list[int]]:
+def _splits(shared: DatasetFields, frames: Sequence[DatasetFields]) -> dict[str, list[int]]:
     """Which frames belong to which split; only splits that have any."""
     keys = {split: f"{split}_filenames" for split in SPLITS}
     if any(key in shared for key in keys.values()):
@@ -93,9 +93,7 @@ def _splits(shared: Fields, frames: Sequence[Fields]) -> dict[str, list[int]]:
         for split, key in keys.items():
             names = shared.texts(key) if key in shared else []
             if missing := [name for name in names if name not in by_name]:
-                raise shared.bad(
-                    key, f"names {missing[0][:200]!r}, and no frame has that file_path"
-                )
+                shared.refuse(key, f"names {missing[0][:200]!r}, and no frame has that file_path")
             chosen[split] = [by_name[name] for name in names]
     else:
         everyone = range(len(frames))
@@ -106,15 +104,15 @@ def _splits(shared: Fields, frames: Sequence[Fields]) -> dict[str, list[int]]:
 
 
 def _camera(
-    shared: Fields, frame: Fields, request: Request, size_px: tuple[int, int]
+    shared: DatasetFields, frame: DatasetFields, request: Request, size_px: tuple[int, int]
 ) -> tuple[Camera, float]:
     """The camera of one frame, and how far off its distortion is in the worst corner, in pixels."""
 
-    def source(key: str) -> Fields:
+    def source(key: str) -> DatasetFields:
         return frame if key in frame else shared
 
     def number(key: str, low: float, high: float) -> float | None:
-        return source(key).number(key, low, high) if key in source(key) else None
+        return source(key).optional_number(key, low, high)
 
     _refuse_other_lenses(source)
     scale = 2 if request.half else 1
@@ -122,14 +120,14 @@ def _camera(
     height = number("h", 1, MAX_SIZE_PX) or float(size_px[1] * scale)
     for key, stated, actual in (("w", width, size_px[0]), ("h", height, size_px[1])):
         if max(int(stated) // scale, 1) != actual:
-            raise source(key).bad(key, f"is {stated:g}, and the picture is of another size")
+            source(key).refuse(key, f"is {stated:g}, and the picture is of another size")
     fl_x = number("fl_x", 1e-3, MAX_FOCAL_PX)
     if fl_x is None:
-        angle = source("camera_angle_x").number("camera_angle_x", 1e-3, math.pi - 1e-3)
+        angle = source("camera_angle_x").number("camera_angle_x", low=1e-3, high=math.pi - 1e-3)
         fl_x = focal_from_angle(int(width), angle)
     fl_y = number("fl_y", 1e-3, MAX_FOCAL_PX) or fl_x
     if "fl_y" not in source("fl_y") and "camera_angle_y" in source("camera_angle_y"):
-        angle = source("camera_angle_y").number("camera_angle_y", 1e-3, math.pi - 1e-3)
+        angle = source("camera_angle_y").number("camera_angle_y", low=1e-3, high=math.pi - 1e-3)
         fl_y = focal_from_angle(int(height), angle)
     cx, cy = number("cx", -MAX_FOCAL_PX, MAX_FOCAL_PX), number("cy", -MAX_FOCAL_PX, MAX_FOCAL_PX)
     cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
@@ -137,8 +135,8 @@ def _camera(
     across, down = size_px[0] / width, size_px[1] / height
     camera = camera_of(
         shared.file,
-        f"{frame.where}transform_matrix",
-        frame.matrix("transform_matrix"),
+        f"{frame.prefix}transform_matrix",
+        frame.pose("transform_matrix"),
         size_px,
         fl_x * across,
         focal_y_px=fl_y * down,
@@ -147,14 +145,14 @@ def _camera(
     return camera, _distorted_px(camera, lens) if any(lens) else 0.0
 
 
-def _refuse_other_lenses(source: Callable[[str], Fields]) -> None:
+def _refuse_other_lenses(source: Callable[[str], DatasetFields]) -> None:
     fields = source("camera_model")
     model = fields.text("camera_model") if "camera_model" in fields else "PINHOLE"
     if model not in _PINHOLE_MODELS:
-        raise fields.bad("camera_model", f"is {model[:40]!r}, not a pinhole camera")
+        fields.refuse("camera_model", f"is {model[:40]!r}, not a pinhole camera")
     fields = source("is_fisheye")
-    if fields.values.get("is_fisheye"):
-        raise fields.bad("is_fisheye", "is set, and only pinhole cameras can be opened")
+    if fields.mapping.get("is_fisheye"):
+        fields.refuse("is_fisheye", "is set, and only pinhole cameras can be opened")
 
 
 def _distorted_px(camera: Camera, lens: Sequence[float]) -> float:
