@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import openvino as ov
 
 _TILE_RAYS = 1024
-_SMALL_TILES = (64, 160, 256, 576)
+_SMALL_TILES = (64, 160, 256, 400, 576, 800)
 _WIDTH_MULTIPLE = 16
 """Other widths run as floats whatever the group size; layers are padded with zeros to this."""
 

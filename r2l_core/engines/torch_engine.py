@@ -27,7 +27,7 @@ _RECIPE = "published recipe: weights are rounded, everything is calculated in fl
 _TILE_RAYS = {torch.float32: 2048, torch.bfloat16: 3072, torch.float16: 3072}
 # A 400x400 preview of every 32nd, 16th or eighth pixel has about 135, 520 or 2,080 rays that
 # meet the scene; those between are for what fits a frame.
-_SMALL_TILES = (160, 256, 576, 1024, 1280, 1536, 1792, 2112, 2560)
+_SMALL_TILES = (160, 256, 576, 800, 1024, 1280, 1536, 1792, 2112, 2560)
 
 
 def _cpu_has(*features: str) -> bool:
