@@ -129,7 +129,7 @@ def _memory() -> dict[str, str]:
 
 
 def _key(light_field: LightField, precision: Precision, device: str) -> str:
-    """Everything the choice depends on: processor, libraries and the shape of the network."""
+    """Everything the choice depends on: processor, libraries, the network, and how it is made."""
     processor = torch.cpu.get_capabilities().get("cpu_name", platform.processor())
     gpu = torch.cuda.get_device_name() if device == "cuda" else ""
     try:
@@ -140,5 +140,5 @@ def _key(light_field: LightField, precision: Precision, device: str) -> str:
     return (
         f"{processor} {gpu} x{torch.get_num_threads()}, torch {torch.__version__}, "
         f"openvino {openvino}, {network.short_name} in{network.input_size}, "
-        f"{light_field.sha256[:12]}, {precision}"
+        f"{light_field.sha256[:12]}, {precision}, by {PREVIEW_RAYS} rays"
     )
