@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from r2l_core.arguments import Parser
-from r2l_core.spinning import spin_briefly
 from viewer import system_check
+from viewer.spinning import spin_briefly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

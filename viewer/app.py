@@ -272,7 +272,7 @@ def run(options: argparse.Namespace) -> int:
     """Open the window and run until it closes. Returns the exit code."""
     try:
         wish = first_wish(options)
-    except ValueError as error:
+    except R2LError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     sys.setswitchinterval(_SWITCH_INTERVAL_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from r2l_core.errors import EngineUnavailable, R2LError
 from r2l_core.types import Precision
 from viewer.mailbox import Wish
 from viewer.widgets.pane_choice import TRUTH, PaneChoice
@@ -11,7 +12,7 @@ from viewer.widgets.pane_label import LETTERS
 
 
 def first_wish(options: argparse.Namespace) -> Wish:
-    """What to open and how. Raises ValueError, with words for the user."""
+    """What to open and how. Raises R2LError where a flag names what does not exist."""
     return Wish(
         options.checkpoint,
         options.scene,
@@ -29,13 +30,19 @@ def _precision(flag: str, name: str) -> Precision:
         return Precision(name)
     except ValueError:
         known = ", ".join(Precision)
-        raise ValueError(f"{flag} {name} is not one of {known}") from None
+        raise EngineUnavailable(
+            f"{flag} {name} cannot be used", f"the precisions are {known}", "Choose one of them."
+        ) from None
 
 
 def _panes(names: str) -> tuple[PaneChoice, ...]:
     sources = names.split(",")
     if not 2 <= len(sources) <= len(LETTERS):
-        raise ValueError(f"--compare {names} does not name two to {len(LETTERS)} pictures")
+        raise R2LError(
+            f"--compare {names} cannot be used",
+            f"it does not name two to {len(LETTERS)} pictures",
+            "Give P,P.",
+        )
     return tuple(
         PaneChoice(TRUTH if name == TRUTH else _precision("--compare", name)) for name in sources
     )

@@ -68,6 +68,14 @@ class TestProcess:
         assert "none cannot be opened" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
 
+    @pytest.mark.parametrize("names", ["fp32", "fp32,nonsense", "fp32,bf16,int8,truth,fp16"])
+    def test_what_cannot_be_compared(self, names, capsys, monkeypatch):
+        monkeypatch.setenv("GOMP_SPINCOUNT", "1")  # so that it is put back
+        assert viewer_main.main(["--compare", names, "--exit-after-first-frame"]) == 2
+        said = capsys.readouterr().err
+        assert "--compare" in said
+        assert len(said.strip().splitlines()) == 1
+
     def test_a_precision_that_does_not_exist(self):
         done = start("--precision", "nonsense", "--exit-after-first-frame")
         assert (done.returncode, done.stdout) == (2, "")
