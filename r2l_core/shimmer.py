@@ -15,14 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.camera import Camera, focal_from_angle
+from r2l_core.evaluation import EVALUATION_SIZE_PX
 from r2l_core.metrics import psnr_db
 from r2l_core.scene import SceneSpec
 
 STEP_DEG = 1.0
 """Between two frames: a turn in twelve seconds, at 30 frames a second."""
-
-SIZE_PX = 400
-"""Of a frame, as in the pictures that `eval` compares."""
 
 Images = Callable[[Camera], NDArray[np.float32]]
 """A camera to what is seen through it: float32 (H, W, 3) in [0, 1]."""
@@ -37,9 +35,10 @@ def turntable_cameras(
     """Cameras `STEP_DEG` of azimuth apart, from the scene's first view on, at its elevation."""
     home = scene.home()
     home = replace(home, radius=radius or home.radius, pivot=pivot or home.pivot)
-    focal_px = focal_from_angle(SIZE_PX, scene.camera_angle_x_rad)
+    focal_px = focal_from_angle(EVALUATION_SIZE_PX, scene.camera_angle_x_rad)
     return [
-        home.orbited(k * STEP_DEG, 0.0).camera(SIZE_PX, SIZE_PX, focal_px) for k in range(n_frames)
+        home.orbited(k * STEP_DEG, 0.0).camera(EVALUATION_SIZE_PX, EVALUATION_SIZE_PX, focal_px)
+        for k in range(n_frames)
     ]
 
 
