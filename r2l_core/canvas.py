@@ -27,6 +27,8 @@ class Canvas:
         """Which of the known pixels are background without anybody having been asked."""
         self.stride = 2 * STRIDES[0]
         """Finest stride that is complete."""
+        self.spent_ms = 0.0
+        """What its frames have cost until now, whichever requests they answered."""
         self.interpolated_pixels = 0
         """How many of the known pixels were taken from their surroundings."""
 

@@ -363,6 +363,7 @@ class Renderer:
         spent: Spent,
     ) -> Frame:
         """`image`, (H, W, 3), labelled with what it cost and who made it."""
+        canvas.spent_ms += spent.timings.total_ms
         return Frame(
             seq=request.seq,
             epoch=self.epoch,

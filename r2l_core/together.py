@@ -22,7 +22,7 @@ from r2l_core.canvas import Canvas
 from r2l_core.progressive import by_contrast, grid_pixels, interpolated
 from r2l_core.quiet import one_torch_thread
 from r2l_core.renderer import HYSTERESIS, SHOW_EVERY_S, Renderer, Spent, never, to_uint8
-from r2l_core.types import STRIDES, Frame, RenderRequest
+from r2l_core.types import STRIDES, Frame, FrameTimings, RenderRequest
 
 _CHUNK_S = 0.35
 """Time all renderers together may take until they are in step again."""
@@ -35,7 +35,6 @@ class _Pane:
     renderer: Renderer
     canvas: Canvas
     spent: Spent = field(default_factory=Spent)
-    elapsed_s: float = 0.0
 
 
 class Together:
@@ -124,13 +123,11 @@ class Together:
         """Have every renderer know `pixels`, with `whole` those of them that it has skipped; False
         where stopped on the way."""
         for pane in panes:
-            began = time.perf_counter()
             wanted = pane.canvas.among_skipped(pixels) if whole else pane.canvas.unknown(pixels)
             for spent in pane.renderer.shade(pane.canvas, wanted, whole):
                 pane.spent.add(spent)
                 if stopped():
                     return False
-            pane.elapsed_s += time.perf_counter() - began
         return True
 
     @staticmethod
@@ -160,12 +157,9 @@ class Together:
                 )
                 image = to_uint8(picture)
             canvas.stride = min(canvas.stride, stride)
-            pane.elapsed_s += time.perf_counter() - began
-            pane.spent.timings = replace(
-                pane.spent.timings,
-                copy_ms=pane.spent.timings.copy_ms + (time.perf_counter() - began) * 1e3,
-            )
-            elapsed_ms = pane.elapsed_s * 1e3
+            pane.spent.timings += FrameTimings(copy_ms=(time.perf_counter() - began) * 1e3)
+            # Of the whole picture: one pane may have known most of it before there were others.
+            elapsed_ms = canvas.spent_ms + pane.spent.timings.total_ms
             frame = pane.renderer.frame(canvas, request, image, stride, elapsed_ms, pane.spent)
             # A picture that is asked about nothing any more is not written to.
             frames.append(replace(frame, colors=canvas.colors.numpy()) if asked else frame)

@@ -236,3 +236,12 @@ def test_the_numbers_are_those_of_an_evaluation(make_light_field):
                 number = isinstance(value, float)
                 wanted = pytest.approx(value, rel=1e-6, abs=1e-6) if number else value
                 assert getattr(measured, name) == wanted, name
+
+
+def test_a_pane_is_charged_for_what_it_had_rendered_alone(pair):
+    *_, alone = pair[0].frames(request())
+    *_, last = Together(pair).frames(request(seq=2))
+    cost_alone_ms = pair[0].canvas(request()).spent_ms
+    assert last[0].elapsed_ms == pytest.approx(cost_alone_ms)
+    assert last[0].elapsed_ms > last[0].timings.total_ms
+    assert alone.complete
