@@ -519,7 +519,7 @@ def test_the_report_of_an_evaluation(evaluate, render):
 
 
 def test_shimmer_along_the_turntable(evaluate, monkeypatch):
-    monkeypatch.setattr(shimmer, "SIZE_PX", SIZE_PX)
+    monkeypatch.setattr(shimmer, "EVALUATION_SIZE_PX", SIZE_PX)
     outcome, report = evaluate("--precision", "fp32,weights-bf16", "--turntable", 3)
     assert outcome.code == 0
     assert (report["turntable"]["frames"], report["turntable"]["step_deg"]) == (3, 1.0)
