@@ -2,7 +2,7 @@
 
 import sys
 
-from r2l_core.cli import main
+from r2l_core.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,17 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from r2l_core.camera import Camera
-
 RayMode = Literal["plain", "canonical"]
 """`plain`: rays as the camera makes them. `canonical`: moved along their own line to the sphere the
 light field was trained on (`rays.canonicalise`)."""
-
-STRIDES = (32, 16, 8, 4, 2, 1)
-"""Pixel strides of the progressive passes, coarse to fine."""
 
 
 class Precision(StrEnum):
@@ -69,80 +61,3 @@ class Availability:
 
     available: bool
     why_not: str = ""
-
-
-@dataclass(frozen=True)
-class RenderRequest:
-    """One wish for a picture. Later wishes (greater `seq`) replace earlier ones.
-
-    `target_ms`: time the first, coarse picture may take. `created_s`: `time.perf_counter` at the
-    input that caused it. `max_stride`: the first picture is never coarser than this, however long
-    it takes; one of STRIDES, of which the coarsest leaves the choice to `target_ms`.
-    `flat_tolerance`: pixels whose surroundings differ by no more than this (0 to 1, of full scale)
-    are taken from these instead of the network; 0 asks the network for every one.
-    """
-
-    seq: int
-    camera: Camera
-    target_ms: float = 33.0
-    created_s: float = 0.0
-    max_stride: int = STRIDES[0]
-    flat_tolerance: float = 0.0
-
-
-@dataclass(frozen=True)
-class FrameTimings:
-    """Milliseconds spent on one pass, measured on the render thread."""
-
-    rays_ms: float = 0.0
-    encode_ms: float = 0.0
-    network_ms: float = 0.0
-    copy_ms: float = 0.0
-
-    @property
-    def total_ms(self) -> float:
-        return self.rays_ms + self.encode_ms + self.network_ms + self.copy_ms
-
-    def __add__(self, other: FrameTimings) -> FrameTimings:
-        return FrameTimings(
-            self.rays_ms + other.rays_ms,
-            self.encode_ms + other.encode_ms,
-            self.network_ms + other.network_ms,
-            self.copy_ms + other.copy_ms,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A picture and everything needed to label it truthfully.
-
-    `image`: uint8 (height_px, width_px, 3), sRGB as the network gives it, owned by the frame and
-    read-only. `epoch` counts checkpoint and precision changes: a frame of an older epoch must not
-    be shown. `stride`: the finest pixel grid that is complete; 1 means every pixel is exact.
-    `network_rays`: rays this pass sent through the network (not skipped, not interpolated).
-    `elapsed_ms`: wall time from the start of this request's first pass to this frame.
-    `interpolated_pixels`: how many pixels that count as complete were taken from flat surroundings.
-    `colors`: the same picture before rounding to 8 bits, float32 (height_px, width_px, 3), where
-    somebody will compare it. `why_blank`: why there is nothing to see, a clause; `image` is then of
-    one colour and must not be compared. Empty where there is a picture. `light_field`: its name,
-    where panes show more than one; else empty.
-    """
-
-    seq: int
-    epoch: int
-    camera: Camera
-    image: NDArray[np.uint8]
-    stride: int
-    network_rays: int
-    timings: FrameTimings
-    elapsed_ms: float
-    engine: EngineInfo
-    created_s: float = 0.0
-    interpolated_pixels: int = 0
-    colors: NDArray[np.float32] | None = None
-    why_blank: str = ""
-    light_field: str = ""
-
-    @property
-    def complete(self) -> bool:
-        return self.stride == 1

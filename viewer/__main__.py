@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from r2l_core.arguments import Parser
+from r2l_core.commands.arguments import Parser
 from viewer import system_check
-from viewer.spinning import spin_briefly
+from viewer.runtime.spinning import spin_briefly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

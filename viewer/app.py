@@ -26,28 +26,28 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication
 
 from r2l_core.errors import R2LError
-from viewer import theme
-from viewer.bookmarks import Bookmarks
-from viewer.comparing import Comparing
-from viewer.controller import Controller
-from viewer.garbage import GuiCollector
-from viewer.living import Living
-from viewer.mailbox import Wish
-from viewer.main_window import MainWindow
-from viewer.messages import describe
-from viewer.pathing import Pathing
-from viewer.pose_marking import PoseMarking
-from viewer.posing import Posing
-from viewer.preferences import Preferences
-from viewer.recording import Recording
-from viewer.render_thread import RenderThread, Running
-from viewer.report import Report
-from viewer.saver import Saver
-from viewer.scene_asking import SceneAsking
-from viewer.sessions import Sessions
-from viewer.starting import first_wish
-from viewer.tour import Tour
-from viewer.widgets.compare_mode import CompareMode
+from viewer.camera_path.controller import Pathing
+from viewer.compare.controller import Comparing
+from viewer.dataset.controller import Posing
+from viewer.dataset.pose_marking import PoseMarking
+from viewer.recording.controller import Recording
+from viewer.recording.live_controller import Living
+from viewer.rendering.controller import Controller
+from viewer.rendering.mailbox import Wish
+from viewer.rendering.render_thread import RenderThread, Running
+from viewer.rendering.scene_asking import SceneAsking
+from viewer.rendering.starting import first_wish
+from viewer.runtime.garbage import GuiCollector
+from viewer.scripted.report import Report
+from viewer.scripted.tour import Tour
+from viewer.state.bookmarks import Bookmarks
+from viewer.state.preferences import Preferences
+from viewer.widgets import theme
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.window.main_window import MainWindow
+from viewer.window.messages import describe
+from viewer.window.saver import Saver
+from viewer.window.sessions import Sessions
 
 _SWITCH_INTERVAL_S = 0.001
 """How soon the interpreter hands over to the window's thread when both want to run."""

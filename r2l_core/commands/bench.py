@@ -7,7 +7,6 @@ import sys
 
 from tqdm import tqdm
 
-from r2l_core.bench import ROUNDS, Bench
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -17,7 +16,8 @@ from r2l_core.commands.shared import (
     open_to_render,
 )
 from r2l_core.commands.values import positive_int, precisions, size
-from r2l_core.output import write_json
+from r2l_core.evaluation.bench import ROUNDS, Bench
+from r2l_core.files import write_json
 
 
 def add(commands: Subparsers) -> None:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from r2l_core.checkpoint import save_light_field
+from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.commands.shared import (
     Subparsers,
     assume_option,
@@ -14,7 +14,7 @@ from r2l_core.commands.shared import (
     open_light_field,
     require_native_name,
 )
-from r2l_core.output import write_json
+from r2l_core.files import write_json
 
 
 def add(commands: Subparsers) -> None:

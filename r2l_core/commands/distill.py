@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from r2l_core.checkpoint import save_light_field
+from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.commands.shared import (
     Subparsers,
     json_option,
@@ -19,11 +19,11 @@ from r2l_core.commands.shared import (
 )
 from r2l_core.commands.values import positive_float
 from r2l_core.errors import R2LError
-from r2l_core.output import write_json
-from r2l_core.scene import load_scene
+from r2l_core.files import write_json
+from r2l_core.geometry.scene import load_scene
 
 if TYPE_CHECKING:
-    from r2l_core.distill.training import TrainingConfig
+    from r2l_core.training.distillation import TrainingConfig
 
 _BAR = "{percentage:3.1f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
@@ -63,8 +63,8 @@ def add(commands: Subparsers) -> None:
 
 
 def _config(options: argparse.Namespace) -> TrainingConfig:
-    from r2l_core.distill.schedule import load_schedule
-    from r2l_core.distill.training import TrainingConfig
+    from r2l_core.training.distillation import TrainingConfig
+    from r2l_core.training.schedule import load_schedule
 
     if options.schedule is None:
         return TrainingConfig(minutes=options.minutes or 45.0)
@@ -75,10 +75,10 @@ def _distill(options: argparse.Namespace) -> int:
     # Imported here: training needs modules that rendering does not.
     import platformdirs
 
-    from r2l_core.distill.teachers import teacher_of
-    from r2l_core.distill.training import DEFAULT_NETWORK, Trainer
     from r2l_core.engines.nerf_engine import NerfEngine
-    from r2l_core.network import NetworkConfig
+    from r2l_core.model.network import NetworkConfig
+    from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer
+    from r2l_core.training.teachers import teacher_of
 
     scene = load_scene(options.scene)
     try:

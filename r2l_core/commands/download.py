@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from r2l_core.checkpoints.download import CATALOGUE, UNPUBLISHED, fetch
+from r2l_core.checkpoints.unpacking import unpack
 from r2l_core.commands.shared import Subparsers, json_option
-from r2l_core.download import CATALOGUE, UNPUBLISHED, fetch
 from r2l_core.errors import DownloadError
-from r2l_core.output import write_json
-from r2l_core.unpacking import unpack
+from r2l_core.files import write_json
 
 
 def add(commands: Subparsers) -> None:

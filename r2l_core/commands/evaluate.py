@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from r2l_core.camera import Camera
-from r2l_core.checkpoint import LightField, is_released
+from r2l_core.checkpoints.opening import is_released
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -31,18 +30,20 @@ from r2l_core.commands.values import (
 )
 from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import R2LError
-from r2l_core.evaluation import Evaluation, evaluation_cameras
-from r2l_core.evaluation_folder import EvaluationFolder
-from r2l_core.output import write_json
-from r2l_core.rays import require_in_reach
-from r2l_core.references import DatasetReference, Reference, TeacherReference
-from r2l_core.renderer import Renderer
-from r2l_core.scene import SceneSpec
-from r2l_core.shimmer import STEP_DEG, Images, Shimmer, turntable_cameras
+from r2l_core.evaluation.evaluation import Evaluation, evaluation_cameras
+from r2l_core.evaluation.folder import EvaluationFolder
+from r2l_core.evaluation.references import DatasetReference, Reference, TeacherReference
+from r2l_core.evaluation.shimmer import STEP_DEG, Images, Shimmer, turntable_cameras
+from r2l_core.files import write_json
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.rays import require_in_reach
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.model.light_field import LightField
+from r2l_core.render.renderer import Renderer
 from r2l_core.types import RayMode
 
 if TYPE_CHECKING:
-    from r2l_core.html_report import HtmlReport
+    from r2l_core.evaluation.html_report import HtmlReport
 
 
 def add(commands: Subparsers) -> None:
@@ -253,7 +254,9 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def _html_report(light_field: LightField, n_views: int) -> HtmlReport:
-    from r2l_core.html_report import HtmlReport  # its templates and colours: only where needed
+    from r2l_core.evaluation.html_report import (
+        HtmlReport,  # its templates and colours: only where needed
+    )
 
     return HtmlReport(light_field, n_views)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from r2l_core.checkpoint import LightField
 from r2l_core.commands.shared import (
     Subparsers,
     json_option,
@@ -20,8 +19,9 @@ from r2l_core.commands.values import precision
 from r2l_core.engines import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import ExportError
-from r2l_core.metrics import psnr_db
-from r2l_core.output import write_json
+from r2l_core.files import write_json
+from r2l_core.images.metrics import psnr_db
+from r2l_core.model.light_field import LightField
 from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.types import Precision
 
@@ -44,7 +44,7 @@ def add(commands: Subparsers) -> None:
 
 def _export(options: argparse.Namespace) -> int:
     # Imported here, because no other command needs it.
-    from r2l_core.onnx_export import OPSET, onnx_model, save_model
+    from r2l_core.export.onnx import OPSET, onnx_model, save_model
 
     if options.out.suffix != ".onnx":
         raise ExportError(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from r2l_core.checkpoint import save_light_field
+from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.commands.shared import (
     Subparsers,
     json_option,
@@ -16,13 +16,13 @@ from r2l_core.commands.shared import (
 )
 from r2l_core.commands.values import positive_int, share
 from r2l_core.errors import QuantizationError
-from r2l_core.output import write_json
+from r2l_core.files import write_json
+from r2l_core.model.quantized import Recipe
 from r2l_core.quantization.calibration import (
     CALIBRATION_RAYS,
     CALIBRATORS,
     CalibrationConfig,
 )
-from r2l_core.quantization.model import Recipe
 from r2l_core.quantization.recipes import load_mix, load_ranges, quantized
 
 

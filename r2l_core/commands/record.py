@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from r2l_core.checkpoint import embedded_names
+from r2l_core.checkpoints.opening import embedded_names
 from r2l_core.commands.shared import (
     Subparsers,
     assume_option,
@@ -23,12 +23,12 @@ from r2l_core.commands.shared import (
 )
 from r2l_core.commands.values import positive_float, precision, precisions, size
 from r2l_core.errors import R2LError, RecordingError
-from r2l_core.output import write_json
+from r2l_core.files import write_json
 from r2l_core.types import Precision
 
 if TYPE_CHECKING:
-    from r2l_core.camera_path import CameraPath
-    from r2l_core.checkpoint import LightField
+    from r2l_core.camera_paths.camera_path import CameraPath
+    from r2l_core.model.light_field import LightField
     from r2l_core.recording.plan import RecordingPlan
     from r2l_core.recording.recorder import Recorder
 
@@ -267,8 +267,8 @@ def _panes(
 def _camera_path(
     options: argparse.Namespace, light_field: LightField, width_px: int, height_px: int
 ) -> CameraPath:
-    from r2l_core.camera_path_files import load_camera_path
-    from r2l_core.camera_path_presets import PRESETS, preset
+    from r2l_core.camera_paths.files import load_camera_path
+    from r2l_core.camera_paths.presets import PRESETS, preset
 
     name = options.path or PRESETS[0]
     if name in PRESETS:

@@ -11,8 +11,7 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
-from r2l_core.camera import Camera, Orbit, load_pose
-from r2l_core.checkpoint import LightField, load_checkpoint
+from r2l_core.checkpoints.opening import load_checkpoint
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -31,11 +30,13 @@ from r2l_core.commands.values import (
 from r2l_core.engines import Engine, Shaded, build_engine, devices
 from r2l_core.engines.nerf_engine import NerfEngine
 from r2l_core.errors import EngineUnavailable, R2LError
-from r2l_core.nerf import NerfTeacher
-from r2l_core.output import save_image, write_json
-from r2l_core.rays import require_in_reach
-from r2l_core.renderer import Renderer
-from r2l_core.scene import SceneSpec, load_scene
+from r2l_core.files import save_image, write_json
+from r2l_core.geometry.camera import Camera, Orbit, load_pose
+from r2l_core.geometry.rays import require_in_reach
+from r2l_core.geometry.scene import SceneSpec, load_scene
+from r2l_core.model.light_field import LightField
+from r2l_core.model.nerf import NerfTeacher
+from r2l_core.render.renderer import Renderer
 from r2l_core.types import Precision, RayMode
 
 

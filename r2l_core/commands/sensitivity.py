@@ -18,17 +18,17 @@ from r2l_core.commands.shared import (
 )
 from r2l_core.commands.values import finite_float, positive_int, precision
 from r2l_core.errors import QuantizationError
-from r2l_core.output import write_json
-from r2l_core.quantization.model import body_layers
-from r2l_core.quantization.recipes import save_mix
-from r2l_core.quantization.residual import StreamSize, residual_growth
-from r2l_core.quantization.sensitivity import (
+from r2l_core.evaluation.sensitivity import (
     SENSITIVITY_RAYS,
     Kept,
     Sensitivity,
     analyse,
     find_worst,
 )
+from r2l_core.files import write_json
+from r2l_core.model.quantized import body_layers
+from r2l_core.quantization.recipes import save_mix
+from r2l_core.quantization.residual import StreamSize, residual_growth
 
 _SHOWN = 10
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2l_core.checkpoint import LightField, load_checkpoint, load_light_field
+from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
 from r2l_core.commands.values import assumption
 from r2l_core.engines import ENGINES
 from r2l_core.errors import CheckpointError
-from r2l_core.nerf import NerfTeacher
-from r2l_core.scene import SceneSpec, load_scene
+from r2l_core.geometry.scene import SceneSpec, load_scene
+from r2l_core.model.light_field import LightField
+from r2l_core.model.nerf import NerfTeacher
 from r2l_core.types import RayMode
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from r2l_core.network import Activation
-from r2l_core.output import IMAGE_SUFFIXES
+from r2l_core.files import IMAGE_SUFFIXES
+from r2l_core.model.network import Activation
 from r2l_core.types import Precision
 
 MAX_SIZE_PX = 16384

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.camera import Camera
 from r2l_core.datasets.fields import DatasetFields, bad_file
 from r2l_core.datasets.images import (
     SUFFIXES,
@@ -21,7 +20,8 @@ from r2l_core.datasets.images import (
     read_thumbnail,
 )
 from r2l_core.errors import CameraError, DatasetError, SceneError
-from r2l_core.scene import SceneSpec
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import SceneSpec
 
 Kind = Literal["blender", "llff", "donerf", "deepvoxels", "transforms"]
 

@@ -12,9 +12,9 @@ import math
 
 import numpy as np
 
-from r2l_core.camera import focal_from_angle
 from r2l_core.datasets.base import BLACK, WHITE, Dataset, Request, View, camera_of
 from r2l_core.datasets.fields import DatasetFields
+from r2l_core.geometry.camera import focal_from_angle
 
 SPLITS = ("train", "val", "test")
 NEAR, FAR = 2.0, 6.0

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from r2l_core.camera import Camera, focal_from_angle
 from r2l_core.datasets.base import (
     WHITE,
     Dataset,
@@ -28,6 +27,7 @@ from r2l_core.datasets.base import (
 )
 from r2l_core.datasets.fields import DatasetFields
 from r2l_core.datasets.llff import HOLD_OUT_EVERY
+from r2l_core.geometry.camera import Camera, focal_from_angle
 
 FILE = "transforms.json"
 SPLITS = ("train", "val", "test")

@@ -10,7 +10,6 @@ import contextlib
 
 import torch
 
-from r2l_core.checkpoint import LightField
 from r2l_core.engines import choice
 from r2l_core.engines.base import Engine, EngineFactory, Shaded
 from r2l_core.engines.cuda_engine import CudaFactory
@@ -19,6 +18,7 @@ from r2l_core.engines.reference import ReferenceFactory
 from r2l_core.engines.simulated import SimulatedFactory
 from r2l_core.engines.torch_engine import TorchFactory
 from r2l_core.errors import EngineError, EngineUnavailable, R2LError
+from r2l_core.model.light_field import LightField
 from r2l_core.types import Availability, Precision
 
 __all__ = [

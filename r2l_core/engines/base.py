@@ -9,8 +9,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
 from r2l_core.errors import EngineError
+from r2l_core.model.light_field import LightField
 from r2l_core.types import Availability, EngineInfo, Precision
 
 

@@ -15,12 +15,12 @@ import platformdirs
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Engine
+from r2l_core.engines.tiles import Tiles
 from r2l_core.errors import EngineError
-from r2l_core.metrics import psnr_db
-from r2l_core.rays import image_rays
-from r2l_core.tiles import Tiles
+from r2l_core.geometry.rays import image_rays
+from r2l_core.images.metrics import psnr_db
+from r2l_core.model.light_field import LightField
 from r2l_core.types import Precision
 
 CHECK_FLOOR_DB = {Precision.FP32: 70.0, Precision.FP16: 40.0, Precision.BF16: 30.0}

@@ -20,13 +20,13 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.cuda_network import DTYPES, FUSED_WIDTHS, DeviceNetwork
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.errors import EngineError, EngineUnavailable
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import described
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.model import described
 from r2l_core.types import Availability, EngineInfo, Precision
 
 TILE_RAYS = 16384

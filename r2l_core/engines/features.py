@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode_into, feature_major_order
-from r2l_core.rays import RayCoordinates
+from r2l_core.model.encoding import RayCoordinates, encode_into, feature_major_order
+from r2l_core.model.light_field import LightField
 
 
 class FeatureEncoder:

@@ -20,14 +20,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
-from r2l_core.network import LEAKY_SLOPE, Activation
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import LEAKY_SLOPE, Activation
+from r2l_core.model.quantized import QuantizedLinear, described
 from r2l_core.quantization.dynamic import folded_biases
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.model import QuantizedLinear, described
-from r2l_core.quiet import one_torch_thread
+from r2l_core.torch_threads import one_torch_thread
 from r2l_core.types import Availability, EngineInfo, Precision
 
 if TYPE_CHECKING:
@@ -235,6 +235,6 @@ def _require_integers(width: int) -> None:
 @functools.cache
 def _runs_integers(width: int) -> bool:
     """The integer probe, asked once per width: it compiles two networks."""
-    from r2l_core.quantization.probe import runs_integers
+    from r2l_core.engines.integer_probe import runs_integers
 
     return runs_integers(lambda field: OpenVinoEngine(field, Precision.INT8), width)

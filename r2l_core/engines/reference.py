@@ -7,10 +7,9 @@ import time
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode_reference
 from r2l_core.engines.base import Shaded, failures_of
-from r2l_core.rays import RayCoordinates
+from r2l_core.model.encoding import RayCoordinates, encode_reference
+from r2l_core.model.light_field import LightField
 from r2l_core.types import Availability, EngineInfo, Precision
 
 

@@ -12,12 +12,12 @@ import time
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.torch_engine import PackedLinear
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import body_layers, described
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.model import body_layers, described
 from r2l_core.quantization.published import fake_batch, fake_rows
 from r2l_core.quantization.simulation import Layer, simulated_layer
 from r2l_core.quantization.walk import colors_of, walk

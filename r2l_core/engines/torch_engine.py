@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from r2l_core.checkpoint import LightField
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
-from r2l_core.network import Activation, activate_
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import Activation, activate_
 from r2l_core.quantization.published import rounded_tensors
 from r2l_core.types import Availability, EngineInfo, Precision
 

@@ -24,7 +24,7 @@ import torch
 import triton
 import triton.language as tl
 
-from r2l_core.quantization.arithmetic import LEVELS, TINY
+from r2l_core.model.arithmetic import LEVELS, TINY
 
 _LEVELS = tl.constexpr(float(LEVELS))
 _TINY = tl.constexpr(TINY)

@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from r2l_core.camera import Orbit
-from r2l_core.checkpoint import LightField
 from r2l_core.errors import QuantizationError
-from r2l_core.quantization.arithmetic import LEVELS, TINY, QuantizedRows, quantize_rows
-from r2l_core.quantization.model import (
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.rays import canonicalise, pixel_rays
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.model.arithmetic import LEVELS, TINY, QuantizedRows, quantize_rows
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import (
     LayerPrecision,
     Quantization,
     QuantizedLinear,
@@ -28,8 +30,6 @@ from r2l_core.quantization.model import (
     chosen_layers,
 )
 from r2l_core.quantization.walk import exact_linear, features_of, walk
-from r2l_core.rays import canonicalise, pixel_rays
-from r2l_core.scene import SceneSpec
 from r2l_core.types import RayMode
 
 Calibrator = Literal["max", "percentile", "mse", "entropy"]

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from r2l_core.camera import Camera
-from r2l_core.checkpoint import LightField
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.rays import canonicalise, pixel_rays
+from r2l_core.model.light_field import LightField
 from r2l_core.quantization.simulation import linear_in
 from r2l_core.quantization.walk import exact_linear, features_of, walk
-from r2l_core.rays import canonicalise, pixel_rays
 from r2l_core.types import Precision, RayMode
 
 _REMARKS = {

@@ -20,12 +20,12 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
-from r2l_core.quantization.arithmetic import LEVELS, QuantizedRows, quantize_rows
+from r2l_core.model.arithmetic import LEVELS, QuantizedRows, quantize_rows
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import QuantizedLinear
 from r2l_core.quantization.calibration import calibration_rays
-from r2l_core.quantization.model import QuantizedLinear
 from r2l_core.quantization.walk import block_of, exact_linear, features_of, walk
-from r2l_core.quiet import one_torch_thread
+from r2l_core.torch_threads import one_torch_thread
 
 ROUNDING_RAYS = 4096
 _SEED = 0

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
-from r2l_core.checkpoint import LightField
-from r2l_core.quantization.calibration import calibrated
-from r2l_core.quantization.dynamic import quantize_dynamic
-from r2l_core.quantization.model import (
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import (
     QuantizedLinear,
     Recipe,
     body_layers,
     chosen_layers,
 )
+from r2l_core.quantization.calibration import calibrated
+from r2l_core.quantization.dynamic import quantize_dynamic
 from r2l_core.types import Precision
 
 _RECIPES: dict[Precision, Recipe] = {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from r2l_core.quantization.arithmetic import fake_quantize
+from r2l_core.model.arithmetic import fake_quantize
 from r2l_core.types import Precision
 
 

@@ -11,22 +11,22 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from r2l_core.checkpoint import LightField
+from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file, open_archive
+from r2l_core.checkpoints.released.stand_ins import TensorRef
+from r2l_core.checkpoints.safetensors_header import read_header
 from r2l_core.errors import QuantizationError
+from r2l_core.files import write_json
 from r2l_core.json_fields import read_json
-from r2l_core.output import write_json
-from r2l_core.quantization.calibration import CalibrationConfig, ImportedRange, calibrated
-from r2l_core.quantization.dynamic import ROUNDING_RAYS, quantize_dynamic
-from r2l_core.quantization.model import (
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import (
     LayerPrecision,
     Quantization,
     Recipe,
     chosen_layers,
 )
+from r2l_core.quantization.calibration import CalibrationConfig, ImportedRange, calibrated
+from r2l_core.quantization.dynamic import ROUNDING_RAYS, quantize_dynamic
 from r2l_core.quantization.published import rounded_tensors
-from r2l_core.released.archive import HEAD_BYTES, is_torch_file, open_archive
-from r2l_core.released.stand_ins import TensorRef
-from r2l_core.safetensors_header import read_header
 from r2l_core.types import Precision
 
 _SMOOTHING = "_quantizer._pre_quant_scale"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from r2l_core.checkpoint import LightField
+from r2l_core.model.light_field import LightField
 from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.quantization.walk import block_of, exact_linear, features_of, walk
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from r2l_core.checkpoint import LightField
-from r2l_core.quantization.arithmetic import LEVELS, TINY
+from r2l_core.model.arithmetic import LEVELS, TINY
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import QuantizedLinear
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.model import QuantizedLinear
 from r2l_core.quantization.published import fake_batch, fake_rows, rounded_tensors
 from r2l_core.quantization.walk import Linear
 from r2l_core.types import Precision

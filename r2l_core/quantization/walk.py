@@ -12,10 +12,9 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
-from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode
-from r2l_core.network import NetworkConfig, activate_
-from r2l_core.rays import RayCoordinates
+from r2l_core.model.encoding import RayCoordinates, encode
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import NetworkConfig, activate_
 
 Linear = Callable[[str, Tensor], Tensor]
 """A layer's name, such as `body.3.body.0`, and its inputs (N, in) to its product (N, out)."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from r2l_core.camera_path import GAIN_RANGE
-from r2l_core.camera_path_files import read_camera_path
+from r2l_core.camera_paths.camera_path import GAIN_RANGE
+from r2l_core.camera_paths.files import read_camera_path
 from r2l_core.errors import RecordingError, SceneError
+from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields
 from r2l_core.recording.formats import FORMATS, VideoFormat
 from r2l_core.recording.owner import other_writer
 from r2l_core.recording.plan import FPS_RANGE, MAX_SECONDS, Labels, Mode, RecordingPlan
 from r2l_core.recording.sidecar import FORMAT, PANES, VERSION, Engines, Recipe, State
-from r2l_core.scene import SceneSpec
 from r2l_core.types import Precision, RayMode
 
 MAX_SIZE_PX = 16384

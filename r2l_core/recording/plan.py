@@ -9,9 +9,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from r2l_core.camera import Camera
-from r2l_core.camera_path import GAIN_RANGE, CameraPath
+from r2l_core.camera_paths.camera_path import GAIN_RANGE, CameraPath
 from r2l_core.errors import RecordingError
+from r2l_core.geometry.camera import Camera
 from r2l_core.types import Precision
 
 Mode = Literal["single", "side", "wipe", "difference"]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from r2l_core.errors import RecordingError
-from r2l_core.metrics import mse, psnr_db
+from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.recording.compose import Colors, Picture, as_picture, composed
 from r2l_core.recording.files import VideoFiles
 from r2l_core.recording.labels import PaneNumbers, labelled
@@ -24,7 +24,7 @@ from r2l_core.recording.sidecar import Recipe, Sidecar, State
 from r2l_core.recording.table import Table, row_of
 from r2l_core.recording.title import title_card
 from r2l_core.recording.writer import Writer
-from r2l_core.renderer import Renderer, never
+from r2l_core.render.renderer import Renderer, never
 from r2l_core.types import Precision
 
 _PAUSE_POLL_S = 0.05

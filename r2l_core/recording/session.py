@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from r2l_core.checkpoint import LightField, load_light_field
+from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import build_engine
 from r2l_core.errors import QuantizationError, RecordingError
+from r2l_core.model.light_field import LightField
 from r2l_core.quantization.mix import with_mix
 from r2l_core.recording.ffmpeg import count_frames
 from r2l_core.recording.files import VideoFiles, picture_file, video_files
@@ -20,7 +21,7 @@ from r2l_core.recording.recorder import Recorder
 from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS
 from r2l_core.recording.title import legible, require_title
-from r2l_core.renderer import Renderer
+from r2l_core.render.renderer import Renderer
 from r2l_core.types import Precision, RayMode
 
 

@@ -17,12 +17,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from r2l_core.camera_path_files import camera_path_values
+from r2l_core.camera_paths.files import camera_path_values
 from r2l_core.errors import RecordingError
+from r2l_core.geometry.scene import SceneSpec
 from r2l_core.recording.formats import VideoFormat
 from r2l_core.recording.owner import this_process
 from r2l_core.recording.plan import RecordingPlan
-from r2l_core.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
 
 FORMAT = "r2l-recording"

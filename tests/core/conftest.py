@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core.camera import Orbit
-from r2l_core.checkpoint import LightField, save_light_field
-from r2l_core.network import NetworkConfig
-from r2l_core.rays import image_rays
-from r2l_core.scene import SceneSpec
+from r2l_core.checkpoints.opening import save_light_field
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.rays import image_rays
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import NetworkConfig
 
 # Off-centre and not white, so that a forgotten centre or background shows.
 SCENE = SceneSpec(

@@ -9,15 +9,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from r2l_core import bench as bench_module
-from r2l_core.bench import Bench
-from r2l_core.camera import Orbit
-from r2l_core.checkpoint import load_light_field
-from r2l_core.cli import main
+from r2l_core.checkpoints.opening import load_light_field
+from r2l_core.commands.cli import main
 from r2l_core.engines import ENGINES, availability
 from r2l_core.errors import EngineError, EngineUnavailable
-from r2l_core.rays import hits_bounds, image_rays
-from r2l_core.types import EngineInfo, FrameTimings, Precision
+from r2l_core.evaluation import bench as bench_module
+from r2l_core.evaluation.bench import Bench
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.rays import hits_bounds, image_rays
+from r2l_core.render.frames import FrameTimings
+from r2l_core.types import EngineInfo, Precision
 
 REPORT_KEYS = {"published", "teacher", "runs", "rounds", "size"}
 PUBLISHED_KEYS = {"ms_median", "krays_per_s"}

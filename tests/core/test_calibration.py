@@ -16,10 +16,12 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode_reference
 from r2l_core.errors import QuantizationError
-from r2l_core.quantization.arithmetic import quantize_rows
+from r2l_core.geometry.rays import sample_depths, sample_points
+from r2l_core.model.arithmetic import quantize_rows
+from r2l_core.model.encoding import encode_reference
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import Quantization, body_layers
 from r2l_core.quantization.calibration import (
     CALIBRATORS,
     CalibrationConfig,
@@ -28,9 +30,7 @@ from r2l_core.quantization.calibration import (
     calibration_rays,
     layer_inputs,
 )
-from r2l_core.quantization.model import Quantization, body_layers
 from r2l_core.quantization.recipes import load_ranges, quantized
-from r2l_core.rays import sample_depths, sample_points
 
 N_RAYS = 300
 

@@ -11,7 +11,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
-from r2l_core.camera import (
+from r2l_core.errors import CameraError
+from r2l_core.geometry.camera import (
     BLENDER_CAMERA_ANGLE_X_RAD,
     Camera,
     Orbit,
@@ -19,7 +20,6 @@ from r2l_core.camera import (
     load_pose,
     wrap_deg,
 )
-from r2l_core.errors import CameraError
 
 
 def _between(low: float, high: float) -> st.SearchStrategy[float]:

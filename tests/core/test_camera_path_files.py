@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from r2l_core.camera import Orbit
-from r2l_core.camera_path import CameraPath, Keyframe
-from r2l_core.camera_path_files import load_camera_path, save_camera_path, save_nerfstudio
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
+from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
 from r2l_core.errors import CameraPathError
+from r2l_core.geometry.camera import Orbit
 from r2l_core.types import Precision
 
 POSES = [Orbit(40.0 * k, 10.0 * k, 4.0, (0.1, 0.2, 0.3)).T_world_camera() for k in range(3)]

@@ -15,9 +15,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core import checkpoint
-from r2l_core.checkpoint import LightField, embedded_names, load_light_field, save_light_field
+from r2l_core.checkpoints import opening as checkpoint
+from r2l_core.checkpoints.opening import embedded_names, load_light_field, save_light_field
 from r2l_core.errors import CheckpointError, R2LError
+from r2l_core.model.light_field import LightField
 
 PROVENANCE = {"method": "grown on trees – 4×4", "rays": 12_345, "nested": {"a": [1, 2.5, None]}}
 

@@ -17,20 +17,22 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core import checkpoint, evaluation, metrics, shimmer
-from r2l_core.camera import Orbit
-from r2l_core.checkpoint import load_light_field, save_light_field
-from r2l_core.cli import main
-from r2l_core.distill import training
-from r2l_core.distill.demo_scene import render_rays
-from r2l_core.distill.teachers import supersampled_image
-from r2l_core.distill.training import Trainer
+from r2l_core.checkpoints import opening as checkpoint
+from r2l_core.checkpoints.opening import load_light_field, save_light_field
+from r2l_core.commands.cli import main
 from r2l_core.engines import availability, build_engine
-from r2l_core.evaluation import evaluation_cameras
-from r2l_core.metrics import mse, psnr_db
-from r2l_core.quantization.model import body_layers
-from r2l_core.renderer import Renderer
-from r2l_core.scene import PRESETS, SceneSpec
+from r2l_core.evaluation import evaluation, shimmer
+from r2l_core.evaluation.evaluation import evaluation_cameras
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.images import metrics
+from r2l_core.images.metrics import mse, psnr_db
+from r2l_core.model.quantized import body_layers
+from r2l_core.render.renderer import Renderer
+from r2l_core.training import distillation as training
+from r2l_core.training.demo_scene import render_rays
+from r2l_core.training.distillation import Trainer
+from r2l_core.training.teachers import supersampled_image
 from r2l_core.types import Precision
 
 DEMO = PRESETS["demo"]

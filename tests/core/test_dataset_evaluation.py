@@ -17,15 +17,16 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
-from r2l_core import evaluation, html_report, metrics
-from r2l_core.camera import Orbit
-from r2l_core.checkpoint import save_light_field
-from r2l_core.cli import main
+from r2l_core.checkpoints.opening import save_light_field
+from r2l_core.commands.cli import main
 from r2l_core.engines import build_engine
-from r2l_core.evaluation_folder import EvaluationFolder, key_of
-from r2l_core.metrics import mse, psnr_db
-from r2l_core.renderer import Renderer
-from r2l_core.scene import SceneSpec
+from r2l_core.evaluation import evaluation, html_report
+from r2l_core.evaluation.folder import EvaluationFolder, key_of
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.images import metrics
+from r2l_core.images.metrics import mse, psnr_db
+from r2l_core.render.renderer import Renderer
 from r2l_core.types import Precision
 from tests.core.released_files import arguments as options
 from tests.core.released_files import checkpoint, file_bytes, student

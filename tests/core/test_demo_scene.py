@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from r2l_core.camera import Camera, Orbit
-from r2l_core.distill.demo_scene import SPHERES, TABLE_RADIUS, TABLE_Z, Sphere, render_rays
-from r2l_core.distill.teachers import TEACHERS, supersampled_image, teacher_of
 from r2l_core.errors import SceneError
-from r2l_core.rays import hits_bounds, image_rays
-from r2l_core.scene import PRESETS, SceneSpec
+from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.rays import hits_bounds, image_rays
+from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.training.demo_scene import SPHERES, TABLE_RADIUS, TABLE_Z, Sphere, render_rays
+from r2l_core.training.teachers import TEACHERS, supersampled_image, teacher_of
 
 DEMO = PRESETS["demo"]
 Vector = tuple[float, float, float]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from r2l_core.difference import DifferenceKind, DifferenceMap, difference, histogram
-from r2l_core.metrics import compare, flip_map
+from r2l_core.images.difference import DifferenceKind, DifferenceMap, difference, histogram
+from r2l_core.images.metrics import compare, flip_map
 
 KINDS = list(DifferenceKind)
 

@@ -16,19 +16,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoint import load_light_field, save_light_field
-from r2l_core.distill import training
-from r2l_core.distill.demo_scene import render_rays
-from r2l_core.distill.sampling import RayBatch, RaySampler, SamplingConfig
-from r2l_core.distill.schedule import GROWING, Schedule, Stage, load_schedule
-from r2l_core.distill.training import DEFAULT_NETWORK, Trainer, TrainingConfig, grown
-from r2l_core.encoding import encode
+from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines import build_engine
 from r2l_core.errors import CheckpointError, R2LError, SceneError
-from r2l_core.network import NetworkConfig
-from r2l_core.rays import hits_bounds, sample_depths, sample_points
-from r2l_core.renderer import Renderer
-from r2l_core.scene import PRESETS, SceneSpec
+from r2l_core.geometry.rays import hits_bounds, sample_depths, sample_points
+from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.model.encoding import encode
+from r2l_core.model.network import NetworkConfig
+from r2l_core.render.renderer import Renderer
+from r2l_core.training import distillation as training
+from r2l_core.training.demo_scene import render_rays
+from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer, TrainingConfig, grown
+from r2l_core.training.sampling import RayBatch, RaySampler, SamplingConfig
+from r2l_core.training.schedule import GROWING, Schedule, Stage, load_schedule
 from r2l_core.types import Precision
 
 DEMO = PRESETS["demo"]

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from r2l_core.camera import Orbit
 from r2l_core.engines import availability, build_engine
 from r2l_core.engines.choice import shade_all
-from r2l_core.metrics import psnr_db
-from r2l_core.network import activate_
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.rays import canonicalise, image_rays
+from r2l_core.images.metrics import psnr_db
+from r2l_core.model.network import activate_
+from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.divergence import probe_pixel, probe_rays
-from r2l_core.quantization.model import body_layers
 from r2l_core.quantization.simulation import linear_in
 from r2l_core.quantization.walk import colors_of, exact_linear, features_of, walk, walk_on
-from r2l_core.rays import canonicalise, image_rays
 from r2l_core.types import Precision
 
 NETWORKS = [

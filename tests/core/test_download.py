@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from r2l_core import download, unpacking
-from r2l_core.cli import main
-from r2l_core.download import CATALOGUE, Asset, fetch
+from r2l_core.checkpoints import download, unpacking
+from r2l_core.checkpoints.download import CATALOGUE, Asset, fetch
+from r2l_core.checkpoints.unpacking import unpack
+from r2l_core.commands.cli import main
 from r2l_core.errors import DownloadError
-from r2l_core.unpacking import unpack
 
 BODY = bytes(range(256)) * 4000
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from r2l_core.quantization.arithmetic import quantize_rows
+from r2l_core.model.arithmetic import quantize_rows
+from r2l_core.model.quantized import QuantizedLinear, body_layers
 from r2l_core.quantization.dynamic import folded_biases, quantize_dynamic, rounded_rows
 from r2l_core.quantization.mix import with_mix
-from r2l_core.quantization.model import QuantizedLinear, body_layers
 from r2l_core.quantization.simulation import simulated_layer
 from r2l_core.quantization.walk import colors_of, exact_linear, features_of, walk
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.encoding import (
+from r2l_core.model.encoding import (
     encode,
     encode_into,
     encode_reference,

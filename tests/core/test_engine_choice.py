@@ -11,9 +11,9 @@ import platformdirs
 import pytest
 import torch
 
-from r2l_core import engines, tiles
-from r2l_core.checkpoint import load_light_field, save_light_field
-from r2l_core.engines import availability, build_engine, choice
+from r2l_core import engines
+from r2l_core.checkpoints.opening import load_light_field, save_light_field
+from r2l_core.engines import availability, build_engine, choice, tiles
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine, ReferenceFactory
 from r2l_core.errors import EngineError, EngineUnavailable, QuantizationError

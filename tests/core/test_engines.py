@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 
 from r2l_core import engines
-from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode_reference
 from r2l_core.engines import (
     ENGINES,
     Engine,
@@ -27,17 +25,19 @@ from r2l_core.engines import (
 from r2l_core.engines import torch_engine as torch_engine_module
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.features import FeatureEncoder
+from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.engines.torch_engine import TorchEngine
 from r2l_core.errors import EngineError, EngineUnavailable
-from r2l_core.metrics import mse, psnr_db
-from r2l_core.network import R2LNetwork
+from r2l_core.geometry.rays import sample_depths, sample_points
+from r2l_core.images.metrics import mse, psnr_db
+from r2l_core.model.encoding import encode_reference
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import R2LNetwork
 from r2l_core.quantization.calibration import CalibrationConfig
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.probe import runs_integers
 from r2l_core.quantization.recipes import quantized
-from r2l_core.rays import sample_depths, sample_points
 from r2l_core.types import Availability, EngineInfo, Precision
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -19,15 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from r2l_core.camera import Orbit, load_pose
-from r2l_core.camera_path import CameraPath, Keyframe
-from r2l_core.camera_path_files import load_camera_path, save_camera_path
-from r2l_core.checkpoint import load_checkpoint
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
+from r2l_core.camera_paths.files import load_camera_path, save_camera_path
+from r2l_core.checkpoints.opening import load_checkpoint
 from r2l_core.datasets import open_dataset
 from r2l_core.errors import R2LError, SceneError
+from r2l_core.geometry.camera import Orbit, load_pose
+from r2l_core.geometry.scene import PRESETS, SceneSpec, load_scene
 from r2l_core.quantization.recipes import load_mix, load_ranges
 from r2l_core.recording.loading import load_sidecar
-from r2l_core.scene import PRESETS, SceneSpec, load_scene
 from tests.core.released_files import arguments, checkpoint, file_bytes, student
 
 POSE = Orbit(30.0, 20.0, 4.0).T_world_camera().tolist()

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from r2l_core.errors import RecordingError
-from r2l_core.evaluation import EvaluatedView, PrecisionScores, ViewScores
-from r2l_core.html_report import LOWEST, MAX_VIEWS, HtmlReport, map_uri, picture_uri
-from r2l_core.metrics import compare, pixel_errors
+from r2l_core.evaluation.evaluation import EvaluatedView, PrecisionScores, ViewScores
+from r2l_core.evaluation.html_report import LOWEST, MAX_VIEWS, HtmlReport, map_uri, picture_uri
+from r2l_core.images.metrics import compare, pixel_errors
 from r2l_core.types import EngineInfo, Precision
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core.checkpoint import LightField
-from r2l_core.encoding import encode_reference
 from r2l_core.engines import ENGINES, availability, build_engine
 from r2l_core.engines import torch_engine as torch_engine_module
 from r2l_core.engines.choice import shade_all
-from r2l_core.metrics import psnr_db
-from r2l_core.network import NetworkConfig
+from r2l_core.geometry.rays import sample_depths, sample_points
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.images.metrics import psnr_db
+from r2l_core.model.encoding import encode_reference
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import NetworkConfig
+from r2l_core.model.quantized import Quantization, body_layers
 from r2l_core.quantization.calibration import CalibrationConfig, calibrated
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.model import Quantization, body_layers
 from r2l_core.quantization.recipes import quantized
-from r2l_core.rays import sample_depths, sample_points
-from r2l_core.scene import SceneSpec
 from r2l_core.types import Precision
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from r2l_core.engines import ENGINES, availability, build_engine, openvino_engine
+from r2l_core.engines import integer_probe as probe
+from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.errors import EngineUnavailable
-from r2l_core.quantization import probe
-from r2l_core.quantization.probe import runs_integers
 from r2l_core.types import Precision
 
 WIDTHS = [64, 128, 181, 256, 512]

@@ -10,11 +10,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from r2l_core.checkpoint import load_light_field
-from r2l_core.distill.teachers import supersampled_image, teacher_of
+from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import build_engine
-from r2l_core.metrics import compare, flip, flip_map, mse, pixel_errors, psnr_db, ssim
-from r2l_core.renderer import Renderer
+from r2l_core.images.metrics import compare, flip, flip_map, mse, pixel_errors, psnr_db, ssim
+from r2l_core.render.renderer import Renderer
+from r2l_core.training.teachers import supersampled_image, teacher_of
 from r2l_core.types import Precision
 
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from r2l_core.checkpoint import LightField
 from r2l_core.engines import availability, build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import QuantizationError
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import body_layers
 from r2l_core.quantization import mix as mix_module
 from r2l_core.quantization.mix import quantized_layers, with_mix
-from r2l_core.quantization.model import body_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
 

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core import bench as bench_module
-from r2l_core.camera import Orbit
-from r2l_core.checkpoint import load_checkpoint, load_light_field, save_light_field
-from r2l_core.cli import main
-from r2l_core.distill import training
-from r2l_core.distill.schedule import Schedule, Stage
+from r2l_core.checkpoints.opening import load_checkpoint, load_light_field, save_light_field
+from r2l_core.commands.cli import main
 from r2l_core.engines.nerf_engine import NerfEngine, importance_depths
 from r2l_core.errors import CheckpointError
-from r2l_core.rays import image_rays, ndc_rays
-from r2l_core.renderer import Renderer
-from r2l_core.scene import PRESETS, load_scene
+from r2l_core.evaluation import bench as bench_module
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.rays import image_rays, ndc_rays
+from r2l_core.geometry.scene import PRESETS, load_scene
+from r2l_core.render.renderer import Renderer
+from r2l_core.training import distillation as training
+from r2l_core.training.schedule import Schedule, Stage
 from r2l_core.types import Precision
 from tests.core.released_files import (
     arguments,

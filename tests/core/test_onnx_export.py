@@ -12,17 +12,18 @@ import openvino as ov
 import pytest
 import torch
 
-from r2l_core import onnx_export
-from r2l_core.checkpoint import LightField, load_light_field, save_light_field
-from r2l_core.cli import main
+from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.commands import export
+from r2l_core.commands.cli import main
 from r2l_core.engines import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import ExportError
-from r2l_core.onnx_export import onnx_model
+from r2l_core.export import onnx as onnx_export
+from r2l_core.export.onnx import onnx_model
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.calibration import CalibrationConfig
 from r2l_core.quantization.mix import with_mix
-from r2l_core.quantization.model import body_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core import perceptual
-from r2l_core.metrics import compare
-from r2l_core.perceptual import ALEXNET_FILE, lpips, unavailable
+from r2l_core.images import perceptual
+from r2l_core.images.metrics import compare
+from r2l_core.images.perceptual import ALEXNET_FILE, lpips, unavailable
 
 LPIPS = """
 import warnings

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core import progressive
-from r2l_core.progressive import (
+from r2l_core.render import progressive
+from r2l_core.render.frames import STRIDES
+from r2l_core.render.progressive import (
     BLOCK_PX,
     by_contrast,
     flat_cells,
@@ -16,7 +17,6 @@ from r2l_core.progressive import (
     interpolated,
     new_pixels,
 )
-from r2l_core.types import STRIDES
 
 SIZES = [(1, 1), (7, 3), (3, 7), (8, 8), (9, 16), (17, 1), (1, 33), (50, 37), (400, 400)]
 SMALL_SIZES = [size for size in SIZES if size != (400, 400)]

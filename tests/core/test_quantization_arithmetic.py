@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch.nn import functional
 
-from r2l_core.quantization.arithmetic import LEVELS, TINY, fake_quantize, quantize_rows
+from r2l_core.model.arithmetic import LEVELS, TINY, fake_quantize, quantize_rows
 from r2l_core.quantization.published import fake_batch, fake_rows
 
 # Subnormal numbers are left out: whether they are flushed to zero is a setting of the thread.

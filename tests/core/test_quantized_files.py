@@ -11,14 +11,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from r2l_core.checkpoint import LightField, load_light_field, save_light_field
-from r2l_core.cli import main
+from r2l_core.checkpoints.opening import load_light_field, save_light_field
+from r2l_core.commands.cli import main
 from r2l_core.engines import ENGINES, availability, build_engine, default_precision
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import CheckpointError, QuantizationError
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import Recipe, body_layers
 from r2l_core.quantization import mix, recipes
 from r2l_core.quantization.calibration import CalibrationConfig
-from r2l_core.quantization.model import Recipe, body_layers
 from r2l_core.quantization.recipes import load_mix, quantized
 from r2l_core.types import Precision
 

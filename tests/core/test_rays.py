@@ -10,10 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.camera import Camera, Orbit
-from r2l_core.distill.demo_scene import render_rays
 from r2l_core.errors import CameraError
-from r2l_core.rays import (
+from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.rays import (
     canonicalise,
     hits_bounds,
     image_rays,
@@ -22,7 +21,8 @@ from r2l_core.rays import (
     sample_depths,
     sample_points,
 )
-from r2l_core.scene import PRESETS, SceneSpec
+from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.training.demo_scene import render_rays
 
 DEMO = PRESETS["demo"]
 # Not at the origin, and with a sphere of another size than the demo's.

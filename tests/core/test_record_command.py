@@ -15,11 +15,11 @@ import numpy as np
 import psutil
 import pytest
 
-from r2l_core.camera import Orbit
-from r2l_core.camera_path import CameraPath, Keyframe
-from r2l_core.camera_path_files import save_camera_path
-from r2l_core.cli import main
-from r2l_core.renderer import Renderer
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
+from r2l_core.camera_paths.files import save_camera_path
+from r2l_core.commands.cli import main
+from r2l_core.geometry.camera import Orbit
+from r2l_core.render.renderer import Renderer
 from r2l_core.types import Precision
 
 REPOSITORY = Path(__file__).parents[2]

@@ -14,13 +14,13 @@ import numpy as np
 import psutil
 import pytest
 
-from r2l_core.camera import Orbit
-from r2l_core.camera_path import CameraPath, Keyframe
-from r2l_core.camera_path_presets import turntable
-from r2l_core.checkpoint import load_light_field, save_light_field
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
+from r2l_core.camera_paths.presets import turntable
+from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines.torch_engine import TorchFactory
 from r2l_core.errors import CheckpointError, EngineError, RecordingError
-from r2l_core.metrics import mse, psnr_db
+from r2l_core.geometry.camera import Orbit
+from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.quantization.mix import with_mix
 from r2l_core.recording import files as files_module
 from r2l_core.recording import recorder as recorder_module
@@ -31,7 +31,7 @@ from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.recorder import Recorder
 from r2l_core.recording.session import new_recording, recording_again, resumed_recording
 from r2l_core.recording.sidecar import Sidecar
-from r2l_core.renderer import Renderer
+from r2l_core.render.renderer import Renderer
 from r2l_core.types import Precision
 
 SECONDS, FPS = 0.5, 24.0

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from r2l_core.camera import Orbit
-from r2l_core.camera_path_presets import turntable
+from r2l_core.camera_paths.presets import turntable
 from r2l_core.errors import R2LError, RecordingError
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import PRESETS
 from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
 from r2l_core.recording.files import video_files
 from r2l_core.recording.formats import FORMATS, format_of, require_fps
@@ -24,7 +25,6 @@ from r2l_core.recording.loading import is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS, Table, row_of
-from r2l_core.scene import PRESETS
 from r2l_core.types import EngineInfo, Precision
 
 FPS = Fraction(30)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from r2l_core.camera import Orbit
-from r2l_core.camera_path import CameraPath, Keyframe
-from r2l_core.camera_path_presets import turntable
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
+from r2l_core.camera_paths.presets import turntable
 from r2l_core.errors import RecordingError
+from r2l_core.geometry.camera import Orbit
 from r2l_core.recording.compose import as_picture, composed, wipe_column
 from r2l_core.recording.labels import PRECISION_COLORS, PaneNumbers, labelled
 from r2l_core.recording.plan import RecordingPlan

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from r2l_core.camera import Orbit
-from r2l_core.checkpoint import load_light_field, save_light_field
+from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines import build_engine
 from r2l_core.errors import CheckpointError, EngineUnavailable, SceneError
-from r2l_core.quantization.arithmetic import fake_quantize
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import SceneSpec, load_scene
+from r2l_core.model.arithmetic import fake_quantize
 from r2l_core.quantization.calibration import layer_inputs
-from r2l_core.renderer import Renderer
-from r2l_core.scene import SceneSpec, load_scene
+from r2l_core.render.renderer import Renderer
 from r2l_core.types import Precision
 from tests.core.released_files import (
     arguments,

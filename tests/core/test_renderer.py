@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core import renderer as renderer_module
-from r2l_core import tiles as tiles_module
-from r2l_core.camera import Camera, Orbit
 from r2l_core.engines import ENGINES, Shaded, availability, build_engine
+from r2l_core.engines import tiles as tiles_module
 from r2l_core.errors import EngineError
-from r2l_core.progressive import grid_pixels
-from r2l_core.rays import canonicalise, hits_bounds, image_rays
-from r2l_core.renderer import Renderer, to_uint8
-from r2l_core.types import STRIDES, EngineInfo, Frame, Precision, RenderRequest
+from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.rays import canonicalise, hits_bounds, image_rays
+from r2l_core.render import renderer as renderer_module
+from r2l_core.render.frames import STRIDES, Frame, RenderRequest
+from r2l_core.render.progressive import grid_pixels
+from r2l_core.render.renderer import Renderer, to_uint8
+from r2l_core.types import EngineInfo, Precision
 
 INFO = EngineInfo("fake", Precision.FP32, "cpu", "float32", "float32", "none", 0)
 WIDTH, HEIGHT = 50, 37

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from r2l_core.camera import Orbit
 from r2l_core.errors import SceneError
-from r2l_core.scene import PRESETS, SceneSpec, load_scene
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import PRESETS, SceneSpec, load_scene
 
 FULL = SceneSpec(
     name="räumlich",

@@ -12,13 +12,13 @@ from torch.nn import functional
 from r2l_core.engines import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import QuantizationError
-from r2l_core.metrics import psnr_db
-from r2l_core.quantization import sensitivity as sensitivity_module
+from r2l_core.evaluation import sensitivity as sensitivity_module
+from r2l_core.evaluation.sensitivity import analyse, find_worst, mix_psnr_db
+from r2l_core.images.metrics import psnr_db
+from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.quantization.mix import quantized_layers, with_mix
-from r2l_core.quantization.model import body_layers
 from r2l_core.quantization.recipes import load_mix, quantized, save_mix
-from r2l_core.quantization.sensitivity import analyse, find_worst, mix_psnr_db
 from r2l_core.quantization.walk import exact_linear, features_of, walk
 from r2l_core.types import Precision
 

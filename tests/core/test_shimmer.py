@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from r2l_core.scene import PRESETS
-from r2l_core.shimmer import Shimmer, turntable_cameras
+from r2l_core.evaluation.shimmer import Shimmer, turntable_cameras
+from r2l_core.geometry.scene import PRESETS
 
 DEMO = PRESETS["demo"]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from r2l_core.engines import ENGINES, Shaded, availability, build_engine
-from r2l_core.tiles import Tiles
+from r2l_core.engines.tiles import Tiles
 from r2l_core.types import Precision
 
 

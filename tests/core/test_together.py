@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core import together as together_module
-from r2l_core.camera import Orbit
-from r2l_core.distill.teachers import supersampled_image, teacher_of
 from r2l_core.engines import Shaded, build_engine
-from r2l_core.evaluation import Evaluation
-from r2l_core.metrics import compare, pixel_errors
-from r2l_core.references import TeacherReference
-from r2l_core.renderer import Renderer, to_uint8
-from r2l_core.together import Together
-from r2l_core.truth import TruthRenderer
-from r2l_core.types import EngineInfo, Precision, RenderRequest
+from r2l_core.evaluation.evaluation import Evaluation
+from r2l_core.evaluation.references import TeacherReference
+from r2l_core.evaluation.truth import TruthRenderer
+from r2l_core.geometry.camera import Orbit
+from r2l_core.images.metrics import compare, pixel_errors
+from r2l_core.render import together as together_module
+from r2l_core.render.frames import RenderRequest
+from r2l_core.render.renderer import Renderer, to_uint8
+from r2l_core.render.together import Together
+from r2l_core.training.teachers import supersampled_image, teacher_of
+from r2l_core.types import EngineInfo, Precision
 
 INFO = EngineInfo("fake", Precision.FP32, "cpu", "float32", "float32", "none", 0)
 SIZE = 64

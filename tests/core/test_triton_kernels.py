@@ -23,13 +23,13 @@ from r2l_core.engines import cuda_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda_engine import CudaEngine, CudaFactory
 from r2l_core.engines.cuda_network import FusedBlocks
+from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.errors import EngineError, EngineUnavailable
-from r2l_core.metrics import mse, psnr_db
-from r2l_core.quantization.arithmetic import quantize_rows
-from r2l_core.quantization.model import body_layers
-from r2l_core.quantization.probe import runs_integers
+from r2l_core.images.metrics import mse, psnr_db
+from r2l_core.model.arithmetic import quantize_rows
+from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Availability, Precision
 

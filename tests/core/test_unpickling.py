@@ -19,11 +19,11 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from r2l_core.checkpoint import load_checkpoint, load_light_field
+from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
+from r2l_core.checkpoints.released import unpickling
+from r2l_core.checkpoints.released.stand_ins import Refused
+from r2l_core.checkpoints.released.unpickling import MAX_OPCODES, MAX_PICKLE_BYTES, read_pickle
 from r2l_core.errors import CheckpointError, R2LError
-from r2l_core.released import unpickling
-from r2l_core.released.stand_ins import Refused
-from r2l_core.released.unpickling import MAX_OPCODES, MAX_PICKLE_BYTES, read_pickle
 from tests.core.released_files import (
     arguments,
     checkpoint,

@@ -26,19 +26,20 @@ from PyQt6 import sip
 from PyQt6.QtCore import QEventLoop, QPointF, QSettings, Qt, QTimer
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QDockWidget, QLabel
 
-from r2l_core.camera import Camera
-from r2l_core.scene import PRESETS
-from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precision
-from viewer import theme
-from viewer.main_window import MainWindow
-from viewer.widgets.compare_mode import CompareMode
-from viewer.widgets.difference import DifferenceKind, difference_map
-from viewer.widgets.difference_view import DifferenceOptions
-from viewer.widgets.divergence_plot import DivergenceLine, DivergenceReadout
-from viewer.widgets.elided_label import ElidedLabel
-from viewer.widgets.layer_bars import LayerSensitivity
-from viewer.widgets.metrics_readout import MetricsReadout, PairMetrics
-from viewer.widgets.pane_choice import NOTHING, TRUTH, PaneChoice
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import PRESETS
+from r2l_core.render.frames import Frame, FrameTimings
+from r2l_core.types import Availability, EngineInfo, Precision
+from viewer.widgets import theme
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.difference import DifferenceKind, difference_map
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.compare.pane_choice import NOTHING, TRUTH, PaneChoice
+from viewer.widgets.controls.elided_label import ElidedLabel
+from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
+from viewer.widgets.panels.layer_bars import LayerSensitivity
+from viewer.widgets.panels.metrics_readout import MetricsReadout, PairMetrics
+from viewer.window.main_window import MainWindow
 
 SHOWN = (Precision.BF16, Precision.INT8, Precision.INT8_STATIC_SIM, Precision.FP32)
 _ENGINES = {Precision.INT8: "openvino"}

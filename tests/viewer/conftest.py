@@ -18,19 +18,21 @@ from PyQt6 import sip
 from PyQt6.QtCore import QSettings, QThreadPool
 from torch import Tensor
 
-from r2l_core import engines, renderer
-from r2l_core.checkpoint import LightField, save_light_field
+from r2l_core import engines
+from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.datasets import Dataset
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine
-from r2l_core.network import NetworkConfig, R2LNetwork
-from r2l_core.scene import SceneSpec
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.render import renderer
 from r2l_core.types import Availability, Precision
 from tests.viewer.small_datasets import write_views
-from viewer import theme
-from viewer.apart import Apart
 from viewer.app import App
-from viewer.mailbox import Wish
+from viewer.compare.helper_process import Apart
+from viewer.rendering.mailbox import Wish
+from viewer.widgets import theme
 
 TIMEOUT_MS = 30_000
 """Generous: it only ends tests that would never end."""

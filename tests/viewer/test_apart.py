@@ -14,9 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
-from r2l_core import metrics
 from r2l_core.errors import R2LError
-from viewer.apart import Apart
+from r2l_core.images import metrics
+from viewer.compare.helper_process import Apart
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_closing_ends_what_it_does(apart):
 
 def test_it_ends_with_this_process_however_that_ends():
     script = (
-        "import os; from viewer.apart import Apart\n"
+        "import os; from viewer.compare.helper_process import Apart\n"
         "if __name__ == '__main__':\n"
         "    print(Apart().call(os.getpid), flush=True); os.kill(os.getpid(), 9)"
     )

@@ -25,14 +25,14 @@ from PyQt6.QtCore import (
 from PyQt6.QtGui import QDropEvent, QGuiApplication
 from PyQt6.QtWidgets import QAbstractButton, QLabel
 
-from r2l_core import checkpoint
+from r2l_core.checkpoints import opening as checkpoint
 from r2l_core.errors import EngineError
-from r2l_core.scene import PRESETS
+from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
 from viewer import app as app_module
 from viewer.app import App
-from viewer.mailbox import Wish
-from viewer.widgets.message_bar import MessageBar
+from viewer.rendering.mailbox import Wish
+from viewer.widgets.picture.message_bar import MessageBar
 
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.camera import Orbit
-from viewer.camera_history import BURST_S, LIMIT, CameraHistory
-from viewer.viewpoint import Viewpoint
+from r2l_core.geometry.camera import Orbit
+from viewer.camera.history import BURST_S, LIMIT, CameraHistory
+from viewer.state.viewpoint import Viewpoint
 
 
 def view(azimuth_deg: float) -> Viewpoint:

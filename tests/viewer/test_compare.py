@@ -13,20 +13,21 @@ from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, QTimer
 from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
-from r2l_core.camera import Camera
-from r2l_core.types import EngineInfo, Frame, FrameTimings, Precision
-from viewer import theme
-from viewer.widgets import compare_surface, pane_label
-from viewer.widgets.arrangement import Spacing, arrange
-from viewer.widgets.compare_mode import CompareMode, PixelProbe
-from viewer.widgets.compare_view import CompareView
-from viewer.widgets.difference import DifferenceKind
-from viewer.widgets.difference_view import DifferenceOptions
-from viewer.widgets.pane_label import TRUTH, PaintedLabels, PaneLabel, paint_label
-from viewer.widgets.pixel_readout import PixelReadout
-from viewer.widgets.placement import place_scaled
-from viewer.widgets.viewport import SCALES, Viewport
-from viewer.widgets.wipe_divider import WipeDivider
+from r2l_core.geometry.camera import Camera
+from r2l_core.render.frames import Frame, FrameTimings
+from r2l_core.types import EngineInfo, Precision
+from viewer.widgets import theme
+from viewer.widgets.compare import compare_surface, pane_label
+from viewer.widgets.compare.compare_mode import CompareMode, PixelProbe
+from viewer.widgets.compare.compare_view import CompareView
+from viewer.widgets.compare.difference import DifferenceKind
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.compare.pane_label import TRUTH, PaintedLabels, PaneLabel, paint_label
+from viewer.widgets.compare.wipe_divider import WipeDivider
+from viewer.widgets.picture.arrangement import Spacing, arrange
+from viewer.widgets.picture.pixel_readout import PixelReadout
+from viewer.widgets.picture.placement import place_scaled
+from viewer.widgets.picture.viewport import SCALES, Viewport
 
 CAMERA = Camera(np.eye(4), 60, 60, 80.0)
 CONTROL = Qt.KeyboardModifier.ControlModifier

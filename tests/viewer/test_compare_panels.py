@@ -14,20 +14,20 @@ from PyQt6.QtGui import QAction, QGuiApplication, QImage
 from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMenu, QSlider
 
 from r2l_core.types import Availability, Precision
-from viewer import theme
-from viewer.widgets.color_bar import ColorBar
-from viewer.widgets.difference import DifferenceKind, DifferenceReadout
-from viewer.widgets.difference_panel import DifferencePanel
-from viewer.widgets.difference_view import DifferenceOptions
-from viewer.widgets.divergence_plot import DivergenceLine, DivergencePlot, DivergenceReadout
-from viewer.widgets.file_names import distinct_names
-from viewer.widgets.layer_bars import LayerBars, LayerSensitivity
-from viewer.widgets.metrics_panel import MetricsPanel
-from viewer.widgets.metrics_readout import MetricsReadout, PairMetrics
-from viewer.widgets.pane_label import TRUTH
-from viewer.widgets.pane_setup import PaneChoice, PaneSetup
-from viewer.widgets.sensitivity_strip import SensitivityStrip
-from viewer.widgets.value_spin import ValueSpin
+from viewer.widgets import theme
+from viewer.widgets.compare.color_bar import ColorBar
+from viewer.widgets.compare.difference import DifferenceKind, DifferenceReadout
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.compare.pane_label import TRUTH
+from viewer.widgets.compare.pane_setup import PaneChoice, PaneSetup
+from viewer.widgets.controls.file_names import distinct_names
+from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.panels.difference_panel import DifferencePanel
+from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergencePlot, DivergenceReadout
+from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity
+from viewer.widgets.panels.metrics_panel import MetricsPanel
+from viewer.widgets.panels.metrics_readout import MetricsReadout, PairMetrics
+from viewer.widgets.panels.sensitivity_strip import SensitivityStrip
 
 
 def texts(widget) -> list[str]:

@@ -12,23 +12,25 @@ import torch
 from PyQt6.QtCore import QPointF
 from PyQt6.QtWidgets import QMenu
 
-from r2l_core.checkpoint import LightField, load_light_field
+from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines.reference import ReferenceEngine
-from r2l_core.evaluation import Evaluation
-from r2l_core.metrics import compare
-from r2l_core.network import NetworkConfig, R2LNetwork
-from r2l_core.references import TeacherReference
-from r2l_core.renderer import Renderer
-from r2l_core.scene import PRESETS, SceneSpec
-from r2l_core.types import Frame, Precision
-from viewer import analysis
-from viewer.apart import Apart
+from r2l_core.evaluation.evaluation import Evaluation
+from r2l_core.evaluation.references import TeacherReference
+from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.images.metrics import compare
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.render.frames import Frame
+from r2l_core.render.renderer import Renderer
+from r2l_core.types import Precision
 from viewer.app import App
-from viewer.mailbox import Wish
-from viewer.widgets.compare_mode import CompareMode
-from viewer.widgets.difference import DifferenceKind
-from viewer.widgets.metrics_readout import MetricsReadout
-from viewer.widgets.pane_choice import PaneChoice
+from viewer.compare import analysis
+from viewer.compare.helper_process import Apart
+from viewer.rendering.mailbox import Wish
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.difference import DifferenceKind
+from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.widgets.panels.metrics_readout import MetricsReadout
 
 SCENE = SceneSpec("tiny", width_px=64, height_px=64)
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)

@@ -14,26 +14,19 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from r2l_core.camera import Camera, Orbit
-from r2l_core.scene import PRESETS, SceneSpec
-from r2l_core.types import (
-    Availability,
-    EngineInfo,
-    Frame,
-    FrameTimings,
-    Precision,
-    RayMode,
-    RenderRequest,
-)
-from viewer import camera_control as camera_module
-from viewer import controller as controller_module
-from viewer.bookmarks import Bookmarks
-from viewer.camera_control import DEGREES_PER_PX
-from viewer.camera_motion import FLIGHT_RADII_PER_S
-from viewer.controller import Controller
-from viewer.mailbox import Mailbox, Wish
-from viewer.render_thread import Running
-from viewer.widgets.performance_readout import ImageCost
+from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.render.frames import Frame, FrameTimings, RenderRequest
+from r2l_core.types import Availability, EngineInfo, Precision, RayMode
+from viewer.camera import controller as camera_module
+from viewer.camera.controller import DEGREES_PER_PX
+from viewer.camera.motion import FLIGHT_RADII_PER_S
+from viewer.rendering import controller as controller_module
+from viewer.rendering.controller import Controller
+from viewer.rendering.mailbox import Mailbox, Wish
+from viewer.rendering.render_thread import Running
+from viewer.state.bookmarks import Bookmarks
+from viewer.widgets.panels.performance_readout import ImageCost
 
 SCENE = replace(PRESETS["demo"], width_px=200, height_px=100)
 WISH = Wish("a.safetensors", engine="torch", device="cpu")

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.viewer.small_datasets import WIDTH_PX, write_views
 from viewer.app import App
-from viewer.dataset_choice import DatasetChoice
-from viewer.widgets.flat_combo import FlatCombo
+from viewer.state.dataset_choice import DatasetChoice
+from viewer.widgets.controls.flat_combo import FlatCombo
 
 
 def combo(app: App, name: str) -> FlatCombo:

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from r2l_core.metrics import as_float, pixel_errors
-from viewer.widgets.color_scale import (
+from r2l_core.images.metrics import as_float, pixel_errors
+from viewer.widgets.compare.color_scale import (
     CLIPPED_COLOR,
     INVALID_COLOR,
     SCALES,
     SIGNED_SCALES,
     color_table,
 )
-from viewer.widgets.difference import (
+from viewer.widgets.compare.difference import (
     CLIPPED,
     INVALID,
     DifferenceKind,

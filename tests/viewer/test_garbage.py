@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from viewer.garbage import GuiCollector
+from viewer.runtime.garbage import GuiCollector
 
 
 class Knot:

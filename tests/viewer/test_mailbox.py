@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.camera import Camera
-from r2l_core.types import RenderRequest
-from viewer.mailbox import Mailbox, Wish, Work
+from r2l_core.geometry.camera import Camera
+from r2l_core.render.frames import RenderRequest
+from viewer.rendering.mailbox import Mailbox, Wish, Work
 
 CAMERA = Camera(np.eye(4), 8, 8, 10.0)
 WISHES = [Wish("a"), Wish("b")]

@@ -20,20 +20,21 @@ from PyQt6.QtWidgets import (
     QScrollArea,
 )
 
-from r2l_core.camera import Camera, Orbit
-from r2l_core.scene import PRESETS
-from r2l_core.types import STRIDES, Availability, EngineInfo, Frame, FrameTimings, Precision
-from viewer import theme
-from viewer.main_window import ICON_PATH, MainWindow
-from viewer.widgets.camera_panel import CameraPanel
-from viewer.widgets.compare_mode import CompareMode
-from viewer.widgets.key_help import KeyHelp
-from viewer.widgets.layer_bars import LayerBars, LayerSensitivity
-from viewer.widgets.message_bar import MessageBar
-from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
-from viewer.widgets.scene_panel import ScenePanel
-from viewer.widgets.value_spin import ValueSpin
-from viewer.widgets.wipe_divider import WipeDivider
+from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.scene import PRESETS
+from r2l_core.render.frames import STRIDES, Frame, FrameTimings
+from r2l_core.types import Availability, EngineInfo, Precision
+from viewer.widgets import theme
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.wipe_divider import WipeDivider
+from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.panels.camera_panel import CameraPanel
+from viewer.widgets.panels.key_help import KeyHelp
+from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity
+from viewer.widgets.panels.performance_readout import ImageCost, PerformanceReadout
+from viewer.widgets.panels.scene_panel import ScenePanel
+from viewer.widgets.picture.message_bar import MessageBar
+from viewer.window.main_window import ICON_PATH, MainWindow
 
 INFO = EngineInfo(
     "torch", Precision.BF16, "CPU", "bf16", "bf16 × bf16 → fp32", "oneDNN", 11_800_000
@@ -520,5 +521,5 @@ class TestWhatIsRemembered:
 
 
 def test_the_window_loads_without_torch():
-    code = "import sys, viewer.main_window; sys.exit('torch' in sys.modules)"
+    code = "import sys, viewer.window.main_window; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

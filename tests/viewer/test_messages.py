@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from r2l_core.errors import CheckpointError, EngineUnavailable, RecordingError
-from viewer.messages import Message, describe
+from viewer.window.messages import Message, describe
 
 
 @pytest.mark.parametrize("kind", [CheckpointError, EngineUnavailable, RecordingError])

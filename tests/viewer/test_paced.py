@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PyQt6.QtCore import QObject, QTimer
 
-from viewer.widgets.paced import Paced
+from viewer.widgets.controls.paced import Paced
 
 
 @pytest.fixture

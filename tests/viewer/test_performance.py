@@ -9,12 +9,13 @@ import weakref
 import numpy as np
 import pytest
 
-from r2l_core.camera import Camera
 from r2l_core.errors import RecordingError
-from r2l_core.types import EngineInfo, Frame, FrameTimings, Precision
-from viewer import performance as performance_module
-from viewer.performance import HISTORY, Performance, write_table
-from viewer.widgets.performance_readout import ImageCost
+from r2l_core.geometry.camera import Camera
+from r2l_core.render.frames import Frame, FrameTimings
+from r2l_core.types import EngineInfo, Precision
+from viewer.rendering import performance as performance_module
+from viewer.rendering.performance import HISTORY, Performance, write_table
+from viewer.widgets.panels.performance_readout import ImageCost
 
 START_S = 500.0
 INFO = EngineInfo("torch", Precision.BF16, "cpu", "bf16", "bf16", "oneDNN", 1)

@@ -10,17 +10,17 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QLabel, QListView
 
-from r2l_core.camera import Orbit
-from r2l_core.scene import PRESETS
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
 from tests.viewer.small_datasets import VIEWS, write_views
 from viewer.app import App
-from viewer.mailbox import Wish
-from viewer.widgets.compare_mode import CompareMode
-from viewer.widgets.flat_combo import FlatCombo
-from viewer.widgets.message_bar import MessageBar
-from viewer.widgets.pane_choice import PaneChoice
-from viewer.widgets.pane_label import TRUTH
+from viewer.rendering.mailbox import Wish
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.widgets.compare.pane_label import TRUTH
+from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.picture.message_bar import MessageBar
 
 
 def split_box(app: App) -> FlatCombo:

@@ -15,13 +15,13 @@ import pytest
 from r2l_core import engines
 from r2l_core.types import Precision
 from viewer.app import App
-from viewer.mailbox import Wish
-from viewer.widgets.compare_mode import CompareMode
-from viewer.widgets.key_settings import KeySettings
-from viewer.widgets.pane_choice import PaneChoice
-from viewer.widgets.pane_label import TRUTH
-from viewer.widgets.record_panel import RecordPanel
-from viewer.widgets.record_settings import RecordProgress, RecordSettings, duration
+from viewer.rendering.mailbox import Wish
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.widgets.compare.pane_label import TRUTH
+from viewer.widgets.panels.key_settings import KeySettings
+from viewer.widgets.panels.record_panel import RecordPanel
+from viewer.widgets.panels.record_settings import RecordProgress, RecordSettings, duration
 
 
 def frames_of(path: Path) -> np.ndarray:

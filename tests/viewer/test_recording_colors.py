@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from r2l_core.recording.labels import PRECISION_COLORS
 from r2l_core.types import Precision
-from viewer import theme
+from viewer.widgets import theme
 
 
 def test_recordings_have_the_windows_colours():

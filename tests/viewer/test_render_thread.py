@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 
-from r2l_core.camera import Camera
-from r2l_core.checkpoint import load_light_field
+from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import CheckpointError, EngineError, EngineUnavailable, SceneError
-from r2l_core.renderer import Renderer, to_uint8
-from r2l_core.scene import PRESETS
-from r2l_core.types import STRIDES, Frame, Precision, RenderRequest
-from viewer import render_thread
-from viewer.mailbox import Wish
-from viewer.render_thread import Measured, RenderThread, Running
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import PRESETS
+from r2l_core.render.frames import STRIDES, Frame, RenderRequest
+from r2l_core.render.renderer import Renderer, to_uint8
+from r2l_core.types import Precision
+from viewer.rendering import render_thread
+from viewer.rendering.mailbox import Wish
+from viewer.rendering.render_thread import Measured, RenderThread, Running
 
 SIZE_PX = 128
 TILES = SIZE_PX * SIZE_PX // 128

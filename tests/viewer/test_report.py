@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from r2l_core.camera import Camera
 from r2l_core.errors import RecordingError
-from r2l_core.types import EngineInfo, Frame, FrameTimings, Precision
-from viewer import report as report_module
-from viewer.render_thread import Measured
-from viewer.report import Report
+from r2l_core.geometry.camera import Camera
+from r2l_core.render.frames import Frame, FrameTimings
+from r2l_core.types import EngineInfo, Precision
+from viewer.rendering.render_thread import Measured
+from viewer.scripted import report as report_module
+from viewer.scripted.report import Report
 
 KEYS = [
     "first_frame_s",

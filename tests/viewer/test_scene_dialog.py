@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from PyQt6.QtWidgets import QLineEdit
 
-from r2l_core.camera import Orbit
-from r2l_core.scene import PRESETS, SceneSpec
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.types import Precision
 from viewer.app import App
-from viewer.mailbox import Wish
-from viewer.preferences import Preferences
-from viewer.scene_edits import edited, guessed_preset, problems, settings_of
-from viewer.widgets.flat_combo import FlatCombo
-from viewer.widgets.scene_dialog import SceneDialog
-from viewer.widgets.scene_settings import SceneSettings
-from viewer.widgets.value_spin import ValueSpin
+from viewer.rendering.mailbox import Wish
+from viewer.rendering.scene_edits import edited, guessed_preset, problems, settings_of
+from viewer.state.preferences import Preferences
+from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.panels.scene_dialog import SceneDialog
+from viewer.widgets.panels.scene_settings import SceneSettings
 
 LEGO = PRESETS["blender:lego"]
 

@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from r2l_core.camera import Orbit
-from r2l_core.camera_path import CameraPath, Keyframe
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.errors import SessionError
-from r2l_core.scene import PRESETS
+from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
-from viewer.mailbox import Wish
-from viewer.session import Session, load_session, parse_session, save_session, session_text
-from viewer.viewpoint import Viewpoint
-from viewer.widgets.compare_mode import CompareMode
-from viewer.widgets.difference import DifferenceKind
-from viewer.widgets.difference_view import DifferenceOptions
-from viewer.widgets.pane_choice import PaneChoice
-from viewer.widgets.pane_label import TRUTH
+from viewer.rendering.mailbox import Wish
+from viewer.state.session import Session, load_session, parse_session, save_session, session_text
+from viewer.state.viewpoint import Viewpoint
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.difference import DifferenceKind
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.widgets.compare.pane_label import TRUTH
 
 VIEW = Viewpoint(Orbit(12.0, -3.5, 2.5, (0.1, 0.2, 0.3)), 50.0)
 PANES = (

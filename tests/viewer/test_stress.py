@@ -15,10 +15,11 @@ import torch
 from PyQt6.QtCore import QSettings
 from PyQt6.QtWidgets import QApplication
 
-from r2l_core.types import STRIDES, Frame, Precision
-from viewer import theme
+from r2l_core.render.frames import STRIDES, Frame
+from r2l_core.types import Precision
 from viewer.app import App
-from viewer.mailbox import Wish
+from viewer.rendering.mailbox import Wish
+from viewer.widgets import theme
 
 EVENTS = 2000
 MEMORY_MB = 50.0

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtWidgets import QAbstractButton
 
-from r2l_core.camera import Camera, Orbit
-from r2l_core.camera_path import CameraPath, Keyframe
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
+from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.types import Precision
-from viewer import path_control, path_edits
 from viewer.app import App
-from viewer.path_drawing import PathDrawing
-from viewer.ride import Ride
-from viewer.widgets.compare_mode import CompareMode
-from viewer.widgets.key_settings import KeySettings
-from viewer.widgets.timeline_readout import TimelineReadout, clock
-from viewer.widgets.timeline_track import TimelineTrack
+from viewer.camera.flight import Ride
+from viewer.camera_path import path_control, path_edits
+from viewer.camera_path.path_drawing import PathDrawing
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.panels.key_settings import KeySettings
+from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
+from viewer.widgets.panels.timeline_track import TimelineTrack
 
 
 def keyframe(azimuth_deg: float, transition_s: float = 1.0) -> Keyframe:

@@ -16,10 +16,10 @@ from PyQt6.QtCore import QTimer
 
 from r2l_core.errors import EngineError
 from r2l_core.types import Precision
-from viewer import tour as tour_module
 from viewer.app import App
-from viewer.mailbox import Wish
-from viewer.tour import Tour
+from viewer.rendering.mailbox import Wish
+from viewer.scripted import tour as tour_module
+from viewer.scripted.tour import Tour
 
 HURRY = 20
 """How many seconds of the tour's clock pass in a real one."""

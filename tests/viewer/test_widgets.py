@@ -13,23 +13,24 @@ from PyQt6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PyQt6.QtGui import QColor, QDropEvent, QGuiApplication, QImage, QKeyEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider
 
-from r2l_core.camera import Camera, Orbit
-from r2l_core.types import Availability, EngineInfo, Frame, FrameTimings, Precision
-from viewer import theme
-from viewer.widgets import wording
-from viewer.widgets.camera_panel import CameraPanel
-from viewer.widgets.cost_plot import CostPlot
-from viewer.widgets.engine_card import EngineCard
-from viewer.widgets.image_pane import ImagePane
-from viewer.widgets.message_bar import MessageBar
-from viewer.widgets.performance_panel import PerformancePanel
-from viewer.widgets.performance_readout import ImageCost, PerformanceReadout
-from viewer.widgets.picture_footer import PictureFooter
-from viewer.widgets.placement import place
-from viewer.widgets.precision_switch import PrecisionSwitch
-from viewer.widgets.scene_panel import ScenePanel
-from viewer.widgets.scrub_label import ScrubLabel
-from viewer.widgets.value_spin import ValueSpin
+from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.render.frames import Frame, FrameTimings
+from r2l_core.types import Availability, EngineInfo, Precision
+from viewer.widgets import theme
+from viewer.widgets.controls import wording
+from viewer.widgets.controls.scrub_label import ScrubLabel
+from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.panels.camera_panel import CameraPanel
+from viewer.widgets.panels.cost_plot import CostPlot
+from viewer.widgets.panels.engine_card import EngineCard
+from viewer.widgets.panels.performance_panel import PerformancePanel
+from viewer.widgets.panels.performance_readout import ImageCost, PerformanceReadout
+from viewer.widgets.panels.precision_switch import PrecisionSwitch
+from viewer.widgets.panels.scene_panel import ScenePanel
+from viewer.widgets.picture.image_pane import ImagePane
+from viewer.widgets.picture.message_bar import MessageBar
+from viewer.widgets.picture.picture_footer import PictureFooter
+from viewer.widgets.picture.placement import place
 
 THREE = list(Precision)[:3]
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from r2l_core.camera import Camera
 from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import DatasetError
-from r2l_core.rays import pixel_rays
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.rays import pixel_rays
 
 FOCAL_PX, WIDTH_PX, HEIGHT_PX = 30.0, 24, 16  # as conftest writes them
 KINDS = ("blender", "donerf", "llff", "deepvoxels", "transforms")

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from r2l_core.camera import Camera
 from r2l_core.datasets import open_dataset
 from r2l_core.errors import DatasetError
+from r2l_core.geometry.camera import Camera
 
 REPOSITORY = Path(__file__).parents[3]
 SINGULAR = np.zeros((4, 4)).tolist()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from r2l_core.camera import Camera, Orbit
 from r2l_core.datasets import NoSuchSplit, open_dataset
 from r2l_core.engines import build_engine
 from r2l_core.errors import DatasetError
-from r2l_core.renderer import Renderer, to_uint8
-from r2l_core.together import Together
-from r2l_core.truth import TRUTH, DatasetTruthRenderer
-from r2l_core.types import Precision, RenderRequest
+from r2l_core.evaluation.truth import TRUTH, DatasetTruthRenderer
+from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.render.frames import RenderRequest
+from r2l_core.render.renderer import Renderer, to_uint8
+from r2l_core.render.together import Together
+from r2l_core.types import Precision
 
 
 @pytest.fixture

@@ -1,0 +1,290 @@
+"""Camera paths: keyframes, and the camera at any second between them.
+
+A path is a value. Its operations return new paths, so that undoing one is keeping the old one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.errors import CameraError, CameraPathError
+from r2l_core.geometry.camera import Camera
+from r2l_core.types import Precision
+
+if TYPE_CHECKING:
+    from r2l_core.camera_paths.spline import PositionCurve, RotationCurve, Timing
+
+MAX_KEYFRAMES = 10_000
+MAX_TRANSITION_S = 86_400.0
+FOV_Y_RANGE_DEG = (0.1, 175.0)
+GAIN_RANGE = (0.01, 10_000.0)
+
+_AT_KEY = 1e-6
+"""A keyframe counts as reached this much of a step before it: times such as 0.1 + 0.2 s must not
+miss the one at 0.3 s."""
+
+_MAX_SAMPLES_PER_STEP = 256
+_MAX_SAMPLES = 200_000
+"""For measuring lengths: the first keeps the speed even to a percent where the path bends most,
+the second keeps a path of thousands of keyframes quick."""
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """A camera the path passes, and what is shown from there on.
+
+    T_world_camera: float64 (4, 4), rigid, OpenGL axes. fov_y_deg: vertical field of view.
+    transition_s: seconds it takes to get here from the keyframe before; the first one's counts
+    only where the path loops. precision_a, precision_b: of each pane, from this keyframe on.
+    wipe: share of the picture's width that shows pane A. gain: of the difference picture. None
+    leaves it as it is.
+    """
+
+    T_world_camera: NDArray[np.float64]
+    fov_y_deg: float
+    transition_s: float = 1.0
+    precision_a: Precision | None = None
+    precision_b: Precision | None = None
+    wipe: float | None = None
+    gain: float | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            checked = Camera(self.T_world_camera, 1, 1, 1.0)
+        except CameraError as error:
+            raise CameraPathError("The keyframe cannot be used", error.why, error.remedy) from error
+        object.__setattr__(self, "T_world_camera", checked.T_world_camera)
+        _require("fov_y_deg", self.fov_y_deg, *FOV_Y_RANGE_DEG)
+        _require("transition_s", self.transition_s, 0.0, MAX_TRANSITION_S)
+        if self.transition_s == 0:
+            raise CameraPathError(
+                "The keyframe cannot be used",
+                "its transition takes no time",
+                "Give a transition_s above 0.",
+            )
+        if self.wipe is not None:
+            _require("wipe", self.wipe, 0.0, 1.0)
+        if self.gain is not None:
+            _require("gain", self.gain, *GAIN_RANGE)
+
+
+@dataclass(frozen=True, eq=False)
+class PathView:
+    """What a path asks for at one moment; see Keyframe. None: nothing in particular."""
+
+    T_world_camera: NDArray[np.float64]
+    fov_y_deg: float
+    precision_a: Precision | None
+    precision_b: Precision | None
+    wipe: float | None
+    gain: float | None
+
+    def camera(self, width_px: int, height_px: int) -> Camera:
+        """The pinhole camera that sees `fov_y_deg` over `height_px`."""
+        focal_px = height_px / 2 / math.tan(math.radians(self.fov_y_deg) / 2)
+        return Camera(self.T_world_camera, width_px, height_px, focal_px)
+
+
+@dataclass(frozen=True, eq=False)
+class CameraPath:
+    """One or more keyframes in order, and how to get from each to the next.
+
+    loop: whether the last leads back to the first. even_speed: the path is passed at one speed in
+    the same time in all, so that the times of its keyframes, and pauses, no longer count. tension:
+    of Kochanek-Bartels splines, -1 to 1; 0 is Catmull-Rom, 1 stops at every keyframe.
+    """
+
+    keyframes: tuple[Keyframe, ...]
+    loop: bool = False
+    even_speed: bool = False
+    tension: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.keyframes) <= MAX_KEYFRAMES:
+            raise CameraPathError(
+                "The camera path cannot be used",
+                f"it has {len(self.keyframes)} keyframes, not 1 to {MAX_KEYFRAMES}",
+                "Add or remove keyframes.",
+            )
+        _require("tension", self.tension, -1.0, 1.0, "The camera path cannot be used")
+
+    # Changes; an index outside the path is an IndexError
+
+    def added(self, keyframe: Keyframe, index: int | None = None) -> CameraPath:
+        """With one more keyframe, before the one at `index` or at the end."""
+        at = len(self.keyframes) if index is None else index
+        return replace(self, keyframes=(*self.keyframes[:at], keyframe, *self.keyframes[at:]))
+
+    def removed(self, index: int) -> CameraPath:
+        """Without the keyframe at `index`. The last one stays: CameraPathError."""
+        self.keyframes[index]
+        kept = [key for i, key in enumerate(self.keyframes) if i != index % len(self.keyframes)]
+        return replace(self, keyframes=tuple(kept))
+
+    def replaced(self, index: int, keyframe: Keyframe) -> CameraPath:
+        """With another keyframe at `index`."""
+        keys = list(self.keyframes)
+        keys[index] = keyframe
+        return replace(self, keyframes=tuple(keys))
+
+    def moved(self, index: int, to: int) -> CameraPath:
+        """With the keyframe at `index` at the place `to`; each keeps its own transition."""
+        keys = list(self.keyframes)
+        keys.insert(to, keys.pop(index))
+        return replace(self, keyframes=tuple(keys))
+
+    def retimed(self, index: int, transition_s: float) -> CameraPath:
+        """With `transition_s` seconds on the way to the keyframe at `index`."""
+        return self.replaced(index, replace(self.keyframes[index], transition_s=transition_s))
+
+    def without(self, *settings: str) -> CameraPath:
+        """With keyframes that say nothing about `settings`, such as "precision_a" or "gain"."""
+        unsaid: dict[str, Any] = dict.fromkeys(settings)
+        return replace(self, keyframes=tuple(replace(key, **unsaid) for key in self.keyframes))
+
+    def lasting(self, seconds: float) -> CameraPath:
+        """With all transitions made longer or shorter alike, so that it takes `seconds`.
+
+        A path of one keyframe has no time to change and stays as it is.
+        """
+        if len(self.keyframes) == 1:
+            return self
+        factor = seconds / self.seconds
+        keys = tuple(replace(k, transition_s=k.transition_s * factor) for k in self.keyframes)
+        return replace(self, keyframes=keys)
+
+    # Times
+
+    @cached_property
+    def key_seconds(self) -> tuple[float, ...]:
+        """When each keyframe is reached (unless `even_speed`), from 0."""
+        seconds = np.cumsum([0.0] + [key.transition_s for key in self.keyframes[1:]])
+        return tuple(float(second) for second in seconds)
+
+    @property
+    def seconds(self) -> float:
+        """How long the path takes, with the way back where it loops; 0 for one keyframe."""
+        if len(self.keyframes) == 1:
+            return 0.0
+        return self.key_seconds[-1] + (self.keyframes[0].transition_s if self.loop else 0.0)
+
+    # Evaluation
+
+    def at(self, seconds: float) -> PathView:
+        """What the path asks for at `seconds`: a loop goes on for ever, others wait at their ends.
+
+        Always defined and finite, also for one keyframe, equal ones and half turns.
+        """
+        if not math.isfinite(seconds):
+            raise ValueError("seconds must be finite")
+        if len(self.keyframes) == 1:
+            key = self.keyframes[0]
+            return PathView(
+                key.T_world_camera,
+                key.fov_y_deg,
+                key.precision_a,
+                key.precision_b,
+                key.wipe,
+                key.gain,
+            )
+        total_s = self.seconds
+        within_s = seconds % total_s if self.loop else min(max(seconds, 0.0), total_s)
+        u = self._curves.key_number(np.array([within_s]))
+        pose = np.eye(4)
+        pose[:3, :3] = self._curves.rotations.at(u).as_matrix()[0]
+        pose[:3, 3] = self._curves.positions.at(u)[0]
+        pose.flags.writeable = False
+        passed = self.keyframes[: math.floor(float(u[0]) + _AT_KEY) + 1]
+        return PathView(
+            T_world_camera=pose,
+            fov_y_deg=float(self._curves.fov_y_deg(u)[0]),
+            precision_a=_latest([key.precision_a for key in passed]),
+            precision_b=_latest([key.precision_b for key in passed]),
+            wipe=self._between([key.wipe for key in self.keyframes], float(u[0])),
+            gain=self._between([key.gain for key in self.keyframes], float(u[0])),
+        )
+
+    def camera_at(self, seconds: float, width_px: int, height_px: int) -> Camera:
+        """The camera at `seconds` (see `at`) for a picture of that size."""
+        return self.at(seconds).camera(width_px, height_px)
+
+    def _between(self, values: list[float | None], u: float) -> float | None:
+        """Linear between the keyframes that say something; None where none does."""
+        known = [(float(i), value) for i, value in enumerate(values) if value is not None]
+        if not known:
+            return None
+        period = float(len(values)) if self.loop else None
+        at, numbers = zip(*known, strict=True)
+        return float(np.interp(u, at, numbers, period=period))
+
+    @cached_property
+    def _curves(self) -> _Curves:
+        return _Curves(self)
+
+
+class _Curves:
+    """The curves of a path of two or more keyframes, made once."""
+
+    positions: PositionCurve
+    rotations: RotationCurve
+    fov_y_deg: Timing
+
+    def __init__(self, path: CameraPath) -> None:
+        # Imported here: SciPy takes longer to load than the window to open.
+        from r2l_core.camera_paths.spline import (
+            PositionCurve,
+            RotationCurve,
+            Timing,
+            even_lengths,
+        )
+
+        keys, loop = path.keyframes, path.loop
+        poses = np.stack([key.T_world_camera for key in keys])
+        self.positions = PositionCurve(poses[:, :3, 3], loop, path.tension)
+        self.rotations = RotationCurve(poses[:, :3, :3], loop, path.tension)
+        numbers = np.arange(len(keys) + loop, dtype=np.float64)
+        fovs_y_deg = [key.fov_y_deg for key in (*keys, keys[0])][: len(numbers)]
+        self.fov_y_deg = Timing(numbers, np.array(fovs_y_deg), loop)
+        at_s = np.array([*path.key_seconds, path.seconds][: len(numbers)])
+        self._timing = Timing(at_s, numbers, loop)
+        self._seconds = path.seconds
+        self._lengths: NDArray[np.float64] | None = None
+        if path.even_speed:
+            n_steps = len(numbers) - 1
+            per_step = min(_MAX_SAMPLES_PER_STEP, _MAX_SAMPLES // n_steps)
+            self._samples = np.linspace(0.0, n_steps, per_step * n_steps + 1)
+            lengths = even_lengths(
+                self.positions.at(self._samples),
+                self.rotations.at(self._samples),
+                self.fov_y_deg(self._samples),
+                n_steps,
+            )
+            if lengths[-1] > 0:  # a path on which nothing changes has no speed
+                self._lengths = lengths
+
+    def key_number(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The parameter of the curves at `seconds` (m,): 2.5 between the third key and the next."""
+        if self._lengths is None:
+            return self._timing(seconds)
+        travelled = seconds / self._seconds * self._lengths[-1]
+        numbers: NDArray[np.float64] = np.interp(travelled, self._lengths, self._samples)
+        return numbers
+
+
+def _latest(values: list[Precision | None]) -> Precision | None:
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def _require(
+    name: str, value: float, low: float, high: float, what: str = "The keyframe cannot be used"
+) -> None:
+    if not low <= value <= high:  # not a number is refused too
+        raise CameraPathError(
+            what, f"its {name} is {value:g}, not {low:g} to {high:g}", f"Correct {name}."
+        )

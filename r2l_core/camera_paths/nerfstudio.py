@@ -1,0 +1,209 @@
+"""nerfstudio's camera-path JSON, in and out, in both of its dialects.
+
+    dialect  keyframes[].matrix                     times                    smoothness_value
+    list     16 numbers, row-major                  override_transition_sec  tension, 0 to 1
+    string   JSON text, 16 numbers, column-major    TIME in `properties`     (1 - tension) / 2
+
+The first is that of the viewer since 1.0, the second that of its predecessor. In both,
+`camera_path[].camera_to_world` holds 16 numbers, row-major, `fov` is vertical in degrees, and poses
+are OpenGL camera-to-world. Fields as written by nerfstudio/viewer/render_panel.py and, before,
+viewer/app/src/modules/SidePanel/CameraPanel/CameraPanel.jsx.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.camera_paths.camera_path import (
+    FOV_Y_RANGE_DEG,
+    MAX_KEYFRAMES,
+    MAX_TRANSITION_S,
+    CameraPath,
+    Keyframe,
+)
+from r2l_core.errors import CameraError
+from r2l_core.json_fields import Fields
+
+Dialect = Literal["list", "string"]
+
+_DEFAULT_TRANSITION_S = 2.0
+_DEFAULT_SECONDS = 4.0
+_DEFAULT_FPS = 30.0
+_SHORTEST_S = 1e-3
+
+
+def is_nerfstudio(fields: Fields) -> bool:
+    """Whether an object has what nerfstudio's files have, and not a format of its own."""
+    return "format" not in fields and ("keyframes" in fields or "camera_path" in fields)
+
+
+def read_nerfstudio(fields: Fields) -> CameraPath:
+    """The keyframes of a file, or where it has none its frames. Raises the error of `fields`.
+
+    Its size and frame rate are left to the recording.
+    """
+    if "camera_type" in fields and fields.text("camera_type").lower() != "perspective":
+        fields.refuse("camera_type", f"is '{fields.text('camera_type')}', not perspective")
+    loop = fields.boolean("is_cycle", False)
+    entries = fields.objects("keyframes", MAX_KEYFRAMES) if "keyframes" in fields else []
+    if not entries:
+        return _from_frames(fields, loop)
+    keys = [_keyframe(entry, fields) for entry in entries]
+    if "matrix" in entries[0] and entries[0].is_text("matrix"):
+        smoothness = fields.number("smoothness_value", 0.5, 0.0, 1.0)
+        timed = _with_times(keys, _times_s(fields, entries, loop))
+        return CameraPath(timed, loop, fields.boolean("is_linear", False), 1 - 2 * smoothness)
+    tension = fields.number("smoothness_value", 0.0, 0.0, 1.0)
+    transition_s = fields.number(
+        "default_transition_sec", _DEFAULT_TRANSITION_S, _SHORTEST_S, MAX_TRANSITION_S
+    )
+    transitions_s = [
+        entry.number("override_transition_sec", transition_s, _SHORTEST_S, MAX_TRANSITION_S)
+        if entry.boolean("override_transition_enabled", False)
+        else transition_s
+        for entry in entries
+    ]
+    return CameraPath(_with_times(keys, transitions_s), loop, tension=tension)
+
+
+def _from_frames(fields: Fields, loop: bool) -> CameraPath:
+    if "camera_path" not in fields:
+        fields.refuse("keyframes", "is empty, and there is no camera_path")
+    frames = fields.objects("camera_path", MAX_KEYFRAMES)
+    if not frames:
+        fields.refuse("camera_path", "is empty")
+    frame_s = 1 / fields.number("fps", _DEFAULT_FPS, 0.1, 1 / _SHORTEST_S)
+    keys = [
+        _posed(frame, "camera_to_world", frame.matrix("camera_to_world"), fields)
+        for frame in frames
+    ]
+    return CameraPath(_with_times(keys, [frame_s] * len(keys)), loop)
+
+
+def _keyframe(entry: Fields, fields: Fields) -> Keyframe:
+    if not ("matrix" in entry and entry.is_text("matrix")):
+        return _posed(entry, "matrix", entry.matrix("matrix"), fields)
+    return _posed(entry, "matrix", entry.matrix("matrix", _parsed(entry, "matrix")).T, fields)
+
+
+def _posed(entry: Fields, name: str, pose: NDArray[np.float64], fields: Fields) -> Keyframe:
+    # Only files with a default leave it out.
+    source = entry if "fov" in entry or "default_fov" not in fields else fields
+    fov_name = "fov" if source is entry else "default_fov"
+    fov_y_deg = source.number(fov_name, None, *FOV_Y_RANGE_DEG)
+    try:
+        return Keyframe(pose, fov_y_deg)
+    except CameraError as error:
+        entry.refuse(name, f"is no camera pose: {error.why}")
+
+
+def _times_s(fields: Fields, entries: list[Fields], loop: bool) -> list[float]:
+    """Transitions of the older dialect: from the TIMEs of the keyframes, which are shares of
+    `seconds`, where all have one; otherwise all alike."""
+    seconds = fields.number("seconds", _DEFAULT_SECONDS, _SHORTEST_S, MAX_TRANSITION_S)
+    if len(entries) == 1:
+        return [seconds]
+    steps = len(entries) if loop else len(entries) - 1
+    if loop or not all("properties" in entry for entry in entries):
+        return [max(seconds / steps, _SHORTEST_S)] * len(entries)
+    shares = [_share(entry) for entry in entries]
+    for entry, (before, after) in zip(entries[1:], pairwise(shares), strict=True):
+        if not after > before:
+            entry.refuse("properties", "has a TIME that is not later than the one before")
+    return [seconds, *(max((b - a) * seconds, _SHORTEST_S) for a, b in pairwise(shares))]
+
+
+def _share(entry: Fields) -> float:
+    properties = _parsed(entry, "properties") if entry.is_text("properties") else None
+    pairs = properties if isinstance(properties, list) else []
+    times = [
+        pair[1] for pair in pairs if isinstance(pair, list) and pair[:1] == ["TIME"] and pair[1:]
+    ]
+    if not (times and type(times[0]) in (int, float) and 0 <= times[0] <= 1):
+        entry.refuse("properties", "names no TIME from 0 to 1")
+    return float(times[0])
+
+
+def _parsed(entry: Fields, name: str) -> Any:
+    try:
+        return json.loads(entry.text(name))
+    except (ValueError, RecursionError):
+        entry.refuse(name, "is a text that is not JSON")
+
+
+def _with_times(keys: list[Keyframe], transitions_s: list[float]) -> tuple[Keyframe, ...]:
+    return tuple(
+        Keyframe(key.T_world_camera, key.fov_y_deg, seconds)
+        for key, seconds in zip(keys, transitions_s, strict=True)
+    )
+
+
+def nerfstudio_values(
+    path: CameraPath, width_px: int, height_px: int, fps: float, dialect: Dialect = "list"
+) -> dict[str, Any]:
+    """The path as nerfstudio's JSON object, with its frames at `fps`.
+
+    nerfstudio knows neither precisions, wipes and gains nor (in the newer dialect) one speed along
+    the path, and keeps smoothness from 0 to 1: its frames are exact, its keyframes come close.
+    """
+    aspect = width_px / height_px
+    n_frames = max(1, round(path.seconds * fps))
+    views = [path.at(frame / fps) for frame in range(n_frames)]
+    keys = path.keyframes
+    entries: list[dict[str, Any]]
+    if dialect == "list":
+        entries = [
+            {
+                "matrix": key.T_world_camera.reshape(-1).tolist(),
+                "fov": key.fov_y_deg,
+                "aspect": aspect,
+                "override_transition_enabled": True,
+                "override_transition_sec": key.transition_s,
+            }
+            for key in keys
+        ]
+        options = {
+            "default_fov": keys[0].fov_y_deg,
+            "default_transition_sec": keys[0].transition_s,
+            "smoothness_value": max(path.tension, 0.0),
+        }
+    else:
+        times = [second / path.seconds if path.seconds else 0.0 for second in path.key_seconds]
+        entries = [
+            {
+                "matrix": json.dumps(key.T_world_camera.T.reshape(-1).tolist()),
+                "fov": key.fov_y_deg,
+                "aspect": aspect,
+                "properties": json.dumps(
+                    [["FOV", key.fov_y_deg], ["NAME", f"Camera {number}"], ["TIME", time]]
+                ),
+            }
+            for number, (key, time) in enumerate(zip(keys, times, strict=True))
+        ]
+        options = {
+            "is_linear": path.even_speed,
+            "smoothness_value": (1 - path.tension) / 2,
+        }
+    return {
+        **options,
+        "keyframes": entries,
+        "camera_type": "perspective",
+        "render_height": height_px,
+        "render_width": width_px,
+        "fps": fps,
+        "seconds": path.seconds,
+        "is_cycle": path.loop,
+        "camera_path": [
+            {
+                "camera_to_world": view.T_world_camera.reshape(-1).tolist(),
+                "fov": view.fov_y_deg,
+                "aspect": aspect,
+            }
+            for view in views
+        ],
+    }

@@ -1,0 +1,79 @@
+"""Ready-made camera paths around a scene, and through the cameras of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
+from r2l_core.geometry.camera import Orbit
+
+PRESETS = ("turntable", "spiral", "dolly")
+
+_KEYS_PER_TURN = 24
+"""At 15 degrees between keys the spline leaves the circle by a ten-thousandth of its radius."""
+
+_SPIRAL_TURNS = 2
+_SPIRAL_ELEVATIONS_DEG = (5.0, 75.0)
+_DOLLY_CLOSEST = 0.55
+"""Of the starting radius."""
+
+
+def preset(
+    name: str, start: Orbit, fov_y_deg: float, seconds: float, bound_radius: float
+) -> CameraPath:
+    """One of PRESETS from the view `start`, lasting `seconds`.
+
+    bound_radius: of the sphere about the pivot that the camera stays out of.
+    """
+    if name == "turntable":
+        return turntable(start, fov_y_deg, seconds)
+    if name == "spiral":
+        return spiral(start, fov_y_deg, seconds)
+    if name == "dolly":
+        return dolly(start, fov_y_deg, seconds, bound_radius)
+    raise ValueError(f"there is no preset '{name}'")
+
+
+def turntable(start: Orbit, fov_y_deg: float, seconds: float) -> CameraPath:
+    """Once around the pivot, counter-clockwise seen from above; it loops without a seam."""
+    step_deg = 360.0 / _KEYS_PER_TURN
+    orbits = [start.orbited(k * step_deg, 0.0) for k in range(_KEYS_PER_TURN)]
+    return _through_orbits(orbits, fov_y_deg, loop=True).lasting(seconds)
+
+
+def spiral(start: Orbit, fov_y_deg: float, seconds: float) -> CameraPath:
+    """Twice around the pivot while climbing from near the horizon to near the pole."""
+    n_keys = _SPIRAL_TURNS * _KEYS_PER_TURN + 1
+    azimuths_deg = start.azimuth_deg + np.linspace(0.0, 360.0 * _SPIRAL_TURNS, n_keys)
+    elevations_deg = np.linspace(*_SPIRAL_ELEVATIONS_DEG, n_keys)
+    orbits = [
+        replace(start, azimuth_deg=float(azimuth), elevation_deg=float(elevation))
+        for azimuth, elevation in zip(azimuths_deg, elevations_deg, strict=True)
+    ]
+    return _through_orbits(orbits, fov_y_deg).lasting(seconds)
+
+
+def dolly(start: Orbit, fov_y_deg: float, seconds: float, bound_radius: float) -> CameraPath:
+    """Straight towards the pivot and back, resting where it turns; it loops."""
+    closest = max(_DOLLY_CLOSEST * start.radius, min(1.1 * bound_radius, start.radius))
+    path = _through_orbits([start, replace(start, radius=closest)], fov_y_deg, loop=True)
+    return replace(path, tension=1.0).lasting(seconds)
+
+
+def through_poses(
+    poses: Sequence[NDArray[np.float64]], fov_y_deg: float, seconds: float
+) -> CameraPath:
+    """Through a dataset's cameras in their order, at one speed.
+
+    poses: camera-to-world matrices, float64 (4, 4) each, OpenGL axes. Raises CameraPathError.
+    """
+    keys = tuple(Keyframe(pose, fov_y_deg) for pose in poses)
+    return CameraPath(keys, even_speed=True).lasting(seconds)
+
+
+def _through_orbits(orbits: Sequence[Orbit], fov_y_deg: float, loop: bool = False) -> CameraPath:
+    return CameraPath(tuple(Keyframe(o.T_world_camera(), fov_y_deg) for o in orbits), loop)

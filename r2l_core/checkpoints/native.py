@@ -1,0 +1,176 @@
+"""Native files, opened: the header is checked before anything behind it is read.
+
+What such a file holds is written down in `checkpoint`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from r2l_core.checkpoints.opening import (
+    FORMAT,
+    MAX_DEPTH,
+    NO_SCENE,
+    VERSION,
+    cannot_open,
+    reason_of,
+)
+from r2l_core.checkpoints.packing import unpacked
+from r2l_core.checkpoints.safetensors_header import Header, read_header
+from r2l_core.errors import CheckpointError, SceneError
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import NetworkConfig
+
+_STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def open_native(path: Path, scene: SceneSpec | None) -> LightField:
+    """Open a native file; `scene` replaces its own. Raises CheckpointError."""
+    header, tensors, sha256 = _read(path)
+    config, file_scene, provenance = _describe(path, header)
+    notes: tuple[str, ...] = ()
+    if file_scene is None and scene is None:
+        notes = (NO_SCENE.format(SceneSpec(path.stem)),)
+    try:
+        tensors, quantization = unpacked(tensors, header.get("quantization"))
+    except (ValueError, RecursionError) as error:
+        raise cannot_open(
+            path, f"its quantised layers are damaged ({error})", "Quantise the original again."
+        ) from error
+    _check_tensors(path, config, tensors)
+    stored = "int8" if quantization and quantization.layers else tensors["head.0.weight"].dtype
+    return LightField(
+        name=path.stem,
+        network=config,
+        scene=scene or file_scene or SceneSpec(path.stem),
+        tensors={name: tensor.to(torch.float32) for name, tensor in tensors.items()},
+        provenance=provenance,
+        quantization=quantization,
+        stored_dtype=str(stored).removeprefix("torch."),
+        sha256=sha256,
+        plain_rays=header.get("rays") == "plain",
+        says_scene=file_scene is not None,
+        notes=notes,
+    )
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor], str]:
+    """Metadata, tensors and SHA-256. No more is read than the header promises, and nothing of a
+    header that promises something else than the network it describes."""
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+            _check_promise(path, header)
+            with safe_open(path, "pt") as stored:
+                # Copied: the file may change while the light field is open.
+                tensors = {name: stored.get_tensor(name).clone() for name in header.tensors}
+            file.seek(0)
+            return header.metadata, tensors, hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise cannot_open(path, reason_of(error), "Choose a readable file.") from error
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise cannot_open(
+            path,
+            f"it is truncated, damaged or not a .safetensors file ({error})",
+            "Download or copy it again, or choose another file.",
+        ) from error
+
+
+def _check_promise(path: Path, header: Header) -> None:
+    """Whether the file can hold the network it describes, and little more."""
+    config, _, _ = _describe(path, header.metadata)
+    promised = sum(tensor.numel for tensor in header.tensors.values())
+    # Before shapes: a forged depth must not make us build a billion names. Layers in eight bits
+    # bring up to three tensors of scales along.
+    if not _n_tensors(config) <= len(header.tensors) <= 5 * _n_tensors(config):
+        raise _bad_count(path, config, len(header.tensors))
+    shapes = config.tensor_shapes().values()
+    if promised > sum(math.prod(shape) + 2 * sum(shape) + 2 for shape in shapes):
+        raise cannot_open(
+            path,
+            f"it holds {promised} numbers, far more than a network {config.short_name}",
+            "Make the file again, or choose another.",
+        )
+
+
+def _n_tensors(config: NetworkConfig) -> int:
+    return 4 + 2 * config.n_learnable * config.n_blocks
+
+
+def _bad_count(path: Path, config: NetworkConfig, count: int) -> CheckpointError:
+    return cannot_open(
+        path,
+        f"it holds {count} tensors, and a network of depth {config.depth} has {_n_tensors(config)}",
+        "Make the file again, or choose another.",
+    )
+
+
+def _describe(
+    path: Path, header: Mapping[str, Any]
+) -> tuple[NetworkConfig, SceneSpec | None, dict[str, Any]]:
+    if header.get("format") != FORMAT:
+        raise cannot_open(
+            path,
+            "it is a .safetensors file of something else: its header does not say "
+            f'format "{FORMAT}"',
+            "Choose a light field made by this project's distill or convert command.",
+        )
+    if header.get("version") != VERSION:
+        raise cannot_open(
+            path,
+            f"it has format version {header.get('version')}, and this program reads {VERSION}",
+            "Update the viewer.",
+        )
+    try:
+        network = json.loads(header["network"])
+        if not isinstance(network, dict):
+            raise TypeError("the network is no JSON object")
+        config = NetworkConfig.from_mapping(network)
+        if config.depth > MAX_DEPTH:
+            raise ValueError(f"no network is more than {MAX_DEPTH} layers deep")
+        scene_values = json.loads(header["scene"]) if "scene" in header else None
+        provenance = json.loads(header.get("provenance", "{}"))
+        has_scene = isinstance(scene_values, dict) or "scene" not in header
+        if not has_scene or not isinstance(provenance, dict):
+            raise TypeError("scene and provenance must be JSON objects")
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise cannot_open(
+            path,
+            f"its header does not describe a network and a scene ({error!r})",
+            "Make the file again, or choose another.",
+        ) from error
+    try:
+        scene = None if scene_values is None else SceneSpec.from_mapping(scene_values)
+        return config, scene, provenance
+    except SceneError as error:
+        raise cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
+
+
+def _check_tensors(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
+    remedy = "Make the file again, or choose another."
+    # The count comes first: a forged depth must not make us build a billion names.
+    n_tensors = _n_tensors(config)
+    if len(tensors) != n_tensors:
+        raise _bad_count(path, config, len(tensors))
+    for name, shape in config.tensor_shapes().items():
+        tensor = tensors.get(name)
+        if tensor is None:
+            raise cannot_open(path, f"the tensor {name} is missing", remedy)
+        if tuple(tensor.shape) != shape:
+            raise cannot_open(
+                path, f"{name} has the shape {tuple(tensor.shape)} instead of {shape}", remedy
+            )
+        if tensor.dtype not in _STORED_DTYPES:
+            raise cannot_open(path, f"{name} is of type {tensor.dtype}, not floating", remedy)
+        if not torch.isfinite(tensor).all():
+            raise cannot_open(path, f"{name} holds NaN or infinite values", remedy)

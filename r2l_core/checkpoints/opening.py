@@ -1,0 +1,192 @@
+"""Light fields on disk: native `.safetensors` files that open by themselves, and released ones.
+
+The file's header metadata holds `format` = "r2l-light-field", `version` = "1" and three JSON texts:
+`network` (NetworkConfig), `scene` (SceneSpec) and `provenance` (how it was made). The tensors bear
+the released state-dict names. A quantised light field has a fourth text, `quantization` (recipe and
+settings); its 8-bit layers are stored as an int8 `NAME.weight` with `NAME.weight_scale` (out, 1)
+and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,). A light field whose rays must
+not be re-based unasked says so with `rays` = "plain". The format carries no code, so nothing in a
+file is ever run; released checkpoints are pickles, which could, and are read by `released`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from r2l_core.checkpoints.packing import packed
+from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file
+from r2l_core.errors import CheckpointError
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.model.light_field import LightField
+
+if TYPE_CHECKING:
+    from r2l_core.model.nerf import NerfTeacher
+
+FORMAT = "r2l-light-field"
+VERSION = "1"
+CHECKPOINTS_DIR = Path(__file__).resolve().parents[2] / "checkpoints"
+_ALIGNMENT = 8
+"""Bytes; where the tensors of a file begin, as its format asks."""
+MAX_DEPTH = 10_000
+MAX_FILE_BYTES = 1024**3
+"""Forty times the published network in float32; twelve times its file with an optimizer."""
+
+NO_SCENE = (
+    "No scene was given: the Blender scenes' near {0.near:g}, far {0.far:g}, white background and "
+    "camera are assumed."
+)
+"""Note on a file that does not say where its scene lies; of the SceneSpec that is used."""
+
+
+def embedded_names() -> list[str]:
+    """Names of the light fields that come with the project, such as `demo`."""
+    return sorted(path.stem for path in CHECKPOINTS_DIR.glob("*.safetensors"))
+
+
+def load_light_field(
+    name_or_path: str, scene: SceneSpec | None = None, assumed: Mapping[str, Any] | None = None
+) -> LightField:
+    """Open an embedded light field by name, or a native or released file by path.
+
+    `scene` replaces the one in the file. `assumed`: what a released file does not say about its
+    network, see `released.r2l`. Raises CheckpointError with what, why and the remedy.
+    """
+    opened = load_checkpoint(name_or_path, scene, assumed)
+    if not isinstance(opened, LightField):
+        raise cannot_open(
+            Path(name_or_path),
+            "it is a NeRF, which is no light field: hundreds of network evaluations a ray",
+            "Render it with `render`, time it with `bench --teacher`, or train a light field from "
+            "it with `distill --teacher`.",
+        )
+    return opened
+
+
+def load_checkpoint(
+    name_or_path: str, scene: SceneSpec | None = None, assumed: Mapping[str, Any] | None = None
+) -> LightField | NerfTeacher:
+    """As `load_light_field`, but a NeRF teacher is welcome as well."""
+    path, head = _located(name_or_path)
+    if is_torch_file(head):
+        # Imported here, because it makes what this module defines.
+        from r2l_core.checkpoints.released.opening import open_released
+
+        return open_released(path, scene, assumed or {})
+    if head[8:9] != b"{":
+        is_tar = head[257:262] == b"ustar"
+        raise cannot_open(
+            path,
+            "it is a tar archive, and released checkpoints only end like one"
+            if is_tar
+            else "it is truncated, or not a .safetensors file and no checkpoint of torch either",
+            "Unpack it first." if is_tar else "Download or copy it again, or choose another file.",
+        )
+    if assumed:
+        raise cannot_open(
+            path, "--assume does not go with it: a native file says all", "Leave --assume out."
+        )
+    # Imported here, because it makes what this module defines.
+    from r2l_core.checkpoints.native import open_native
+
+    return open_native(path, scene)
+
+
+def is_released(name_or_path: str) -> bool:
+    """Whether it is a file of torch, which says little about its scene. Raises CheckpointError."""
+    return is_torch_file(_located(name_or_path)[1])
+
+
+def save_light_field(light_field: LightField, path: Path) -> None:
+    """Write a native file, whole or not at all; the same light field gives the same bytes.
+
+    Raises CheckpointError.
+    """
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": json.dumps(light_field.network.to_dict()),
+        "scene": light_field.scene.to_json(),
+        "provenance": json.dumps(dict(light_field.provenance)),
+    }
+    if light_field.plain_rays:
+        metadata["rays"] = "plain"
+    quantization = light_field.quantization
+    tensors = packed(light_field.tensors, quantization)
+    if quantization is not None:
+        metadata["quantization"] = json.dumps(
+            {"recipe": quantization.recipe, "settings": dict(quantization.settings)}
+        )
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(_serialised(tensors, metadata))
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"The light field could not be written to {path}",
+            reason_of(error),
+            "Choose a folder you can write to, with enough free space.",
+        ) from error
+
+
+def _serialised(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    data = safetensors.torch.save(dict(tensors), dict(metadata))
+    size = int.from_bytes(data[:8], "little")
+    # The library writes its metadata in another order every time.
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
+
+
+def reason_of(error: Exception) -> str:
+    """A clause that says why a file could not be read or written."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error)
+
+
+def cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:
+    """The error for a file that cannot be opened: a clause and an imperative sentence."""
+    return CheckpointError(f"The light field {path} cannot be opened", why, remedy)
+
+
+def _located(name_or_path: str) -> tuple[Path, bytes]:
+    """Where an embedded light field or a file lies, and its first bytes."""
+    path = Path(name_or_path)
+    if name_or_path in embedded_names() and not path.is_file():
+        path = CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
+    try:
+        path = path.expanduser()
+        if not path.exists():
+            names = ", ".join(embedded_names()) or "none"
+            raise cannot_open(
+                path,
+                "there is no such file",
+                f"Check the path, or name an embedded light field ({names}).",
+            )
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        if not path.is_file():
+            raise OSError(22, "it is no regular file")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise OSError(27, f"it is larger than {MAX_FILE_BYTES // 1024**3} GiB")
+        with path.open("rb") as file:
+            return path, file.read(HEAD_BYTES)
+    except (OSError, ValueError, RuntimeError) as error:
+        # ValueError and RuntimeError: names that no file system takes, and homes of nobody.
+        raise cannot_open(
+            path, reason_of(error), "Choose a readable .safetensors or .tar file."
+        ) from error

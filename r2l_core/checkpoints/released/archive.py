@@ -1,0 +1,183 @@
+"""The two containers of `torch.save`, read without torch's own loader.
+
+Since torch 1.6 a checkpoint is a zip archive that holds `NAME/data.pkl` and one uncompressed entry
+`NAME/data/KEY` for each storage. Before, it was a sequence of pickles - magic number, version,
+system, the checkpoint itself, the keys of its storages - and then, for each key, an element count
+and the numbers. Both are read by seeking, so that what nobody asks for (the optimizer's state, for
+one) never reaches memory.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from r2l_core.checkpoints.released.stand_ins import Refused, StorageRef, TensorRef
+from r2l_core.checkpoints.released.unpickling import MAX_PICKLE_BYTES, read_pickle
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_VERSION = 1001
+_MAX_DIRECTORY_BYTES = 4 * 1024**2
+_MAX_ENTRIES = 40_000
+HEAD_BYTES = 512
+"""Enough of a file to tell one kind from another."""
+
+_END_OF_DIRECTORY = b"PK\x05\x06"
+
+
+class Archive:
+    """`root`: what was saved, with TensorRef for tensors. `tensor` reads one of those."""
+
+    def __init__(self, root: Any, read_storage: Callable[[StorageRef], bytes]) -> None:
+        self.root = root
+        self._read_storage = read_storage
+
+    def tensor(self, reference: TensorRef) -> Tensor:
+        """The numbers, contiguous, in the type they are stored in. Raises Refused."""
+        storage = reference.storage
+        data = self._read_storage(storage)
+        if not reference.numel:
+            return torch.empty(reference.shape, dtype=storage.dtype)
+        flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)
+        view = flat.as_strided(reference.shape, reference.strides, reference.offset)
+        return view.clone(memory_format=torch.contiguous_format)
+
+
+def is_torch_file(head: bytes) -> bool:
+    """Whether a file that starts with these bytes may be one that `torch.save` has written.
+
+    A native file starts with the length of a JSON text and its brace.
+    """
+    if head[8:9] == b"{":
+        return False
+    return head[:4] == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05")
+
+
+def open_archive(file: BinaryIO) -> Archive:
+    """Read the structure of a checkpoint. Raises Refused."""
+    is_zip = file.read(4) == b"PK\x03\x04"
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    try:
+        return _zipped(file, size) if is_zip else _legacy(file, size)
+    except Refused:
+        raise
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        EOFError,
+        ValueError,
+        struct.error,
+        KeyError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
+        reason = str(error).splitlines() or [type(error).__name__]
+        raise Refused(f"it is truncated or damaged ({reason[0][:200]})") from error
+
+
+def _zipped(file: BinaryIO, size: int) -> Archive:
+    _check_directory(file, size)
+    archive = zipfile.ZipFile(file)
+    pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise Refused("it is a zip archive of something else: there is no data.pkl in it")
+    folder = pickles[0].removesuffix("data.pkl")
+    if f"{folder}constants.pkl" in archive.namelist():
+        raise Refused("it is a TorchScript program, not a checkpoint")
+
+    def read(name: str) -> bytes:
+        entry = archive.getinfo(name)
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            raise Refused(f"its entry {name[:80]} is compressed or encrypted")
+        if entry.file_size != entry.compress_size or entry.file_size > size:
+            raise Refused(f"its entry {name[:80]} claims more than the file holds")
+        return archive.read(entry)
+
+    def read_storage(storage: StorageRef) -> bytes:
+        name = f"{folder}data/{storage.key}"
+        try:
+            stored = archive.getinfo(name).file_size
+            if stored != storage.numel * storage.dtype.itemsize:
+                raise Refused(
+                    f"its entry {name[:80]} has {stored} bytes, not {storage.numel} numbers"
+                )
+            return read(name)
+        except KeyError as error:
+            raise Refused(f"its entry {name[:80]} is missing") from error
+        except (
+            zipfile.BadZipFile,
+            NotImplementedError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            raise Refused(f"its entry {name[:80]} is damaged ({error})") from error
+
+    if f"{folder}byteorder" in archive.namelist() and read(f"{folder}byteorder") != b"little":
+        raise Refused("it was written on a big-endian machine")
+    if archive.getinfo(pickles[0]).file_size > MAX_PICKLE_BYTES:
+        raise Refused(f"its data.pkl is longer than {MAX_PICKLE_BYTES // 1024**2} MiB")
+    root, _ = read_pickle(io.BytesIO(read(pickles[0])))
+    return Archive(root, read_storage)
+
+
+def _check_directory(file: BinaryIO, size: int) -> None:
+    """Refuse a table of contents that would itself fill the memory."""
+    start = max(0, size - 65_536 - 100)
+    file.seek(start)
+    tail = file.read(size - start)
+    at = tail.rfind(_END_OF_DIRECTORY)
+    if at < 0 or len(tail) - at < 22:
+        raise Refused("it is truncated: the table of contents of its zip archive is missing")
+    entries, directory_bytes = struct.unpack("<HI", tail[at + 10 : at + 16])
+    # A record for large archives stands 76 bytes before, and then counts instead.
+    if at >= 76 and tail[at - 76 : at - 72] == b"PK\x06\x06":
+        entries, directory_bytes = struct.unpack("<QQ", tail[at - 44 : at - 28])
+    if directory_bytes > _MAX_DIRECTORY_BYTES or entries > _MAX_ENTRIES:
+        raise Refused("the table of contents of its zip archive is too long")
+    file.seek(0)
+
+
+def _legacy(file: BinaryIO, size: int) -> Archive:
+    magic, _ = read_pickle(file)
+    if magic != _MAGIC:
+        raise Refused("it is a pickle, but none that torch has written")
+    version, _ = read_pickle(file)
+    system, _ = read_pickle(file)
+    if version != _LEGACY_VERSION or not isinstance(system, dict):
+        raise Refused("it has an unknown version of torch's format")
+    if system.get("little_endian") is not True:
+        raise Refused("it was written on a big-endian machine")
+    root, storages = read_pickle(file)
+    keys, _ = read_pickle(file)
+    by_key = {storage.key: storage for storage in storages}
+    if not isinstance(keys, list) or any(key not in by_key for key in keys):
+        raise Refused("it lists storages that it does not describe")
+    places: dict[str, int] = {}
+    for key in keys:
+        storage = by_key[key]
+        count = file.read(8)
+        if len(count) < 8 or int.from_bytes(count, "little") != storage.numel:
+            raise Refused(f"its storage {key[:40]} is missing or has another length")
+        places[key] = file.tell()
+        end = places[key] + storage.numel * storage.dtype.itemsize
+        if end > size:
+            raise Refused(f"it is truncated: its storage {key[:40]} is not complete")
+        file.seek(end)
+    if file.tell() != size:
+        raise Refused("it goes on behind its last storage")
+
+    def read_storage(storage: StorageRef) -> bytes:
+        if storage.key not in places:
+            raise Refused(f"its storage {storage.key[:40]} is missing")
+        file.seek(places[storage.key])
+        return file.read(storage.numel * storage.dtype.itemsize)
+
+    return Archive(root, read_storage)

@@ -1,0 +1,79 @@
+"""Named weights of a checkpoint: what they are is known before any of them is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from r2l_core.checkpoints.released.archive import Archive
+from r2l_core.checkpoints.released.stand_ins import Refused, TensorRef
+
+WEIGHTS = "network_fn_state_dict"
+_FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class StateDict:
+    """Weights that lie in an archive. `field`: where in the checkpoint, for messages."""
+
+    field: str
+    references: Mapping[str, TensorRef]
+    archive: Archive
+    file_bytes: int
+
+    @staticmethod
+    def of(archive: Archive, values: Any, field: str, file_bytes: int) -> StateDict:
+        """The state dict `values`, without the prefix that parallel training puts before names.
+
+        Raises Refused where it is none.
+        """
+        if not isinstance(values, dict) or not values:
+            raise Refused(f"its {field} is no state dict")
+        for name, value in values.items():
+            if not isinstance(name, str) or not isinstance(value, TensorRef):
+                raise Refused(f"its {field} has {str(name)[:80]}, which is no tensor")
+        prefix = "module." if all(name.startswith("module.") for name in values) else ""
+        references = {name.removeprefix(prefix): value for name, value in values.items()}
+        return StateDict(field, references, archive, file_bytes)
+
+    def shape(self, name: str, n_dimensions: int = 2) -> tuple[int, ...]:
+        """The shape of a weight. Raises Refused where it is missing or of other dimensions."""
+        if name not in self.references:
+            raise Refused(f"its {self.field} has no {name}")
+        shape = self.references[name].shape
+        if len(shape) != n_dimensions:
+            raise Refused(f"{name} in its {self.field} has the shape {shape}")
+        return shape
+
+    def read(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """The weights as float32, which must be exactly those of `shapes`. Raises Refused."""
+        references = self.references
+        for name in sorted({*shapes, *references}):
+            if name not in references:
+                raise Refused(f"its {self.field} has no {name[:80]}")
+            if name not in shapes:
+                raise Refused(f"its {self.field} has {name[:80]}, which the network does not")
+            if references[name].shape != shapes[name]:
+                raise Refused(
+                    f"{name} in its {self.field} has the shape {references[name].shape} instead of "
+                    f"{shapes[name]}"
+                )
+            if references[name].storage.dtype not in _FLOATING:
+                raise Refused(
+                    f"{name} in its {self.field} is of type {references[name].storage.dtype}"
+                )
+        # Many tensors that share one storage could claim any size.
+        claimed = sum(ref.numel * ref.storage.dtype.itemsize for ref in references.values())
+        if claimed > self.file_bytes:
+            raise Refused(f"the tensors of its {self.field} claim more than the file holds")
+        return {name: self._tensor(name) for name in shapes}
+
+    def _tensor(self, name: str) -> Tensor:
+        tensor = self.archive.tensor(self.references[name]).to(torch.float32)
+        if not torch.isfinite(tensor).all():
+            raise Refused(f"{name} in its {self.field} holds NaN or infinite values")
+        return tensor

@@ -1,0 +1,162 @@
+"""Cameras to rays, and rays to the points the network is asked about.
+
+Source of the conventions: the released R2L code (model/nerf_raybased.py, `get_rays` and
+`PointSampler`), to the letter; see docs/conventions.md.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from r2l_core.errors import CameraError
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import SceneSpec
+
+MAX_DISTANCE = 1e4
+"""Farthest camera from the scene's centre, in radii of the scene: float32 then errs by a thousandth
+of the scene."""
+
+MAX_SPREAD = 1e4
+"""Widest image in focal lengths: 179.99 degrees."""
+
+
+def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """World-space rays through the given pixels.
+
+    columns, rows: (N,) pixel coordinates, integer or fractional; pixel (i, j) means the ray of the
+    released code, without a half-pixel offset. Returns origins and directions, float32 (N, 3);
+    directions are not normalised: their component along the optical axis is 1.
+    """
+    device = columns.device
+    pose = torch.tensor(camera.T_world_camera, dtype=torch.float32, device=device)
+    center_x_px, center_y_px = camera.center_px
+    x = (columns.to(torch.float32) - center_x_px) / camera.focal_px
+    y = -(rows.to(torch.float32) - center_y_px) / camera.fy_px
+    directions_camera = torch.stack([x, y, -torch.ones_like(x)], dim=-1)
+    directions = (directions_camera[:, None, :] * pose[:3, :3]).sum(-1)
+    origins = pose[:3, 3].expand_as(directions)
+    return origins, directions
+
+
+def require_in_reach(camera: Camera, scene: SceneSpec) -> None:
+    """Raise CameraError for a camera from which float32 cannot tell the scene's points apart."""
+    distance = math.dist(camera.position, scene.center)
+    reach = MAX_DISTANCE * scene.bound_radius
+    if not distance <= reach:  # beyond float64, the distance is infinite or not a number
+        raise CameraError(
+            "The camera is too far away",
+            f"it stands {distance:.3g} world units from the scene's centre, and rays in float32 "
+            f"reach up to {reach:.3g}",
+            "Bring it nearer (--radius, --pivot, or the pose).",
+        )
+    # The longest direction belongs to a corner; see `pixel_rays`.
+    spread = max(camera.width_px / camera.focal_px, camera.height_px / camera.fy_px)
+    if not spread <= MAX_SPREAD:
+        raise CameraError(
+            "The camera's view is too wide",
+            f"its focal length of {min(camera.focal_px, camera.fy_px):.3g} pixels spreads the "
+            "image over what float32 rays cannot tell from half of the world",
+            "Choose a longer focal length.",
+        )
+
+
+def image_rays(camera: Camera) -> tuple[Tensor, Tensor]:
+    """Rays of every pixel, row by row: origins and directions, float32 (H*W, 3)."""
+    rows, columns = torch.meshgrid(
+        torch.arange(camera.height_px), torch.arange(camera.width_px), indexing="ij"
+    )
+    return pixel_rays(camera, columns.reshape(-1), rows.reshape(-1))
+
+
+def canonicalise(origins: Tensor, directions: Tensor, scene: SceneSpec) -> tuple[Tensor, Tensor]:
+    """Move each ray's origin along its own line to the sphere the light field was trained on.
+
+    In empty space a ray's colour does not depend on where along it the origin lies, so any camera
+    outside the scene's bounding sphere can be rendered by a network that has only seen origins at
+    `scene.origin_radius`. The origin goes to where the line enters that sphere, and the direction
+    is rescaled so that its component towards the centre is 1, as for a camera that looks at the
+    centre from there. Lines that miss the sphere altogether keep their nearest point (they are
+    background), and rays that have the scene behind them start where their line leaves the sphere
+    (see `looks_away`). Scenes without an origin sphere are returned unchanged.
+
+    origins, directions: float32 (N, 3). Returns the same shapes.
+    """
+    radius = scene.origin_radius
+    if radius is None:
+        return origins, directions
+    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    unit = directions / directions.norm(dim=-1, keepdim=True)
+    relative = origins - center
+    along = -(relative * unit).sum(-1, keepdim=True)
+    nearest = relative + along * unit
+    half_chord = (radius * radius - (nearest * nearest).sum(-1, keepdim=True)).clamp_min(0.0).sqrt()
+    outside = (relative * relative).sum(-1, keepdim=True) > scene.bound_radius**2
+    side = torch.where(outside & (along < 0), -1.0, 1.0)
+    entry = nearest - side * half_chord * unit
+    # Rays that only graze the sphere have hardly any component towards the centre; the bound keeps
+    # their (background) samples finite.
+    towards_center = (-side * (unit * entry).sum(-1, keepdim=True) / radius).clamp_min(0.1)
+    return entry + center, unit / towards_center
+
+
+def hits_bounds(origins: Tensor, directions: Tensor, scene: SceneSpec) -> Tensor:
+    """Which rays meet the scene's bounding sphere, in front of their origin: bool (N,)."""
+    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    relative = origins - center
+    a = (directions * directions).sum(-1)
+    b = (relative * directions).sum(-1)
+    c = (relative * relative).sum(-1) - scene.bound_radius**2
+    return (b * b >= a * c) & ((b < 0) | (c < 0))
+
+
+def looks_away(origins: Tensor, directions: Tensor, scene: SceneSpec) -> Tensor:
+    """Which canonical rays point outwards, with the whole scene behind them: bool (N,).
+
+    They see background. A network that has only seen rays that come in cannot know that.
+    """
+    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    relative = origins - center
+    outwards = (relative * directions).sum(-1)
+    # Lines that only graze the sphere run neither in nor out, but for rounding.
+    away: Tensor = outwards > 1e-2 * relative.norm(dim=-1) * directions.norm(dim=-1)
+    return away
+
+
+def sample_depths(scene: SceneSpec, n_sample: int, device: torch.device | str = "cpu") -> Tensor:
+    """Depths near*(1-t) + far*t with t evenly spaced in [0, 1]: float32 (n_sample,)."""
+    t = torch.linspace(0.0, 1.0, n_sample, dtype=torch.float32, device=device)
+    return scene.near * (1.0 - t) + scene.far * t
+
+
+def sample_points(origins: Tensor, directions: Tensor, depths: Tensor) -> Tensor:
+    """Points origin + direction*depth: (N, 3), (N, 3), (S,) -> float32 (N, S*3), sample-major."""
+    points = origins[:, None, :] + directions[:, None, :] * depths[None, :, None]
+    return points.reshape(origins.shape[0], -1)
+
+
+def plucker_coordinates(origins: Tensor, directions: Tensor) -> Tensor:
+    """Direction and moment of each ray, `[d, o x d]`: float32 (N, 3) each -> (N, 6)."""
+    return torch.cat([directions, torch.linalg.cross(origins, directions)], dim=-1)
+
+
+def ndc_rays(
+    origins: Tensor, directions: Tensor, width_px: int, height_px: int, focal_px: float
+) -> tuple[Tensor, Tensor]:
+    """Rays in the normalised device coordinates of a camera at the origin that looks along -Z, with
+    its near plane at 1 (NeRF, Mildenhall et al. 2020, appendix C; released code, `ndc_rays`).
+
+    origins, directions: float32 (N, 3), directions towards -Z. Depth 0 is the near plane, 1 lies at
+    infinity. Returns the same shapes.
+    """
+    x, y = 2.0 * focal_px / width_px, 2.0 * focal_px / height_px
+    depth = -(1.0 + origins[:, 2]) / directions[:, 2]
+    near = origins + depth[:, None] * directions
+    ox, oy, oz = near.unbind(-1)
+    dx, dy, dz = directions.unbind(-1)
+    return (
+        torch.stack([-x * ox / oz, -y * oy / oz, 1.0 + 2.0 / oz], dim=-1),
+        torch.stack([-x * (dx / dz - ox / oz), -y * (dy / dz - oy / oz), -2.0 / oz], dim=-1),
+    )

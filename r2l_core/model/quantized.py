@@ -1,0 +1,115 @@
+"""A light field in eight bits: which layers, with which scales.
+
+Layers are named as in the state dict without `.weight`, such as `body.3.body.0`. Head and tail
+always stay in high precision: the head's inputs span frequencies that eight bits cannot hold, and
+the tail is three outputs wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from r2l_core.errors import QuantizationError
+from r2l_core.model.arithmetic import QuantizedRows
+from r2l_core.model.network import NetworkConfig
+from r2l_core.types import Precision
+
+LayerPrecision = Literal["int8", "fp32"]
+Recipe = Literal["weights-bf16", "weights-int8-fake", "dynamic-int8-fake", "int8", "int8-static"]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedLinear:
+    """One linear layer in eight bits.
+
+    weight: int8 (out, in), one scale per output row; where `smooth` is given, of the weight times
+    it. input_amax: the range of all inputs of a static recipe, or None for one dynamic scale per
+    ray. smooth: float32 (in,), by which inputs are divided first (SmoothQuant), or None. center:
+    float32 (in,), subtracted from inputs before they are rounded and added back after, or None.
+    bias: float32 (out,) that goes with these integers, or None for the light field's own.
+    """
+
+    weight: QuantizedRows
+    input_amax: float | None = None
+    smooth: Tensor | None = None
+    center: Tensor | None = None
+    bias: Tensor | None = None
+
+    def effective_weight(self) -> Tensor:
+        """The float32 weight (out, in) of unsmoothed inputs that the integers stand for."""
+        weight = self.weight.dequantized()
+        return weight if self.smooth is None else weight / self.smooth
+
+    def bias_at_center(self, own_bias: Tensor) -> Tensor:
+        """What is added to the product of the integers and centred inputs: float64 (out,).
+
+        own_bias: the light field's, (out,).
+        """
+        bias = (own_bias if self.bias is None else self.bias).double()
+        if self.center is None:
+            return bias
+        return bias + self.weight.dequantized().double() @ self.center.double()
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """How a light field was quantised.
+
+    layers: those in eight bits, none for published recipes; all others run in float32. settings:
+    how the scales were found, for people and provenance."""
+
+    recipe: Recipe
+    layers: Mapping[str, QuantizedLinear]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def opens_in(self) -> Precision:
+        """The precision that runs this recipe; rounded weights are run as they are, in fp32."""
+        return {
+            "int8": Precision.INT8,
+            "int8-static": Precision.INT8_STATIC_SIM,
+            "dynamic-int8-fake": Precision.DYNAMIC_INT8_FAKE,
+        }.get(self.recipe, Precision.FP32)
+
+
+def body_layers(network: NetworkConfig) -> list[str]:
+    """Names of the layers that can run in eight bits, first to last."""
+    return [name for k in range(network.n_blocks) for name in network.block_layers(k)]
+
+
+def chosen_layers(network: NetworkConfig, mix: Mapping[str, LayerPrecision] | None) -> list[str]:
+    """The layers to quantise: all of the body, less those that `mix` keeps in fp32.
+
+    Raises QuantizationError for names and values that are not known.
+    """
+    names = body_layers(network)
+    for name, precision in (mix or {}).items():
+        if name not in names:
+            raise QuantizationError(
+                f"The layer mix names '{name}'",
+                "the network has no such body layer",
+                f"Body layers are {names[0]} to {names[-1]}." if names else "",
+            )
+        if precision not in ("int8", "fp32"):
+            raise QuantizationError(
+                f"The layer mix asks for '{precision}' in {name}",
+                "a layer is either int8 or fp32",
+                "Correct the mix.",
+            )
+    return [name for name in names if (mix or {}).get(name, "int8") == "int8"]
+
+
+def described(
+    arithmetic: str, network: NetworkConfig, quantized: Mapping[str, QuantizedLinear]
+) -> str:
+    """`arithmetic`, the words for an eight-bit layer, of a network that may have others as well."""
+    n_layers = len(body_layers(network))
+    if not quantized:
+        return "float32"
+    if len(quantized) == n_layers:
+        return arithmetic
+    return f"{arithmetic}; {n_layers - len(quantized)} of {n_layers} body layers in float32"

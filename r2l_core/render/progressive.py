@@ -1,0 +1,150 @@
+"""Nested pixel grids: which pixels a pass computes, and the picture between passes.
+
+The pixels at stride 8 are a subset of those at stride 4, and so on. A pass computes only pixels no
+earlier pass has, at positions that never move, so nothing is computed twice, nothing jiggles, and
+all passes together are exactly one full frame.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from r2l_core.render.frames import STRIDES
+
+_FEW_POINTS = 32
+"""Up to so many points a side, two small products make the picture two to five times as fast as
+doubling it step by step."""
+
+BLOCK_PX = 16
+"""Side of the square blocks by whose contrast the refinement is ordered."""
+
+
+@functools.lru_cache(maxsize=8)
+def grid_pixels(width_px: int, height_px: int, stride: int) -> Tensor:
+    """Flat indices (row * width + column) of the pixels at `stride`, row by row: int64 (n,)."""
+    rows = torch.arange(0, height_px, stride)
+    columns = torch.arange(0, width_px, stride)
+    return (rows[:, None] * width_px + columns[None, :]).reshape(-1)
+
+
+@functools.lru_cache(maxsize=8)
+def new_pixels(width_px: int, height_px: int, stride: int) -> Tensor:
+    """Flat indices of the pixels at `stride` that no coarser stride has: int64 (n,)."""
+    pixels = grid_pixels(width_px, height_px, stride)
+    if stride == STRIDES[0]:
+        return pixels
+    coarser = 2 * stride
+    fresh = (pixels // width_px % coarser != 0) | (pixels % width_px % coarser != 0)
+    return pixels[fresh]
+
+
+def interpolated(colors: Tensor, known: Tensor, coarsest: int) -> Tensor:
+    """The whole picture from the pixels known so far: known ones exact, the rest bilinear.
+
+    colors: float32 (H, W, 3). known: bool (H, W); every pixel at the coarsest stride, a power of
+    two, must be known. Returns float32 (H, W, 3).
+    """
+    height, width, _ = colors.shape
+    picture = colors[::coarsest, ::coarsest]
+    n_known = int(known[::coarsest, ::coarsest].count_nonzero())
+    stride = coarsest
+    # Not where a colour is NaN: a product with zero would spread it over the whole picture.
+    if (
+        stride > 1
+        and max(picture.shape[:2]) <= _FEW_POINTS
+        and int(known.count_nonzero()) == n_known
+        and bool(picture.isfinite().all())
+    ):
+        return _spread(picture, stride, width, height)
+    while stride > 1:
+        stride //= 2
+        rows, columns = -(-height // stride), -(-width // stride)
+        # The columns first, while there are fewer rows: these are slower to fill in.
+        picture = _doubled(_doubled(picture, 1, columns), 0, rows)
+        mask = known[::stride, ::stride]
+        n_coarser, n_known = n_known, int(mask.count_nonzero())
+        if n_known > n_coarser:
+            picture = torch.where(mask[..., None], colors[::stride, ::stride], picture)
+    return picture
+
+
+def _spread(grid: Tensor, stride: int, width_px: int, height_px: int) -> Tensor:
+    """The same as doubling `grid`, (rows, columns, 3), again and again, in two products."""
+    n_rows, _, channels = grid.shape
+    wide = grid.reshape(n_rows, -1) @ _weights(width_px, stride, channels).T
+    picture: Tensor = _weights(height_px, stride, 1) @ wide
+    return picture.view(height_px, width_px, channels)
+
+
+@functools.lru_cache(maxsize=8)
+def _weights(size_px: int, stride: int, channels: int) -> Tensor:
+    """How much of each point at `stride` is in each pixel of a row, for all channels in turn:
+    float32 (size_px * channels, points * channels)."""
+    pixels = torch.arange(size_px)
+    points = -(-size_px // stride)
+    left = torch.div(pixels, stride, rounding_mode="floor")
+    share = (pixels % stride) / stride
+    weights = torch.zeros(size_px, points)
+    weights[pixels, left] = 1 - share
+    weights[pixels, (left + 1).clamp_max(points - 1)] += share
+    return torch.kron(weights, torch.eye(channels))
+
+
+def _doubled(grid: Tensor, axis: int, size: int) -> Tensor:
+    """Samples at even positions, means of neighbours between them; the last one is repeated."""
+    shape = list(grid.shape)
+    shape[axis] = size
+    out = grid.new_empty(shape)
+    even = out.narrow(axis, 0, size)[(slice(None),) * axis + (slice(None, None, 2),)]
+    odd = out[(slice(None),) * axis + (slice(1, None, 2),)]
+    even.copy_(grid)
+    n_odd, n = odd.shape[axis], grid.shape[axis]
+    following = grid.narrow(axis, 1, n - 1)
+    if n_odd == n:  # the last odd position has no right neighbour
+        following = torch.cat([following, grid.narrow(axis, n - 1, 1)], axis)
+    torch.add(grid.narrow(axis, 0, n_odd), following.narrow(axis, 0, n_odd), out=odd)
+    odd.mul_(0.5)
+    return out
+
+
+def by_contrast(pixels: Tensor, picture: Tensor) -> Tensor:
+    """`pixels` reordered so that blocks with the highest local contrast come first.
+
+    pixels: flat indices (n,). picture: float32 (H, W, 3). Within a block the order is kept.
+    """
+    height, width, _ = picture.shape
+    rows, columns = -(-height // BLOCK_PX), -(-width // BLOCK_PX)
+    # Every second pixel each way: what a block's contrast is, the others hardly change.
+    side = BLOCK_PX // 2
+    luma = picture[::2, ::2].mean(-1)
+    padded = torch.nn.functional.pad(
+        luma[None, None],
+        (0, columns * side - luma.shape[1], 0, rows * side - luma.shape[0]),
+        mode="replicate",
+    )
+    contrast = torch.nn.functional.max_pool2d(padded, side) + torch.nn.functional.max_pool2d(
+        -padded, side
+    )
+    rank = torch.empty(rows * columns, dtype=torch.int64)
+    rank[contrast.reshape(-1).argsort(descending=True, stable=True)] = torch.arange(rows * columns)
+    row = torch.div(pixels, width, rounding_mode="floor")
+    block = torch.div(row, BLOCK_PX, rounding_mode="floor") * columns
+    block += torch.div(pixels - row * width, BLOCK_PX, rounding_mode="floor")
+    return pixels[rank[block].argsort(stable=True)]
+
+
+def flat_cells(grid: Tensor, tolerance: float) -> Tensor:
+    """Which cells of a grid of colours lie in flat surroundings: bool (rows, columns).
+
+    grid: float32 (rows, columns, 3). Cell (r, c) has its first corner there; its surroundings are
+    its four corners and the twelve points around them. They are flat where no channel differs by
+    more than `tolerance` among them.
+    """
+    padded = torch.nn.functional.pad(grid.permute(2, 0, 1)[None], (1, 2, 1, 2), mode="replicate")
+    highest = torch.nn.functional.max_pool2d(padded, 4, stride=1)
+    lowest = -torch.nn.functional.max_pool2d(-padded, 4, stride=1)
+    flat: Tensor = ((highest - lowest) <= tolerance).all(1)[0]
+    return flat

@@ -1,0 +1,124 @@
+"""Random training rays with the colours of their pixels.
+
+Origins are uniform on the part of the scene's origin sphere that cameras come from; each ray is
+written as a camera there would see it that looks at the centre: direction = forward + u right +
+v up. The colour is the teacher's mean over the footprint of a pixel of the scene's own camera,
+centred on the ray, so that the light field learns an anti-aliased image.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from r2l_core.errors import SceneError
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.training.teachers import Teacher
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """footprint_samples: teacher rays per axis of a footprint. footprint_px: its side, in pixels of
+    the scene's own camera; smaller ones suit cameras that come nearer. outer_share: rays beyond the
+    bounding sphere, which other cameras ask for. outer_slope: tangent of the widest such angle.
+    background_keep: share of plain background rays that are kept; they teach little.
+    below_horizon: how far origins reach below the lowest camera, in units of the sphere's radius.
+    """
+
+    footprint_samples: int = 2
+    footprint_px: float = 1.0
+    outer_share: float = 0.08
+    outer_slope: float = 0.9
+    background_keep: float = 0.3
+    below_horizon: float = 0.1
+
+
+@dataclass(frozen=True)
+class RayBatch:
+    """origins, directions and colors, float32 (N, 3) each."""
+
+    origins: Tensor
+    directions: Tensor
+    colors: Tensor
+
+
+class RaySampler:
+    """Draws batches of rays for a scene whose teacher is known."""
+
+    def __init__(
+        self, scene: SceneSpec, teacher: Teacher, config: SamplingConfig, seed: int
+    ) -> None:
+        """config: may be exchanged any time between two batches."""
+        if scene.origin_radius is None:
+            raise SceneError(
+                f"The scene '{scene.name}' cannot be distilled",
+                "it does not say on which sphere the cameras lie",
+                "Set origin_radius in the scene.",
+            )
+        self._scene = scene
+        self._teacher = teacher
+        self.config = config
+        self._radius = scene.origin_radius
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def batch(self, n_rays: int) -> RayBatch:
+        """`n_rays` rays with colours."""
+        # Enough candidates that dropping background leaves a full batch nearly always.
+        kept = [self._candidates(2 * n_rays)]
+        while sum(len(part.colors) for part in kept) < n_rays:
+            kept.append(self._candidates(n_rays))
+        return RayBatch(
+            *(
+                torch.cat(parts)[:n_rays]
+                for parts in zip(*((b.origins, b.directions, b.colors) for b in kept), strict=True)
+            )
+        )
+
+    def _rand(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=self._generator)
+
+    def _candidates(self, n_rays: int) -> RayBatch:
+        config, scene = self.config, self._scene
+        horizon = math.sin(math.radians(scene.min_elevation_deg))
+        lowest = max(-1.0, horizon - config.below_horizon)
+        sin_elevation = lowest + (1.0 - lowest) * self._rand(n_rays)
+        cos_elevation = (1.0 - sin_elevation * sin_elevation).clamp_min(0.0).sqrt()
+        azimuth = 2 * math.pi * self._rand(n_rays)
+        sin_azimuth, cos_azimuth = azimuth.sin(), azimuth.cos()
+        zero = torch.zeros(n_rays)
+        right = torch.stack([-sin_azimuth, cos_azimuth, zero], -1)
+        backward = torch.stack(
+            [cos_elevation * cos_azimuth, cos_elevation * sin_azimuth, sin_elevation], -1
+        )
+        up = torch.linalg.cross(backward, right)
+        origins = self._radius * backward + torch.tensor(scene.center)
+
+        inner = math.tan(math.asin(scene.bound_radius / self._radius))
+        slope = inner * self._rand(n_rays).sqrt()
+        outer = inner + (config.outer_slope - inner) * self._rand(n_rays)
+        slope = torch.where(self._rand(n_rays) < config.outer_share, outer, slope)
+        turn = 2 * math.pi * self._rand(n_rays)
+        u, v = slope * turn.cos(), slope * turn.sin()
+
+        # Plain background is told by the pixel's centre and dropped before the footprint is paid.
+        centre = self._teacher(origins, u[:, None] * right + v[:, None] * up - backward)
+        background = (centre == torch.tensor(scene.background_rgb)).all(-1)
+        keep = ~background | (self._rand(n_rays) < config.background_keep)
+        rows = torch.nonzero(keep).squeeze(-1)
+        origins, right, up, backward = origins[rows], right[rows], up[rows], backward[rows]
+        u, v = u[rows], v[rows]
+
+        per_axis = config.footprint_samples
+        side = config.footprint_px / scene.focal_px(scene.width_px)
+        total = torch.zeros(len(rows), 3)
+        for row in range(per_axis):
+            for column in range(per_axis):
+                jitter_u = (column + self._rand(len(rows))) / per_axis - 0.5
+                jitter_v = (row + self._rand(len(rows))) / per_axis - 0.5
+                du, dv = u + side * jitter_u, v + side * jitter_v
+                total += self._teacher(origins, du[:, None] * right + dv[:, None] * up - backward)
+        directions = u[:, None] * right + v[:, None] * up - backward
+        return RayBatch(origins, directions, total / per_axis**2)

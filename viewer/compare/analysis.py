@@ -1,0 +1,296 @@
+"""Slow questions about what is shown, answered off the window's thread, the latest of a kind."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
+
+from r2l_core.render.frames import Frame
+from r2l_core.types import Precision
+from viewer.compare.helper_process import Apart
+from viewer.rendering.render_thread import Running
+from viewer.widgets.compare.difference import DifferenceKind
+from viewer.widgets.compare.pane_label import LETTERS, TRUTH
+from viewer.widgets.controls import wording
+from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
+from viewer.widgets.panels.layer_bars import LayerSensitivity
+from viewer.widgets.panels.metrics_readout import MetricsReadout, PairMetrics
+
+if TYPE_CHECKING:
+    from r2l_core.images.metrics import ImageComparison
+
+SENSITIVITY_RAYS = 128
+"""Enough to rank the layers; the command line takes more."""
+WORST_LAYERS = 4
+"""Layers that "Find the worst" leaves in fp32."""
+
+Answer = TypeVar("Answer")
+
+_EIGHT_BITS = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
+
+
+class Analyst(QObject):
+    """Signals carry what the widgets take. One question at a time; a newer one of the same kind
+    makes an older one's answer void."""
+
+    metrics_ready = pyqtSignal(object)
+    map_ready = pyqtSignal(object, object, object, object)
+    """DifferenceKind, float32 (H, W), Frame a, Frame b."""
+    divergence_ready = pyqtSignal(object)
+    sensitivity_ready = pyqtSignal(object, object)
+    """tuple[LayerSensitivity, ...] in the order of the network, and the names of the worst."""
+    busy_changed = pyqtSignal(object)
+    failed = pyqtSignal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._apart = Apart()
+        self._latest: dict[str, int] = {}
+        self._numbers = itertools.count()
+        self._stopped = False
+
+    def compare(self, frames: Sequence[Frame]) -> None:
+        """Numbers for every pair of panes, or why there are none."""
+        if len(frames) < 2:
+            self._void("metrics")
+            self.metrics_ready.emit(MetricsReadout(why_not="only one picture is rendered"))
+        elif not all(frame.complete for frame in frames):
+            self._void("metrics")
+            self.metrics_ready.emit(MetricsReadout(why_not="the pictures are not complete yet"))
+        elif all(frame.colors is None for frame in frames):
+            self._void("metrics")
+            self.metrics_ready.emit(MetricsReadout(why_not="the background is not computed yet"))
+        elif sum(not frame.why_blank for frame in frames) < 2:
+            self._void("metrics")
+            self.metrics_ready.emit(
+                MetricsReadout(why_not="there are no two pictures", missing=_missing(frames))
+            )
+        else:
+            self._ask(
+                "metrics", partial(_metrics, self._apart, tuple(frames)), self.metrics_ready.emit
+            )
+
+    def map(self, kind: DifferenceKind, a: Frame, b: Frame) -> None:
+        """A difference map that takes long."""
+        work = partial(_flip_map, self._apart, a, b)
+        self._ask("map", work, lambda values: self.map_ready.emit(kind, values, a, b))
+
+    def probe(self, running: Running, frames: Sequence[Frame], column: int, row: int) -> None:
+        """Follow a pixel's ray through the layers of what the panes show."""
+        self._ask(
+            "probe",
+            partial(_divergence, running, tuple(frames), column, row),
+            self.divergence_ready.emit,
+        )
+
+    def sensitivity(self, running: Running) -> None:
+        """Measure what every layer loses in eight bits, and which cost the picture most."""
+        number = self._begin("sensitivity")
+        told = [-1]
+
+        def progress(done: int, total: int) -> None:
+            percent = 100 * done // total
+            if percent != told[0]:
+                told[0] = percent
+                self.busy_changed.emit(f"Measuring the layers… {percent} %")
+
+        def cancelled() -> bool:
+            return self._stopped or self._latest["sensitivity"] != number
+
+        def finish(answer: tuple[object, object] | None) -> None:
+            if answer is not None:
+                self.sensitivity_ready.emit(*answer)
+
+        work = partial(_sensitivity, running, progress, cancelled)
+        self._run("sensitivity", number, work, finish)
+
+    def stop_sensitivity(self) -> None:
+        """What was asked of another light field is of no interest any more."""
+        self._void("sensitivity")
+
+    def close(self) -> None:
+        """Let what runs end soon, and wait for it."""
+        self._stopped = True
+        self._latest.clear()
+        self._pool.clear()
+        self._apart.close()
+        self._pool.waitForDone()
+
+    def _void(self, kind: str) -> None:
+        self._begin(kind)
+
+    def _begin(self, kind: str) -> int:
+        self._latest[kind] = next(self._numbers)
+        return self._latest[kind]
+
+    def _ask(
+        self, kind: str, work: Callable[[], Answer], finish: Callable[[Answer], object]
+    ) -> None:
+        self._run(kind, self._begin(kind), work, finish)
+
+    def _run(
+        self,
+        kind: str,
+        number: int,
+        work: Callable[[], Answer],
+        finish: Callable[[Answer], object],
+    ) -> None:
+        def job() -> None:
+            if self._stopped or self._latest.get(kind) != number:
+                return
+            from r2l_core.torch_threads import one_torch_thread
+
+            try:
+                # With workers of its own there would be more of them than processors; from then on
+                # all of them sleep after every layer, and small previews take twice as long.
+                with one_torch_thread():
+                    answer = work()
+            except Exception as error:
+                # What was asked last on the way out is no failure.
+                if not self._stopped:
+                    self.failed.emit(error)
+                return
+            finally:
+                if kind == "sensitivity":
+                    self.busy_changed.emit(None)
+            if self._latest.get(kind) == number:
+                finish(answer)
+
+        if not self._stopped:
+            self._pool.start(_Job(job))
+
+
+class _Job(QRunnable):
+    def __init__(self, job: Callable[[], None]) -> None:
+        super().__init__()
+        self._job = job
+
+    def run(self) -> None:
+        self._job()
+
+
+def _metrics(apart: Apart, frames: Sequence[Frame]) -> MetricsReadout:
+    from r2l_core.images.metrics import compare
+
+    names = [wording.source(frame.engine, frame.light_field) for frame in frames]
+    pairs = []
+    shown = [at for at, frame in enumerate(frames) if not frame.why_blank]
+    for a, b in itertools.combinations(shown, 2):
+        if frames[a].engine.engine == TRUTH:  # is what others are measured by
+            a, b = b, a
+        found = apart.call(compare, _exact(frames[a]), _exact(frames[b]))
+        pairs.append(_pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found))
+    return MetricsReadout(tuple(pairs), missing=_missing(frames))
+
+
+def _missing(frames: Sequence[Frame]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (LETTERS[at], frame.why_blank) for at, frame in enumerate(frames) if frame.why_blank
+    )
+
+
+def _exact(frame: Frame) -> NDArray[np.generic]:
+    """Colours before any rounding to eight bits, as `eval` compares them."""
+    return frame.image if frame.colors is None else frame.colors
+
+
+def _pair_metrics(
+    image: str, reference: str, name: str, reference_name: str, found: ImageComparison
+) -> PairMetrics:
+    return PairMetrics(
+        image,
+        reference,
+        name,
+        reference_name,
+        psnr_db=found.psnr_db,
+        ssim="too small" if math.isnan(found.ssim) else found.ssim,
+        flip=found.flip,
+        max_error_levels=255 * found.max_abs,
+        mean_error_levels=255 * found.mean_abs,
+        off_percent=found.off_by_1_255_percent,
+        lpips=found.lpips_why_not if found.lpips is None else found.lpips,
+    )
+
+
+def _flip_map(apart: Apart, a: Frame, b: Frame) -> NDArray[np.float32]:
+    from r2l_core.images import difference
+
+    kind = difference.DifferenceKind.FLIP
+    return apart.call(difference.difference, _exact(a), _exact(b), kind).values
+
+
+def _divergence(
+    running: Running, frames: Sequence[Frame], column: int, row: int
+) -> DivergenceReadout:
+    from r2l_core.quantization.divergence import probe_pixel
+
+    others = {
+        frame.engine.precision: None
+        for frame, own in zip(frames, running.own_panes, strict=False)
+        if own and frame.engine.engine != TRUTH and frame.engine.precision is not Precision.FP32
+    }
+    if not others:
+        why_not = "fp32 of the open light field is what its other precisions are measured by"
+        return DivergenceReadout(column, row, why_not=why_not)
+    lines = []
+    for precision in others:
+        found = probe_pixel(
+            running.light_field, precision, frames[0].camera, column, row, running.ray_mode
+        )
+        errors = [layer.stream_relative_error for layer in found.layers]
+        lines.append(
+            DivergenceLine(str(precision), tuple(error for error in errors if error is not None))
+        )
+    return DivergenceReadout(column, row, tuple(lines))
+
+
+def eight_bit_precision(running: Running) -> Precision | None:
+    """Which of the running precisions has layers that can be switched; the first of them."""
+    for info, own in zip(running.engines, running.own_panes, strict=True):
+        if own and info.engine != TRUTH and info.precision in _EIGHT_BITS:
+            return info.precision
+    return None
+
+
+def layers_of(running: Running) -> tuple[LayerSensitivity, ...]:
+    """The layers of the open light field, not measured yet."""
+    from r2l_core.model.quantized import body_layers
+
+    high = running.wish.layers_in_fp32
+    return tuple(
+        LayerSensitivity(name, math.nan, name in high)
+        for name in body_layers(running.light_field.network)
+    )
+
+
+def _sensitivity(
+    running: Running, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+) -> tuple[object, object] | None:
+    from r2l_core.evaluation.sensitivity import analyse
+    from r2l_core.quantization.mix import with_mix
+
+    precision = eight_bit_precision(running) or Precision.INT8_SIM
+    found = analyse(
+        with_mix(running.light_field, ()), precision, SENSITIVITY_RAYS, progress, cancelled
+    )
+    if found is None:
+        return None
+    layers = tuple(LayerSensitivity(layer.name, layer.sqnr_db) for layer in found.layers)
+    return layers, tuple(found.worst_first()[:WORST_LAYERS])
+
+
+def save_mix(path: Path, layers_in_fp32: frozenset[str]) -> None:
+    """Write the mix for `quantize --layers`. Raises RecordingError."""
+    from r2l_core.quantization.recipes import save_mix
+
+    save_mix(path, dict.fromkeys(sorted(layers_in_fp32), "fp32"))

@@ -1,0 +1,286 @@
+"""The open dataset: opened and read off the window's thread, its poses gone to, its truth shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
+from PyQt6.QtGui import QImage
+
+from viewer.rendering.controller import Controller
+from viewer.state.dataset_choice import VARIANTS, DatasetChoice
+from viewer.widgets.controls import wording
+from viewer.window.main_window import MainWindow
+from viewer.window.messages import describe
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset, Progress
+
+_SPLITS = ("test", "val", "train")
+"""Which one is opened first: the networks have not seen the first of these."""
+
+
+class _Superseded(Exception):
+    """Another dataset is wanted by now."""
+
+
+class Posing(QObject):
+    """Wires the Dataset panel to the controller."""
+
+    failed = pyqtSignal(object, object)
+    """The error, and a call that tries once more."""
+    busy_changed = pyqtSignal(object)
+    """str while a dataset is being opened, None when that is over."""
+    dataset_changed = pyqtSignal(object)
+    """Dataset: another one, or the same taken in another way."""
+    small_read = pyqtSignal(object, int, object)
+    """Dataset, position of a view and its picture, as `read_small` asked for it."""
+    settled = pyqtSignal()
+    """What was asked for is open, or has failed."""
+    _opened = pyqtSignal(int, object, object)
+    _refused = pyqtSignal(int, object, object)
+    _read = pyqtSignal(object, int, object)
+    _unread = pyqtSignal(object, int, object)
+
+    def __init__(self, window: MainWindow, controller: Controller, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._panel = window.dataset
+        self._controller = controller
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._wanted = 0
+        self._opening = False
+        self._choice: DatasetChoice | None = None
+        self._dataset: Dataset | None = None
+        self._last: int | None = None
+        self._wire()
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The one that is open."""
+        return self._dataset
+
+    @property
+    def choice(self) -> DatasetChoice | None:
+        """How the open one was opened, its split included."""
+        return self._choice
+
+    @property
+    def opening(self) -> bool:
+        """Whether one is being opened."""
+        return self._opening
+
+    def _wire(self) -> None:
+        window, panel = self._window, self._panel
+        window.dataset_requested.connect(self.open)
+        window.pose_stepped.connect(self.step)
+        window.nearest_pose_requested.connect(self.snap)
+        panel.split_chosen.connect(lambda split: self._change(split=split))
+        panel.half_chosen.connect(lambda half: self._change(half_res=half))
+        panel.variant_chosen.connect(self._choose_variant)
+        panel.pose_chosen.connect(self.go_to)
+        panel.stepped.connect(self.step)
+        panel.nearest_requested.connect(self.snap)
+        panel.thumbnail_wanted.connect(self._want_thumbnail)
+        self._controller.orbit_changed.connect(lambda _orbit, _fov_x_deg: self._mark())
+        self._opened.connect(self._take)
+        self._refused.connect(self._refuse)
+        self._read.connect(self._show_thumbnail)
+        self._unread.connect(self._show_broken)
+
+    def open(self, path: str) -> None:
+        """Open the dataset in a folder."""
+        self.open_as(DatasetChoice(path))
+
+    def open_as(self, choice: DatasetChoice) -> None:
+        """Open a dataset."""
+        self._wanted += 1
+        self._opening = True
+        number, name, told = self._wanted, Path(choice.path).name or choice.path, [-1]
+        self.busy_changed.emit(f"Opening the dataset {name}…")
+
+        def progress(done: int, total: int) -> None:
+            if number != self._wanted:
+                raise _Superseded
+            percent = 100 * done // max(total, 1)
+            if percent // 5 != told[0]:
+                told[0] = percent // 5
+                self.busy_changed.emit(f"Opening the dataset {name}… {done} of {total} views")
+
+        def job() -> None:
+            try:
+                dataset = _open(choice, progress)
+            except _Superseded:
+                return
+            except Exception as error:
+                self._refused.emit(number, choice, error)
+            else:
+                self._opened.emit(number, replace(choice, split=dataset.split), dataset)
+
+        # Before the thumbnails that wait.
+        self._pool.start(job, 1)
+
+    def go_to(self, position: int) -> None:
+        """Look through exactly the camera of a view."""
+        if self._dataset is not None and 0 <= position < len(self._dataset):
+            self._last = position
+            self._controller.go_to_pose(self._dataset.views[position].camera)
+
+    def step(self, by: int) -> None:
+        """Go `by` views on from the last one that was gone to, round and round; if there was none,
+        to the nearest."""
+        if self._dataset is None:
+            return
+        if self._last is None:
+            self.snap()
+        else:
+            self.go_to((self._last + by) % len(self._dataset))
+
+    def snap(self) -> None:
+        """Go to the nearest pose."""
+        if self._dataset is not None:
+            self.go_to(self._dataset.nearest(self._controller.camera()))
+
+    def close(self) -> None:
+        """Let what runs end soon, and wait for it."""
+        self._wanted += 1
+        self._pool.clear()
+        self._pool.waitForDone()
+
+    def _choose_variant(self, on: bool) -> None:
+        if self._dataset is not None:
+            self._change(**{VARIANTS[self._dataset.kind][0]: on})
+
+    def _change(self, **changed: str | bool) -> None:
+        if self._choice is not None:
+            self.open_as(replace(self._choice, **changed))  # type: ignore[arg-type]
+
+    def _take(self, number: int, choice: DatasetChoice, dataset: Dataset) -> None:
+        if number != self._wanted:
+            return
+        before = self._choice
+        if (
+            self._dataset is not None
+            and before is not None
+            and replace(before, split=choice.split) == choice
+        ):
+            # The scene is that of the whole capture: another split must not move the camera.
+            dataset = replace(dataset, scene=self._dataset.scene)
+        self._dataset, self._choice, self._last = dataset, choice, None
+        camera = dataset.views[0].camera
+        size = wording.size(camera.width_px, camera.height_px)
+        self._panel.show_dataset(
+            dataset.name,
+            " ".join([f"{dataset.kind}, {size}.", *dataset.notes]),
+            dataset.splits,
+            dataset.split,
+            [view.name for view in dataset.views],
+        )
+        self._show_choice()
+        self._window.show_dataset_open()
+        self._mark()
+        self._controller.set_dataset(dataset)
+        self.dataset_changed.emit(dataset)
+        self._settle()
+
+    def _show_choice(self) -> None:
+        if self._choice is not None and self._dataset is not None:
+            flag, *names = VARIANTS.get(self._dataset.kind, ("",))
+            on = bool(flag) and getattr(self._choice, flag)
+            self._panel.show_choice(self._choice.half_res, names, on)
+
+    def _refuse(self, number: int, choice: DatasetChoice, error: Exception) -> None:
+        if number != self._wanted:
+            return
+        if self._dataset is not None:
+            self._panel.show_split(self._dataset.split)
+            self._show_choice()
+        again: Callable[[], object] = partial(self.open_as, choice)
+        self.failed.emit(error, again)
+        self._settle()
+
+    def _settle(self) -> None:
+        self._opening = False
+        self.busy_changed.emit(None)
+        self.settled.emit()
+
+    def _mark(self) -> None:
+        pose = self._controller.pose
+        if self._dataset is not None:
+            position = None if pose is None else self._dataset.index_of(pose)
+            self._panel.show_pose(position)
+            if position is not None:
+                self._last = position
+
+    # Thumbnails
+
+    def read_small(self, position: int, side_px: int) -> None:
+        """Read the picture of a view, made to fit a square; `small_read` brings it. One that cannot
+        be read is left to the panel to tell."""
+        self._want_thumbnail(position, side_px, self.small_read.emit, priority=2)
+
+    def _want_thumbnail(
+        self,
+        position: int,
+        side_px: int,
+        tell: Callable[[Dataset, int, QImage], object] | None = None,
+        priority: int = 0,
+    ) -> None:
+        dataset = self._dataset
+        if dataset is None:
+            return
+
+        def job() -> None:
+            if dataset is not self._dataset:
+                return
+            try:
+                image = _as_image(dataset.thumbnail(position, side_px))
+            except Exception as error:
+                self._unread.emit(dataset, position, error)
+            else:
+                (tell or self._read.emit)(dataset, position, image)
+
+        self._pool.start(job, priority)
+
+    def _show_thumbnail(self, dataset: Dataset, position: int, image: QImage) -> None:
+        if dataset is self._dataset:
+            self._panel.show_thumbnail(position, image)
+
+    def _show_broken(self, dataset: Dataset, position: int, error: Exception) -> None:
+        if dataset is self._dataset:
+            self._panel.show_broken(position, describe(error).why)
+
+
+def _open(choice: DatasetChoice, progress: Progress) -> Dataset:
+    from r2l_core.datasets import NoSuchSplit, open_dataset
+
+    def opened(split: str) -> Dataset:
+        return open_dataset(
+            choice.path,
+            split,
+            half_res=choice.half_res,
+            spherify=choice.spherify,
+            keep_background=choice.keep_background,
+            progress=progress,
+        )
+
+    for one in _SPLITS if not choice.split else ():
+        try:
+            return opened(one)
+        except NoSuchSplit:
+            continue
+    return opened(choice.split or _SPLITS[0])
+
+
+def _as_image(pixels: NDArray[np.uint8]) -> QImage:
+    height_px, width_px, _ = pixels.shape
+    pixels = np.ascontiguousarray(pixels)
+    shared = QImage(pixels.data, width_px, height_px, 3 * width_px, QImage.Format.Format_RGB888)
+    return shared.copy()

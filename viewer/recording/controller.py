@@ -1,0 +1,252 @@
+"""Wires the record panel to the path, the panes and a recording thread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from r2l_core.camera_paths.camera_path import CameraPath
+from r2l_core.errors import R2LError, RecordingError
+from r2l_core.recording.loading import Unfinished, unfinished
+from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
+from r2l_core.types import Precision
+from viewer.camera_path.path_control import PathControl
+from viewer.recording.recording_thread import RecordingEnd, RecordingJob, RecordingThread, ResumeJob
+from viewer.rendering.controller import Controller
+from viewer.state.preferences import Preferences
+from viewer.widgets.compare.pane_choice import AUTO, PaneChoice
+from viewer.widgets.compare.pane_label import LETTERS
+from viewer.widgets.controls.file_dialogs import ask_film
+from viewer.widgets.panels.record_panel import RecordPanel
+from viewer.widgets.panels.record_settings import MODES, RecordSettings
+from viewer.widgets.panels.timeline_readout import TimelineReadout
+from viewer.window.main_window import MainWindow
+
+_NAME = 24
+"""Characters of a film's name that a button has room for."""
+
+
+class Recording(QObject):
+    """Makes one film at a time, while the window goes on."""
+
+    failed = pyqtSignal(object)
+    finished = pyqtSignal(object)
+    """RecordingEnd."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        controller: Controller,
+        paths: PathControl,
+        preferences: Preferences,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._controller = controller
+        self._paths = paths
+        self._preferences = preferences
+        self._unfinished: Unfinished | None = None
+        self._thread: RecordingThread | None = None
+        self.panel = RecordPanel(window)
+        self._wire()
+
+    @property
+    def running(self) -> bool:
+        """Whether a film is being made."""
+        return self._thread is not None
+
+    def open(self) -> None:
+        """Show the panel with proposals that fit what is shown."""
+        panel, camera = self.panel, self._controller.camera()
+        if not self.running:
+            panel.show_size(camera.width_px, camera.height_px)
+            panel.proposed_file(self._window.folder or str(Path.home()))
+            self._offer_modes()
+            self._offer_resume()
+        panel.show()
+        panel.raise_()
+
+    def start(self, settings: RecordSettings) -> None:
+        """Begin a film; whatever is wrong with it is said in the message bar."""
+        if self.running:
+            return
+        try:
+            job = self._job(settings)
+        except R2LError as error:
+            self.failed.emit(error)
+            return
+        self._run(job, job.out.with_suffix(".json"))
+
+    def resume(self) -> None:
+        """Complete the film that was interrupted last."""
+        if not self.running and self._unfinished is not None:
+            sidecar = self._unfinished.sidecar
+            self._run(ResumeJob(sidecar), sidecar)
+
+    def _run(self, job: RecordingJob | ResumeJob, sidecar: Path) -> None:
+        thread = self._thread = RecordingThread(job, self)
+        # Not before: what is refused must not take the place of one that was interrupted.
+        thread.begun.connect(lambda: self._preferences.store("last_film", str(sidecar.absolute())))
+        thread.progressed.connect(self.panel.show_progress)
+        thread.ended.connect(self._ended)
+        thread.failed.connect(self._failed)
+        thread.finished.connect(self._stopped)
+        self.panel.show_recording(True)
+        thread.start()
+
+    def abort(self) -> None:
+        """End the film where it is; what is done stays."""
+        if self._thread is not None:
+            self._thread.abort()
+
+    def close(self) -> None:
+        """End a film in good order before the process does."""
+        self.panel.close()
+        thread = self._thread
+        if thread is not None:
+            thread.abort()
+            thread.wait()
+
+    def _wire(self) -> None:
+        window, panel = self._window, self.panel
+        window.commands.record.record.triggered.connect(self.open)
+        window.timeline.record_requested.connect(self.open)
+        self._paths.path_changed.connect(self._path_changed)
+        window.compare.panes_changed.connect(lambda _panes: self._offer_modes())
+        window.compare.mode_changed.connect(lambda _mode: self._offer_modes())
+        window.compare.active_changed.connect(lambda _position: self._offer_modes())
+        panel.start_requested.connect(self.start)
+        panel.resume_requested.connect(self.resume)
+        panel.abort_requested.connect(self.abort)
+        panel.pause_toggled.connect(self._pause)
+        panel.browse_requested.connect(
+            lambda: window.ask_file(partial(ask_film, name="r2l.mp4"), panel.show_file)
+        )
+
+    def _pause(self, on: bool) -> None:
+        if self._thread is not None:
+            self._thread.set_paused(on)
+
+    def _path_changed(self, readout: TimelineReadout) -> None:
+        self.panel.show_path(len(readout.key_seconds), readout.seconds)
+
+    def _offer_modes(self) -> None:
+        if self.running:
+            return
+        why_not = {mode: why for mode in MODES if (why := self._why_not(mode))}
+        shown = self._shown("side")
+        panes = " and ".join(str(pane.source) for _, pane in shown)
+        self.panel.offer_modes(why_not, f"A and B: {panes}" if len(shown) == 2 else "")
+
+    def _shown(self, mode: str) -> list[tuple[str, PaneChoice]]:
+        """Letters and choices of the panes that a film of this mode shows."""
+        setup = self._window.compare.panes
+        lettered = list(zip(LETTERS, setup.panes, strict=False))
+        return lettered[setup.active :][:1] if mode == "single" else lettered[:2]
+
+    def _why_not(self, mode: str) -> str:
+        """Why no film of this mode can be made, a sentence; empty where one can."""
+        shown = self._shown(mode)
+        if not shown:
+            return "No light field is open."
+        for letter, pane in shown:
+            if not isinstance(pane.source, Precision):
+                return f"Pane {letter} shows the ground truth; films are rendered by light fields."
+            if pane.checkpoint is not None:
+                return f"Pane {letter} shows another light field; films are of the open one."
+        if mode != "single" and len(shown) < 2:
+            return "A film of two needs a second pane: Compare shows it."
+        return ""
+
+    def _offer_resume(self) -> None:
+        """Offer to complete the film that was made last, in this session or the one before."""
+        sidecar = self._preferences.text("last_film")
+        self._offer(unfinished(Path(sidecar)) if sidecar else None)
+
+    def _offer(self, film: Unfinished | None) -> None:
+        self._unfinished = film
+        if film is None:
+            self.panel.offer_resume("")
+            return
+        name = film.video if len(film.video) <= _NAME else f"…{film.video[-_NAME:]}"
+        self.panel.offer_resume(f"{name}, {film.frames_done} of {film.frames_total} frames")
+
+    def _job(self, settings: RecordSettings) -> RecordingJob:
+        running, path = self._controller.running, self._paths.path
+        what = "The film cannot be made"
+        if running is None or path is None:
+            why = "there is no camera path" if running is not None else "no light field is open"
+            raise RecordingError(what, why, "Add keyframes with K, or choose a preset.")
+        if not settings.file:
+            raise RecordingError(what, "no file is named", "Give one that ends in .mp4.")
+        if why_not := self._why_not(settings.mode):
+            raise RecordingError(what, why_not[0].lower() + why_not[1:-1], "Show another.")
+        shown = self._shown(settings.mode)
+        wish, options = running.wish, self._window.pane.difference.options
+        path = path.lasting(settings.seconds)
+        if settings.mode == "single" and shown[0][0] == "B":
+            path = _seen_as_a(path)
+        plan = RecordingPlan(
+            path=path,
+            seconds=settings.seconds,
+            fps=settings.fps,
+            width_px=settings.width_px,
+            height_px=settings.height_px,
+            precisions=tuple(Precision(pane.source) for _, pane in shown),
+            mode=settings.mode,  # type: ignore[arg-type]
+            labels="off" if settings.mode == "single" else "live",
+            gain=options.gain if options.locked else DEFAULT_GAIN,
+            title=settings.title,
+        )
+        out = Path(settings.file).expanduser()
+        if (lies_there := unfinished(out.with_suffix(".json"))) and lies_there.frames_done:
+            self._offer(lies_there)
+            raise RecordingError(
+                what,
+                f"an unfinished one of that name has {lies_there.frames_done} of "
+                f"{lies_there.frames_total} frames",
+                "Resume it, or choose another name.",
+            )
+        checkpoint = _lasting_name(wish.checkpoint)
+        return RecordingJob(
+            running.light_field,
+            checkpoint,
+            plan,
+            out,
+            running.ray_mode,
+            wish.engine,
+            wish.device,
+            tuple(wish.engine if pane.engine == AUTO else pane.engine for _, pane in shown),
+            wish.layers_in_fp32,
+        )
+
+    def _ended(self, end: RecordingEnd) -> None:
+        self.panel.show_end(end.words)
+        # The panel may have been closed meanwhile.
+        self._window.show_note(end.words)
+        self.finished.emit(end)
+
+    def _failed(self, error: Exception) -> None:
+        self.panel.show_end("Failed; what was written stays")
+        self.failed.emit(error)
+
+    def _stopped(self) -> None:
+        self._thread = None
+        self._offer_modes()
+        self._offer_resume()
+
+
+def _seen_as_a(path: CameraPath) -> CameraPath:
+    """With what its keyframes say about pane B said about pane A."""
+    keys = tuple(replace(key, precision_a=key.precision_b) for key in path.keyframes)
+    return replace(path, keyframes=keys)
+
+
+def _lasting_name(checkpoint: str) -> str:
+    """What the light field is opened by later, from any folder."""
+    file = Path(checkpoint)
+    return str(file.absolute()) if file.is_file() else checkpoint

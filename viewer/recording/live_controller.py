@@ -1,0 +1,145 @@
+"""Films what is seen, as it is seen: wires the picture to a live thread."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QObject, QPointF, QTimer, pyqtSignal
+
+from r2l_core.recording.live import Seen
+from r2l_core.render.frames import Frame
+from viewer.recording.live_thread import LiveThread
+from viewer.recording.recording_thread import RecordingEnd
+from viewer.widgets.controls.file_dialogs import ask_film
+from viewer.window.main_window import MainWindow
+
+FPS = 30.0
+_TRAIL_S = 0.6
+"""How much of the pointer's path is drawn."""
+_NOTE = "Filming what is seen – Ctrl+Shift+R stops"
+
+
+class Living(QObject):
+    """Pictures come from the pane as they are painted; what else changes, the wipe or the pointer,
+    is looked at as often as the film has frames."""
+
+    failed = pyqtSignal(object)
+    finished = pyqtSignal(object)
+    """RecordingEnd."""
+
+    def __init__(self, window: MainWindow, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._action = window.commands.record.live
+        self._thread: LiveThread | None = None
+        self._began_s = 0.0
+        self._told: object = None
+        self._held: tuple[Frame, ...] = ()
+        self._trail: deque[tuple[float, tuple[float, float]]] = deque()
+        self._timer = QTimer(self, interval=round(1e3 / FPS))
+        self._timer.timeout.connect(self._look)
+        self._action.triggered.connect(self._switch)
+        window.picture_painted.connect(lambda _seq, _ms: self._look())
+        window.pane.pointed.connect(self._point)
+
+    @property
+    def running(self) -> bool:
+        """Whether a film is being written."""
+        return self._thread is not None
+
+    def start(self, file: str) -> None:
+        """Film from now on."""
+        pixels = self._window.pane.seen_pixels()
+        if self.running or pixels is None:
+            self._action.setChecked(self.running)
+            return
+        height_px, width_px, _ = pixels.shape
+        thread = self._thread = LiveThread(Path(file), (width_px, height_px), FPS, self)
+        thread.ended.connect(self._ended)
+        thread.failed.connect(self._failed)
+        thread.finished.connect(self._stopped)
+        self._began_s, self._told = time.perf_counter(), None
+        self._trail.clear()
+        self._action.setChecked(True)
+        self._window.show_note(_NOTE)
+        thread.start()
+        self._timer.start()
+        self._look()
+
+    def stop(self) -> None:
+        """Film no more; what there is stays."""
+        self._timer.stop()
+        if self._thread is not None:
+            self._thread.finish(self._now_s())
+
+    def close(self) -> None:
+        """End a film in good order before the process does."""
+        thread = self._thread
+        self.stop()
+        if thread is not None:
+            thread.wait()
+
+    def _switch(self, on: bool) -> None:
+        if not on:
+            self.stop()
+            return
+        # Not before there is a file.
+        self._action.setChecked(False)
+        name = time.strftime("r2l-live-%Y%m%d-%H%M%S.mp4")
+        self._window.ask_file(partial(ask_film, name=name), self.start)
+
+    def _now_s(self) -> float:
+        return time.perf_counter() - self._began_s
+
+    def _point(self, at: QPointF | None) -> None:
+        if self._timer.isActive() and at is not None:
+            point = self._window.pane.seen_point(at)
+            if point is not None:
+                self._trail.append((self._now_s(), point))
+
+    def _look(self) -> None:
+        """Hand over what is seen now, if it is something else than before."""
+        pane, thread = self._window.pane, self._thread
+        if thread is None or not self._timer.isActive():
+            return
+        now_s = self._now_s()
+        while self._trail and self._trail[0][0] < now_s - _TRAIL_S:
+            self._trail.popleft()
+        drawn = self._window.commands.record.live_pointer.isChecked()
+        pointer = tuple(point for _, point in self._trail) if drawn else ()
+        told = (pane.seen_key(), pointer)
+        pixels = pane.seen_pixels() if told != self._told else None
+        if pixels is not None:
+            # Held, so that no other picture can take its place in memory and pass for it.
+            self._told, self._held = told, pane.frames
+            thread.show(Seen(now_s, pixels, pointer, self._facts()))
+
+    def _facts(self) -> dict[str, Any]:
+        frames = self._window.pane.frames
+        camera = frames[0].camera
+        pose = camera.T_world_camera
+        return {
+            "stride": frames[0].stride,
+            "precisions": " ".join(str(frame.engine.precision) for frame in frames),
+            "engines": " ".join(frame.engine.engine for frame in frames),
+            "fov_y_deg": camera.fov_y_deg,
+            **{f"T_world_camera_{i}{j}": float(pose[i, j]) for i in range(3) for j in range(4)},
+        }
+
+    def _ended(self, end: RecordingEnd) -> None:
+        self._window.show_note(end.words)
+        self.finished.emit(end)
+
+    def _failed(self, error: Exception) -> None:
+        self._window.show_note("")
+        self.failed.emit(error)
+
+    def _stopped(self) -> None:
+        self._timer.stop()
+        self._held = ()
+        self._thread = None
+        self._action.setChecked(False)

@@ -1,0 +1,99 @@
+"""What the window wants from the render thread: one slot a kind, the latest wins."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.render.frames import RenderRequest
+from r2l_core.types import Precision
+from viewer.widgets.compare.pane_choice import PaneChoice
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The light field and engine the window wants to see; whole, so that only the last counts.
+
+    checkpoint: name or path. scene: a preset, a file or itself instead of the one in the
+    checkpoint, or None. assumed: what a released file does not say of its network, NAME=VALUE.
+    precision: None means the best this machine has. engine, device, rays: as on the command line.
+    panes: what to compare, two to four, instead of `precision` on `engine`; empty for one picture.
+    layers_in_fp32: body layers that eight-bit precisions leave alone.
+    dataset: the ground truth at its poses, and the scene of a file that does not know its own.
+    """
+
+    checkpoint: str
+    scene: str | SceneSpec | None = None
+    precision: Precision | None = None
+    engine: str = "auto"
+    device: str = "auto"
+    rays: str = "auto"
+    panes: tuple[PaneChoice, ...] = ()
+    layers_in_fp32: frozenset[str] = frozenset()
+    dataset: Dataset | None = None
+    assumed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything pending at one moment; None where there is nothing of a kind."""
+
+    wish: Wish | None = None
+    request: RenderRequest | None = None
+    measure: Camera | None = None
+
+
+class Mailbox:
+    """Written by the window, emptied by the render thread. Never blocks the writer."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._work = Work()
+        self._stopped = False
+
+    def want(self, wish: Wish) -> None:
+        """Replace the pending wish."""
+        with self._condition:
+            self._work = Work(wish, self._work.request, self._work.measure)
+            self._condition.notify()
+
+    def submit(self, request: RenderRequest) -> None:
+        """Replace the pending request."""
+        with self._condition:
+            self._work = Work(self._work.wish, request, self._work.measure)
+            self._condition.notify()
+
+    def measure(self, camera: Camera) -> None:
+        """Ask for one timed full frame."""
+        with self._condition:
+            self._work = Work(self._work.wish, self._work.request, camera)
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """End `take` for good."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify()
+
+    def pending(self) -> bool:
+        """Whether something waits: the running render should end soon."""
+        return self._stopped or self._work != Work()
+
+    def urgent(self) -> bool:
+        """Whether even a first picture should be left: it would be of what is about to go."""
+        return self._stopped or self._work.wish is not None
+
+    def take(self) -> Work | None:
+        """Wait for work and empty the slots; None once stopped."""
+        with self._condition:
+            self._condition.wait_for(self.pending)
+            if self._stopped:
+                return None
+            work, self._work = self._work, Work()
+            return work

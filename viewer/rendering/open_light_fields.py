@@ -1,0 +1,246 @@
+"""The light fields that are open, and what renders them; lives on the render thread.
+
+Beside the one that is open in the window, panes may show others, each in its own scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from r2l_core.errors import R2LError
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.types import EngineInfo, Precision, RayMode
+from viewer.rendering.mailbox import Wish
+from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
+from viewer.widgets.compare.pane_choice import AUTO, PaneChoice
+from viewer.widgets.controls.file_names import distinct_names
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset
+    from r2l_core.model.light_field import LightField
+    from r2l_core.render.renderer import Renderer
+
+_MIXED = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
+"""Other precisions have no layers that could be switched, and stay built."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What fulfils a wish.
+
+    light_field: the one that is open in the window. scene_from: whence its scene. renderers: one
+    for each pane. failures: of panes whose own light field cannot be shown; blank renderers stand
+    in their place. notes: what was assumed about the light fields, in sentences. sha256: of every
+    one that is open, by its name or path in the wish.
+    """
+
+    light_field: LightField
+    scene_from: SceneFrom
+    ray_mode: RayMode
+    renderers: tuple[Renderer, ...]
+    failures: tuple[R2LError, ...]
+    notes: tuple[str, ...]
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What a light field was opened as, to know whether it has to be opened again.
+
+    lent: the scene of the open dataset, for files that do not know their own.
+    """
+
+    checkpoint: str
+    scene: str | SceneSpec | None
+    lent: SceneSpec | None
+    assumed: tuple[str, ...]
+    changed_ns: int
+
+
+@dataclass(frozen=True)
+class _Key:
+    """Everything that a renderer depends on."""
+
+    opened: _Opened
+    source: Precision | str
+    engine: str
+    device: str
+    ray_mode: RayMode
+    layers_in_fp32: frozenset[str]
+    dataset: Dataset | None = None
+    """Where the ground truth comes from; None for the scene's teacher, and for networks."""
+
+
+class OpenLightFields:
+    """Opens each once, and keeps what is built of them, so that going back to it is immediate.
+
+    A light field of a pane is kept until other panes are compared: a look at one picture alone does
+    not make it be read again.
+    """
+
+    def __init__(self, busy: Callable[[str], None]) -> None:
+        """`busy`: is told what takes time while it does."""
+        self._busy = busy
+        self._light_fields: dict[_Opened, LightField] = {}
+        self._renderers: dict[_Key, Renderer] = {}
+        self._of_panes: frozenset[_Opened] = frozenset()
+
+    def build(self, wish: Wish) -> Built:
+        """Open and build what is wished. On failure everything stays as it was.
+
+        Raises R2LError, but not for panes of other light fields: they say it themselves.
+        """
+        work = _Work(self._busy, dict(self._light_fields), dict(self._renderers), wish)
+        built = work.build()
+        if wish.panes:
+            self._of_panes = frozenset(work.of_panes)
+        kept = {work.main, *self._of_panes}
+        self._light_fields = {one: it for one, it in work.light_fields.items() if one in kept}
+        # Of the many mixes somebody tries, only the present one and none at all stay built; of the
+        # datasets, only the one that is open.
+        mixes = (frozenset[str](), wish.layers_in_fp32)
+        self._renderers = {
+            key: one
+            for key, one in work.renderers.items()
+            if key.opened in kept
+            and key.layers_in_fp32 in mixes
+            and key.dataset in (None, wish.dataset)
+        }
+        sha256 = {opened.checkpoint: one.sha256 for opened, one in self._light_fields.items()}
+        return replace(built, sha256=sha256)
+
+
+class _Work:
+    """Fulfils one wish on copies of what there is."""
+
+    def __init__(
+        self,
+        busy: Callable[[str], None],
+        light_fields: dict[_Opened, LightField],
+        renderers: dict[_Key, Renderer],
+        wish: Wish,
+    ) -> None:
+        self._busy = busy
+        self._wish = wish
+        self.light_fields = light_fields
+        self.renderers = renderers
+        self.main = self._open(wish)
+        self.of_panes: dict[_Opened, Wish] = {}
+
+    def build(self) -> Built:
+        from r2l_core.engines import default_precision
+
+        wish = self._wish
+        light_field = self.light_fields[self.main]
+        ray_mode = light_field.ray_mode(wish.rays)
+        panes = wish.panes
+        if not panes:
+            precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
+            panes = (PaneChoice(precision, wish.engine),)
+        checkpoints = [pane.checkpoint or wish.checkpoint for pane in panes]
+        names = distinct_names(checkpoints)
+        renderers: list[Renderer] = []
+        failures = []
+        for pane, checkpoint in zip(panes, checkpoints, strict=True):
+            if pane.checkpoint is None or not isinstance(pane.source, Precision):
+                renderer = self._renderer(self._key(pane, self.main, ray_mode))
+            else:
+                try:
+                    renderer = self._of_another(pane, pane.checkpoint)
+                except R2LError as error:
+                    failures.append(error)
+                    renderer = _blank(light_field.scene, pane.source, names[checkpoint], error)
+            several = len(names) > 1 and isinstance(pane.source, Precision)
+            renderer.light_field = names[checkpoint] if several else ""
+            renderers.append(renderer)
+        notes = list(scene_notes(light_field, wish))
+        for opened, other in self.of_panes.items():
+            told = scene_notes(self.light_fields[opened], other)
+            notes += [f"{names[opened.checkpoint]}: {note}" for note in told]
+        return Built(
+            light_field=light_field,
+            scene_from=scene_from(light_field, wish),
+            ray_mode=ray_mode,
+            renderers=tuple(renderers),
+            failures=tuple(failures),
+            notes=tuple(notes),
+        )
+
+    def _of_another(self, pane: PaneChoice, checkpoint: str) -> Renderer:
+        """A renderer of a light field that is not the open one, whose rays are its own affair."""
+        wish = replace(self._wish, checkpoint=checkpoint, scene=None, assumed=())
+        opened = self._open(wish)
+        renderer = self._renderer(self._key(pane, opened, self.light_fields[opened].ray_mode()))
+        if opened != self.main:
+            self.of_panes[opened] = wish
+        return renderer
+
+    def _open(self, wish: Wish) -> _Opened:
+        """Open what is not open yet; under what it is kept."""
+        lent = None if wish.scene is not None or wish.dataset is None else wish.dataset.scene
+        changed_ns = _changed_ns(wish.checkpoint)
+        own = _Opened(wish.checkpoint, wish.scene, None, wish.assumed, changed_ns)
+        as_lent = replace(own, lent=lent)
+        # A file that knows its scene has no use for a dataset's.
+        if own in self.light_fields and (lent is None or self.light_fields[own].says_scene):
+            return own
+        if as_lent not in self.light_fields:
+            self._busy(f"Opening {wish.checkpoint}…")
+            light_field = opened_light_field(wish)
+            if light_field.says_scene:
+                as_lent = own
+            self.light_fields[as_lent] = light_field
+        return as_lent
+
+    def _key(self, pane: PaneChoice, opened: _Opened, ray_mode: RayMode) -> _Key:
+        wish = self._wish
+        if not isinstance(pane.source, Precision):
+            return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), wish.dataset)
+        own = opened == self.main and pane.source in _MIXED
+        layers = wish.layers_in_fp32 if own else frozenset[str]()
+        return _Key(opened, pane.source, pane.engine, wish.device, ray_mode, layers)
+
+    def _renderer(self, key: _Key) -> Renderer:
+        if key not in self.renderers:
+            self._busy(f"Building {key.source}…")
+            self.renderers[key] = _built(self.light_fields[key.opened], key)
+        return self.renderers[key]
+
+
+def _built(light_field: LightField, key: _Key) -> Renderer:
+    from r2l_core.engines import build_engine
+    from r2l_core.evaluation.truth import DatasetTruthRenderer, TruthRenderer
+    from r2l_core.quantization.mix import with_mix
+    from r2l_core.render.renderer import Renderer
+    from r2l_core.training.teachers import teacher_of
+
+    scene = light_field.scene
+    renderer: Renderer
+    if isinstance(key.source, Precision):
+        mixed = with_mix(light_field, key.layers_in_fp32)
+        engine = build_engine(mixed, key.source, key.engine, key.device)
+        renderer = Renderer(engine, scene, key.ray_mode, skip_background=True)
+    elif key.dataset is not None:
+        renderer = DatasetTruthRenderer(scene, key.dataset)
+    else:
+        renderer = TruthRenderer(scene, teacher_of(scene))
+    renderer.warm_up()
+    return renderer
+
+
+def _blank(scene: SceneSpec, precision: Precision, name: str, error: R2LError) -> Renderer:
+    from r2l_core.render.blank import BlankRenderer
+
+    info = EngineInfo("none", precision, "nothing", "none", "none", "nothing", 0)
+    return BlankRenderer(scene, info, f"{name} cannot be shown: {error.why}")
+
+
+def _changed_ns(checkpoint: str) -> int:
+    """When the file was last written, so that one made anew is read again; 0 where unknown."""
+    try:
+        return Path(checkpoint).stat().st_mtime_ns
+    except OSError:
+        return 0

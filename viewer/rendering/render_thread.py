@@ -1,0 +1,239 @@
+"""The one thread that owns light fields and engines.
+
+It takes the latest work from its mailbox and answers with signals; the window never waits for it.
+torch is imported here and not before, so that the window is on the screen while it loads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import QObject, QThread, pyqtSignal
+
+from r2l_core.errors import R2LError
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.render.frames import RenderRequest
+from r2l_core.types import Availability, EngineInfo, Precision, RayMode
+from viewer.rendering.mailbox import Mailbox, Wish
+from viewer.rendering.open_light_fields import OpenLightFields
+from viewer.rendering.opening import SceneFrom
+from viewer.runtime.thread_priority import be_polite
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset
+    from r2l_core.model.light_field import LightField
+    from r2l_core.render.renderer import Renderer
+    from r2l_core.render.together import Together
+
+
+@dataclass(frozen=True)
+class Running:
+    """What the thread renders with from now on. `wish` is the one it fulfils."""
+
+    epoch: int
+    wish: Wish
+    name: str
+    summary: str
+    scene: SceneSpec
+    ray_mode: RayMode
+    engines: tuple[EngineInfo, ...]
+    """One for each pane."""
+    precisions: Mapping[Precision, Availability]
+    choices: Mapping[Precision, tuple[str, ...]]
+    """Names of the engines that have each precision here."""
+    truth: Availability
+    notes: tuple[str, ...]
+    """Sentences on what was assumed about the light fields."""
+    sha256: Mapping[str, str]
+    """Of every light field that is open, by its name or path in the wish."""
+    scene_from: SceneFrom
+    light_field: LightField = field(repr=False, compare=False)
+    """Not to be written to."""
+
+    @property
+    def engine(self) -> EngineInfo:
+        """What runs in the first pane, or alone."""
+        return self.engines[0]
+
+    @property
+    def own_panes(self) -> tuple[bool, ...]:
+        """Which panes show the open light field, or its ground truth."""
+        return tuple(pane.checkpoint is None for pane in self.wish.panes) or (True,)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One full frame, every ray through the network."""
+
+    rays: int
+    seconds: float
+
+
+class RenderThread(QThread):
+    """Signals carry frozen objects: Frame, Running, Measured, or the exception that happened."""
+
+    frame_ready = pyqtSignal(object)
+    frames_ready = pyqtSignal(object)
+    """tuple[Frame, ...], one for each pane, of the same pass."""
+    running_changed = pyqtSignal(object)
+    measured = pyqtSignal(object)
+    busy_changed = pyqtSignal(object)
+    """str while something slow is under way, None when it is over."""
+    failed = pyqtSignal(object, object)
+    """The exception, and the Wish it ended; None where no wish but a picture failed."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.mailbox = Mailbox()
+
+    def run(self) -> None:
+        """Serve the mailbox until it is stopped."""
+        self.busy_changed.emit("Starting the renderer…")
+        self._attempt(self._serve)
+
+    def _serve(self) -> None:
+        be_polite()
+        worker = _Worker(self)
+        self.busy_changed.emit(None)
+        while (work := self.mailbox.take()) is not None:
+            # Each for itself: a wish that fails does not take a picture with it.
+            if work.wish is not None:
+                self._attempt(partial(worker.fulfil, work.wish), work.wish)
+            if work.measure is not None:
+                self._attempt(partial(worker.measure, work.measure))
+            worker.request = work.request or worker.request
+            self._attempt(worker.render)
+
+    def _attempt(self, step: Callable[[], None], wish: Wish | None = None) -> None:
+        """Whatever fails, the thread and the last picture stay."""
+        try:
+            step()
+        except Exception as error:
+            self.busy_changed.emit(None)
+            self.failed.emit(error, wish)
+
+    def stop(self) -> None:
+        """End the thread after the tile in progress, and wait for it."""
+        self.mailbox.stop()
+        self.wait()
+
+
+class _Worker:
+    """The render thread's own state; lives and dies on that thread."""
+
+    def __init__(self, thread: RenderThread) -> None:
+        import torch
+
+        torch.set_num_threads(os.cpu_count() or 1)
+        self._thread = thread
+        self._open = OpenLightFields(thread.busy_changed.emit)
+        self._shown: tuple[Renderer, ...] = ()
+        self._together: Together | None = None
+        self._epoch = 0
+        self._said: frozenset[str] = frozenset()
+        """Why panes cannot be shown, as far as that was reported."""
+        self.request: RenderRequest | None = None
+        """What `render` has yet to complete."""
+
+    def fulfil(self, wish: Wish) -> None:
+        """Open and build what is wished; on failure everything stays as it was."""
+        from r2l_core.engines import availability
+        from r2l_core.render.together import Together
+
+        built = self._open.build(wish)
+        light_field, thread = built.light_field, self._thread
+        self._shown = built.renderers
+        self._together = Together(self._shown) if len(self._shown) > 1 else None
+        self._epoch += 1
+        for renderer in self._shown:
+            renderer.epoch = self._epoch
+        thread.busy_changed.emit(None)
+        thread.running_changed.emit(
+            Running(
+                epoch=self._epoch,
+                wish=wish,
+                name=light_field.name,
+                summary=_summary(light_field),
+                scene=light_field.scene,
+                ray_mode=built.ray_mode,
+                engines=tuple(renderer.engine.info for renderer in self._shown),
+                precisions={p: availability(p, wish.engine, wish.device) for p in Precision},
+                choices=_choices(wish.device),
+                truth=_truth_of(light_field.scene, wish.dataset),
+                notes=built.notes,
+                sha256=built.sha256,
+                scene_from=built.scene_from,
+                light_field=light_field,
+            )
+        )
+        # Said once, and not again with every change of something else.
+        said, self._said = self._said, frozenset(map(str, built.failures))
+        for error in built.failures:
+            if str(error) not in said:
+                thread.failed.emit(error, wish)
+
+    def render(self) -> None:
+        """Answer the request with frames until it is complete or something waits.
+
+        What a wish or a measurement cuts short goes on after it; what failed does not.
+        """
+        request, self.request = self.request, None
+        if not self._shown or request is None:
+            return
+        complete = False
+        mailbox = self._thread.mailbox
+        if self._together is None:
+            for frame in self._shown[0].frames(request, mailbox.pending, mailbox.urgent):
+                complete = frame.complete
+                self._thread.frame_ready.emit(frame)
+        else:
+            for frames in self._together.frames(request, mailbox.pending, mailbox.urgent):
+                complete = frames[0].complete
+                self._thread.frames_ready.emit(frames)
+        if not complete:
+            self.request = request
+
+    def measure(self, camera: Camera) -> None:
+        """Time one whole frame with every pixel through the network."""
+        from r2l_core.render.renderer import Renderer
+
+        if not self._shown:
+            return
+        shown = self._shown[0]
+        plain = Renderer(shown.engine, shown.scene, shown.ray_mode)
+        start = time.perf_counter()
+        plain.render(camera)
+        seconds = time.perf_counter() - start
+        self._thread.measured.emit(Measured(camera.width_px * camera.height_px, seconds))
+
+
+def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
+    from r2l_core.engines import available_engines
+
+    return {p: available_engines(p, device) for p in Precision}
+
+
+def _truth_of(scene: SceneSpec, dataset: Dataset | None) -> Availability:
+    from r2l_core.training.teachers import teacher_of
+
+    if dataset is not None:
+        return Availability(True)
+    try:
+        teacher_of(scene)
+    except R2LError as error:
+        return Availability(False, error.why)
+    return Availability(True)
+
+
+def _summary(light_field: LightField) -> str:
+    network = light_field.network
+    return (
+        f"{network.short_name}, {network.ray_form}, {network.n_frequencies} octaves, "
+        f"stored as {light_field.stored_dtype}"
+    )

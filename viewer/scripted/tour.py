@@ -1,0 +1,277 @@
+"""Scripted runs of the real window, with real mouse and key events.
+
+`drag`: one second of warm-up, ten of orbiting at 60 mouse events a second, release, refine until
+complete, three idle. `all`: every feature once, for the picture and the video of the README.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import imageio.v2 as iio
+import numpy as np
+from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QMouseEvent, QWheelEvent
+from PyQt6.QtWidgets import QApplication
+
+from r2l_core.errors import RecordingError
+from r2l_core.render.frames import Frame
+from viewer.scripted.tour_film import Film, pixels
+from viewer.scripted.tour_scenes import Script, compare, timeline
+
+if TYPE_CHECKING:
+    from viewer.app import App
+
+WARM_UP_S = 1.0
+DRAG_S = 10.0
+EVENTS_PER_S = 60
+IDLE_S = 3.0
+PATIENCE_S = 3.0
+WINDOW_PX = (1440, 900)
+_ORBIT_PX_PER_EVENT = 4.0
+
+
+class Tour(QObject):
+    """Runs a script in the event loop: the script yields what to wait for."""
+
+    finished = pyqtSignal()
+
+    def __init__(self, app: App, kind: str, screens: Path | None) -> None:
+        super().__init__(app)
+        # Films need one size, and an invisible screen may be smaller than a real one.
+        app.window.setFixedSize(*WINDOW_PX)
+        self._app = app
+        self._screens = screens
+        self._film = None if screens is None or kind == "drag" else Film(app, screens / "tour.mp4")
+        self._last_frame: Frame | None = None
+        app.controller.frame_shown.connect(self._remember)
+        app.controller.frames_shown.connect(lambda frames: self._remember(frames[0]))
+        self._pointer = QPointF()
+        script = self._drag() if kind == "drag" else self._everything()
+        self._script = script
+        self._until: Callable[[], bool] = lambda: True
+        self._timer = QTimer(self, interval=1)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._step)
+        app.report.first_picture.connect(self._step)
+
+    def _remember(self, frame: Frame) -> None:
+        self._last_frame = frame
+
+    def _step(self) -> None:
+        if not self._until():
+            if self._app.has_failed:
+                # What is waited for may never come.
+                self._finish()
+            else:
+                self._timer.start(5)
+            return
+        try:
+            wait = next(self._script)
+        except StopIteration:
+            self._finish()
+            return
+        except Exception as error:
+            # Nothing else would go on with the script, or close the window.
+            self._app.show_error(self._unwritten(error) if isinstance(error, OSError) else error)
+            self.finished.emit()
+            return
+        if callable(wait):
+            self._until = wait
+            self._timer.start(5)
+        else:
+            self._until = lambda: True
+            self._timer.start(max(0, round(wait * 1e3)))
+
+    def _finish(self) -> None:
+        try:
+            if self._film is not None:
+                self._film.close()
+            self._screenshot("window.png")
+        except OSError as error:
+            self._app.show_error(self._unwritten(error))
+        self.finished.emit()
+
+    def _unwritten(self, error: OSError) -> RecordingError:
+        return RecordingError(
+            f"The tour's pictures could not be written to {self._screens}",
+            str(error),
+            "Choose another folder with --screens.",
+        )
+
+    def _screenshot(self, name: str) -> None:
+        if self._screens is not None:
+            self._screens.mkdir(parents=True, exist_ok=True)
+            iio.imwrite(self._screens / name, pixels(self._app.window.grab().toImage()))
+
+    def _complete(self) -> bool:
+        frame = self._last_frame
+        wanted = self._app.controller.camera()
+        return (
+            frame is not None
+            and frame.complete
+            and np.array_equal(frame.camera.T_world_camera, wanted.T_world_camera)
+        )
+
+    def _measurable(self) -> bool:
+        return self._last_frame is not None and self._last_frame.colors is not None
+
+    def _complete_within(self, seconds: float) -> Callable[[], bool]:
+        """Complete, or as far as a slow precision gets in that time."""
+        until_s = time.perf_counter() + seconds
+        return lambda: self._complete() or time.perf_counter() >= until_s
+
+    # Scripts
+
+    def _drag(self) -> Script:
+        app, report = self._app, self._app.report
+        if not app.wish.panes:  # several engines have no one speed
+            app.thread_.mailbox.measure(app.controller.camera())
+            yield lambda: report.is_measured
+        self._press()
+        report.begin_watching()
+        yield from self._orbit(WARM_UP_S)
+        report.begin_drag()
+        yield from self._orbit(DRAG_S)
+        report.end_drag()
+        released_s = time.perf_counter()
+        self._release()
+        yield self._complete
+        report.refined(time.perf_counter() - released_s)
+        # What is compared is asked about its background as well, for the numbers.
+        yield lambda: not app.wish.panes or self._measurable()
+        report.end_watching()
+        # The panels' last reading is part of the drag, not of doing nothing.
+        yield 1.5
+        report.begin_idle()
+        yield IDLE_S
+        report.end_idle()
+
+    def _orbit(self, seconds: float, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> Script:
+        """A smooth figure while a button is down: around, and gently up and down."""
+        start = time.perf_counter()
+        for step in range(round(seconds * EVENTS_PER_S)):
+            due = start + step / EVENTS_PER_S
+            yield max(0.0, due - time.perf_counter())
+            rise = math.sin(2 * math.pi * step / (4 * EVENTS_PER_S))
+            self._move(QPointF(_ORBIT_PX_PER_EVENT, 0.6 * rise), button)
+
+    def _everything(self) -> Script:
+        app, window = self._app, self._app.window
+        if self._film is not None:
+            self._film.start()
+        app.report.begin_watching()
+        yield 1.0
+        self._press()
+        yield from self._orbit(3.0)
+        self._release()
+        yield self._complete
+        running = app.controller.running
+        assert running is not None
+        for precision, availability in running.precisions.items():
+            if availability.available:
+                window.commands.precisions[precision].trigger()
+                yield self._runs(precision)
+                self._press()
+                yield from self._orbit(1.0)
+                self._release()
+                yield self._complete_within(PATIENCE_S)
+        window.commands.precisions[running.engine.precision].trigger()
+        yield self._runs(running.engine.precision)
+        self._press(Qt.MouseButton.MiddleButton)
+        yield from self._orbit(0.7, Qt.MouseButton.MiddleButton)
+        self._release(Qt.MouseButton.MiddleButton)
+        for notch in (120, 120, 120, -120, -120):
+            self._wheel(notch)
+            yield 0.25
+        yield self._complete
+        for view in ("top", "front", "side", "home"):
+            window.commands.views[view].trigger()
+            yield self._complete
+            yield 0.3
+        for toggle in (
+            window.commands.integer_zoom,
+            window.commands.inertia,
+            window.commands.smooth,
+            window.commands.canonical,
+            window.commands.hide_panels,
+        ):
+            for _ in range(2):
+                toggle.trigger()
+                yield self._complete
+                yield 0.5
+        yield from compare(app, PATIENCE_S, self._screenshot)
+        yield from timeline(app, PATIENCE_S, self._screenshot)
+        yield self._complete
+        for scheme in ("Light", "Dark", "System"):
+            window.commands.themes[scheme].trigger()
+            yield 0.5
+            self._screenshot(f"window-{scheme.lower()}.png")
+        window.commands.keys.trigger()
+        yield 0.8
+        self._screenshot("keys.png")
+        window.commands.keys.trigger()
+        window.copy_requested.emit()
+        if self._screens is not None:
+            window.screenshot_requested.emit(str(self._screens / "picture.png"))
+        window.open_requested.emit("no-such-file.safetensors")
+        yield lambda: app.has_failed
+        app.expect_error()
+        yield 1.0
+        self._screenshot("error.png")
+        window.clear_error()
+        app.report.end_watching()
+        yield self._complete
+        yield 0.5
+
+    def _runs(self, precision: object) -> Callable[[], bool]:
+        def reached() -> bool:
+            running = self._app.controller.running
+            return running is not None and running.engine.precision == precision
+
+        return reached
+
+    # The pointer
+
+    def _send(self, kind: QEvent.Type, button: Qt.MouseButton, buttons: Qt.MouseButton) -> None:
+        pane = self._app.window.pane
+        event = QMouseEvent(
+            kind,
+            self._pointer,
+            QPointF(pane.mapToGlobal(self._pointer.toPoint())),
+            button,
+            buttons,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(pane, event)
+
+    def _press(self, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+        self._pointer = QPointF(self._app.window.pane.rect().center())
+        self._send(QEvent.Type.MouseButtonPress, button, button)
+
+    def _move(self, by: QPointF, button: Qt.MouseButton) -> None:
+        self._pointer += by
+        self._send(QEvent.Type.MouseMove, Qt.MouseButton.NoButton, button)
+
+    def _release(self, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+        self._send(QEvent.Type.MouseButtonRelease, button, Qt.MouseButton.NoButton)
+
+    def _wheel(self, eighths_deg: int) -> None:
+        pane = self._app.window.pane
+        at = QPointF(pane.rect().center()) + QPointF(40, -30)
+        event = QWheelEvent(
+            at,
+            QPointF(pane.mapToGlobal(at.toPoint())),
+            QPointF().toPoint(),
+            QPointF(0, eighths_deg).toPoint(),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(pane, event)

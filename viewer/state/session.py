@@ -1,0 +1,274 @@
+"""Session files: what is open and how it is looked at, as JSON that a person can read and mend.
+
+    {"format": "r2l-session", "version": 1, "checkpoint": "demo", "sha256": "9f86d0…",
+     "scene": null, "assumed": [], "precision": "int8", "engine": "auto", "device": "auto",
+     "rays": "auto",
+     "layers_in_fp32": [], "render_size_px": [400, 400],
+     "camera": {"azimuth_deg": 35.0, "elevation_deg": 30.0, "radius": 4.0,
+                "pivot": [0.0, 0.0, 0.0], "fov_x_deg": 39.6},
+     "bookmarks": {"1": {...as camera}}, "camera_path": {...a camera path} or null,
+     "panes": [{"source": "bf16", "engine": "auto", "checkpoint": null, "sha256": null}],
+    "active_pane": 0, "mode": "Wipe",
+     "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
+                    "signed_scale": "Blue – black – red"},
+     "dataset": {"path": "chair", "split": "test", "half_res": false, "spherify": false,
+                 "keep_background": false} or null}
+
+`scene` is a preset, a file or an object of the entries of `SceneSpec`. `source` of a pane is a
+precision or "truth", its `checkpoint` another light field than the open one. `sha256` is of a light
+field's file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from r2l_core.camera_paths.camera_path import CameraPath
+from r2l_core.camera_paths.files import camera_path_values, read_camera_path
+from r2l_core.errors import SceneError, SessionError
+from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.json_fields import Fields
+from r2l_core.types import Precision
+from viewer.rendering.mailbox import Wish
+from viewer.state.bookmarks import NUMBERS
+from viewer.state.dataset_choice import DatasetChoice
+from viewer.state.viewpoint import Viewpoint
+from viewer.widgets.compare.color_scale import SCALES, SIGNED_SCALES
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.difference import MAX_GAIN, DifferenceKind
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.compare.pane_choice import AUTO, PaneChoice
+from viewer.widgets.compare.pane_label import LETTERS, TRUTH
+
+FORMAT = "r2l-session"
+VERSION = 1
+MAX_LAYERS = 10_000
+MAX_ASSUMED = 20
+MAX_SIZE_PX = 16384
+
+_PRECISIONS = {precision.value: precision for precision in Precision}
+_SOURCES: dict[str, Precision | str] = {**_PRECISIONS, TRUTH: TRUTH}
+_RAYS = {rays: rays for rays in ("auto", "plain", "canonical")}
+
+
+@dataclass(frozen=True)
+class Session:
+    """`wish`: what is open; its panes are those of `panes` only while they are compared.
+
+    `sha256`: of the light fields, by their name or path in the wish, as far as they were known.
+    """
+
+    wish: Wish
+    view: Viewpoint
+    render_size_px: tuple[int, int]
+    bookmarks: Mapping[int, Viewpoint] = field(default_factory=dict)
+    path: CameraPath | None = None
+    panes: tuple[PaneChoice, ...] = ()
+    active_pane: int = 0
+    mode: CompareMode = CompareMode.SINGLE
+    difference: DifferenceOptions = field(default_factory=DifferenceOptions)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    dataset: DatasetChoice | None = None
+
+
+def session_text(session: Session) -> str:
+    """The session as JSON."""
+    wish = session.wish
+    values = {
+        "format": FORMAT,
+        "version": VERSION,
+        "checkpoint": wish.checkpoint,
+        "sha256": session.sha256.get(wish.checkpoint),
+        "scene": asdict(wish.scene) if isinstance(wish.scene, SceneSpec) else wish.scene,
+        "assumed": wish.assumed,
+        "dataset": None if session.dataset is None else asdict(session.dataset),
+        "precision": wish.precision,
+        "engine": wish.engine,
+        "device": wish.device,
+        "rays": wish.rays,
+        "layers_in_fp32": sorted(wish.layers_in_fp32),
+        "render_size_px": session.render_size_px,
+        "camera": _view_values(session.view),
+        "bookmarks": {str(n): _view_values(view) for n, view in session.bookmarks.items()},
+        "panes": [
+            {**asdict(pane), "sha256": session.sha256.get(pane.checkpoint or "")}
+            for pane in session.panes
+        ],
+        "active_pane": session.active_pane,
+        "mode": session.mode,
+        "difference": asdict(session.difference),
+        "camera_path": None if session.path is None else camera_path_values(session.path),
+    }
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+def save_session(session: Session, file: Path) -> None:
+    """Write the session, whole or not at all. Raises SessionError."""
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            temporary.write_text(session_text(session), encoding="utf-8")
+            os.replace(temporary, file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise SessionError(
+            f"The session {file} could not be written",
+            (error.strerror or str(error)).lower(),
+            "Choose a folder you can write to, with enough free space.",
+        ) from error
+
+
+def load_session(file: Path) -> Session:
+    """Read a session. Raises SessionError naming the file and the field."""
+    return _session(Fields.of_file(file, f"The session {file} cannot be used", SessionError))
+
+
+def parse_session(text: str) -> Session:
+    """Read a session that was kept as text. Raises SessionError naming the field."""
+    what = "The last session cannot be used"
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SessionError(what, f"it is not JSON ({error})", "Begin a new one.") from error
+    if not isinstance(values, dict):
+        raise SessionError(what, "it is not a JSON object", "Begin a new one.")
+    return _session(Fields(values, what, SessionError))
+
+
+def _session(fields: Fields) -> Session:
+    if not fields.is_text("format") or fields.text("format") != FORMAT:
+        fields.unusable("it is no session of this program", "Choose another file.")
+    version = fields.number("version")
+    if version != VERSION:
+        fields.unusable(
+            f"it has format version {version:g}, and this program reads {VERSION}",
+            "Update the program.",
+        )
+    of_panes = fields.objects("panes", len(LETTERS)) if "panes" in fields else []
+    panes = tuple(map(_pane, of_panes))
+    sha256 = {
+        one.text("checkpoint"): one.text("sha256")
+        for one in (fields, *of_panes)
+        if "checkpoint" in one and "sha256" in one
+    }
+    mode = fields.choice("mode", {str(mode): mode for mode in CompareMode}, CompareMode.SINGLE)
+    compared = mode is not CompareMode.SINGLE and len(panes) > 1
+    layers = _texts(fields, "layers_in_fp32", MAX_LAYERS)
+    wish = Wish(
+        checkpoint=fields.text("checkpoint"),
+        scene=_scene(fields),
+        precision=fields.choice("precision", _PRECISIONS) if "precision" in fields else None,
+        engine=fields.text("engine", "auto"),
+        device=fields.text("device", "auto"),
+        rays=fields.choice("rays", _RAYS, "auto"),
+        panes=panes if compared else (),
+        layers_in_fp32=frozenset(layers),
+        assumed=tuple(_texts(fields, "assumed", MAX_ASSUMED)),
+    )
+    return Session(
+        wish=wish,
+        view=_view(fields.inner("camera")),
+        render_size_px=_size(fields),
+        bookmarks=_bookmarks(fields.inner("bookmarks")) if "bookmarks" in fields else {},
+        path=read_camera_path(fields.inner("camera_path")) if "camera_path" in fields else None,
+        panes=panes,
+        active_pane=fields.integer("active_pane", 0, len(panes) - 1) if panes else 0,
+        mode=mode if compared else CompareMode.SINGLE,
+        difference=_difference(fields.inner("difference"))
+        if "difference" in fields
+        else DifferenceOptions(),
+        sha256=sha256,
+        dataset=_dataset(fields.inner("dataset")) if "dataset" in fields else None,
+    )
+
+
+def _pane(fields: Fields) -> PaneChoice:
+    source = fields.choice("source", _SOURCES)
+    other = fields.text("checkpoint") if "checkpoint" in fields else None
+    if other is not None and source == TRUTH:
+        fields.refuse("checkpoint", "cannot be: the ground truth is that of the open light field")
+    return PaneChoice(source, fields.text("engine", AUTO), other)
+
+
+def _dataset(fields: Fields) -> DatasetChoice:
+    return DatasetChoice(
+        fields.text("path"),
+        fields.text("split", ""),
+        fields.boolean("half_res", False),
+        fields.boolean("spherify", False),
+        fields.boolean("keep_background", False),
+    )
+
+
+def _texts(fields: Fields, name: str, most: int) -> list[str]:
+    found = fields.values(name, most) if name in fields else []
+    if not all(isinstance(text, str) for text in found):
+        fields.refuse(name, "holds something else than texts")
+    return found
+
+
+def _scene(fields: Fields) -> str | SceneSpec | None:
+    if "scene" not in fields or fields.is_text("scene"):
+        return fields.text("scene") if "scene" in fields else None
+    try:
+        return SceneSpec.from_mapping(fields.inner("scene").mapping)
+    except SceneError as error:
+        fields.refuse("scene", f"cannot be used: {error.why}")
+
+
+def _size(fields: Fields) -> tuple[int, int]:
+    found = fields.values("render_size_px", 2)
+    if len(found) != 2 or not all(type(one) is int and 1 <= one <= MAX_SIZE_PX for one in found):
+        fields.refuse("render_size_px", f"is not two whole numbers from 1 to {MAX_SIZE_PX}")
+    return found[0], found[1]
+
+
+def _bookmarks(fields: Fields) -> dict[int, Viewpoint]:
+    known = {str(number): number for number in NUMBERS}
+    for name in fields.mapping:
+        if name not in known:
+            fields.refuse(name, f"is no bookmark from {NUMBERS[0]} to {NUMBERS[-1]}")
+    return {known[name]: _view(fields.inner(name)) for name in fields.mapping}
+
+
+def _difference(fields: Fields) -> DifferenceOptions:
+    usual = DifferenceOptions()
+    kinds = {str(kind): kind for kind in DifferenceKind}
+    return DifferenceOptions(
+        kind=fields.choice("kind", kinds, str(usual.kind)),
+        gain=fields.number("gain", usual.gain, 1.0, MAX_GAIN),
+        locked=fields.boolean("locked", usual.locked),
+        scale=fields.choice("scale", {name: name for name in SCALES}, usual.scale),
+        signed_scale=fields.choice(
+            "signed_scale", {name: name for name in SIGNED_SCALES}, usual.signed_scale
+        ),
+    )
+
+
+def _view_values(view: Viewpoint) -> dict[str, Any]:
+    return {**asdict(view.orbit), "fov_x_deg": view.fov_x_deg}
+
+
+def _view(fields: Fields) -> Viewpoint:
+    pivot = fields.values("pivot", 3)
+    if len(pivot) != 3:
+        fields.refuse("pivot", "is not three numbers")
+    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in pivot):
+        fields.refuse("pivot", "is not three numbers")
+    x, y, z = (float(min(max(one, -1e10), 1e10)) for one in pivot)
+    if not all(abs(one) <= 1e9 for one in (x, y, z)):
+        fields.refuse("pivot", "is too far away")
+    orbit = Orbit(
+        fields.number("azimuth_deg", None, -1e6, 1e6),
+        fields.number("elevation_deg", None, -MAX_ELEVATION_DEG, MAX_ELEVATION_DEG),
+        fields.number("radius", None, 1e-6, 1e9),
+        (x, y, z),
+    )
+    return Viewpoint(orbit, fields.number("fov_x_deg", None, 1.0, 170.0))

@@ -1,0 +1,123 @@
+"""The scale of a difference: its colours, its ends with their unit, and the mark beyond them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PyQt6.QtCore import QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from viewer.widgets import theme
+from viewer.widgets.compare import difference
+from viewer.widgets.compare.color_scale import CLIPPED_COLOR
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.picture.picture import Picture
+
+_BAR_PX = 9
+_MARK_PX = 9
+_GAP_PX = 3
+BEYOND_PX = _MARK_PX + _GAP_PX
+"""Beside the colours, for the block that marks what is beyond them."""
+_BETWEEN_PX = 6.0
+_TEXT_SCALE = 0.85
+
+
+class ColorBar(QWidget):
+    """Lies level; the low end is at the left.
+
+    `inset_px`: where the colours begin. `names_unit`: whether the unit stands at the right end.
+    """
+
+    def __init__(
+        self, inset_px: int = BEYOND_PX, names_unit: bool = True, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._inset_px = inset_px
+        self._names_unit = names_unit
+        self._options = DifferenceOptions()
+        self._top = 1.0
+        self._colors = Picture(np.zeros((1, 1), np.uint32))
+        self.setFont(theme.font(self, _TEXT_SCALE, tabular=True))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Colour scale")
+        self.show_scale(self._options, 1.0)
+
+    def show_scale(self, options: DifferenceOptions, top: float) -> None:
+        """Show the colours of `options` for a scale that ends at `top` (colours being 0 to 1)."""
+        self._options, self._top = options, top
+        count = 255 if options.kind.signed else 256
+        self._colors = Picture(options.colors[None, :count])
+        low = -top if options.kind.signed else 0.0
+        ends = (difference.words(options.kind, value) for value in (low, top))
+        self.setToolTip(
+            f"{options.kind} difference, {' to '.join(ends)} {options.kind.unit}. "
+            "Pixels beyond the ends have the colour of the block at the right."
+        )
+        self.setAccessibleDescription(self.toolTip())
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for three numbers."""
+        return QSize(self._inset_px + 110, _BAR_PX + 4 + self.fontMetrics().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for its colours."""
+        return QSize(self._inset_px + 70, self.sizeHint().height())
+
+    def _ticks(self, step: float) -> list[tuple[float, str]]:
+        """Every `step` in the unit: where along the scale, 0 to 1, and its number."""
+        kind, top = self._options.kind, self._top * self._options.kind.factor
+        count = int(top / step + 1e-6)
+        values = [step * at for at in range(-count if kind.signed else 0, count + 1)]
+        return [
+            (
+                (value + top) / (2 * top) if kind.signed else value / top,
+                difference.words(kind, value / kind.factor),
+            )
+            for value in values
+        ]
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Paint the colours and, below them, what they mean."""
+        tones = theme.tones_of(self)
+        painter = QPainter(self)
+        left = self._inset_px
+        bar = QRectF(left, 0, self.width() - BEYOND_PX - left, _BAR_PX)
+        painter.drawImage(bar, self._colors.image, QRectF(self._colors.image.rect()))
+        ends = [bar.right() + _GAP_PX]
+        if self._options.kind.signed:
+            ends.append(bar.left() - BEYOND_PX)
+        for x in ends:
+            painter.fillRect(QRectF(x, 0, _MARK_PX, _BAR_PX), QColor(CLIPPED_COLOR))
+        painter.setPen(QPen(QColor(tones.line), 1))
+        painter.drawRect(bar.adjusted(0.5, 0.5, -0.5, -0.5))
+        self._paint_ticks(painter, bar, QColor(tones.muted))
+
+    def _paint_ticks(self, painter: QPainter, bar: QRectF, color: QColor) -> None:
+        advance = QFontMetricsF(self.font()).horizontalAdvance
+        kind = self._options.kind
+        unit = kind.unit if self._names_unit else ""
+        row = QRectF(0, _BAR_PX + 3, self.width(), self.height() - _BAR_PX - 3)
+        painter.setPen(color)
+        painter.drawText(row, int(Qt.AlignmentFlag.AlignRight), unit)
+        room = self.width() - advance(unit) - (_BETWEEN_PX if unit else 0.0)
+        ticks: list[tuple[float, str]] = []
+        for parts in (4, 2, 1):
+            ticks = self._ticks(_round_step(self._top * kind.factor / parts))
+            widest = max(advance(text) for _, text in ticks) + _BETWEEN_PX
+            if len(ticks) * widest <= bar.width():
+                break
+        for share, text in ticks:
+            x = bar.left() + share * bar.width()
+            painter.fillRect(QRectF(round(x), bar.bottom(), 1, 3), color)
+            start = max(x - advance(text) / 2, 0.0)
+            if start + advance(text) <= room:
+                painter.drawText(QRectF(start, row.top(), advance(text) + 1, row.height()), 0, text)
+
+
+def _round_step(largest: float) -> float:
+    """The greatest of 1, 2 and 5 times a power of ten that is not above `largest`."""
+    power = 10.0 ** math.floor(math.log10(largest))
+    return max(step * power for step in (1, 2, 5) if step * power <= largest * (1 + 1e-9))

@@ -1,0 +1,96 @@
+"""The line below the picture: how panes are compared, and the tools of that way."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QWidget
+
+from viewer.widgets import theme
+from viewer.widgets.compare.color_bar import ColorBar
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.difference import DifferenceReadout
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat_toggle import FlatToggle
+
+_EXPLAINED = {
+    CompareMode.SINGLE: "One pane",
+    CompareMode.SIDE: "All panes beside each other, on one pixel grid",
+    CompareMode.WIPE: "A and B in one place, with a line between them that can be dragged",
+    CompareMode.FLIP: "A, and B while X is held",
+    CompareMode.DIFFERENCE: "How much A differs from B",
+}
+_INSET_PX = 10
+
+
+class CompareBar(QWidget):
+    """Says what was chosen; shows what it is told."""
+
+    mode_chosen = pyqtSignal(object)
+    """CompareMode."""
+    upright_chosen = pyqtSignal(bool)
+    b_held = pyqtSignal(bool)
+    fit_requested = pyqtSignal()
+    one_to_one_requested = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Compare")
+        self._modes = {mode: FlatToggle(mode, _EXPLAINED[mode], self) for mode in CompareMode}
+        group = QButtonGroup(self)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(_INSET_PX, 3, _INSET_PX, 1)
+        row.setSpacing(2)
+        for mode, button in self._modes.items():
+            button.setToolTip(f"{_EXPLAINED[mode]} (C goes through all)")
+            group.addButton(button)
+            button.clicked.connect(lambda _=False, one=mode: self.mode_chosen.emit(one))
+            row.addWidget(button)
+        row.addSpacing(14)
+        self._upright = FlatButton("Divider: upright", "Let the divider lie level, or stand", self)
+        self._upright.clicked.connect(lambda: self.upright_chosen.emit(not self._stands))
+        self._stands = True
+        self._hold = FlatButton("Hold for B", "Shows B while it is held, as X does", self)
+        self._hold.pressed.connect(lambda: self.b_held.emit(True))
+        self._hold.released.connect(lambda: self.b_held.emit(False))
+        self._kind = QLabel(self)
+        self._kind.setFont(theme.font(self, tabular=True))
+        self._kind.setContentsMargins(0, 0, 10, 0)
+        self._colors = ColorBar(names_unit=False, parent=self)
+        self._colors.setMaximumWidth(240)
+        for tool in (self._upright, self._hold, self._kind):
+            row.addWidget(tool)
+        row.addWidget(self._colors, 2)
+        row.addStretch(1)
+        row.addSpacing(10)
+        fit = FlatButton("Fit", "Show all of the picture (Ctrl+0)", self)
+        fit.clicked.connect(lambda: self.fit_requested.emit())
+        exact = FlatButton("1:1", "One screen pixel for each pixel (Ctrl+Alt+0)", self)
+        exact.clicked.connect(lambda: self.one_to_one_requested.emit())
+        row.addWidget(fit)
+        row.addWidget(exact)
+        self.show_mode(CompareMode.SINGLE)
+
+    def show_mode(self, mode: CompareMode) -> None:
+        """Mark the mode and offer its tools."""
+        self._modes[mode].setChecked(True)
+        self._upright.setVisible(mode is CompareMode.WIPE)
+        self._hold.setVisible(mode is CompareMode.FLIP)
+        self._kind.setVisible(mode is CompareMode.DIFFERENCE)
+        self._colors.setVisible(mode is CompareMode.DIFFERENCE)
+
+    def show_upright(self, on: bool) -> None:
+        """Say how the divider lies."""
+        self._stands = on
+        self._upright.setText("Divider: upright" if on else "Divider: level")
+
+    def show_difference(
+        self, options: DifferenceOptions, readout: DifferenceReadout | None
+    ) -> None:
+        """Show kind and scale of the difference."""
+        if readout is None:
+            self._kind.setText(options.kind)
+            return
+        self._kind.setText(f"{options.kind} ×{readout.gain:.3g}, {options.kind.unit}")
+        self._kind.setAlignment(Qt.AlignmentFlag.AlignVCenter)
+        self._colors.show_scale(options, readout.top)

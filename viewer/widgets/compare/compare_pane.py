@@ -1,0 +1,217 @@
+"""The picture in the middle of the window: one, or several compared, with all that hands can do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
+from PyQt6.QtWidgets import QWidget
+
+from r2l_core.render.frames import Frame
+from viewer.widgets.compare import difference
+from viewer.widgets.compare.compare_mode import CompareMode, PixelProbe
+from viewer.widgets.compare.compare_surface import CompareSurface
+from viewer.widgets.compare.pane_label import LETTERS
+from viewer.widgets.compare.wipe_divider import WipeDivider
+from viewer.widgets.controls.paced import Paced
+
+_FLIP_KEY = Qt.Key.Key_X
+_PROBE_MS = 100
+"""How often the values under the pointer follow a picture that is not complete."""
+
+
+class ComparePane(CompareSurface):
+    """Gestures as over one picture; points are told of the picture under the pointer."""
+
+    pane_activated = pyqtSignal(int)
+    """Position of the pane that was clicked."""
+    light_field_dropped = pyqtSignal(int, str)
+    """Position of the pane on which a file was dropped, and the file's path."""
+    probed = pyqtSignal(object)
+    """The PixelProbe under the pointer, or None."""
+    pixel_picked = pyqtSignal(int, int)
+    """Column and row of a pixel to be looked into."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pointer: QPointF | None = None
+        self._probing = Paced(self._tell_probe, _PROBE_MS, self)
+        self._divider = WipeDivider(self)
+        self._divider.dragged.connect(self._drag_divider)
+        self._divider.stepped.connect(self.move_divider)
+        self._divider.reset.connect(self.reset_divider)
+        self.pointed.connect(self._point)
+        self.picked.connect(self._pick)
+
+    def show_frames(self, frames: Sequence[Frame]) -> None:
+        """See CompareSurface.show_frames."""
+        super().show_frames(frames)
+        self._lay_divider()
+        self._probe()
+
+    def set_mode(self, mode: CompareMode) -> None:
+        """See CompareSurface.set_mode."""
+        super().set_mode(mode)
+        self._lay_divider()
+        self._probe()
+
+    def difference_changed(self) -> None:
+        """Repaint after the options or maps of `difference` were changed."""
+        self._probe()
+        self.update()
+
+    def show_b(self, on: bool) -> None:
+        """Flip to B, or back to A."""
+        if on != self._shows_b:
+            self._shows_b = on
+            self.update()
+
+    # The divider of a wipe
+
+    @property
+    def upright(self) -> bool:
+        """Whether the divider stands upright."""
+        return self._upright
+
+    def set_upright(self, on: bool) -> None:
+        """Let the divider stand upright, or lie level."""
+        self._upright = on
+        self._lay_divider()
+        self.update()
+
+    def move_divider(self, by: float) -> None:
+        """Move it right or down by a part of the picture."""
+        self.set_wipe(self._wipe + by)
+
+    def reset_divider(self) -> None:
+        """Put it in the middle."""
+        self.set_wipe(0.5)
+
+    def _drag_divider(self, to: QPointF) -> None:
+        cell = self._cell(0)
+        along = (
+            (to.x() - cell.left()) / cell.width()
+            if self._upright
+            else (to.y() - cell.top()) / cell.height()
+        )
+        self.set_wipe(along)
+
+    def set_wipe(self, fraction: float) -> None:
+        """Put it where that share of the picture shows A."""
+        self._wipe = min(max(fraction, 0.0), 1.0)
+        self._lay_divider()
+        self.update()
+
+    def _lay_divider(self) -> None:
+        wiped = self._mode is CompareMode.WIPE and len(self._frames) > 1
+        if wiped and self._arrangement is not None:
+            self._divider.lie(self._cell(0), self._wipe, self._upright)
+        self._divider.setVisible(wiped)
+
+    # Input
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """X shows B while it is held; everything else as in one picture."""
+        assert event is not None
+        if event.key() == _FLIP_KEY and self._mode is CompareMode.FLIP:
+            self.show_b(True)
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
+        """Back to A."""
+        assert event is not None
+        if event.key() == _FLIP_KEY and not event.isAutoRepeat():
+            self.show_b(False)
+        else:
+            super().keyReleaseEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        """The release of the key may never come."""
+        self.show_b(False)
+        super().focusOutEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """A press also makes the pane active that it falls on."""
+        assert event is not None
+        super().mousePressEvent(event)
+        if self._mode is CompareMode.SIDE and self.is_on_picture(event.position()):
+            self.pane_activated.emit(self._cell_at(event.position()))
+
+    def drop_words(self, path: str, at: QPointF) -> tuple[QRectF, str]:
+        """See FileDrop.drop_words: on one of several pictures, it is for that one."""
+        pane = self._dropped_on(path, at)
+        if pane is None:
+            return super().drop_words(path, at)
+        return self._cell(pane), f"Show {Path(path).name} in pane {LETTERS[pane]}"
+
+    def take_drop(self, path: str, at: QPointF) -> None:
+        """See FileDrop.take_drop."""
+        pane = self._dropped_on(path, at)
+        if pane is None:
+            super().take_drop(path, at)
+        else:
+            self.light_field_dropped.emit(pane, path)
+
+    def _dropped_on(self, path: str, at: QPointF) -> int | None:
+        """The pane that a file is for; a folder, which is a dataset, is for all."""
+        several = self._mode is CompareMode.SIDE and len(self._frames) > 1
+        meant = several and self.is_on_picture(at) and not Path(path).is_dir()
+        return self._cell_at(at) if meant else None
+
+    def _point(self, at: QPointF | None) -> None:
+        self._pointer = at
+        self._probe()
+
+    def _pick(self, x_px: float, y_px: float) -> None:
+        pixel = self._pixel(QPointF(x_px, y_px))
+        if pixel is not None:
+            self._mark = pixel
+            self.pixel_picked.emit(*pixel)
+            self.update()
+
+    def _pixel(self, from_center: QPointF) -> tuple[int, int] | None:
+        assert self._picture is not None
+        image = self._picture.image
+        x_px = math.floor(from_center.x() + image.width() / 2)
+        y_px = math.floor(from_center.y() + image.height() / 2)
+        inside = 0 <= x_px < image.width() and 0 <= y_px < image.height()
+        return (x_px, y_px) if inside else None
+
+    def _probe(self) -> None:
+        # While the camera moves, values that change with every picture cannot be read.
+        moving = bool(self._frames) and not self._frames[0].complete
+        (self._probing.ask if moving else self._probing.at_once)()
+
+    def _tell_probe(self) -> None:
+        at, pixel = self._pointer, None
+        if at is not None and self.is_on_picture(at):
+            pixel = self._pixel(self._from_center(at))
+        if pixel is None:
+            self.probed.emit(None)
+            return
+        x_px, y_px = pixel
+        colors = [
+            () if frame.why_blank else tuple(int(one) for one in frame.image[y_px, x_px])
+            for frame in self._frames
+        ]
+        self.probed.emit(PixelProbe(x_px, y_px, tuple(colors), self._difference_words(x_px, y_px)))
+
+    def _difference_words(self, x_px: int, y_px: int) -> str:
+        if self._mode is CompareMode.DIFFERENCE:
+            kind, values = self.difference.options.kind, self.difference.values()
+            if values is None:
+                return ""
+            return f"{kind} {difference.words(kind, float(values[y_px, x_px]))} {kind.unit}"
+        if self._mode is CompareMode.SINGLE or self.difference.pair is None:
+            return ""
+        a, b = (frame.image[y_px, x_px].astype(int) for frame in self._frames[:2])
+        signed = " ".join(f"{one:+d}" if one else "0" for one in a - b)
+        return f"A−B {signed}".replace("-", "−")
+
+    def _place(self) -> None:
+        super()._place()
+        self._lay_divider()

@@ -1,0 +1,319 @@
+"""Several pictures of one camera, painted side by side, wiped, flipped or as their difference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QColor, QImage, QPainter, QPen
+from PyQt6.QtWidgets import QWidget
+
+from r2l_core.render.frames import Frame
+from viewer.widgets import theme
+from viewer.widgets.compare import difference, pane_label
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.difference_view import DifferenceView
+from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel
+from viewer.widgets.picture.arrangement import Spacing
+from viewer.widgets.picture.image_pane import ImagePane
+from viewer.widgets.picture.picture import Picture
+from viewer.widgets.picture.pixel_values import Words, paint_pixel_values, rgb_words
+
+_GAP_PX = 12
+_ALONE = "Add a pane to compare with"
+_NO_MAP = "{} is computed once the picture is complete"
+_MARK_PX = 9.0
+_TIMES_S = 0.2
+"""How often the times in the labels of pictures that are not complete change."""
+
+
+class CompareSurface(ImagePane):
+    """Holds the last frames, so that neither a mode nor an option asks for rendering."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.difference = DifferenceView()
+        self._frames: tuple[Frame, ...] = ()
+        self._pictures: list[Picture] = []
+        self._labels: list[PaneLabel] = []
+        self._labelled_s = 0.0
+        self._painted_labels = PaintedLabels(self)
+        self._mode = CompareMode.SINGLE
+        self._active = 0
+        self._shows_b = False
+        self._wipe = 0.5
+        self._upright = True
+        self._mark: tuple[int, int] | None = None
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """One frame for each pane."""
+        return self._frames
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame of the active pane, or None before the first."""
+        return self._frames[self._shown()] if self._frames else None
+
+    @property
+    def mode(self) -> CompareMode:
+        """How the panes are shown."""
+        return self._mode
+
+    def show_frame(self, frame: Frame) -> None:
+        """Show one pane."""
+        self.show_frames([frame])
+
+    def show_frames(self, frames: Sequence[Frame]) -> None:
+        """Show one frame for each pane, of the same request, camera, size and pass.
+
+        Raises ValueError where they are not: more would differ than what is compared.
+        """
+        _check_matching(frames)
+        first = frames[0]
+        if not self._frames or not _same_camera(self._frames[0], first):
+            self._mark = None
+        self._frames = tuple(frames)
+        self._pictures = [Picture(frame.image) for frame in frames]
+        self._label(frames)
+        able = len(frames) > 1 and not (first.why_blank or frames[1].why_blank)
+        self.difference.set_pair((first, frames[1]) if able else None)
+        self._show(first, self._pictures[0])
+
+    def _label(self, frames: Sequence[Frame]) -> None:
+        labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
+        now = time.perf_counter()
+        recent = now - self._labelled_s < _TIMES_S and not frames[0].complete
+        if not recent or [one.lasting for one in labels] != [one.lasting for one in self._labels]:
+            self._labels, self._labelled_s = labels, now
+
+    def set_mode(self, mode: CompareMode) -> None:
+        """Show the same frames in another way."""
+        self._mode = mode
+        self._shows_b = False
+        self._place()
+        self.update()
+
+    def set_active(self, position: int) -> None:
+        """Mark the pane that the digit keys and the engine card are about."""
+        self._active = position
+        self.update()
+
+    def copied_image(self) -> QImage:
+        """The exact rendered pixels of the active pane; null where there are none."""
+        if self.frame is None or self.frame.why_blank:
+            return QImage()
+        return self._pictures[self._shown()].image.copy()
+
+    # What is seen, without labels
+
+    def seen_pixels(self) -> NDArray[np.uint8] | None:
+        """The pictures as they are shown, at their own size: uint8 (H, W, 3), several of them side
+        by side, wiped or as their difference. None before the first frame."""
+        frames, mode = self._frames, self._mode
+        if not frames:
+            return None
+        if mode is CompareMode.SINGLE or len(frames) < 2:
+            return frames[self._shown()].image
+        if mode is CompareMode.SIDE:
+            return np.concatenate([frame.image for frame in frames], axis=1)
+        a, b = frames[0].image, frames[1].image
+        if mode is CompareMode.FLIP:
+            return b if self._shows_b else a
+        if mode is CompareMode.WIPE:
+            seen = b.copy()
+            along = slice(round(self._wipe * b.shape[1 if self._upright else 0]))
+            part = (slice(None), along) if self._upright else (along,)
+            seen[part] = a[part]
+            return seen
+        picture = self.difference.picture()
+        return None if picture is None else _rgb(picture.pixels)
+
+    def seen_key(self) -> object:
+        """Equal as long as `seen_pixels` gives the same, and the frames are held."""
+        pictures = tuple(frame.image for frame in self._frames)
+        how = (self._mode, self._active, self._shows_b, self._wipe, self._upright)
+        options = self.difference.options if self._mode is CompareMode.DIFFERENCE else None
+        return tuple(map(id, pictures)), how, options
+
+    def seen_point(self, at: QPointF) -> tuple[float, float] | None:
+        """A position in the widget in pixels of `seen_pixels`; None off the pictures."""
+        if not self._frames or not self.is_on_picture(at):
+            return None
+        height_px, width_px, _ = self._frames[0].image.shape
+        offset = (at - self.image_center(at)) / self.logical_px_per_image_px()
+        before = self._cell_at(at) * width_px if self._mode is CompareMode.SIDE else 0
+        return before + offset.x() + width_px / 2, offset.y() + height_px / 2
+
+    def _shown(self) -> int:
+        return min(self._active, len(self._frames) - 1)
+
+    # Placing
+
+    def _layout(self) -> tuple[int, Spacing]:
+        if self._mode is CompareMode.SINGLE:
+            return super()._layout()
+        ratio = self.devicePixelRatioF()
+        count = len(self._frames) if self._mode is CompareMode.SIDE else 1
+        strip = round(pane_label.height_px(self) * ratio)
+        gap = round(_GAP_PX * ratio)
+        return count, Spacing(strip, gap, slack=gap // 2)
+
+    def _whole_scales(self) -> bool:
+        # Pixels that are compared must not be mixed with their neighbours.
+        return super()._whole_scales() or self._mode is not CompareMode.SINGLE
+
+    # Painting
+
+    def _paint_picture(self, painter: QPainter) -> None:
+        self._place()
+        mode, pictures, labels = self._mode, self._pictures, self._labels
+        if mode is CompareMode.SINGLE or len(pictures) < 2:
+            at = self._shown()
+            self._paint_frame(painter, 0, at)
+            if mode is not CompareMode.SINGLE:
+                self._paint_alone(painter, labels[at])
+        elif mode is CompareMode.SIDE:
+            for at in range(len(pictures)):
+                self._paint_frame(painter, at, at)
+                self._paint_label(painter, at, labels[at])
+        elif mode is CompareMode.WIPE:
+            for at, part in enumerate(self._halves()):
+                painter.save()
+                painter.setClipRect(part)
+                self._paint_frame(painter, 0, at)
+                painter.restore()
+            self._paint_pair(painter)
+        elif mode is CompareMode.FLIP:
+            at = int(self._shows_b)
+            self._paint_frame(painter, 0, at)
+            self._paint_label(painter, 0, labels[at])
+        else:
+            self._paint_difference(painter)
+
+    def _halves(self) -> tuple[QRectF, QRectF]:
+        cell, ratio = self._cell(0), self.devicePixelRatioF()
+        first, second = QRectF(cell), QRectF(cell)
+        if self._upright:
+            split = round((cell.left() + self._wipe * cell.width()) * ratio) / ratio
+            first.setRight(split)
+            second.setLeft(split)
+        else:
+            split = round((cell.top() + self._wipe * cell.height()) * ratio) / ratio
+            first.setBottom(split)
+            second.setTop(split)
+        return first, second
+
+    def _paint_difference(self, painter: QPainter) -> None:
+        picture, options = self.difference.picture(), self.difference.options
+        if picture is None:
+            reasons = (frame.why_blank for frame in self._frames[:2])
+            why = next(filter(None, reasons), _NO_MAP.format(options.kind))
+            self._paint_nothing(painter, 0, why)
+        else:
+            values = self.difference.values()
+            assert values is not None
+
+            def words(x: int, y: int) -> tuple[str, ...]:
+                return (difference.words(options.kind, float(values[y, x])),)
+
+            self._paint_cell(painter, 0, picture, words)
+        self._paint_pair(painter)
+
+    def _paint_frame(self, painter: QPainter, cell: int, at: int) -> None:
+        frame = self._frames[at]
+        if frame.why_blank:
+            self._paint_nothing(painter, cell, frame.why_blank)
+        else:
+            self._paint_cell(painter, cell, self._pictures[at], rgb_words(frame.image))
+
+    def _paint_nothing(self, painter: QPainter, cell: int, why: str) -> None:
+        tones, place = theme.tones_of(self), self._cell(cell)
+        painter.fillRect(place, QColor(tones.base))
+        painter.setPen(QColor(tones.muted))
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        if painter.hasClipping():
+            place = place.intersected(painter.clipBoundingRect())
+        painter.drawText(place, int(flags), why)
+
+    def _paint_cell(self, painter: QPainter, cell: int, picture: Picture, words: Words) -> None:
+        assert self._arrangement is not None
+        at, ratio = self._arrangement.placement, self.devicePixelRatioF()
+        picture.paint(painter, at, self._device_cell(cell), ratio)
+        # Numbers of pixels that are only interpolated would flicker through a drag.
+        written = words if self._frames[0].complete else None
+        paint_pixel_values(painter, at, self._device_cell(cell), ratio, picture.pixels, written)
+        if self._mark is not None:
+            self._paint_mark(painter, cell, *self._mark)
+
+    def _paint_mark(self, painter: QPainter, cell: int, x_px: int, y_px: int) -> None:
+        assert self._picture is not None
+        image, size = self._picture.image, self.logical_px_per_image_px()
+        offset = QPointF(x_px + 0.5 - image.width() / 2, y_px + 0.5 - image.height() / 2)
+        at = self.image_center(self._cell(cell).center()) + offset * size
+        painter.save()
+        painter.setClipRect(self._cell(cell), Qt.ClipOperation.IntersectClip)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for color, width in ((QColor(0, 0, 0, 180), 3.5), (QColor(255, 255, 255), 1.5)):
+            painter.setPen(QPen(color, width))
+            painter.drawEllipse(at, max(_MARK_PX, size * 0.7), max(_MARK_PX, size * 0.7))
+        painter.restore()
+
+    def _strip(self, cell: int) -> QRectF:
+        below = self._cell(cell)
+        height = pane_label.height_px(self)
+        return QRectF(below.left(), below.top() - height, below.width(), height)
+
+    def _paint_label(self, painter: QPainter, cell: int, label: PaneLabel) -> None:
+        active = self._mode is CompareMode.SIDE and cell == self._active and len(self._frames) > 1
+        self._painted_labels.paint(painter, self._strip(cell), label, active)
+
+    def _paint_pair(self, painter: QPainter) -> None:
+        left, right = self._strip_halves()
+        self._painted_labels.paint(painter, left, self._labels[0])
+        self._painted_labels.paint(painter, right, self._labels[1], right=True)
+
+    def _paint_alone(self, painter: QPainter, label: PaneLabel) -> None:
+        left, right = self._strip_halves()
+        self._painted_labels.paint(painter, left, label)
+        painter.setPen(QColor(theme.tones_of(self).on_surround))
+        painter.setFont(self.font())
+        flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        painter.drawText(right, int(flags), _ALONE)
+
+    def _strip_halves(self) -> tuple[QRectF, QRectF]:
+        strip, middle = self._strip(0), self._strip(0).center().x()
+        left, right = QRectF(strip), QRectF(strip)
+        left.setRight(middle - _GAP_PX)
+        right.setLeft(middle + _GAP_PX)
+        return left, right
+
+
+def _rgb(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) of 0xffRRGGBB words."""
+    shifts = np.array([16, 8, 0], np.uint32)
+    return (words[..., None] >> shifts & 0xFF).astype(np.uint8)
+
+
+def _check_matching(frames: Sequence[Frame]) -> None:
+    if not 1 <= len(frames) <= len(pane_label.LETTERS):
+        raise ValueError(f"{len(frames)} panes were given; 1 to 4 can be shown")
+    first = frames[0]
+    for other in frames[1:]:
+        for what, one, two in (
+            ("request", first.seq, other.seq),
+            ("pass", first.stride, other.stride),
+            ("size", first.image.shape, other.image.shape),
+        ):
+            if one != two:
+                raise ValueError(f"the panes differ in their {what}: {one} and {two}")
+        if not _same_camera(first, other):
+            raise ValueError("the panes differ in their camera")
+
+
+def _same_camera(one: Frame, other: Frame) -> bool:
+    a, b = one.camera, other.camera
+    return a is b or a.same_view(b)

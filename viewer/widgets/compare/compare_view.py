@@ -1,0 +1,134 @@
+"""The middle of the window: an error if there is one, the pictures, and what labels them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtWidgets import QVBoxLayout, QWidget
+
+from r2l_core.render.frames import Frame
+from viewer.widgets.compare.compare_bar import CompareBar
+from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.compare_pane import ComparePane
+from viewer.widgets.compare.difference import DifferenceKind, Map
+from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.picture.message_bar import MessageBar
+from viewer.widgets.picture.picture_footer import PictureFooter
+
+_READOUT_MS = 200
+"""Numbers that change faster can be read by nobody."""
+
+
+class CompareView(QWidget):
+    """Message bar, pane, compare bar and footer, one below the other.
+
+    It holds the last frames: neither a mode nor a difference option asks for rendering.
+    """
+
+    mode_changed = pyqtSignal(object)
+    """CompareMode."""
+    difference_counted = pyqtSignal(object)
+    """DifferenceReadout of what A differs from B, or None; at most five a second."""
+    map_wanted = pyqtSignal(object, object, object)
+    """DifferenceKind, Frame A, Frame B: a map to be computed elsewhere and given to `set_map`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.message = MessageBar(self)
+        self.pane = ComparePane(self)
+        self.bar = CompareBar(self)
+        self.footer = PictureFooter(self)
+        self._counting = QTimer(self, interval=_READOUT_MS, singleShot=True)
+        self._counting.timeout.connect(self._count)
+        self._counted = True
+        self._asked: tuple[Frame, Frame] | None = None
+        self.pane.placement_changed.connect(self.footer.show_placement)
+        self.pane.probed.connect(self.footer.show_probe)
+        self.bar.mode_chosen.connect(self.set_mode)
+        self.bar.upright_chosen.connect(self.set_upright)
+        self.bar.b_held.connect(self.pane.show_b)
+        self.bar.fit_requested.connect(self.pane.fit)
+        self.bar.one_to_one_requested.connect(lambda: self.pane.show_scale(1.0))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.message)
+        column.addWidget(self.pane, 1)
+        column.addWidget(self.bar)
+        column.addWidget(self.footer)
+
+    @property
+    def mode(self) -> CompareMode:
+        """How the panes are shown."""
+        return self.pane.mode
+
+    def show_frame(self, frame: Frame) -> None:
+        """Show one pane with its label."""
+        self.show_frames([frame])
+
+    def show_frames(self, frames: Sequence[Frame]) -> None:
+        """Show one frame for each of 1 to 4 panes, all of the same request, camera and pass."""
+        self.pane.show_frames(frames)
+        self._label()
+        self._difference_changed()
+
+    def set_mode(self, mode: CompareMode) -> None:
+        """Show the same frames in another way."""
+        if mode is not self.mode:
+            self.pane.set_mode(mode)
+            self.bar.show_mode(mode)
+            self._difference_changed()
+            self.mode_changed.emit(mode)
+
+    def set_active(self, position: int) -> None:
+        """Mark the active pane; alone it is the one that is shown."""
+        self.pane.set_active(position)
+        self._label()
+
+    def set_upright(self, on: bool) -> None:
+        """Let the divider of a wipe stand upright, or lie level."""
+        self.pane.set_upright(on)
+        self.bar.show_upright(on)
+
+    def set_counted(self, on: bool) -> None:
+        """Count the difference in every mode, or, as nobody looks, only where it is the picture."""
+        self._counted = on
+        if on:
+            self._counting.start()
+
+    def set_difference(self, options: DifferenceOptions) -> None:
+        """Show the difference in another way."""
+        self.pane.difference.set_options(options)
+        self._difference_changed()
+
+    def set_map(self, kind: DifferenceKind, values: Map, a: Frame, b: Frame) -> None:
+        """Take a map, float32 (H, W), that was computed for frames `a` and `b`.
+
+        One for frames that are no longer shown is dropped.
+        """
+        if self.pane.difference.set_map(kind, values, (a, b)):
+            self._difference_changed()
+
+    def _label(self) -> None:
+        frame = self.pane.frame
+        if frame is not None:
+            self.footer.show_frame(frame)
+
+    def _difference_changed(self) -> None:
+        self.pane.difference_changed()
+        if not self._counting.isActive():
+            self._counting.start()
+        pair, kind = self.pane.difference.pair, self.pane.difference.options.kind
+        wanted = self.mode is CompareMode.DIFFERENCE and not kind.computed
+        if wanted and pair is not None and pair[0].complete and self._asked != pair:
+            self._asked = pair
+            self.map_wanted.emit(kind, *pair)
+
+    def _count(self) -> None:
+        difference = self.pane.difference
+        if not self._counted and self.mode not in (CompareMode.SINGLE, CompareMode.DIFFERENCE):
+            return
+        readout = difference.readout() if self.mode is not CompareMode.SINGLE else None
+        self.bar.show_difference(difference.options, readout)
+        self.difference_counted.emit(readout)

@@ -1,0 +1,95 @@
+"""How many pixels differ by how much, over the colour bar of the same scale."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyqtgraph as pg  # type: ignore[import-untyped]
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from viewer.widgets import theme
+from viewer.widgets.compare.color_bar import BEYOND_PX
+from viewer.widgets.compare.difference import DifferenceReadout
+from viewer.widgets.compare.difference_view import DifferenceOptions
+
+AXIS_PX = 38
+_HEIGHT_PX = 84
+_FLOOR = math.log10(0.6)
+"""Foot of the bars: that of a single pixel still shows."""
+_NAMES = ("1", "10", "100", "1k", "10k", "100k", "1M", "10M")
+
+
+class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
+    """Bars in the colours of the scale; pixels on a logarithmic axis."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFixedHeight(_HEIGHT_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(120)
+        # The wheel scrolls the panel, also over the plot.
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAccessibleName("Histogram of the difference: pixels, on a logarithmic axis")
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setMouseEnabled(x=False, y=False)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.hideAxis("bottom")
+        axis = self.getAxis("left")
+        axis.setWidth(AXIS_PX)
+        axis.setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
+        self._bars = pg.BarGraphItem(x0=[], y0=[], width=1.0, height=[])
+        self.addItem(self._bars)
+        self.showGrid(y=True, alpha=0.25)
+        self._show_decades(1)
+        # Over the bar itself, not over the block beside it for what is beyond the scale.
+        self.plotItem.setContentsMargins(0, 0, BEYOND_PX, 0)
+
+    def show_readout(
+        self, readout: DifferenceReadout, options: DifferenceOptions, tones: theme.Tones
+    ) -> None:
+        """Show the histogram in the colours of `options`, on those of the scheme."""
+        self.restyle(tones)
+        counts = np.array(readout.histogram, dtype=float)
+        bins = len(counts)
+        heights = np.where(counts > 0, np.log10(np.maximum(counts, 1)) - _FLOOR, 0.0)
+        colors = 255 if readout.kind.signed else 256
+        middles = ((np.arange(bins) + 0.5) * colors / bins).astype(int)
+        brushes = [_seen(QColor.fromRgb(int(rgb)), tones) for rgb in options.colors[middles]]
+        self._bars.setOpts(
+            x0=np.arange(bins),
+            y0=np.full(bins, _FLOOR),
+            width=1.0 if bins > 32 else 0.92,
+            height=heights,
+            brushes=brushes,
+            pen=None,
+        )
+        self.setXRange(0, bins, padding=0)
+        self._show_decades(math.ceil(math.log10(max(readout.pixels, 10))))
+
+    def clear_bars(self) -> None:
+        """Show that there is no difference to count."""
+        self._bars.setOpts(x0=[], y0=[], width=1.0, height=[], brushes=None)
+
+    def _show_decades(self, decades: int) -> None:
+        self.setYRange(_FLOOR, decades + 0.2, padding=0)
+        step = 2 if decades > 3 else 1
+        ticks = [(float(at), _NAMES[at]) for at in range(0, min(decades, 7) + 1, step)]
+        self.getAxis("left").setTicks([ticks])
+
+    def restyle(self, tones: theme.Tones) -> None:
+        """Follow the scheme."""
+        self.setBackground(QColor(tones.base))
+        axis = self.getAxis("left")
+        axis.setPen(QColor(tones.line))
+        axis.setTextPen(QColor(tones.muted))
+
+
+def _seen(color: QColor, tones: theme.Tones) -> QColor:
+    """The colour, kept apart from the ground: the ends of a scale may be as dark or as light."""
+    near = abs(color.lightness() - QColor(tones.base).lightness()) < 40
+    return theme.mixed(color, QColor(tones.muted), 0.55) if near else color

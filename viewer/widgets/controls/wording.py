@@ -1,0 +1,69 @@
+"""Numbers as the window writes them: fixed decimals, a unit, a dash where nothing was measured."""
+
+from __future__ import annotations
+
+import math
+
+from r2l_core.render.frames import Frame
+from r2l_core.types import EngineInfo
+from viewer.widgets.compare.pane_choice import NOTHING, TRUTH
+
+DASH = "–"
+THIN_SPACE = "\u202f"
+
+
+def number(value: float, decimals: int = 1) -> str:
+    """`value` with fixed decimals and grouped thousands; a dash where it is not above 0."""
+    if not math.isfinite(value) or value <= 0:
+        return DASH
+    return f"{value:,.{decimals}f}".replace(",", THIN_SPACE)
+
+
+def memory(size_mb: float) -> tuple[str, str]:
+    """Number and unit: MB below 1000 MB, GB above (decimal units, 1 GB = 1000 MB)."""
+    if size_mb < 999.5:
+        return number(size_mb, 0), "MB"
+    return number(size_mb / 1000, 2), "GB"
+
+
+def megabytes(size_bytes: int) -> str:
+    """A weight size in MB (1 MB = 1,000,000 bytes)."""
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
+def size(width_px: int, height_px: int) -> str:
+    """Pixels across and down."""
+    return f"{width_px}×{height_px}"
+
+
+def source(engine: EngineInfo, light_field: str = "") -> str:
+    """What a picture shows: the truth, or a precision, of which light field where that is said."""
+    if engine.engine == TRUTH:
+        return TRUTH
+    return f"{engine.precision} of {light_field}" if light_field else str(engine.precision)
+
+
+def how(engine: EngineInfo) -> str:
+    """Whether the arithmetic of a network's precision is native; empty where no network runs."""
+    if engine.engine in (TRUTH, NOTHING):
+        return ""
+    return "native" if engine.emulated is None else "emulated"
+
+
+def rendered(frame: Frame) -> str:
+    """What was rendered: every pixel, all but some in flat areas, or one in `stride` each way; of
+    a frame without a picture, why there is none."""
+    if frame.why_blank:
+        return frame.why_blank
+    height_px, width_px, _ = frame.image.shape
+    whole = size(width_px, height_px)
+    if frame.stride > 1:
+        columns, rows = -(-width_px // frame.stride), -(-height_px // frame.stride)
+        # What was left of the time went to more pixels, where the contrast is highest.
+        more = "+" if frame.network_rays > columns * rows else ""
+        coarse = size(columns, rows) + more
+        return f"{coarse} of {whole} · preview, interpolated"
+    if frame.interpolated_pixels:
+        share = 100 * frame.interpolated_pixels / (width_px * height_px)
+        return f"{whole} · {share:.0f} % interpolated in flat areas"
+    return f"{whole} · exact"

@@ -1,0 +1,86 @@
+"""What really runs, in words: an `EngineInfo` as a data sheet."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QRectF, QSize
+from PyQt6.QtGui import QPainter, QPaintEvent, QPalette
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from r2l_core.types import EngineInfo
+from viewer.widgets import theme
+from viewer.widgets.controls import wording
+from viewer.widgets.panels.fact_grid import FactGrid
+
+_FACTS = {
+    "Arithmetic": "Number formats of the products and of the sums in the network.",
+    "Weights": "How the network's weights are stored, and their size.",
+    "Kernel": "The library or kernel that multiplies the matrices.",
+    "Engine": "The backend that runs this precision, and the device it runs on.",
+}
+
+
+class _Swatch(QWidget):
+    """A block of the running precision's colour; hatched where it is emulated."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.source = ""
+        self.hatched = False
+        self.setFixedSize(QSize(12, 12))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Paint the block."""
+        color = theme.source_color(self.source, self)
+        theme.paint_swatch(QPainter(self), QRectF(self.rect()), color, self.hatched)
+
+
+class EngineCard(QWidget):
+    """Every line comes from the engine that rendered, never from what was asked for."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Engine that runs")
+        self._swatch = _Swatch(self)
+        self._swatch.hide()
+        self._title = QLabel("Nothing runs yet", self)
+        self._title.setFont(theme.font(self, bold=True))
+        self._kind = QLabel(self)
+        self._kind.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._facts = FactGrid(_FACTS, self)
+        self._emulated = QLabel(self)
+        self._emulated.setWordWrap(True)
+        self._emulated.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._emulated.hide()
+        head = QHBoxLayout()
+        head.setSpacing(7)
+        head.addWidget(self._swatch)
+        head.addWidget(self._title)
+        head.addStretch(1)
+        head.addWidget(self._kind)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(7)
+        column.addLayout(head)
+        column.addWidget(self._facts)
+        column.addWidget(self._emulated)
+
+    def show_engine(self, info: EngineInfo) -> None:
+        """Describe the engine that runs."""
+        self._swatch.show()
+        self._swatch.source = wording.source(info)
+        self._swatch.hatched = info.emulated is not None
+        self._swatch.update()
+        self._title.setText(wording.source(info))
+        self._kind.setText(wording.how(info))
+        self._kind.setToolTip(
+            "The hardware computes in this format itself."
+            if info.emulated is None
+            else "The numbers are rounded as this format would, but computed in another one."
+        )
+        self._facts.show_fact("Arithmetic", info.arithmetic)
+        weights = f"{info.weight_type}, {wording.megabytes(info.weight_bytes)}"
+        self._facts.show_fact("Weights", weights)
+        self._facts.show_fact("Kernel", info.kernel)
+        self._facts.show_fact("Engine", f"{info.engine} on {info.device}")
+        self._emulated.setText(f"Emulated: {info.emulated}" if info.emulated else "")
+        self._emulated.setVisible(info.emulated is not None)

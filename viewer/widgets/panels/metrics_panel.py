@@ -1,0 +1,175 @@
+"""A table of how alike the compared pictures are; it can be copied as text and as CSV.
+
+Its numbers are those of `eval`: of complete pictures before any rounding to 8 bits, every pixel
+from the network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QGuiApplication, QPalette
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from viewer.widgets import theme
+from viewer.widgets.controls import wording
+from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.panels.metrics_readout import Measured, MetricsReadout, PairMetrics
+
+_MOST_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    unit: str
+    field: str
+    decimals: int
+    explanation: str
+
+    def value(self, pair: PairMetrics) -> Measured:
+        value: Measured = getattr(pair, self.field)
+        return value
+
+    def words(self, pair: PairMetrics) -> str:
+        value = self.value(pair)
+        if isinstance(value, str) or math.isnan(value):
+            return wording.DASH
+        return "∞" if math.isinf(value) else f"{value:.{self.decimals}f}"
+
+
+_ROWS = (
+    _Row("PSNR", "dB", "psnr_db", 2, "Peak signal to noise; infinite where all pixels are equal."),
+    _Row("SSIM", "", "ssim", 4, "Structural similarity; 1 is equal."),
+    _Row(
+        "FLIP",
+        "",
+        "flip",
+        4,
+        "Mean of what an eye notices when flipping, 67 pixels a degree; 0 is equal.",
+    ),
+    _Row("LPIPS", "", "lpips", 4, "Distance in the features of a network; 0 is equal."),
+    _Row("Max error", "levels", "max_error_levels", 1, "Of any channel, in levels of 8 bits."),
+    _Row("Mean error", "levels", "mean_error_levels", 3, "Over all channels, in levels of 8 bits."),
+    _Row("Pixels off", "%", "off_percent", 2, "Any channel is off by one level of 8 bits or more."),
+)
+
+
+class MetricsPanel(QWidget):
+    """One column for each pair of panes. Numbers keep their place; reasons are in words below."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Metrics")
+        self._readout = MetricsReadout(why_not="nothing is compared")
+        self._heads = [QLabel(self) for _ in range(_MOST_PAIRS)]
+        self._cells = [[QLabel(self) for _ in range(_MOST_PAIRS)] for _ in _ROWS]
+        self._reason = QLabel(self)
+        self._reason.setWordWrap(True)
+        self._reason.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._copy_text = FlatButton("Copy text", "Copy the table as aligned text", self)
+        self._copy_csv = FlatButton("Copy CSV", "Copy the table for a spreadsheet", self)
+        self._copy_text.clicked.connect(lambda: _copy(self.as_text()))
+        self._copy_csv.clicked.connect(lambda: _copy(self.as_csv()))
+        buttons = QHBoxLayout()
+        buttons.setSpacing(6)
+        buttons.addWidget(self._copy_text)
+        buttons.addWidget(self._copy_csv)
+        buttons.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(7)
+        column.addLayout(self._make_table())
+        column.addWidget(self._reason)
+        column.addLayout(buttons)
+        self.show_readout(self._readout)
+
+    def show_readout(self, readout: MetricsReadout) -> None:
+        """Show one reading; of more than three pairs the first three."""
+        self._readout = readout
+        pairs = readout.pairs[:_MOST_PAIRS]
+        for at, head in enumerate(self._heads):
+            pair = pairs[at] if at < len(pairs) else None
+            head.setText(f"{pair.image} – {pair.reference}" if pair else "")
+            head.setToolTip(f"{pair.image_name} against {pair.reference_name}" if pair else "")
+            for row, cells in zip(_ROWS, self._cells, strict=True):
+                value = row.value(pair) if pair else ""
+                cells[at].setText(row.words(pair) if pair else wording.DASH if at == 0 else "")
+                cells[at].setToolTip(value if isinstance(value, str) else row.explanation)
+                cells[at].setAccessibleName(f"{row.name} {row.unit} {head.text()}".strip())
+        text = self._reasons()
+        self._reason.setText(text)
+        self._reason.setVisible(bool(text))
+        for button in (self._copy_text, self._copy_csv):
+            button.setEnabled(bool(pairs))
+
+    def as_text(self) -> str:
+        """The table in columns of equal width."""
+        pairs = self._readout.pairs
+        heads = [f"{p.image} {p.image_name} – {p.reference} {p.reference_name}" for p in pairs]
+        table = [["", *heads]]
+        table += [[f"{r.name} {r.unit}".strip(), *(r.words(pair) for pair in pairs)] for r in _ROWS]
+        widths = [max(len(line[at]) for line in table) for at in range(len(table[0]))]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if at == 0 else cell.rjust(width)
+                for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in table
+        )
+
+    def as_csv(self) -> str:
+        """The table with all digits: metric, unit, then a column a pair; empty: not measured."""
+        pairs = self._readout.pairs
+        heads = [f"{p.image_name} vs {p.reference_name}" for p in pairs]
+        lines = [",".join(["metric", "unit", *heads])]
+        for row in _ROWS:
+            values = [row.value(pair) for pair in pairs]
+            cells = ["" if isinstance(one, str) else f"{one:.9g}" for one in values]
+            lines.append(",".join([row.name, row.unit, *cells]))
+        return "\n".join(lines) + "\n"
+
+    def _reasons(self) -> str:
+        missing = [f"{letter}: {reason}." for letter, reason in self._readout.missing]
+        if self._readout.why_not:
+            return "\n".join([f"No numbers: {self._readout.why_not}.", *missing])
+        reasons: dict[str, list[str]] = {}
+        for row in _ROWS:
+            for pair in self._readout.pairs:
+                value = row.value(pair)
+                if isinstance(value, str) and row.name not in reasons.setdefault(value, []):
+                    reasons[value].append(row.name)
+        unknown = [f"{', '.join(names)}: {reason}." for reason, names in reasons.items()]
+        return "\n".join([*missing, *unknown])
+
+    def _make_table(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(10)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        for at, head in enumerate(self._heads):
+            head.setFont(theme.font(self, 0.9, bold=True))
+            head.setAlignment(right)
+            grid.addWidget(head, 0, 2 + at)
+        for at, (row, cells) in enumerate(zip(_ROWS, self._cells, strict=True), start=1):
+            name, unit = QLabel(row.name, self), QLabel(row.unit, self)
+            for part in (name, unit):
+                part.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+                part.setToolTip(row.explanation)
+            unit.setFont(theme.font(self, 0.9))
+            grid.addWidget(name, at, 0)
+            grid.addWidget(unit, at, 1)
+            for column, cell in enumerate(cells):
+                cell.setFont(theme.font(self, tabular=True))
+                cell.setAlignment(right)
+                grid.addWidget(cell, at, 2 + column)
+        return grid
+
+
+def _copy(text: str) -> None:
+    clipboard = QGuiApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)

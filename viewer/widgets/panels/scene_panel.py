@@ -1,0 +1,155 @@
+"""Which light field is open, how large it is rendered and how fast it should react."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QPalette
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+
+from viewer.widgets import theme
+from viewer.widgets.controls import wording
+from viewer.widgets.controls.elided_label import ElidedLabel
+from viewer.widgets.controls.field_grid import FieldGrid
+from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.panels.fact_grid import FactGrid
+
+_WIDTHS_PX = (200, 400, 800, 1600)
+_FPS_RANGE = (5, 120)
+_FPS_FIRST = 30
+_FACTS = {
+    "Near, far": "Depths along the view axis between which rays are sampled, in scene units.",
+    "Own size": "Image size the scene was photographed at.",
+}
+
+
+class ScenePanel(QWidget):
+    """Scene facts, render size (pixels) and target frame rate (images per second)."""
+
+    render_size_chosen = pyqtSignal(int, int)
+    target_fps_chosen = pyqtSignal(float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Scene")
+        self._sizes: list[tuple[int, int]] = []
+        self._shown_px: tuple[int, int] | None = None
+        self._described: tuple[str, str, float, float, int, int] | None = None
+        self._name = ElidedLabel("No light field", self)
+        self._name.setFont(theme.font(self, 1.1, bold=True))
+        self._summary = QLabel(self)
+        self._summary.setWordWrap(True)
+        self._summary.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._notes = ElidedLabel(parent=self)
+        self._notes.setAccessibleName("What was assumed")
+        self._notes.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._notes.hide()
+        self._facts = FactGrid(_FACTS, self)
+        self._size = FlatCombo(self)
+        self._size.setAccessibleName("Render size in pixels")
+        self._size.setToolTip("Pixels of the rendered picture, whatever its size on the screen.")
+        self._size.setFont(theme.font(self, tabular=True))
+        self._size.activated.connect(self._choose_size)
+        self._fps = QSlider(Qt.Orientation.Horizontal, self)
+        self._fps.setAccessibleName("Target frame rate in images per second")
+        self._fps.setRange(*_FPS_RANGE)
+        self._fps.setPageStep(5)
+        self._fps.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._fps_value = QLabel(self)
+        self._fps_value.setFont(theme.font(self, tabular=True))
+        self._fps_value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._fps_value.setMinimumWidth(self.fontMetrics().horizontalAdvance("000 fps"))
+        self.show_target_fps(_FPS_FIRST)
+        self._fps.valueChanged.connect(self._choose_fps)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self._name)
+        column.addWidget(self._summary)
+        column.addWidget(self._notes)
+        column.addWidget(self._facts)
+        column.addSpacing(2)
+        column.addLayout(self._make_controls())
+        self._summary.hide()
+        self.setEnabled(False)
+
+    def show_scene(
+        self, name: str, summary: str, near: float, far: float, width_px: int, height_px: int
+    ) -> None:
+        """Describe the open light field; near and far in scene units, its own image size.
+
+        The same light field again keeps the render size that was chosen.
+        """
+        described = (name, summary, near, far, width_px, height_px)
+        if described == self._described:
+            return
+        self._described = described
+        self.setEnabled(True)
+        self._name.setText(name)
+        self._name.setToolTip(name)
+        self._summary.setText(summary)
+        self._summary.setVisible(bool(summary))
+        self._facts.show_fact("Near, far", f"{near:g} – {far:g} u")
+        self._facts.show_fact("Own size", wording.size(width_px, height_px))
+        own = (width_px, height_px)
+        sizes = {(w, max(1, round(w * height_px / width_px))) for w in _WIDTHS_PX} | {own}
+        self._size.clear()
+        self._sizes = sorted(sizes)
+        self._size.addItems([wording.size(*size) for size in self._sizes])
+        self._shown_px = None
+        self.show_render_size(*own)
+
+    def show_notes(self, notes: Sequence[str]) -> None:
+        """Remark on what was assumed, in sentences; all of them are in the tooltip."""
+        more = f" (+{len(notes) - 1})" if len(notes) > 1 else ""
+        self._notes.setText(f"Note{more}: {notes[0]}" if notes else "")
+        self._notes.setToolTip("\n".join(notes))
+        self._notes.setVisible(bool(notes))
+
+    def show_render_size(self, width_px: int, height_px: int) -> None:
+        """Select the size that is rendered; adds it where it is not on offer.
+
+        The same size again changes nothing, so that frames still arriving in the old size do not
+        undo a choice.
+        """
+        shown = (width_px, height_px)
+        if shown == self._shown_px:
+            return
+        self._shown_px = shown
+        if shown not in self._sizes:
+            self._sizes.append(shown)
+            self._size.addItem(wording.size(*shown))
+        self._size.setCurrentIndex(self._sizes.index(shown))
+
+    def show_target_fps(self, images_per_s: float) -> None:
+        """Show the target frame rate without reporting it."""
+        self._fps.blockSignals(True)
+        self._fps.setValue(round(images_per_s))
+        self._fps.blockSignals(False)
+        self._word_fps()
+
+    def _make_controls(self) -> FieldGrid:
+        rate = QHBoxLayout()
+        rate.setSpacing(6)
+        rate.addWidget(self._fps, 1)
+        rate.addWidget(self._fps_value)
+        grid = FieldGrid(self)
+        grid.add_field("Render size", self._size)
+        grid.add_field("Target rate", self._fps, rate)
+        return grid
+
+    def _choose_size(self, position: int) -> None:
+        self.render_size_chosen.emit(*self._sizes[position])
+
+    def _choose_fps(self, images_per_s: int) -> None:
+        self._word_fps()
+        self.target_fps_chosen.emit(float(images_per_s))
+
+    def _word_fps(self) -> None:
+        images_per_s = self._fps.value()
+        self._fps_value.setText(f"{images_per_s} fps")
+        self._fps.setToolTip(
+            "While the camera moves, the picture is as fine as fits into "
+            f"{1000 / images_per_s:.0f} ms ({images_per_s} images a second)."
+        )

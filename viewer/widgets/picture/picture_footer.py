@@ -1,0 +1,121 @@
+"""The line under the picture: which precision, what was rendered, how it is scaled."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent, QPalette, QPen
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from r2l_core.render.frames import STRIDES, Frame
+from r2l_core.types import EngineInfo
+from viewer.widgets import theme
+from viewer.widgets.compare.compare_mode import PixelProbe
+from viewer.widgets.controls import wording
+from viewer.widgets.controls.elided_label import ElidedLabel
+from viewer.widgets.picture.pixel_readout import PixelReadout
+from viewer.widgets.picture.placement import Placement
+
+_SWATCH_PX = 9
+_INSET_PX = 10
+_LOCK_PX = 10
+
+
+class _Lock(QLabel):
+    """Text behind a padlock, which not every font has."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Resolution lock")
+        self.setToolTip("No picture is coarser than this, however long it takes (L changes it).")
+        self.setContentsMargins(_LOCK_PX + 6, 0, 0, 0)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Paint the padlock, then the text."""
+        color = self.palette().color(self.foregroundRole())
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        top = (self.height() - _LOCK_PX) / 2
+        middle = top + 0.45 * _LOCK_PX
+        painter.setPen(QPen(color, 1.3))
+        shackle = QRectF(0.22 * _LOCK_PX, top, 0.56 * _LOCK_PX, 0.9 * _LOCK_PX)
+        painter.drawArc(shackle, 0, 180 * 16)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(color)
+        painter.drawRoundedRect(QRectF(0, middle, _LOCK_PX, 0.55 * _LOCK_PX), 1.2, 1.2)
+        painter.end()
+        super().paintEvent(event)
+
+
+class PictureFooter(QWidget):
+    """Stands below the picture rather than on it, so that no pixel is covered."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._engine: EngineInfo | None = None
+        self._precision = QLabel(self)
+        self._precision.setFont(theme.font(self, bold=True))
+        self._rendered = ElidedLabel(parent=self)
+        self._pixel = PixelReadout(self)
+        self._note = ElidedLabel(parent=self)
+        self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._note.hide()
+        self._lock = _Lock(self)
+        self._lock.hide()
+        self._scale = QLabel(self)
+        self._rendered.setToolTip(
+            "Pixels the network computed. A preview computes a coarser grid, with + also more "
+            "pixels where the contrast is highest, and fills in the rest."
+        )
+        self._scale.setToolTip("Screen pixels for each image pixel, and how they are sampled.")
+        for label in (self._note, self._scale):
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        for label in (self._rendered, self._scale):
+            label.setFont(theme.font(self, tabular=True))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(_INSET_PX, 0, _INSET_PX, 0)
+        row.setSpacing(10)
+        row.addSpacing(_SWATCH_PX + 7)
+        row.addWidget(self._precision)
+        row.addWidget(self._rendered)
+        row.addWidget(self._pixel, 1)
+        row.addWidget(self._note)
+        row.addWidget(self._lock)
+        row.addWidget(self._scale)
+        self.setFixedHeight(self.fontMetrics().height() + 11)
+
+    def show_frame(self, frame: Frame) -> None:
+        """Name the precision that made `frame` and the pixels it really has."""
+        self._rendered.setText(wording.rendered(frame))
+        self._precision.setText(wording.source(frame.engine, frame.light_field))
+        if frame.engine != self._engine:
+            self._engine = frame.engine
+            self.update()
+
+    def show_placement(self, placement: Placement) -> None:
+        """Say how the picture is scaled to the screen."""
+        self._scale.setText(placement.words)
+
+    def show_lock(self, max_stride: int) -> None:
+        """Say that no picture is coarser than that; the coarsest stride of all is no lock."""
+        finest = "1:1" if max_stride == 1 else f"1/{max_stride}"
+        self._lock.setText(f"locked to {finest}")
+        self._lock.setVisible(max_stride < STRIDES[0])
+
+    def show_probe(self, probe: PixelProbe | None) -> None:
+        """Show the pixel under the pointer; None while it is beside the picture."""
+        self._pixel.show_probe(probe)
+
+    def show_note(self, text: str) -> None:
+        """A remark at the right, such as how to bring hidden panels back; empty for none."""
+        self._note.setText(text)
+        self._note.setVisible(bool(text))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Paint the precision's swatch."""
+        if self._engine is not None:
+            theme.paint_swatch(
+                QPainter(self),
+                QRectF(_INSET_PX, (self.height() - _SWATCH_PX) // 2, _SWATCH_PX, _SWATCH_PX),
+                theme.source_color(wording.source(self._engine), self),
+                self._engine.emulated is not None,
+            )

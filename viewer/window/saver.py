@@ -1,0 +1,57 @@
+"""Writes files on a pool thread: compressing a picture is too slow for the window's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
+from PyQt6.QtGui import QImage
+
+from r2l_core.errors import R2LError, RecordingError
+from viewer.rendering.performance import Sample, write_table
+
+
+class Saver(QObject):
+    """Everything it is given is written some time soon."""
+
+    failed = pyqtSignal(object, object)
+    """The error, and a call that tries once more."""
+
+    def save_picture(self, image: QImage, path: Path) -> None:
+        """Write `image` in the format that the ending names."""
+        self._start(partial(_write_picture, image, path))
+
+    def save_table(self, samples: Sequence[Sample], path: Path) -> None:
+        """Write measurements as CSV."""
+        self._start(partial(write_table, samples, path))
+
+    def _start(self, write: Callable[[], None]) -> None:
+        def attempt() -> None:
+            try:
+                write()
+            except R2LError as error:
+                self.failed.emit(error, partial(self._start, write))
+
+        pool = QThreadPool.globalInstance()
+        assert pool is not None
+        pool.start(_Job(attempt))
+
+
+class _Job(QRunnable):
+    def __init__(self, attempt: Callable[[], None]) -> None:
+        super().__init__()
+        self._attempt = attempt
+
+    def run(self) -> None:
+        self._attempt()
+
+
+def _write_picture(image: QImage, path: Path) -> None:
+    if not image.save(str(path)):
+        raise RecordingError(
+            f"The picture {path} could not be written",
+            "the folder is missing, protected or full, or the ending is unknown",
+            "Choose another place and a name that ends in .png.",
+        )
