@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines.base import Engine
+from r2l_core.engines.processor import this_processor
 from r2l_core.engines.tiles import Tiles
 from r2l_core.errors import EngineError
 from r2l_core.geometry.rays import image_rays
@@ -130,7 +130,7 @@ def _memory() -> dict[str, str]:
 
 def _key(light_field: LightField, precision: Precision, device: str) -> str:
     """Everything the choice depends on: processor, libraries, the network, and how it is made."""
-    processor = torch.cpu.get_capabilities().get("cpu_name", platform.processor())
+    processor = this_processor().name
     gpu = torch.cuda.get_device_name() if device == "cuda" else ""
     try:
         openvino = version("openvino")

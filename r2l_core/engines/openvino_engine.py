@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
+from r2l_core.engines.processor import this_processor
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import LEAKY_SLOPE, Activation
 from r2l_core.model.quantized import QuantizedLinear, described
@@ -202,14 +203,10 @@ class OpenVinoFactory:
             return Availability(False, "the openvino engine runs fp32, bf16 and int8")
         if importlib.util.find_spec("openvino") is None:
             return Availability(False, "OpenVINO is not installed (pip install openvino)")
-        capabilities = torch.cpu.get_capabilities()
-        if precision is Precision.BF16 and not (
-            capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
-        ):
+        processor = this_processor()
+        if precision is Precision.BF16 and not processor.has_any("avx512_bf16", "amx_bf16"):
             return Availability(False, "this processor has no bf16 arithmetic")
-        if precision is Precision.INT8 and not (
-            capabilities.get("avx512_vnni") or capabilities.get("avx_vnni")
-        ):
+        if precision is Precision.INT8 and not processor.has_any("avx512_vnni", "avx_vnni"):
             return Availability(False, "this processor has no 8-bit dot products (VNNI)")
         return Availability(True)
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
+from r2l_core.engines.processor import this_processor
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import Activation, activate_
 from r2l_core.quantization.published import rounded_tensors
@@ -30,18 +31,14 @@ _TILE_RAYS = {torch.float32: 2048, torch.bfloat16: 3072, torch.float16: 3072}
 _SMALL_TILES = (160, 256, 576, 800, 1024, 1280, 1536, 1792, 2112, 2560)
 
 
-def _cpu_has(*features: str) -> bool:
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(feature, False) for feature in features)
-
-
 def _onednn() -> bool:
     return bool(torch._C._has_mkldnn)
 
 
 def _fp16_arithmetic() -> bool:
-    # oneDNN reports fp16 only for processors that calculate in it.
-    return _onednn() and bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+    # oneDNN reports fp16 only for processors that calculate in it, and knows no pretences of ours.
+    has_fp16 = this_processor().has_any("avx512_fp16", "amx_fp16", "fp16_arith")
+    return has_fp16 and _onednn() and bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
 
 
 class PackedLinear:
@@ -172,7 +169,9 @@ class TorchFactory:
         """fp32 and rounded weights anywhere; bf16 where the processor calculates in it."""
         if device != "cpu":
             return Availability(False, "the torch engine runs on the CPU")
-        if precision is Precision.BF16 and not _cpu_has("avx512_bf16", "amx_bf16", "bf16"):
+        if precision is Precision.BF16 and not this_processor().has_any(
+            "avx512_bf16", "amx_bf16", "bf16"
+        ):
             return Availability(
                 False, "this processor has no bf16 arithmetic; torch would emulate it"
             )

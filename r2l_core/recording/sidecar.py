@@ -148,6 +148,8 @@ def _machine() -> dict[str, Any]:
     # Imported here: whoever only reads a sidecar need not wait for it.
     import torch
 
+    from r2l_core.engines.processor import this_processor
+
     packages: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
@@ -155,7 +157,7 @@ def _machine() -> dict[str, Any]:
         except PackageNotFoundError:
             packages[name] = None
     return {
-        "processor": torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or None,
+        "processor": this_processor().name,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
         "system": platform.platform(),

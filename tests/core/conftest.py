@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from r2l_core.checkpoints.opening import save_light_field
+from r2l_core.engines import processor
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.rays import image_rays
 from r2l_core.geometry.scene import SceneSpec
@@ -114,6 +115,20 @@ def scene_rays():
         return origins.contiguous(), directions
 
     return rays
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """A function that makes our code believe in an older processor: a level of `LEVELS`."""
+
+    def older(level: str) -> processor.Processor:
+        monkeypatch.setenv(processor.VARIABLE, level)
+        processor.this_processor.cache_clear()
+        return processor.this_processor()
+
+    yield older
+    monkeypatch.undo()
+    processor.this_processor.cache_clear()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from r2l_core import engines
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines import availability, build_engine, choice, tiles
 from r2l_core.engines.base import Shaded
+from r2l_core.engines.processor import Processor
 from r2l_core.engines.reference import ReferenceEngine, ReferenceFactory
 from r2l_core.errors import EngineError, EngineUnavailable, QuantizationError
 from r2l_core.types import Availability, Precision
@@ -331,7 +332,8 @@ def test_another_machine_chooses_again(opened, have, monkeypatch, what):
     elif what == "torch":
         monkeypatch.setattr(torch, "__version__", "9.9")
     elif what == "processor":
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "other"})
+        other = Processor("other", frozenset(), "avx2")
+        monkeypatch.setattr(choice, "this_processor", lambda: other)
     else:
         monkeypatch.setattr(choice, "version", lambda _: "9.9")
     chosen(opened)

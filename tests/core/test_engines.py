@@ -520,8 +520,8 @@ def test_unknown_engines_list_the_known_ones(light_field):
         build_engine(light_field, Precision.FP32, "magic", "cpu")
 
 
-def test_a_plain_old_processor(light_field, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+def test_a_plain_old_processor(light_field, monkeypatch, pretend):
+    pretend("avx2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for precision, reason in (
         (Precision.BF16, "this processor has no bf16 arithmetic"),

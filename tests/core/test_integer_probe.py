@@ -11,6 +11,7 @@ import torch
 from r2l_core.engines import ENGINES, availability, build_engine, openvino_engine
 from r2l_core.engines import integer_probe as probe
 from r2l_core.engines.integer_probe import runs_integers
+from r2l_core.engines.processor import this_processor
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.errors import EngineUnavailable
 from r2l_core.types import Precision
@@ -47,7 +48,7 @@ def builder(name: str, precision: Precision, device: str):
 
 def test_a_processor_with_dot_products_runs_int8():
     """So that the tests below are skipped for a reason."""
-    vnni = {"avx512_vnni", "avx_vnni"} & {k for k, v in torch.cpu.get_capabilities().items() if v}
+    vnni = this_processor().has_any("avx512_vnni", "avx_vnni")
     if importlib.util.find_spec("openvino") is None or not vnni:
         pytest.skip("needs OpenVINO and VNNI")
     assert availability(Precision.INT8, "openvino", "cpu").available
