@@ -44,6 +44,7 @@ from viewer.state.bookmarks import Bookmarks
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme
 from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
 from viewer.window.saver import Saver
@@ -70,6 +71,7 @@ class App(QObject):
         settings: QSettings | None = None,
         dataset: str | None = None,
         asks: bool = False,
+        clock: Clock = REAL_TIME,
     ) -> None:
         """`settings`: where the window remembers its state; the user's own where None.
 
@@ -83,12 +85,12 @@ class App(QObject):
         self.thread_ = RenderThread()
         preferences = Preferences(settings)
         bookmarks = Bookmarks(preferences.text("bookmarks"))
-        self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self)
+        self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self, clock)
         self.comparing = Comparing(self.window, self.controller, preferences, self)
         self.posing = Posing(self.window, self.controller, self)
         self.pose_marking = PoseMarking(self.window, self.controller, self.posing, self)
         self._first_dataset = dataset
-        self.pathing = Pathing(self.window, self.controller, self)
+        self.pathing = Pathing(self.window, self.controller, self, clock)
         paths = self.pathing.control
         self.recording = Recording(self.window, self.controller, paths, preferences, self)
         self.living = Living(self.window, self)

@@ -33,6 +33,7 @@ from viewer.app import App
 from viewer.compare.helper_process import Apart
 from viewer.rendering.mailbox import Wish
 from viewer.widgets import theme
+from viewer.widgets.controls.timers import REAL_TIME, Clock
 
 TIMEOUT_MS = 30_000
 """Generous: it only ends tests that would never end."""
@@ -189,9 +190,11 @@ def make_app(qapp, tmp_path, lab, monkeypatch) -> Iterator[Callable[..., App]]:
     theme.install(qapp)
     apps: list[App] = []
 
-    def make(wish: Wish, dataset: str | None = None, asks: bool = False) -> App:
+    def make(
+        wish: Wish, dataset: str | None = None, asks: bool = False, clock: Clock = REAL_TIME
+    ) -> App:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        app = App(wish, settings, dataset, asks)
+        app = App(wish, settings, dataset, asks, clock)
         apps.append(app)
         return app
 

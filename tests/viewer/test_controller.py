@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.render.frames import Frame, FrameTimings, RenderRequest
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
-from viewer.camera import controller as camera_module
+from tests.viewer.manual_clock import ManualClock
 from viewer.camera.controller import DEGREES_PER_PX
 from viewer.camera.motion import FLIGHT_RADII_PER_S
-from viewer.rendering import controller as controller_module
 from viewer.rendering.controller import Controller
 from viewer.rendering.mailbox import Mailbox, Wish
 from viewer.rendering.render_thread import Running
@@ -32,41 +29,14 @@ SCENE = replace(PRESETS["demo"], width_px=200, height_px=100)
 WISH = Wish("a.safetensors", engine="torch", device="cpu")
 
 
-class ManualTimer(QObject):
-    """A QTimer whose time the test makes pass."""
-
-    timeout = pyqtSignal()
-
-    def __init__(self, parent: QObject, interval: int) -> None:
-        super().__init__(parent)
-        self.interval, self._active = interval, False
-
-    def start(self) -> None:
-        self._active = True
-
-    def stop(self) -> None:
-        self._active = False
-
-    def isActive(self) -> bool:
-        return self._active
-
-    def fire(self) -> None:
-        """What happens when the interval is over."""
-        if self._active:
-            self.timeout.emit()
-
-
 class Desk:
     """A controller and everything it said."""
 
-    def __init__(self, clock: SimpleNamespace) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.mailbox = Mailbox()
-        self.controller = Controller(self.mailbox, WISH, Bookmarks())
-        glide, readout = sorted(
-            self.controller.findChildren(ManualTimer), key=lambda timer: timer.interval
-        )
-        self.glide, self.readout_timer = glide, readout
+        self.controller = Controller(self.mailbox, WISH, Bookmarks(), clock=clock)
+        self.glide, self.readout_timer = sorted(clock.timers, key=lambda timer: timer.interval_ms)
         self.orbits: list[tuple[Orbit, float]] = []
         self.badges: list[str | None] = []
         self.shown: list[Frame] = []
@@ -160,19 +130,9 @@ def seen_at(camera: Camera, point: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = SimpleNamespace(now=1000.0)
-    for module in (camera_module, controller_module):
-        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-    return clock
-
-
-@pytest.fixture
-def idle(qapp, clock, monkeypatch) -> Desk:
+def idle(qapp) -> Desk:
     """Before the first light field is open."""
-    for module in (camera_module, controller_module):
-        monkeypatch.setattr(module, "QTimer", ManualTimer)
-    return Desk(clock)
+    return Desk(ManualClock())
 
 
 @pytest.fixture

@@ -15,10 +15,12 @@ from PyQt6.QtWidgets import QAbstractButton
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.types import Precision
+from tests.viewer.manual_clock import ManualClock
 from viewer.app import App
 from viewer.camera.flight import Ride
 from viewer.camera_path import path_control, path_edits
 from viewer.camera_path.path_drawing import PathDrawing
+from viewer.rendering.mailbox import Wish
 from viewer.widgets.compare.compare_mode import CompareMode
 from viewer.widgets.panels.key_settings import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
@@ -183,21 +185,19 @@ def test_the_clock_has_tenths():
     ]
 
 
-class Clock:
+@pytest.fixture
+def steps() -> ManualClock:
     """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def perf_counter(self) -> float:
-        return self.now_s
+    return ManualClock()
 
 
 @pytest.fixture
-def steps(monkeypatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(path_control, "time", clock)
-    return clock
+def app(write_light_field, make_app, until, steps) -> App:
+    """Shows its first picture, and has a clock that the test moves on."""
+    app = make_app(Wish(write_light_field(), precision=Precision.FP32), clock=steps)
+    app.start()
+    until(lambda: app.report.has_picture)
+    return app
 
 
 class TestInTheWindow:
@@ -257,13 +257,14 @@ class TestInTheWindow:
         assert np.allclose(
             app.controller.camera().T_world_camera, control.path.keyframes[0].T_world_camera
         )
-        steps.now_s += 0.5
-        control._advance()
+        steps.now += 0.5
+        steps.fire()
         assert control.seconds == pytest.approx(0.5)
         wanted = control.path.at(0.5).T_world_camera
         assert np.array_equal(app.controller.camera().T_world_camera, wanted)
-        steps.now_s += 10
-        until(lambda: not control.playing)
+        steps.now += 10
+        steps.fire()
+        assert not control.playing
         assert control.seconds == control.path.seconds
         assert not app.window.commands.record.play.isChecked()
 
@@ -273,8 +274,8 @@ class TestInTheWindow:
         control.set_loop(True)
         control.scrub(0.0)
         control.play()
-        steps.now_s += control.path.seconds + 0.25
-        control._advance()
+        steps.now += control.path.seconds + 0.25
+        steps.fire()
         assert control.playing
         assert control.seconds == pytest.approx(0.25)
 
@@ -282,8 +283,8 @@ class TestInTheWindow:
         self.add_two(app)
         control = app.pathing.control
         control.play()
-        steps.now_s += 0.5
-        control._advance()
+        steps.now += 0.5
+        steps.fire()
         seen = app.controller.camera().T_world_camera
         app.controller.drag_started()
         app.controller.orbit_dragged(1.0, 0.0)

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import gc
 import json
-import time
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from PyQt6.QtCore import QTimer
 
 from r2l_core.errors import EngineError
 from r2l_core.types import Precision
 from viewer.app import App
 from viewer.rendering.mailbox import Wish
-from viewer.scripted import tour as tour_module
-from viewer.scripted.tour import Tour
+from viewer.scripted.tour import Tour, TourPace
 
-HURRY = 20
-"""How many seconds of the tour's clock pass in a real one."""
-
-
-class HurriedTimer(QTimer):
-    """Waits a fraction of what it is told; a steady interval stays as it is."""
-
-    def start(self, wait_ms: int | None = None) -> None:
-        if wait_ms is None:
-            super().start()
-        else:
-            super().start(wait_ms // HURRY)
+PACE = TourPace(events_per_s=12, hurry=20.0, window_px=(900, 600))
 
 
 def film_of(path: Path) -> np.ndarray:
@@ -43,15 +28,6 @@ def film_of(path: Path) -> np.ndarray:
         film = iio.imread(path)
         gc.collect()
     return film
-
-
-@pytest.fixture(autouse=True)
-def _hurried(monkeypatch):
-    monkeypatch.setattr(tour_module, "QTimer", HurriedTimer)
-    clock = SimpleNamespace(perf_counter=lambda: HURRY * time.perf_counter())
-    monkeypatch.setattr(tour_module, "time", clock)
-    monkeypatch.setattr(tour_module, "EVENTS_PER_S", 12)
-    monkeypatch.setattr(tour_module, "WINDOW_PX", (900, 600))
 
 
 @pytest.fixture
@@ -67,7 +43,7 @@ def run(app, until, tmp_path):
 
     def run(kind: str, screens: Path | None = None) -> dict:
         finished: list[bool] = []
-        tour = Tour(app, kind, screens)
+        tour = Tour(app, kind, screens, PACE)
         tour.finished.connect(lambda: finished.append(True))
         app.start()
         until(lambda: bool(finished))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle
 from r2l_core.geometry.scene import PRESETS, SceneSpec
@@ -18,6 +17,7 @@ from viewer.camera.history import CameraHistory
 from viewer.camera.motion import Flight, Glide, eased
 from viewer.state.bookmarks import Bookmarks
 from viewer.state.viewpoint import Viewpoint, home_of, named_view, posed
+from viewer.widgets.controls.timers import REAL_TIME, Clock
 
 DEGREES_PER_PX = 0.35
 """Orbit speed: a drag across an 800-pixel pane turns the scene by about 280 degrees."""
@@ -41,8 +41,11 @@ class CameraControl(QObject):
     ride_ended = pyqtSignal()
     """The camera left the pose it was given by `ride`."""
 
-    def __init__(self, bookmarks: Bookmarks, parent: QObject | None = None) -> None:
+    def __init__(
+        self, bookmarks: Bookmarks, parent: QObject | None = None, clock: Clock = REAL_TIME
+    ) -> None:
         super().__init__(parent)
+        self._clock = clock
         self._bookmarks = bookmarks
         self._name = ""
         self._scene = PRESETS["demo"]
@@ -58,8 +61,7 @@ class CameraControl(QObject):
         self._flight: Flight | None = None
         self._ridden: Ride | None = None
         self._last_s = 0.0
-        self._timer = QTimer(self, interval=_TICK_MS)
-        self._timer.timeout.connect(self._advance)
+        self._timer = clock.timer(self, _TICK_MS, self._advance)
 
     def refresh(self) -> None:
         """Ask for a picture of the camera as it is."""
@@ -113,19 +115,19 @@ class CameraControl(QObject):
         self._settle()
         self._glide.clear()
         self._history.close()
-        self._history.hold("drag", self._view, time.perf_counter())
+        self._history.hold("drag", self._view, self._clock.now_s())
         self._tell_history()
 
     def orbit_dragged(self, dx_px: float, dy_px: float) -> None:
         """Turn with the pointer or the arrow keys, in logical pixels of the window."""
         azimuth, elevation = -dx_px * DEGREES_PER_PX, dy_px * DEGREES_PER_PX
-        self._glide.add(azimuth, elevation, time.perf_counter())
+        self._glide.add(azimuth, elevation, self._clock.now_s())
         self._note("turn")
         self._nudge(lambda orbit: orbit.orbited(azimuth, elevation))
 
     def drag_finished(self) -> None:
         """The pointer went up; with inertia the camera glides on."""
-        now = time.perf_counter()
+        now = self._clock.now_s()
         self._history.release("drag", now)
         if self._has_inertia and self._glide.throw(now):
             self._gliding = True
@@ -134,7 +136,7 @@ class CameraControl(QObject):
     def flight_changed(self, right: float, up: float, ahead: float, fast: bool) -> None:
         """Fly on in another direction (shares of right, up and ahead), or stop where all are 0."""
         self._advance()
-        now = time.perf_counter()
+        now = self._clock.now_s()
         if any((right, up, ahead)):
             if self._flight is None:
                 self._settle()
@@ -286,7 +288,7 @@ class CameraControl(QObject):
             self._go(view)
 
     def _note(self, gesture: str) -> None:
-        self._history.before(gesture, self._heading, time.perf_counter())
+        self._history.before(gesture, self._heading, self._clock.now_s())
         self._tell_history()
 
     def _tell_history(self) -> None:
@@ -311,7 +313,7 @@ class CameraControl(QObject):
     def _animate(self) -> None:
         """A motion has begun: keep it going."""
         if not self._timer.isActive():
-            self._last_s = time.perf_counter()
+            self._last_s = self._clock.now_s()
             self._timer.start()
 
     def _rest(self) -> None:
@@ -321,7 +323,7 @@ class CameraControl(QObject):
 
     def _advance(self) -> None:
         """Bring every motion to the present time."""
-        now = time.perf_counter()
+        now = self._clock.now_s()
         seconds, self._last_s = now - self._last_s, now
         if self._goal is not None:
             view = eased(self._view, self._goal, seconds)

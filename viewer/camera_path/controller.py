@@ -17,6 +17,7 @@ from viewer.camera_path.path_control import PathControl
 from viewer.rendering.controller import Controller
 from viewer.widgets.compare.difference import MAX_GAIN
 from viewer.widgets.controls.file_dialogs import ask_camera_path, ask_camera_path_place
+from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.widgets.panels.key_panel import KeyPanel
 from viewer.widgets.panels.key_settings import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
@@ -30,11 +31,13 @@ class Pathing(QObject):
 
     failed = pyqtSignal(object)
 
-    def __init__(self, window: MainWindow, controller: Controller, parent: QObject) -> None:
+    def __init__(
+        self, window: MainWindow, controller: Controller, parent: QObject, clock: Clock = REAL_TIME
+    ) -> None:
         super().__init__(parent)
         self._window = window
         self._controller = controller
-        self.control = PathControl(controller, self)
+        self.control = PathControl(controller, self, clock)
         self.panel = KeyPanel(window)
         self._has_path = False
         self._readout = TimelineReadout()

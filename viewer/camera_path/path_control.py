@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe, PathView
 from r2l_core.camera_paths.presets import preset
@@ -14,6 +13,7 @@ from r2l_core.render.frames import Frame
 from viewer.camera_path import path_edits
 from viewer.camera_path.path_drawing import PathDrawing
 from viewer.rendering.controller import Controller
+from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.widgets.panels.key_settings import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout
 
@@ -38,8 +38,11 @@ class PathControl(QObject):
     passed = pyqtSignal(object)
     """PathView of where on the path the camera went."""
 
-    def __init__(self, controller: Controller, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: Controller, parent: QObject | None = None, clock: Clock = REAL_TIME
+    ) -> None:
         super().__init__(parent)
+        self._clock = clock
         self._controller = controller
         self._path: CameraPath | None = None
         self._drawing: PathDrawing | None = None
@@ -50,8 +53,7 @@ class PathControl(QObject):
         self._started_s = 0.0
         self._frame: Frame | None = None
         self._has_overlay = False
-        self._timer = QTimer(self, interval=_TICK_MS)
-        self._timer.timeout.connect(self._advance)
+        self._timer = clock.timer(self, _TICK_MS, self._advance)
         controller.ride_ended.connect(self._left)
 
     @property
@@ -224,7 +226,7 @@ class PathControl(QObject):
             self.playing_changed.emit(self.playing)
             return
         start_s = 0.0 if self._seconds >= path.seconds else self._seconds
-        self._started_s = time.perf_counter() - start_s
+        self._started_s = self._clock.now_s() - start_s
         self._controller.begin_ride()
         self._timer.start()
         self.playing_changed.emit(True)
@@ -246,7 +248,7 @@ class PathControl(QObject):
         path = self._path
         assert path is not None
         # By the clock, not by steps: a slow picture makes the path coarser, never longer.
-        seconds = time.perf_counter() - self._started_s
+        seconds = self._clock.now_s() - self._started_s
         if seconds >= path.seconds and not path.loop:
             self._go(path.seconds)
             self.pause()

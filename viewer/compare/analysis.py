@@ -18,7 +18,8 @@ from r2l_core.types import Precision
 from viewer.compare.helper_process import Apart
 from viewer.rendering.render_thread import Running
 from viewer.widgets.compare.difference import DifferenceKind
-from viewer.widgets.compare.pane_label import LETTERS, TRUTH
+from viewer.widgets.compare.pane_choice import TRUTH
+from viewer.widgets.compare.pane_label import LETTERS
 from viewer.widgets.controls import wording
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity

@@ -16,6 +16,7 @@ from PyQt6.QtGui import QImage
 from viewer.rendering.controller import Controller
 from viewer.state.dataset_choice import VARIANTS, DatasetChoice
 from viewer.widgets.controls import wording
+from viewer.widgets.picture.picture import Picture
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
 
@@ -280,7 +281,4 @@ def _open(choice: DatasetChoice, progress: Progress) -> Dataset:
 
 
 def _as_image(pixels: NDArray[np.uint8]) -> QImage:
-    height_px, width_px, _ = pixels.shape
-    pixels = np.ascontiguousarray(pixels)
-    shared = QImage(pixels.data, width_px, height_px, 3 * width_px, QImage.Format.Format_RGB888)
-    return shared.copy()
+    return Picture(pixels).image.copy()

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QObject, QPointF, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, QPointF, pyqtSignal
 
 from r2l_core.recording.live import Seen
 from r2l_core.render.frames import Frame
 from viewer.recording.live_thread import LiveThread
 from viewer.recording.recording_thread import RecordingEnd
 from viewer.widgets.controls.file_dialogs import ask_film
+from viewer.widgets.controls.timers import make_timer
 from viewer.window.main_window import MainWindow
 
 FPS = 30.0
@@ -40,8 +41,7 @@ class Living(QObject):
         self._told: object = None
         self._held: tuple[Frame, ...] = ()
         self._trail: deque[tuple[float, tuple[float, float]]] = deque()
-        self._timer = QTimer(self, interval=round(1e3 / FPS))
-        self._timer.timeout.connect(self._look)
+        self._timer = make_timer(self, round(1e3 / FPS), self._look)
         self._action.triggered.connect(self._switch)
         window.picture_painted.connect(lambda _seq, _ms: self._look())
         window.pane.pointed.connect(self._point)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
@@ -18,6 +17,7 @@ from viewer.rendering.performance import Performance, Sample
 from viewer.rendering.render_thread import Running
 from viewer.state.bookmarks import Bookmarks
 from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.widgets.controls.timers import REAL_TIME, Clock
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
@@ -49,8 +49,9 @@ class Controller(CameraControl):
         wish: Wish,
         bookmarks: Bookmarks,
         parent: QObject | None = None,
+        clock: Clock = REAL_TIME,
     ) -> None:
-        super().__init__(bookmarks, parent)
+        super().__init__(bookmarks, parent, clock)
         self._mailbox = mailbox
         self._wish = wish
         self._dataset: Dataset | None = None
@@ -61,9 +62,8 @@ class Controller(CameraControl):
         self._badge: str | None = None
         self._seq = 0
         self._shown_seq = -1
-        self._performance = Performance(time.perf_counter())
-        self._readout_timer = QTimer(self, interval=_READOUT_MS)
-        self._readout_timer.timeout.connect(self._read_out)
+        self._performance = Performance(clock.now_s())
+        self._readout_timer = clock.timer(self, _READOUT_MS, self._read_out)
 
     @property
     def running(self) -> Running | None:
@@ -175,7 +175,7 @@ class Controller(CameraControl):
         """Ask for a picture of the camera as it is."""
         if self._running is None:
             return
-        created_s = time.perf_counter()
+        created_s = self._clock.now_s()
         camera = self.camera()
         badge = self._running.scene.outside_trained_views(camera.position, self._running.ray_mode)
         if badge != self._badge:
@@ -215,20 +215,20 @@ class Controller(CameraControl):
 
     def _note_frame(self, frame: Frame) -> None:
         self._shown_seq = frame.seq
-        self._performance.add(frame, time.perf_counter())
+        self._performance.add(frame, self._clock.now_s())
         if frame.network_rays and not self._readout_timer.isActive():
             self._readout_timer.start()
 
     def painted(self, seq: int, paint_ms: float) -> None:
         """A frame's pixels reached the screen, and painting them took so long."""
-        self._performance.painted(seq, paint_ms, time.perf_counter())
+        self._performance.painted(seq, paint_ms, self._clock.now_s())
 
     def samples(self) -> Sequence[Sample]:
         """Every measured frame since the start, as far as they are remembered."""
         return self._performance.samples()
 
     def _read_out(self) -> None:
-        now = time.perf_counter()
+        now = self._clock.now_s()
         self.readout_ready.emit(self._performance.readout(now))
         if self._performance.idle(now):
             self._readout_timer.stop()

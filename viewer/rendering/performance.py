@@ -196,10 +196,16 @@ def _row(sample: Sample) -> tuple[object, ...]:
 
 def _mean(samples: Sequence[Sample]) -> ImageCost:
     n = len(samples)
-    sums = [sum(column) / n for column in zip(*(one.cost.parts_ms for one in samples), strict=True)]
+    costs = [one.cost for one in samples]
     # Those that were never painted have no painting time to average.
     painted = [one.paint_ms for one in samples if one.paint_ms is not None]
-    return ImageCost(*sums[:-1], sum(painted) / len(painted) if painted else 0.0)
+    return ImageCost(
+        rays_ms=sum(cost.rays_ms for cost in costs) / n,
+        encode_ms=sum(cost.encode_ms for cost in costs) / n,
+        network_ms=sum(cost.network_ms for cost in costs) / n,
+        copy_ms=sum(cost.copy_ms for cost in costs) / n,
+        paint_ms=sum(painted) / len(painted) if painted else 0.0,
+    )
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

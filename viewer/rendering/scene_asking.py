@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QObject, QTimer
+from PyQt6.QtCore import QObject
 
 from r2l_core.errors import SceneError
 from r2l_core.geometry.scene import PRESETS, SceneSpec
@@ -16,6 +16,7 @@ from viewer.rendering.opening import SceneFrom
 from viewer.rendering.render_thread import Running
 from viewer.rendering.scene_edits import edited, problems, settings_of
 from viewer.state.preferences import Preferences
+from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.panels.scene_dialog import SceneDialog
 from viewer.widgets.panels.scene_settings import SceneSettings
 from viewer.window.main_window import MainWindow
@@ -62,8 +63,9 @@ class SceneAsking(QObject):
         self._chosen: str | SceneSpec | None = None
         self.dialog = SceneDialog(window)
         self.dialog.offer_presets([name for name in PRESETS if ":" in name])
-        self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
-        self._timer.timeout.connect(lambda: controller.set_scene(self._chosen))
+        self._timer = make_timer(
+            self, _PAUSE_MS, lambda: controller.set_scene(self._chosen), once=True
+        )
         self.dialog.preset_chosen.connect(self._choose_preset)
         self.dialog.edited.connect(self._edit)
         self.dialog.reset_requested.connect(self._reset)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from r2l_core.errors import SceneError
 from r2l_core.geometry.scene import PRESETS, SceneSpec
@@ -71,11 +72,16 @@ def edited(base: SceneSpec, before: SceneSettings, after: SceneSettings) -> Scen
 def _of_kind(settings: SceneSettings, base: SceneSpec) -> SceneSpec:
     """`base` as a scene of another type: what surrounds it, and where the first view stands."""
     near, far = settings.near, settings.far
-    facts = {"near": near, "far": far, "origin_radius": None, "min_elevation_deg": -90.0}
+    facts: dict[str, Any] = {
+        "near": near,
+        "far": far,
+        "origin_radius": None,
+        "min_elevation_deg": -90.0,
+    }
     if settings.kind == "object":
         facts |= {"bound_radius": (far - near) / 2, "view_radius": (near + far) / 2}
     kept = {name: getattr(base, name) for name in _KEPT}
-    return replace(PRESETS[_MODEL_OF_KIND[settings.kind]], **kept, **facts)
+    return replace(PRESETS[_MODEL_OF_KIND[settings.kind]], **(kept | facts))
 
 
 def problems(base: SceneSpec, before: SceneSettings, after: SceneSettings) -> Mapping[str, str]:

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import psutil
-from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, Qt, pyqtSignal
 
 from r2l_core.files import write_json
 from r2l_core.render.frames import Frame
 from viewer.rendering.render_thread import Measured
+from viewer.widgets.controls.timers import make_timer
 
 _HEARTBEAT_MS = 5
 
@@ -49,9 +50,8 @@ class Report(QObject):
         self._dragged_rays: list[int] = []
         """Rays of each picture, or of the pictures that were shown together."""
         self._latencies_ms: list[float] = []
-        self._heartbeat = QTimer(self, interval=_HEARTBEAT_MS)
+        self._heartbeat = make_timer(self, _HEARTBEAT_MS, self._beat)
         self._heartbeat.setTimerType(Qt.TimerType.PreciseTimer)
-        self._heartbeat.timeout.connect(self._beat)
         self._last_beat_s = 0.0
         self._blocked_ms: list[float] = []
         self._idle_start: tuple[float, float] | None = None

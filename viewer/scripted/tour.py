@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imageio.v2 as iio
 import numpy as np
-from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
@@ -22,17 +23,29 @@ from r2l_core.errors import RecordingError
 from r2l_core.render.frames import Frame
 from viewer.scripted.tour_film import Film, pixels
 from viewer.scripted.tour_scenes import Script, compare, timeline
+from viewer.widgets.controls.timers import make_timer
 
 if TYPE_CHECKING:
     from viewer.app import App
 
 WARM_UP_S = 1.0
 DRAG_S = 10.0
-EVENTS_PER_S = 60
 IDLE_S = 3.0
 PATIENCE_S = 3.0
-WINDOW_PX = (1440, 900)
 _ORBIT_PX_PER_EVENT = 4.0
+
+
+@dataclass(frozen=True)
+class TourPace:
+    """events_per_s: mouse events while a button is down. hurry: seconds of the script that pass in
+    a real one."""
+
+    events_per_s: int = 60
+    hurry: float = 1.0
+    window_px: tuple[int, int] = (1440, 900)
+
+
+REAL_PACE = TourPace()
 
 
 class Tour(QObject):
@@ -40,10 +53,13 @@ class Tour(QObject):
 
     finished = pyqtSignal()
 
-    def __init__(self, app: App, kind: str, screens: Path | None) -> None:
+    def __init__(
+        self, app: App, kind: str, screens: Path | None, pace: TourPace = REAL_PACE
+    ) -> None:
         super().__init__(app)
+        self._pace = pace
         # Films need one size, and an invisible screen may be smaller than a real one.
-        app.window.setFixedSize(*WINDOW_PX)
+        app.window.setFixedSize(*pace.window_px)
         self._app = app
         self._screens = screens
         self._film = None if screens is None or kind == "drag" else Film(app, screens / "tour.mp4")
@@ -54,11 +70,12 @@ class Tour(QObject):
         script = self._drag() if kind == "drag" else self._everything()
         self._script = script
         self._until: Callable[[], bool] = lambda: True
-        self._timer = QTimer(self, interval=1)
+        self._timer = make_timer(self, 1, self._step, once=True)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._step)
         app.report.first_picture.connect(self._step)
+
+    def _now_s(self) -> float:
+        return self._pace.hurry * time.perf_counter()
 
     def _remember(self, frame: Frame) -> None:
         self._last_frame = frame
@@ -86,7 +103,7 @@ class Tour(QObject):
             self._timer.start(5)
         else:
             self._until = lambda: True
-            self._timer.start(max(0, round(wait * 1e3)))
+            self._timer.start(max(0, round(wait * 1e3 / self._pace.hurry)))
 
     def _finish(self) -> None:
         try:
@@ -123,8 +140,8 @@ class Tour(QObject):
 
     def _complete_within(self, seconds: float) -> Callable[[], bool]:
         """Complete, or as far as a slow precision gets in that time."""
-        until_s = time.perf_counter() + seconds
-        return lambda: self._complete() or time.perf_counter() >= until_s
+        until_s = self._now_s() + seconds
+        return lambda: self._complete() or self._now_s() >= until_s
 
     # Scripts
 
@@ -139,10 +156,10 @@ class Tour(QObject):
         report.begin_drag()
         yield from self._orbit(DRAG_S)
         report.end_drag()
-        released_s = time.perf_counter()
+        released_s = self._now_s()
         self._release()
         yield self._complete
-        report.refined(time.perf_counter() - released_s)
+        report.refined(self._now_s() - released_s)
         # What is compared is asked about its background as well, for the numbers.
         yield lambda: not app.wish.panes or self._measurable()
         report.end_watching()
@@ -154,11 +171,11 @@ class Tour(QObject):
 
     def _orbit(self, seconds: float, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> Script:
         """A smooth figure while a button is down: around, and gently up and down."""
-        start = time.perf_counter()
-        for step in range(round(seconds * EVENTS_PER_S)):
-            due = start + step / EVENTS_PER_S
-            yield max(0.0, due - time.perf_counter())
-            rise = math.sin(2 * math.pi * step / (4 * EVENTS_PER_S))
+        start, events_per_s = self._now_s(), self._pace.events_per_s
+        for step in range(round(seconds * events_per_s)):
+            due = start + step / events_per_s
+            yield max(0.0, due - self._now_s())
+            rise = math.sin(2 * math.pi * step / (4 * events_per_s))
             self._move(QPointF(_ORBIT_PX_PER_EVENT, 0.6 * rise), button)
 
     def _everything(self) -> Script:

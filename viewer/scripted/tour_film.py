@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import imageio.v2 as iio
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QTimer
 from PyQt6.QtGui import QImage
+
+from viewer.widgets.controls.timers import make_timer
 
 if TYPE_CHECKING:
     from viewer.app import App
@@ -23,9 +24,8 @@ class Film:
     def __init__(self, app: App, path: Path) -> None:
         self._app = app
         self._path = path
-        self._writer: iio.core.format.Writer | None = None
-        self._timer = QTimer(app, interval=round(1000 / VIDEO_FPS))
-        self._timer.timeout.connect(self._grab)
+        self._writer: Any = None  # imageio's classes have no types
+        self._timer = make_timer(app, round(1000 / VIDEO_FPS), self._grab)
 
     def start(self) -> None:
         """Open the video and begin."""
@@ -52,6 +52,6 @@ def pixels(image: QImage) -> NDArray[np.uint8]:
     width, height = image.width(), image.height()
     bits = image.constBits()
     assert bits is not None
-    rows = np.frombuffer(bits.asarray(image.sizeInBytes()), np.uint8)
+    rows: NDArray[np.uint8] = np.frombuffer(bits.asstring(image.sizeInBytes()), np.uint8)
     rows = rows.reshape(height, image.bytesPerLine())[:, : width * 3]
     return rows.reshape(height, width, 3)[: height // 2 * 2, : width // 2 * 2].copy()

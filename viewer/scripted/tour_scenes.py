@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.compare_pane import ComparePane
 
 if TYPE_CHECKING:
     from viewer.app import App
@@ -24,15 +26,16 @@ def compare(app: App, patience_s: float, screenshot: Callable[[str], None]) -> S
     for mode in list(CompareMode)[1:]:
         view.set_mode(mode)
         give_up_s = time.perf_counter() + patience_s
-        yield (
-            lambda until_s=give_up_s: (
-                (len(pane.frames) > 1 and pane.frames[0].complete) or time.perf_counter() >= until_s
-            )
-        )
+        yield partial(_several_are_complete, pane, give_up_s)
         yield 0.5
         screenshot(f"compare-{mode.lower()}.png")
     view.set_mode(CompareMode.SINGLE)
     yield lambda: len(pane.frames) == 1
+
+
+def _several_are_complete(pane: ComparePane, give_up_s: float) -> bool:
+    complete = len(pane.frames) > 1 and pane.frames[0].complete
+    return complete or time.perf_counter() >= give_up_s
 
 
 def timeline(app: App, patience_s: float, screenshot: Callable[[str], None]) -> Script:

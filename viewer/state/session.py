@@ -43,8 +43,8 @@ from viewer.widgets.compare.color_scale import SCALES, SIGNED_SCALES
 from viewer.widgets.compare.compare_mode import CompareMode
 from viewer.widgets.compare.difference import MAX_GAIN, DifferenceKind
 from viewer.widgets.compare.difference_view import DifferenceOptions
-from viewer.widgets.compare.pane_choice import AUTO, PaneChoice
-from viewer.widgets.compare.pane_label import LETTERS, TRUTH
+from viewer.widgets.compare.pane_choice import AUTO, TRUTH, PaneChoice
+from viewer.widgets.compare.pane_label import LETTERS
 
 FORMAT = "r2l-session"
 VERSION = 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from PyQt6.QtCore import QByteArray, Qt, QTimer
+from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 
+from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.panels.panel_dock import PanelDock
 
 _LAYOUT_VERSION = 3
@@ -55,8 +56,7 @@ class Docks:
         ]
         self._bottom = [PanelDock(name, window, panels, True) for name, panels in bottom.items()]
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
-        self._settled = QTimer(window, singleShot=True, interval=0)
-        self._settled.timeout.connect(self._hide_left_over_bars)
+        self._settled = make_timer(window, 0, self._hide_left_over_bars, once=True)
         for dock in self:
             dock.visibilityChanged.connect(lambda _visible: self._settled.start())
         self.reset()

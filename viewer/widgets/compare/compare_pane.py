@@ -16,7 +16,7 @@ from viewer.widgets.compare.compare_mode import CompareMode, PixelProbe
 from viewer.widgets.compare.compare_surface import CompareSurface
 from viewer.widgets.compare.pane_label import LETTERS
 from viewer.widgets.compare.wipe_divider import WipeDivider
-from viewer.widgets.controls.paced import Paced
+from viewer.widgets.controls.timers import Throttle
 
 _FLIP_KEY = Qt.Key.Key_X
 _PROBE_MS = 100
@@ -38,7 +38,7 @@ class ComparePane(CompareSurface):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pointer: QPointF | None = None
-        self._probing = Paced(self._tell_probe, _PROBE_MS, self)
+        self._probing = Throttle(self._tell_probe, _PROBE_MS, self)
         self._divider = WipeDivider(self)
         self._divider.dragged.connect(self._drag_divider)
         self._divider.stepped.connect(self.move_divider)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
 from r2l_core.render.frames import Frame
@@ -13,6 +13,7 @@ from viewer.widgets.compare.compare_mode import CompareMode
 from viewer.widgets.compare.compare_pane import ComparePane
 from viewer.widgets.compare.difference import DifferenceKind, Map
 from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.picture.message_bar import MessageBar
 from viewer.widgets.picture.picture_footer import PictureFooter
 
@@ -39,8 +40,7 @@ class CompareView(QWidget):
         self.pane = ComparePane(self)
         self.bar = CompareBar(self)
         self.footer = PictureFooter(self)
-        self._counting = QTimer(self, interval=_READOUT_MS, singleShot=True)
-        self._counting.timeout.connect(self._count)
+        self._counting = make_timer(self, _READOUT_MS, self._count, once=True)
         self._counted = True
         self._asked: tuple[Frame, Frame] | None = None
         self.pane.placement_changed.connect(self.footer.show_placement)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Level = TypeVar("Level", np.uint8, np.float32)
 
 Map = NDArray[np.float32]
 """float32 (H, W): the difference of each pixel, NaN where it is not defined."""
@@ -112,13 +115,17 @@ def difference_map(kind: DifferenceKind, a: NDArray[np.uint8], b: NDArray[np.uin
     if not kind.computed:
         raise ValueError(f"a map of kind {kind} is not computed here")
     if kind is DifferenceKind.RELATIVE:
-        return _worst(np.take(_relative_table(), a.astype(np.uint16) * np.uint16(256) + b))
+        relative: Map = np.take(_relative_table(), a.astype(np.uint16) * np.uint16(256) + b)
+        return _worst(relative)
     # Subtracted as bytes: a fraction of the time that floats would take.
     levels = _worst(np.maximum(a, b) - np.minimum(a, b))
     if kind is DifferenceKind.SIGNED:
         positive = _worst(a - np.minimum(a, b)) >= levels
-        return np.where(positive, _LEVELS[levels], -_LEVELS[levels])
-    return np.take(_LEVELS if kind is DifferenceKind.ABSOLUTE else _LEVELS**2, levels)
+        signed: Map = np.where(positive, _LEVELS[levels], -_LEVELS[levels])
+        return signed
+    table = _LEVELS if kind is DifferenceKind.ABSOLUTE else _LEVELS**2
+    values: Map = np.take(table, levels)
+    return values
 
 
 def color_codes(values: Map, top: float, signed: bool) -> NDArray[np.uint16]:
@@ -185,10 +192,12 @@ _LEVELS: NDArray[np.float32] = (np.arange(256) / 255).astype(np.float32)
 def _relative_table() -> Map:
     """float32 (65536,): relative difference of the bytes a and b at 256 a + b."""
     a, b = _LEVELS[:, None], _LEVELS[None, :]
-    return (np.abs(a - b) / (b + np.float32(_RELATIVE_FLOOR))).ravel()
+    table: Map = (np.abs(a - b) / (b + np.float32(_RELATIVE_FLOOR))).ravel()
+    return table
 
 
-def _worst(channels: NDArray[np.generic]) -> NDArray[np.generic]:
+def _worst(channels: NDArray[Level]) -> NDArray[Level]:
     """The greatest of the three channels; numpy's own maximum along so short an axis is slow."""
     first = np.maximum(channels[..., 0], channels[..., 1])
-    return np.maximum(first, channels[..., 2])
+    worst: NDArray[Level] = np.maximum(first, channels[..., 2])
+    return worst

@@ -12,8 +12,8 @@ from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidg
 from r2l_core.geometry.camera import Orbit
 from viewer.widgets import theme
 from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.paced import Paced
 from viewer.widgets.controls.scrub_label import ScrubLabel
+from viewer.widgets.controls.timers import Throttle
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.bookmark_row import BookmarkRow
 
@@ -50,7 +50,7 @@ class CameraPanel(QWidget):
         self._orbit = Orbit(0.0, 0.0, 1.0)
         self._shown_fov_x_deg = 40.0
         self._home = (self._orbit, 40.0)
-        self._digits = Paced(self._show_digits, _DIGITS_MS, self)
+        self._digits = Throttle(self._show_digits, _DIGITS_MS, self)
         self._azimuth = ValueSpin("Azimuth in degrees", -180, 180, 1, 1.0, "°")
         self._azimuth.setWrapping(True)
         self._elevation = ValueSpin("Elevation in degrees", -90, 90, 1, 1.0, "°")

@@ -8,7 +8,7 @@ from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
-from viewer.widgets.controls.paced import Paced
+from viewer.widgets.controls.timers import Throttle
 from viewer.widgets.panels.cost_plot import CostPlot
 from viewer.widgets.panels.performance_readout import PerformanceReadout
 
@@ -44,7 +44,7 @@ class PerformancePanel(QWidget):
         column.addSpacing(2)
         self._plot = CostPlot(self)
         self._readout: PerformanceReadout | None = None
-        self._plotting = Paced(self._plot_costs, _PLOT_MS, self)
+        self._plotting = Throttle(self._plot_costs, _PLOT_MS, self)
         column.addWidget(self._plot)
 
     def show_readout(self, readout: PerformanceReadout) -> None:

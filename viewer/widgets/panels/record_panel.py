@@ -223,9 +223,9 @@ class RecordPanel(QDialog):
         column.addWidget(self._resume)
         column.addLayout(buttons)
         self.setFixedWidth(_WIDTH_PX)
-        for button in self.findChildren(QPushButton):
+        for push in self.findChildren(QPushButton):
             # Enter ends the typing of a number, and begins or stops nothing.
-            button.setAutoDefault(False)
+            push.setAutoDefault(False)
 
     def proposed_file(self, folder: str) -> None:
         """Propose a name in `folder` unless one was given."""

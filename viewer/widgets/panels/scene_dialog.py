@@ -99,8 +99,8 @@ class SceneDialog(QDialog):
     def show_settings(self, settings: SceneSettings) -> None:
         """Show settings; reports nothing, and leaves alone what the user is typing."""
         self._settings = settings
-        for combo, value in ((self._preset, settings.preset), (self._kind, settings.kind)):
-            combo.setCurrentIndex(max(0, combo.findData(value)))
+        for combo, chosen in ((self._preset, settings.preset), (self._kind, settings.kind)):
+            combo.setCurrentIndex(max(0, combo.findData(chosen)))
         for field, value in (
             (self._near, settings.near),
             (self._far, settings.far),

@@ -62,8 +62,8 @@ class Timeline(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(5)
-        for widget in (self._play, self._loop, self._time):
-            row.addWidget(widget)
+        for left in (self._play, self._loop, self._time):
+            row.addWidget(left)
         row.addWidget(self.track, 1)
         for widget in (add, self._key, self._delete, self._undo, self._redo, presets, self._record):
             row.addWidget(widget)

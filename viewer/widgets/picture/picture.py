@@ -27,7 +27,7 @@ class Picture:
             pixels.data, width_px, height_px, pixels.strides[0], kind
         )
         # Painting 24 bits a pixel takes twice as long as converting them once.
-        self.image = wrapped.convertToFormat(QImage.Format.Format_RGB32)
+        self.image: QImage = wrapped.convertToFormat(QImage.Format.Format_RGB32)
         self.pixels = pixels
         self._reduced = QImage()
 

@@ -58,7 +58,7 @@ def paint_pixel_values(
         QLineF(cell.x() / ratio, top + y * step, (cell.right() + 1) / ratio, top + y * step)
         for y in range(seen.top(), seen.bottom() + 2)
     ]
-    painter.drawLines(lines)
+    painter.drawLines(*lines)
     if words is not None and step >= NUMBERS_FROM:
         _paint_numbers(painter, left, top, step, seen, colors, words)
     painter.restore()
