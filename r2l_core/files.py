@@ -1,4 +1,4 @@
-"""Writing what people asked for: pictures and JSON reports."""
+"""Writing what people asked for (pictures and JSON reports), and finding what comes along."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from numpy.typing import NDArray
 from r2l_core.errors import RecordingError
 
 IMAGE_SUFFIXES = (".png", ".npy")
+_HERE = Path(__file__).resolve().parent
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder `name` that comes with the program, such as `checkpoints`.
+
+    An installed package carries it inside; in a checkout it lies at the top.
+    """
+    inside = _HERE / "shipped" / name
+    return inside if inside.is_dir() else _HERE.parent / name
 
 
 def save_image(path: Path, colors: NDArray[np.float32]) -> None:

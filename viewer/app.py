@@ -283,6 +283,8 @@ def run(options: argparse.Namespace) -> int:
     qInstallMessageHandler(_print_qt_message)
     qt = QApplication(sys.argv[:1])
     _kept.append(qt)
+    # By this, desktops find the icon and group the windows of `r2l-viewer.desktop`.
+    QGuiApplication.setDesktopFileName("r2l-viewer")
     theme.install(qt)
     scripted = options.tour is not None or options.exit_after_first_frame
     if scripted:

@@ -25,6 +25,7 @@ from torch import Tensor
 from r2l_core.checkpoints.packing import packed
 from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file
 from r2l_core.errors import CheckpointError
+from r2l_core.files import shipped_folder
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT = "r2l-light-field"
 VERSION = "1"
-CHECKPOINTS_DIR = Path(__file__).resolve().parents[2] / "checkpoints"
+CHECKPOINTS_DIR = shipped_folder("checkpoints")
 _ALIGNMENT = 8
 """Bytes; where the tensors of a file begin, as its format asks."""
 MAX_DEPTH = 10_000

@@ -19,9 +19,15 @@ from r2l_core.files import write_json
 
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
-    convert = commands.add_parser("convert", help="a released checkpoint to a native file")
-    convert.add_argument("checkpoint", metavar="IN.tar")
-    convert.add_argument("out", type=Path, metavar="OUT.safetensors")
+    convert = commands.add_parser(
+        "convert",
+        help="a released checkpoint to a native file",
+        description="Reads a file that the public R2L code has written, without running any code "
+        "in it, and writes the same network with its scene as .safetensors.",
+        examples=[("The published lego", "lego.tar lego.safetensors --scene blender:lego")],
+    )
+    convert.add_argument("checkpoint", metavar="IN.tar", help="a released file")
+    convert.add_argument("out", type=Path, metavar="OUT.safetensors", help="the native file")
     convert.add_argument("--scene", metavar="S", help="a preset such as blender:lego, or a JSON")
     assume_option(convert)
     json_option(convert)

@@ -30,15 +30,28 @@ _BAR = "{percentage:3.1f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
-    distill = commands.add_parser("distill", help="train a light field from a teacher")
-    distill.add_argument("--scene", default="demo", metavar="S")
+    distill = commands.add_parser(
+        "distill",
+        help="train a light field from a teacher",
+        description="Trains a network to answer every ray as the teacher does, with a bar that "
+        "says how close it is. The state is kept, so that a run can be stopped and go on.",
+        examples=[
+            ("Ten minutes of the demo scene", "--minutes 10 --out mine.safetensors"),
+            ("Go on for half an hour in all", "--minutes 30 --out mine.safetensors --resume"),
+        ],
+    )
+    distill.add_argument(
+        "--scene", default="demo", metavar="S", help="a preset or scene JSON (demo)"
+    )
     distill.add_argument(
         "--teacher",
         default="procedural",
         metavar="procedural|NERF.tar",
         help="the scene's own ray tracer, or a NeRF",
     )
-    distill.add_argument("--out", type=Path, required=True, metavar="C.safetensors")
+    distill.add_argument(
+        "--out", type=Path, required=True, metavar="C.safetensors", help="the light field"
+    )
     distill.add_argument("--resume", action="store_true", help="go on where a run was stopped")
     distill.add_argument(
         "--minutes",

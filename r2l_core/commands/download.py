@@ -18,7 +18,13 @@ from r2l_core.files import write_json
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
     known = "; ".join(f"{name}: {asset.description}" for name, asset in CATALOGUE.items())
-    download = commands.add_parser("download", help="published models and data")
+    download = commands.add_parser(
+        "download",
+        help="published models and data",
+        description="Fetches and unpacks what the authors of R2L have published, to where their "
+        "scripts expect it.",
+        examples=[("The eight Blender scenes' networks", "r2l-blender --out published")],
+    )
     download.add_argument("name", metavar="NAME", help=known)
     download.add_argument(
         "--out",

@@ -32,12 +32,24 @@ _SEED = 1
 
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
-    export = commands.add_parser("export", help="save a light field as ONNX for other runtimes")
+    export = commands.add_parser(
+        "export",
+        help="save a light field as ONNX for other runtimes",
+        description="Writes the whole way from rays to colours as one ONNX graph, so that any "
+        "runtime can render: origins and directions of rays in, colours in [0, 1] out.",
+        examples=[
+            ("In fp32", "--checkpoint demo --precision fp32 --out demo.onnx"),
+            (
+                "With QuantizeLinear and DequantizeLinear around every layer",
+                "--checkpoint demo --precision int8-static-sim --out demo-int8.onnx",
+            ),
+        ],
+    )
     light_field_options(export)
     export.add_argument(
         "--precision", type=precision, required=True, metavar="P", help="fp32 or int8-static-sim"
     )
-    export.add_argument("--out", type=Path, required=True, metavar="X.onnx")
+    export.add_argument("--out", type=Path, required=True, metavar="X.onnx", help="the file")
     json_option(export)
     export.set_defaults(command=_export)
 

@@ -28,9 +28,24 @@ from r2l_core.quantization.recipes import load_mix, load_ranges, quantized
 
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
-    quantize = commands.add_parser("quantize", help="save a light field in eight or sixteen bits")
+    quantize = commands.add_parser(
+        "quantize",
+        help="save a light field in eight or sixteen bits",
+        description="Applies a recipe to the weights and writes a native file that the viewer "
+        "and every command open. int8-static also measures the range of each layer on rays.",
+        examples=[
+            ("Integer int8", "--checkpoint demo --recipe int8 --out demo-int8.safetensors"),
+            (
+                "One calibrated scale per layer, by the 99.99th percentile",
+                "--checkpoint demo --recipe int8-static --calibrator percentile "
+                "--out demo-static.safetensors",
+            ),
+        ],
+    )
     light_field_options(quantize)
-    quantize.add_argument("--recipe", choices=get_args(Recipe), required=True)
+    quantize.add_argument(
+        "--recipe", choices=get_args(Recipe), required=True, help="how weights are stored"
+    )
     quantize.add_argument(
         "--calibrator", choices=CALIBRATORS, help="how int8-static finds its ranges (max)"
     )
@@ -38,7 +53,10 @@ def add(commands: Subparsers) -> None:
         "--smooth-alpha", type=share, metavar="A", help="SmoothQuant exponent for int8-static"
     )
     quantize.add_argument(
-        "--calibration-rays", type=positive_int, metavar="N", help=f"({CALIBRATION_RAYS})"
+        "--calibration-rays",
+        type=positive_int,
+        metavar="N",
+        help=f"rays for that ({CALIBRATION_RAYS})",
     )
     quantize.add_argument(
         "--layers", type=Path, metavar="MIX.json", help="which body layers stay in fp32"
@@ -49,7 +67,9 @@ def add(commands: Subparsers) -> None:
         metavar="RANGES",
         help="ranges saved by pytorch-quantization or nvidia-modelopt, for int8-static",
     )
-    quantize.add_argument("--out", type=Path, required=True, metavar="Q.safetensors")
+    quantize.add_argument(
+        "--out", type=Path, required=True, metavar="Q.safetensors", help="the file"
+    )
     json_option(quantize)
     quantize.set_defaults(command=_quantize)
 

@@ -46,12 +46,24 @@ def add(commands: Subparsers) -> None:
     record = commands.add_parser(
         "record",
         help="a video along a camera path",
+        examples=[
+            (
+                "Once around the demo, int8 beside fp32",
+                "--checkpoint demo --path turntable --seconds 4 --compare fp32,int8-sim "
+                "--out demo.mp4",
+            ),
+            ("Complete a recording that was stopped", "--resume demo.json"),
+        ],
         description="Renders every frame whole, however long it takes, into MP4, WebM, GIF or "
         "numbered PNG pictures. Beside x.mp4 lie x.json, from which it can be made again or "
         "completed, and x.csv with a row for every frame. Keyframes may set the precision of each "
         "pane, the wipe and the gain; --precision, --compare and --gain win over them.",
     )
-    record.add_argument("--checkpoint", metavar="C", help="a file, or demo")
+    record.add_argument(
+        "--checkpoint",
+        metavar="C",
+        help="a file, or the name of one that comes along, such as demo",
+    )
     record.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
     assume_option(record)
     engine_options(record)
@@ -66,11 +78,13 @@ def add(commands: Subparsers) -> None:
         metavar="S",
         help=f"length of the path (a file's own, or {_SECONDS:g})",
     )
-    record.add_argument("--fps", type=positive_float, metavar="F", help=f"({_FPS:g})")
+    record.add_argument(
+        "--fps", type=positive_float, metavar="F", help=f"frames a second ({_FPS:g})"
+    )
     record.add_argument(
         "--size", type=size, metavar="N|WxH", help="of one pane; --mode side is twice as wide (400)"
     )
-    record.add_argument("--precision", type=precision, metavar="P", help="(fp32)")
+    record.add_argument("--precision", type=precision, metavar="P", help="of one pane (fp32)")
     record.add_argument("--compare", type=precisions, metavar="P,P", help="two panes instead")
     record.add_argument(
         "--mode",
@@ -84,7 +98,7 @@ def add(commands: Subparsers) -> None:
     )
     record.add_argument("--gain", type=positive_float, metavar="G", help="of --mode difference (8)")
     record.add_argument("--title", metavar="TEXT", help="two seconds of title before the path")
-    record.add_argument("--out", type=Path, metavar="x.mp4|.webm|.gif|.png")
+    record.add_argument("--out", type=Path, metavar="x.mp4|.webm|.gif|.png", help="the film")
     record.add_argument(
         "--from", dest="again", type=Path, metavar="SIDECAR.json", help="record it once more"
     )

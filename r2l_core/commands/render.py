@@ -42,22 +42,56 @@ from r2l_core.types import Precision, RayMode
 
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
-    render = commands.add_parser("render", help="one picture of a light field")
+    render = commands.add_parser(
+        "render",
+        help="one picture of a light field",
+        description="Renders every pixel of one view and writes it as PNG (8 bits, sRGB) or as "
+        "NumPy array (float32, height x width x 3, before any rounding). The camera stands on a "
+        "sphere around the scene, or where a pose says.",
+        examples=[
+            (
+                "The demo from the front and above",
+                "--checkpoint demo --azimuth 30 --elevation 25 --radius 4 --size 400 --out x.png",
+            ),
+            (
+                "A released R2L file with its published scene, in bfloat16",
+                "--checkpoint lego.tar --scene blender:lego --pose pose.json --size 800 "
+                "--precision bf16 --out lego.npy",
+            ),
+        ],
+    )
     light_field_options(render)
     engine_options(render)
-    render.add_argument("--azimuth", type=finite_float, metavar="DEG")
-    render.add_argument("--elevation", type=finite_float, metavar="DEG")
-    render.add_argument("--radius", type=positive_float, metavar="R")
-    render.add_argument("--pivot", type=vector, metavar="X,Y,Z")
+    render.add_argument(
+        "--azimuth",
+        type=finite_float,
+        metavar="DEG",
+        help="degrees counter-clockwise about +Z, from +X",
+    )
+    render.add_argument(
+        "--elevation", type=finite_float, metavar="DEG", help="degrees above the horizon"
+    )
+    render.add_argument(
+        "--radius", type=positive_float, metavar="R", help="distance from the pivot, scene units"
+    )
+    render.add_argument(
+        "--pivot", type=vector, metavar="X,Y,Z", help="what the camera looks at (the scene centre)"
+    )
     render.add_argument(
         "--pose", type=Path, metavar="POSE.json", help="4x4 camera-to-world matrix instead"
     )
-    render.add_argument("--size", type=size, required=True, metavar="N|WxH")
     render.add_argument(
-        "--focal", type=positive_float, metavar="PX", help="default: the scene's field of view"
+        "--size", type=size, required=True, metavar="N|WxH", help="pixels across and down"
     )
-    render.add_argument("--precision", type=precision, default=Precision.FP32, metavar="P")
-    render.add_argument("--out", type=image_path, required=True, metavar="x.png|x.npy")
+    render.add_argument(
+        "--focal", type=positive_float, metavar="PX", help="focal length in pixels (the scene's)"
+    )
+    render.add_argument(
+        "--precision", type=precision, default=Precision.FP32, metavar="P", help="(%(default)s)"
+    )
+    render.add_argument(
+        "--out", type=image_path, required=True, metavar="x.png|x.npy", help="the picture"
+    )
     json_option(render)
     render.set_defaults(command=_render)
 

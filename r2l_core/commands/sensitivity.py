@@ -35,9 +35,28 @@ _SHOWN = 10
 
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
-    sensitivity = commands.add_parser("sensitivity", help="which layers eight bits hurt most")
+    sensitivity = commands.add_parser(
+        "sensitivity",
+        help="which layers eight bits hurt most",
+        description="Runs one layer at a time in eight bits, and one at a time in float32, and "
+        "says what that does to the colours. --keep or --target-db finds the layers that should "
+        "stay in float32.",
+        examples=[
+            ("Every layer of the demo", "--checkpoint demo --precision int8-sim"),
+            (
+                "The four costliest, for quantize --layers",
+                "--checkpoint demo --precision int8-sim --keep 4 --out mix.json",
+            ),
+        ],
+    )
     light_field_options(sensitivity)
-    sensitivity.add_argument("--precision", type=precision, required=True, metavar="P")
+    sensitivity.add_argument(
+        "--precision",
+        type=precision,
+        required=True,
+        metavar="P",
+        help="int8, int8-sim or int8-static-sim",
+    )
     sensitivity.add_argument(
         "--rays", type=positive_int, default=SENSITIVITY_RAYS, metavar="N", help="(%(default)s)"
     )

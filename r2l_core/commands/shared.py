@@ -24,7 +24,12 @@ else:
 
 
 def light_field_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", required=True, metavar="C", help="a file, or demo")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="C",
+        help="a file, or the name of one that comes along, such as demo",
+    )
     parser.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
     assume_option(parser)
 
@@ -41,9 +46,23 @@ def assume_option(parser: argparse.ArgumentParser) -> None:
 
 
 def engine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--engine", choices=["auto", *ENGINES], default="auto")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--rays", choices=["auto", "plain", "canonical"], default="auto")
+    parser.add_argument(
+        "--engine",
+        choices=["auto", *ENGINES],
+        default="auto",
+        help="what computes the network; auto is the fastest that can, reference the slow and "
+        "readable one (auto)",
+    )
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where it runs (auto)"
+    )
+    parser.add_argument(
+        "--rays",
+        choices=["auto", "plain", "canonical"],
+        default="auto",
+        help="as the camera makes them, or re-based on the sphere the light field was trained on "
+        "(auto: re-based where the file names that sphere)",
+    )
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,8 @@ from PyQt6.QtCore import QEvent, QSettings, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QIcon, QKeyEvent
 from PyQt6.QtWidgets import QFileDialog, QMainWindow, QWidget
 
+from r2l_core import __version__
+from r2l_core.files import shipped_folder
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import Frame
@@ -44,7 +46,7 @@ from viewer.widgets.picture.picture_gestures import GESTURES
 from viewer.window.actions import THEMES, Actions
 from viewer.window.docks import Docks
 
-ICON_PATH = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
+ICON_PATH = shipped_folder("assets") / "icon.svg"
 _SHIFTED_DIGITS = "!@#$%^&*("
 """What Shift and 1 to 9 type on a US keyboard."""
 _FIRST_SIZE = QSize(1280, 720)
@@ -318,7 +320,7 @@ class MainWindow(QMainWindow):
         commands.canonical.toggled.connect(self.canonical_toggled)
         commands.fill_flat.toggled.connect(self.fill_flat_toggled)
         commands.keys.triggered.connect(self._key_help.toggle)
-        commands.about.triggered.connect(lambda: about.show_about(self))
+        commands.about.triggered.connect(lambda: about.show_about(self, __version__))
         commands.dismiss.triggered.connect(self._dismiss)
 
     def _connect_compare(self) -> None:

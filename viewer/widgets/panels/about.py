@@ -22,14 +22,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def show_about(parent: QWidget) -> QMessageBox:
+def show_about(parent: QWidget, program_version: str) -> QMessageBox:
     """Open a box that blocks nothing; its text can be selected and copied."""
     box = QMessageBox(parent)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setModal(False)
     box.setWindowTitle("About R2L viewer")
     box.setIconPixmap(parent.windowIcon().pixmap(64, 64))
-    box.setText("<b>R2L viewer</b><br>Explore neural light fields at every precision.")
+    box.setText(
+        f"<b>R2L viewer {program_version}</b><br>Explore neural light fields at every precision."
+    )
     box.setInformativeText("\n".join(f"{name} {number}" for name, number in versions().items()))
     box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     box.show()
