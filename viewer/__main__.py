@@ -10,14 +10,14 @@ from typing import NoReturn
 
 from r2l_core.commands.arguments import Parser, program_name
 from viewer import system_check
-from viewer.runtime.display_server import why_no_window
-from viewer.runtime.spinning import spin_briefly
+from viewer.display_server import why_no_window
+from viewer.runtime import limit_idle_spinning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments, make sure Qt can start, and run the viewer; returns the exit code."""
     options = parser(program_name("r2l-viewer", "viewer")).parse_args(arguments)
-    spin_briefly()
+    limit_idle_spinning()
     if not system_check.has_display(os.environ, sys.platform):
         # The same window, drawn into memory: what can be shown without a screen is shown.
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if missing:
             return 2
 
-    from viewer.app import run  # imports Qt
+    from viewer.run import run  # imports Qt
 
     return run(options)
 

@@ -2,67 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 from PyQt6.QtCore import (
-    QMessageLogContext,
     QObject,
     QSettings,
-    QThreadPool,
-    QTimer,
-    QtMsgType,
     pyqtSignal,
-    qInstallMessageHandler,
 )
 from PyQt6.QtGui import QGuiApplication
-from PyQt6.QtWidgets import QApplication
 
 from r2l_core.errors import R2LError
-from viewer.camera_path.controller import Pathing
-from viewer.compare.controller import Comparing
-from viewer.dataset.controller import Posing
+from viewer.camera_path.controller import CameraPathController
+from viewer.compare.controller import CompareController
+from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
-from viewer.recording.controller import Recording
-from viewer.recording.live_controller import Living
+from viewer.recording.controller import RecordingController
+from viewer.recording.live_capture import LiveCapture
 from viewer.rendering.controller import Controller
-from viewer.rendering.mailbox import Wish
 from viewer.rendering.render_thread import RenderThread, Running
-from viewer.rendering.scene_asking import SceneAsking
-from viewer.rendering.starting import first_wish
-from viewer.runtime.garbage import GuiCollector
-from viewer.scripted.report import Report
-from viewer.scripted.tour import Tour
+from viewer.rendering.report import Report
+from viewer.rendering.saver import Saver
+from viewer.rendering.scene_controller import SceneController
+from viewer.sessions import SessionController
 from viewer.state.bookmarks import Bookmarks
+from viewer.state.panes import CompareMode
 from viewer.state.preferences import Preferences
-from viewer.widgets import theme
-from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.state.wish import Wish
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
-from viewer.window.saver import Saver
-from viewer.window.sessions import Sessions
-
-_SWITCH_INTERVAL_S = 0.001
-"""How soon the interpreter hands over to the window's thread when both want to run."""
-
-
-_kept: list[QObject] = []
-"""What lives until the process ends: torn down in whatever order Python's frames and cycles go,
-Qt crashes now and then."""
 
 
 class App(QObject):
     """Everything that runs while the window is open."""
 
-    uncaught = pyqtSignal(object)
+    uncaught = pyqtSignal(Exception)
     """An exception that nobody expected, from any thread."""
 
     def __init__(
@@ -81,23 +59,25 @@ class App(QObject):
         self.wish = wish
         """What was asked for at the start."""
         self.report = Report()
-        self.window = MainWindow(settings)
-        self.thread_ = RenderThread()
-        preferences = Preferences(settings)
-        bookmarks = Bookmarks(preferences.text("bookmarks"))
-        self.controller = Controller(self.thread_.mailbox, wish, bookmarks, self, clock)
-        self.comparing = Comparing(self.window, self.controller, preferences, self)
-        self.posing = Posing(self.window, self.controller, self)
-        self.pose_marking = PoseMarking(self.window, self.controller, self.posing, self)
-        self._first_dataset = dataset
-        self.pathing = Pathing(self.window, self.controller, self, clock)
-        paths = self.pathing.control
-        self.recording = Recording(self.window, self.controller, paths, preferences, self)
-        self.living = Living(self.window, self)
-        self.sessions = Sessions(
-            self.window, self.controller, paths, self.posing, preferences, self
+        self.preferences = preferences = Preferences(
+            settings or QSettings("r2l-viewer", "r2l-viewer")
         )
-        self.scene_asking = SceneAsking(self.window, self.controller, preferences, asks, self)
+        self.window = MainWindow(preferences)
+        self.render_thread = RenderThread()
+        bookmarks = Bookmarks(preferences.text("bookmarks"))
+        self.controller = Controller(self.render_thread.mailbox, wish, bookmarks, self, clock)
+        self.compare = CompareController(self.window, self.controller, preferences, self)
+        self.dataset = DatasetController(self.window, self.controller, self)
+        self.pose_marking = PoseMarking(self.window, self.controller, self.dataset, self)
+        self._first_dataset = dataset
+        self.camera_path = CameraPathController(self.window, self.controller, self, clock)
+        paths = self.camera_path.editor
+        self.recording = RecordingController(self.window, self.controller, paths, preferences, self)
+        self.live_capture = LiveCapture(self.window, self)
+        self.sessions = SessionController(
+            self.window, self.controller, paths, self.dataset, preferences, self
+        )
+        self.scenes = SceneController(self.window, self.controller, preferences, asks, self)
         self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
@@ -110,7 +90,7 @@ class App(QObject):
         self.window.closed.connect(preferences.write)
 
     def _wire(self) -> None:
-        window, controller, thread = self.window, self.controller, self.thread_
+        window, controller, thread = self.window, self.controller, self.render_thread
         for gesture in (
             "orbit_dragged",
             "pan_dragged",
@@ -159,12 +139,12 @@ class App(QObject):
         window.picture_painted.connect(self.report.painted)
         window.closed.connect(thread.stop)
         window.closed.connect(self.sessions.close)
-        window.closed.connect(self.scene_asking.close)
-        window.closed.connect(self.comparing.close)
-        window.closed.connect(self.posing.close)
-        window.closed.connect(self.pathing.close)
+        window.closed.connect(self.scenes.close)
+        window.closed.connect(self.compare.close)
+        window.closed.connect(self.dataset.close)
+        window.closed.connect(self.camera_path.close)
         window.closed.connect(self.recording.close)
-        window.closed.connect(self.living.close)
+        window.closed.connect(self.live_capture.close)
         window.closed.connect(controller.close)
 
         controller.frame_shown.connect(window.show_frame)
@@ -184,27 +164,27 @@ class App(QObject):
         thread.failed.connect(self._thread_failed)
         thread.measured.connect(self.report.measured)
         self._saver.failed.connect(self.show_error)
-        self.comparing.failed.connect(self.show_error)
-        self.posing.failed.connect(self.show_error)
-        self.posing.busy_changed.connect(window.show_busy)
-        self.pathing.failed.connect(self.show_error)
+        self.compare.failed.connect(self.show_error)
+        self.dataset.failed.connect(self.show_error)
+        self.dataset.busy_changed.connect(window.show_busy)
+        self.camera_path.failed.connect(self.show_error)
         self.recording.failed.connect(self.show_error)
-        self.living.failed.connect(self.show_error)
+        self.live_capture.failed.connect(self.show_error)
         self.sessions.failed.connect(self.show_error)
         self.uncaught.connect(self.show_error)
 
     def start(self) -> None:
         """Show the window and ask for the first picture."""
         self.window.show()
-        self.thread_.start()
+        self.render_thread.start()
         self.controller.start()
         if self._first_dataset is not None:
-            self.posing.open(self._first_dataset)
+            self.dataset.open(self._first_dataset)
 
     def close(self) -> None:
         """Close the window; the render thread ends with it."""
-        self.comparing.close()
-        self.posing.close()
+        self.compare.close()
+        self.dataset.close()
         self.controller.close()
         self.window.close()
 
@@ -241,10 +221,10 @@ class App(QObject):
         window = self.window
         window.show_scene(running.scene, running.name, running.summary)
         window.set_precisions(running.precisions, running.engine.precision)
-        self.comparing.running_changed(running)
+        self.compare.running_changed(running)
         self._show_choices(running)
         self.controller.running_changed(running)
-        self.scene_asking.running_changed(running)
+        self.scenes.running_changed(running)
         self.sessions.running_changed(running)
 
     def _show_choices(self, running: Running) -> None:
@@ -268,94 +248,3 @@ class App(QObject):
 
 def _nothing() -> None:
     """What can be done again where nothing can."""
-
-
-def run(options: argparse.Namespace) -> int:
-    """Open the window and run until it closes. Returns the exit code."""
-    try:
-        wish = first_wish(options)
-    except R2LError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    # Python's own handler of Ctrl+C would wait for the next event, and then be one error of many.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    qInstallMessageHandler(_print_qt_message)
-    qt = QApplication(sys.argv[:1])
-    _kept.append(qt)
-    # By this, desktops find the icon and group the windows of `r2l-viewer.desktop`.
-    QGuiApplication.setDesktopFileName("r2l-viewer")
-    theme.install(qt)
-    scripted = options.tour is not None or options.exit_after_first_frame
-    if scripted:
-        # A script neither depends on what a person has set up nor changes it.
-        with tempfile.TemporaryDirectory() as folder:
-            settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
-            settings.setValue("hint_seen", options.tour is not None)
-            return _run(App(wish, settings, options.dataset), options, qt, scripted)
-    asks = options.report is None
-    return _run(App(wish, None, options.dataset, asks), options, qt, scripted)
-
-
-def _run(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
-    _kept.append(app)
-    _show_uncaught(app)
-    collector = GuiCollector(app)
-    app.report.first_picture.connect(collector.settle)
-    if options.tour is not None:
-        tour = Tour(app, options.tour, options.screens)
-        tour.finished.connect(app.close)
-    elif options.exit_after_first_frame:
-        # The picture is told of while it is painted, which is no time to close a window.
-        leave = partial(QTimer.singleShot, 0, app.close)
-        app.report.first_picture.connect(lambda: None if app.posing.opening else leave())
-        app.posing.settled.connect(lambda: leave() if app.report.has_picture else None)
-    if scripted:
-        # Without a picture there is nothing to script.
-        app.thread_.failed.connect(lambda: None if app.report.has_picture else app.close())
-    else:
-        _fall_back_on_failure(app)
-    app.start()
-    qt.exec()
-    app.thread_.stop()
-    collector.stop()
-    pool = QThreadPool.globalInstance()
-    assert pool is not None
-    pool.waitForDone()
-    if options.report is not None:
-        try:
-            app.report.write(options.report)
-        except R2LError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-    return 2 if scripted and app.has_failed else 0
-
-
-def _fall_back_on_failure(app: App) -> None:
-    """A person whose first wish fails reads why over something simpler, in the end the demo."""
-    simpler = (Wish(app.wish.checkpoint, app.wish.scene), Wish("demo"))
-    untried = iter([wish for wish in simpler if wish != app.wish])
-
-    def fall_back() -> None:
-        if app.controller.running is None and (following := next(untried, None)) is not None:
-            app.controller.want(following)
-
-    app.thread_.failed.connect(fall_back)
-
-
-def _show_uncaught(app: App) -> None:
-    """A bug in a slot becomes a message instead of the end of the process."""
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if isinstance(error, Exception):
-            app.uncaught.emit(error)
-        else:
-            sys.__excepthook__(kind, error, trace)
-
-    sys.excepthook = hook
-
-
-def _print_qt_message(_kind: QtMsgType, _context: QMessageLogContext, text: str | None) -> None:
-    """As Qt does, without what its offscreen plugin remarks on every window."""
-    if text and not text.startswith("This plugin does not support"):
-        print(text, file=sys.stderr)

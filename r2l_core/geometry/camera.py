@@ -124,6 +124,19 @@ class Camera:
         )
         return mine == theirs and np.array_equal(self.T_world_camera, other.T_world_camera)
 
+    def projected(
+        self, points: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Image pixels (n, 2), column and row, of world points (n, 3), and their depths (n,) in
+        scene units. Pixels have a meaning only where the depth is well above 0."""
+        pose = self.T_world_camera
+        seen = (points - pose[:3, 3]) @ pose[:3, :3]
+        depth = -seen[:, 2]
+        safe = np.where(depth > 0, depth, 1.0)
+        column = self.center_px[0] + self.focal_px * seen[:, 0] / safe
+        row = self.center_px[1] - self.fy_px * seen[:, 1] / safe
+        return np.stack([column, row], axis=1), depth
+
     def resized(self, width_px: int, height_px: int) -> Camera:
         """The same camera with its image stretched to another size; itself where it has that."""
         if (width_px, height_px) == (self.width_px, self.height_px):

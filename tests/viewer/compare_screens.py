@@ -30,15 +30,15 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
+from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.panes import NOTHING, TRUTH, CompareMode, PaneChoice
+from viewer.state.preferences import Preferences
 from viewer.widgets import theme
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.compare.difference import DifferenceKind, difference_map
-from viewer.widgets.compare.difference_view import DifferenceOptions
-from viewer.widgets.compare.pane_choice import NOTHING, TRUTH, PaneChoice
+from viewer.widgets.compare.difference import difference_map
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity
-from viewer.widgets.panels.metrics_readout import MetricsReadout, PairMetrics
+from viewer.widgets.panels.metrics_panel import MetricsReadout, PairMetrics
 from viewer.window.main_window import MainWindow
 
 SHOWN = (Precision.BF16, Precision.INT8, Precision.INT8_STATIC_SIM, Precision.FP32)
@@ -143,7 +143,7 @@ class Studio:
     ) -> None:
         self._folder, self._renders = folder, renders
         settings.setValue("hint_seen", True)
-        self.window = window = MainWindow(settings)
+        self.window = window = MainWindow(Preferences(settings))
         offers = {p: Availability(True) for p in Precision}
         offers[Precision.FP16] = Availability(False, "this processor has no FP16 arithmetic")
         window.show_scene(PRESETS["demo"], "demo", "88 layers of 256, 16 samples a ray")

@@ -30,8 +30,8 @@ from r2l_core.render import renderer
 from r2l_core.types import Availability, Precision
 from tests.viewer.small_datasets import write_views
 from viewer.app import App
-from viewer.compare.helper_process import Apart
-from viewer.rendering.mailbox import Wish
+from viewer.compare.helper_process import HelperProcess
+from viewer.state.wish import Wish
 from viewer.widgets import theme
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 
@@ -186,7 +186,7 @@ def until(qtbot) -> Callable[[Callable[[], bool]], None]:
 def make_app(qapp, tmp_path, lab, monkeypatch) -> Iterator[Callable[..., App]]:
     """Builds viewers that are not started yet, and closes them in the end. They do not start
     processes: `test_apart.py` does."""
-    monkeypatch.setattr(Apart, "call", lambda _, function, *arguments: function(*arguments))
+    monkeypatch.setattr(HelperProcess, "call", lambda _, function, *arguments: function(*arguments))
     theme.install(qapp)
     apps: list[App] = []
 
@@ -202,7 +202,7 @@ def make_app(qapp, tmp_path, lab, monkeypatch) -> Iterator[Callable[..., App]]:
     lab.open_gate()
     for app in apps:
         app.close()
-        app.thread_.stop()
+        app.render_thread.stop()
     pool = QThreadPool.globalInstance()
     assert pool is not None
     pool.waitForDone()
@@ -256,8 +256,8 @@ def open_dataset(app, until) -> Callable[..., Dataset]:
 
     def opened(path: Path) -> Dataset:
         app.window.dataset_requested.emit(str(path))
-        until(lambda: not app.posing.opening)
-        dataset = app.posing.dataset
+        until(lambda: not app.dataset.opening)
+        dataset = app.dataset.dataset
         until(lambda: app.controller.running.wish.dataset is dataset)
         return dataset
 

@@ -29,9 +29,9 @@ from r2l_core.checkpoints import opening as checkpoint
 from r2l_core.errors import EngineError
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
-from viewer import app as app_module
+from viewer import run as run_module
 from viewer.app import App
-from viewer.rendering.mailbox import Wish
+from viewer.state.wish import Wish
 from viewer.widgets.picture.message_bar import MessageBar
 
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)
@@ -202,7 +202,7 @@ class TestGestures:
         app.controller.orbit_dragged(10, 0)
         lab.wait_for_tile()
         app.controller.orbit_dragged(10, 0)
-        waiting = app.thread_.mailbox.take()
+        waiting = app.render_thread.mailbox.take()
         assert waiting is not None
         assert waiting.request is not None
         assert waiting.request.target_ms == pytest.approx(200.0)
@@ -400,25 +400,25 @@ class TestMeasurements:
 class TestTheEnd:
     def test_closing_ends_the_thread_in_the_middle_of_a_picture(self, app, lab, monkeypatch):
         """The tile in progress is let go once the thread was told to stop, and not before."""
-        stop = app.thread_.mailbox.stop
+        stop = app.render_thread.mailbox.stop
 
         def stop_then_open() -> None:
             stop()
             lab.open_gate()
 
-        monkeypatch.setattr(app.thread_.mailbox, "stop", stop_then_open)
+        monkeypatch.setattr(app.render_thread.mailbox, "stop", stop_then_open)
         lab.close_gate()
         app.controller.orbit_dragged(30, 0)
         lab.wait_for_tile()
         app.close()
-        assert app.thread_.isFinished()
+        assert app.render_thread.isFinished()
         assert not app.window.isVisible()
 
     def test_closing_before_anything_was_opened(self, make_app, lab):
         app = make_app(Wish("no-such-file.safetensors"))
         app.start()
         app.close()
-        assert app.thread_.isFinished()
+        assert app.render_thread.isFinished()
 
 
 class TestUncaught:
@@ -427,7 +427,7 @@ class TestUncaught:
     @pytest.fixture
     def hooked(self, app, monkeypatch) -> App:
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # so that it is put back
-        app_module._show_uncaught(app)
+        run_module.show_uncaught(app)
         return app
 
     def test_in_the_window(self, hooked, until, rendered_anew, capsys):
@@ -490,7 +490,7 @@ class TestRun:
                     app.close()
 
             values = argparse.Namespace(**{**vars(self.OPTIONS), **options})
-            return app_module._run(app, values, Loop(), scripted)
+            return run_module.run_app(app, values, Loop(), scripted)
 
         return run
 
@@ -526,7 +526,7 @@ class TestRun:
         app = make_app(Wish("no-such-file.safetensors", engine="nonsense"))
         run(app, lambda: "light field demo" in bar(app).details())
         assert capsys.readouterr().err.count("error: ") == 3
-        assert app.thread_.mailbox.take() is None
+        assert app.render_thread.mailbox.take() is None
 
     def test_a_script_without_a_picture_ends(self, lab, make_app, run, monkeypatch, until):
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
@@ -556,7 +556,7 @@ class TestRun:
 
 def test_remarks_of_the_offscreen_plugin_are_not_printed(capsys):
     for text in ("This plugin does not support propagateSizeHints()", "Something is wrong", None):
-        app_module._print_qt_message(QtMsgType.QtWarningMsg, None, text)
+        run_module.print_qt_message(QtMsgType.QtWarningMsg, None, text)
     assert capsys.readouterr().err == "Something is wrong\n"
 
 

@@ -16,18 +16,15 @@ from PyQt6.QtWidgets import QApplication
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
+from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.panes import TRUTH, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare import compare_surface, pane_label
-from viewer.widgets.compare.compare_mode import CompareMode, PixelProbe
 from viewer.widgets.compare.compare_view import CompareView
-from viewer.widgets.compare.difference import DifferenceKind
-from viewer.widgets.compare.difference_view import DifferenceOptions
-from viewer.widgets.compare.pane_label import TRUTH, PaintedLabels, PaneLabel, paint_label
+from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel, paint_label
 from viewer.widgets.compare.wipe_divider import WipeDivider
-from viewer.widgets.picture.arrangement import Spacing, arrange
-from viewer.widgets.picture.pixel_readout import PixelReadout
-from viewer.widgets.picture.placement import place_scaled
-from viewer.widgets.picture.viewport import SCALES, Viewport
+from viewer.widgets.picture.pixel_readout import PixelProbe, PixelReadout
+from viewer.widgets.picture.placement import SCALES, Spacing, Viewport, arrange, place_scaled
 
 CAMERA = Camera(np.eye(4), 60, 60, 80.0)
 CONTROL = Qt.KeyboardModifier.ControlModifier

@@ -14,19 +14,18 @@ from PyQt6.QtGui import QAction, QGuiApplication, QImage
 from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMenu, QSlider
 
 from r2l_core.types import Availability, Precision
+from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.panes import TRUTH
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
-from viewer.widgets.compare.difference import DifferenceKind, DifferenceReadout
-from viewer.widgets.compare.difference_view import DifferenceOptions
-from viewer.widgets.compare.pane_label import TRUTH
+from viewer.widgets.compare.difference import DifferenceReadout
 from viewer.widgets.compare.pane_setup import PaneChoice, PaneSetup
 from viewer.widgets.controls.file_names import distinct_names
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.difference_panel import DifferencePanel
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergencePlot, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity
-from viewer.widgets.panels.metrics_panel import MetricsPanel
-from viewer.widgets.panels.metrics_readout import MetricsReadout, PairMetrics
+from viewer.widgets.panels.metrics_panel import MetricsPanel, MetricsReadout, PairMetrics
 from viewer.widgets.panels.sensitivity_strip import SensitivityStrip
 
 

@@ -41,20 +41,20 @@ def write_llff(folder) -> str:
 
 
 def choose(app: App, until, name: str, position: int) -> None:
-    before = app.posing.dataset
+    before = app.dataset.dataset
     combo(app, name).activated.emit(position)
-    until(lambda: app.posing.dataset is not before)
+    until(lambda: app.dataset.dataset is not before)
 
 
 def test_half_the_size(app, until, open_dataset, tmp_path):
     open_dataset(write_views(tmp_path / "toys"))
     choose(app, until, SIZE, 1)
-    assert app.posing.dataset.half
-    assert app.posing.dataset.cameras[0].width_px == WIDTH_PX // 2
+    assert app.dataset.dataset.half
+    assert app.dataset.dataset.cameras[0].width_px == WIDTH_PX // 2
     assert combo(app, SIZE).currentText() == "Half size"
-    app.posing._change(split="train")
-    until(lambda: app.posing.dataset.split == "train")
-    assert app.posing.dataset.half, "another split is taken the same way"
+    app.dataset._change(split="train")
+    until(lambda: app.dataset.dataset.split == "train")
+    assert app.dataset.dataset.half, "another split is taken the same way"
 
 
 def test_transparent_pictures_on_white_or_as_they_are(app, until, open_dataset, tmp_path):
@@ -65,8 +65,8 @@ def test_transparent_pictures_on_white_or_as_they_are(app, until, open_dataset, 
     assert dataset.image(0).min() == 1.0
     assert combo(app, WAY).currentText() == "On white"
     choose(app, until, WAY, 1)
-    assert app.posing.dataset.image(0).max() == 0.0
-    assert app.posing.dataset.scene.background_rgb == (0.0, 0.0, 0.0)
+    assert app.dataset.dataset.image(0).max() == 0.0
+    assert app.dataset.dataset.scene.background_rgb == (0.0, 0.0, 0.0)
 
 
 def test_captures_in_front_or_all_around(app, until, open_dataset, tmp_path):
@@ -77,7 +77,7 @@ def test_captures_in_front_or_all_around(app, until, open_dataset, tmp_path):
         "All around (spherified)",
     ]
     choose(app, until, WAY, 1)
-    assert not app.posing.dataset.scene.nerf_ndc
+    assert not app.dataset.dataset.scene.nerf_ndc
 
 
 def test_a_way_that_fails_leaves_what_is_open(app, until, open_dataset, tmp_path):
@@ -88,9 +88,9 @@ def test_a_way_that_fails_leaves_what_is_open(app, until, open_dataset, tmp_path
     np.save(folder / "poses_bounds.npy", rows)
     combo(app, WAY).activated.emit(1)
     until(lambda: app.has_failed)
-    assert app.posing.dataset is dataset
+    assert app.dataset.dataset is dataset
     assert combo(app, WAY).currentIndex() == 0
-    assert app.posing.choice.spherify is False
+    assert app.dataset.choice.spherify is False
     app.expect_error()
 
 
@@ -111,7 +111,9 @@ def test_sessions_bring_the_dataset_back(app, until, open_dataset, tmp_path, gon
         (folder / "transforms_test.json").unlink()
     app.sessions.open(str(file))
     until(lambda: app.sessions._pending is None)
-    assert app.posing.choice == (DatasetChoice(str(tmp_path / "other"), "test") if gone else wanted)
+    assert app.dataset.choice == (
+        DatasetChoice(str(tmp_path / "other"), "test") if gone else wanted
+    )
     assert app.has_failed is gone
     assert app.controller.camera().width_px == 64, "the rest of the session is there, too"
     app.expect_error()

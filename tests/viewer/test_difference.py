@@ -9,17 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from r2l_core.images.metrics import as_float, pixel_errors
-from viewer.widgets.compare.color_scale import (
-    CLIPPED_COLOR,
-    INVALID_COLOR,
-    SCALES,
-    SIGNED_SCALES,
-    color_table,
-)
+from viewer.state.difference_options import SCALES, SIGNED_SCALES, DifferenceKind
+from viewer.widgets.compare.color_bar import CLIPPED_COLOR, INVALID_COLOR, color_table
 from viewer.widgets.compare.difference import (
     CLIPPED,
     INVALID,
-    DifferenceKind,
     color_codes,
     difference_map,
     exact_difference_map,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from viewer.runtime.display_server import why_no_window
+from viewer.display_server import why_no_window
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import RenderRequest
-from viewer.rendering.mailbox import Mailbox, Wish, Work
+from viewer.rendering.mailbox import Mailbox, Work
+from viewer.state.wish import Wish
 
 CAMERA = Camera(np.eye(4), 8, 8, 10.0)
 WISHES = [Wish("a"), Wish("b")]

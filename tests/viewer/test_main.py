@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from viewer import __main__ as viewer_main
-from viewer import app as app_module
+from viewer import run as run_module
 
 REPOSITORY = Path(__file__).parents[2]
 REPORT_KEYS = [
@@ -90,7 +90,7 @@ class TestOptions:
     @pytest.fixture
     def parsed(self, monkeypatch):
         seen = []
-        monkeypatch.setattr(app_module, "run", lambda options: seen.append(options) or 7)
+        monkeypatch.setattr(run_module, "run", lambda options: seen.append(options) or 7)
         monkeypatch.setenv("GOMP_SPINCOUNT", "1")  # so that it is put back
 
         def parse(*arguments: str):
@@ -184,13 +184,13 @@ class TestMachine:
     def test_a_missing_library_is_named_before_qt_is_asked(self, monkeypatch, capsys):
         library = viewer_main.system_check.MissingLibrary("libEGL.so.1", "libegl1")
         monkeypatch.setattr(viewer_main.system_check, "missing_libraries", lambda _: [library])
-        monkeypatch.setattr(app_module, "run", lambda _: pytest.fail("Qt was started"))
+        monkeypatch.setattr(run_module, "run", lambda _: pytest.fail("Qt was started"))
         assert viewer_main.main(["--tour", "drag"]) == 2
         assert "libEGL.so.1" in capsys.readouterr().err
 
     def test_missing_fonts_are_only_remarked_upon(self, monkeypatch, capsys):
         monkeypatch.setattr(viewer_main.system_check, "missing_libraries", lambda _: [])
         monkeypatch.setattr(viewer_main.system_check, "has_font", lambda: False)
-        monkeypatch.setattr(app_module, "run", lambda _: 0)
+        monkeypatch.setattr(run_module, "run", lambda _: 0)
         assert viewer_main.main(["--tour", "drag"]) == 0
         assert "font" in capsys.readouterr().err

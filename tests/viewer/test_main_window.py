@@ -24,8 +24,9 @@ from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
+from viewer.state.panes import CompareMode
+from viewer.state.preferences import Preferences
 from viewer.widgets import theme
-from viewer.widgets.compare.compare_mode import CompareMode
 from viewer.widgets.compare.wipe_divider import WipeDivider
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.camera_panel import CameraPanel
@@ -91,7 +92,7 @@ def settings(qapp, tmp_path) -> QSettings:
 @pytest.fixture
 def window(qtbot, qapp, settings) -> MainWindow:
     theme.install(qapp)
-    window = MainWindow(settings)
+    window = MainWindow(Preferences(settings))
     qtbot.addWidget(window)
     fill(window)
     window.show()
@@ -473,7 +474,7 @@ class TestKeys:
 
 class TestWhatIsRemembered:
     def reopened(self, qtbot, settings: QSettings) -> MainWindow:
-        window = MainWindow(settings)
+        window = MainWindow(Preferences(settings))
         qtbot.addWidget(window)
         fill(window)
         window.show()

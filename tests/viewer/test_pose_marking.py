@@ -10,9 +10,9 @@ from PyQt6.QtWidgets import QApplication
 
 from r2l_core.geometry.camera import Orbit
 from viewer.app import App
-from viewer.dataset.pose_drawing import PoseDrawing
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.picture.pose_overlay import HEADINGS, PoseOverlay, paint_poses
+from viewer.dataset.pose_marking import PoseDrawing
+from viewer.state.panes import CompareMode
+from viewer.widgets.picture.drawn_overlays import HEADINGS, PoseOverlay, paint_poses
 
 AROUND = [Orbit(90.0 * k, 0.0, 4.0).camera(40, 40, 50.0) for k in range(4)]
 ORIGIN = (0.0, 0.0, 0.0)

@@ -15,11 +15,9 @@ import pytest
 from r2l_core import engines
 from r2l_core.types import Precision
 from viewer.app import App
-from viewer.rendering.mailbox import Wish
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.compare.pane_choice import PaneChoice
-from viewer.widgets.compare.pane_label import TRUTH
-from viewer.widgets.panels.key_settings import KeySettings
+from viewer.state.panes import TRUTH, CompareMode, PaneChoice
+from viewer.state.wish import Wish
+from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import RecordProgress, RecordSettings, duration
 
@@ -183,7 +181,7 @@ class TestOffline:
         assert offered(panel) == []
 
     def test_keyframes_say_what_their_pane_shows(self, on_path, tmp_path, until):
-        control, desk = on_path.pathing.control, on_path.window.compare
+        control, desk = on_path.camera_path.editor, on_path.window.compare
         control.select(0)
         before = control.path.keyframes[0]
         control.change(KeySettings(before.fov_y_deg, None, Precision.BF16, 0.25, 4.0))
@@ -264,7 +262,7 @@ class TestOffline:
 
 class TestLive:
     def test_what_is_seen_is_filmed_until_it_is_stopped(self, app, tmp_path, until):
-        live, told = app.living, []
+        live, told = app.live_capture, []
         live.finished.connect(told.append)
         live.start(str(tmp_path / "f.png"))
         assert app.window.commands.record.live.isChecked()
@@ -281,7 +279,7 @@ class TestLive:
         assert not app.window.commands.record.live.isChecked()
 
     def test_the_pointer_is_drawn_only_if_wanted(self, app, tmp_path, until):
-        live, pane = app.living, app.window.pane
+        live, pane = app.live_capture, app.window.pane
         app.window.commands.record.live_pointer.setChecked(True)
         live.start(str(tmp_path / "f.png"))
         pane.pointed.emit(pane.image_center())
@@ -307,8 +305,8 @@ class TestLive:
         assert pane.seen_pixels().shape == a.shape
 
     def test_a_film_that_cannot_be_written_is_said(self, app, tmp_path, until):
-        app.living.start(str(tmp_path / "f.xyz"))
-        until(lambda: not app.living.running)
+        app.live_capture.start(str(tmp_path / "f.xyz"))
+        until(lambda: not app.live_capture.running)
         assert ".xyz" in app.window._view.message.details()
         app.expect_error()
 

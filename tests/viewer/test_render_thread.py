@@ -25,8 +25,8 @@ from r2l_core.render.frames import STRIDES, Frame, RenderRequest
 from r2l_core.render.renderer import Renderer, to_uint8
 from r2l_core.types import Precision
 from viewer.rendering import render_thread
-from viewer.rendering.mailbox import Wish
 from viewer.rendering.render_thread import Measured, RenderThread, Running
+from viewer.state.wish import Wish
 
 SIZE_PX = 128
 TILES = SIZE_PX * SIZE_PX // 128

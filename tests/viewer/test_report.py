@@ -12,9 +12,9 @@ from r2l_core.errors import RecordingError
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
+from viewer.rendering import report as report_module
 from viewer.rendering.render_thread import Measured
-from viewer.scripted import report as report_module
-from viewer.scripted.report import Report
+from viewer.rendering.report import Report
 
 KEYS = [
     "first_frame_s",

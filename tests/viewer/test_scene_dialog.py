@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PyQt6.QtWidgets import QLineEdit
@@ -14,13 +15,11 @@ from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.types import Precision
 from viewer.app import App
-from viewer.rendering.mailbox import Wish
-from viewer.rendering.scene_edits import edited, guessed_preset, problems, settings_of
-from viewer.state.preferences import Preferences
+from viewer.state.scene_settings import SceneSettings, edited, guessed_preset, problems, settings_of
+from viewer.state.wish import Wish
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.scene_dialog import SceneDialog
-from viewer.widgets.panels.scene_settings import SceneSettings
 
 LEGO = PRESETS["blender:lego"]
 
@@ -166,21 +165,21 @@ def open_app(make_app, until):
 class TestAsking:
     def test_a_file_without_a_scene_is_asked_about(self, open_app, write_released):
         app = open_app(write_released("lego"))
-        assert app.scene_asking.dialog.isVisible()
-        assert not app.scene_asking.dialog.isModal()
+        assert app.scenes.dialog.isVisible()
+        assert not app.scenes.dialog.isModal()
         assert app.controller.running.scene == LEGO, "until somebody says otherwise"
 
     def test_others_are_not(self, open_app, write_light_field):
-        assert not open_app(write_light_field()).scene_asking.dialog.isVisible()
+        assert not open_app(write_light_field()).scenes.dialog.isVisible()
 
     def test_nobody_is_asked_in_scripted_runs(self, open_app, write_released):
-        assert not open_app(write_released("lego"), asks=False).scene_asking.dialog.isVisible()
+        assert not open_app(write_released("lego"), asks=False).scenes.dialog.isVisible()
 
     def test_the_picture_follows_and_the_camera_stays(self, open_app, until, write_released):
         app = open_app(write_released("lego"))
         app.controller.set_orbit(Orbit(10.0, 20.0, 3.5))
         for field, value in (("Near", 1.0), ("Far", 7.0)):
-            spin(app.scene_asking.dialog, field).setValue(value)
+            spin(app.scenes.dialog, field).setValue(value)
         until(lambda: app.controller.running.scene.far == 7.0)
         assert app.controller.running.scene.near == 1.0
         assert app.controller.orbit == Orbit(10.0, 20.0, 3.5)
@@ -188,7 +187,7 @@ class TestAsking:
 
     def test_a_preset_brings_its_first_view(self, open_app, until, write_released):
         app = open_app(write_released("lego"))
-        box = combo(app.scene_asking.dialog, "Preset")
+        box = combo(app.scenes.dialog, "Preset")
         box.activated.emit(box.findData("llff:fern"))
         until(lambda: app.controller.running.scene == PRESETS["llff:fern"])
         assert app.controller.orbit == PRESETS["llff:fern"].home()
@@ -196,8 +195,8 @@ class TestAsking:
 
     def test_what_cannot_be_is_not_tried(self, open_app, qtbot, write_released):
         app = open_app(write_released("lego"))
-        spin(app.scene_asking.dialog, "Far").setValue(1.0)
-        assert "more than near" in app.scene_asking.dialog.reasons()["far"]
+        spin(app.scenes.dialog, "Far").setValue(1.0)
+        assert "more than near" in app.scenes.dialog.reasons()["far"]
         qtbot.wait(300)
         assert app.controller.running.scene == LEGO
         assert not app.has_failed
@@ -205,21 +204,21 @@ class TestAsking:
     def test_the_answer_is_remembered_for_that_file(self, open_app, until, write_released):
         path, other = write_released("lego"), write_released("ship12")
         app = open_app(path)
-        spin(app.scene_asking.dialog, "Far").setValue(7.0)
+        spin(app.scenes.dialog, "Far").setValue(7.0)
         until(lambda: app.controller.running.scene.far == 7.0)
-        app.scene_asking.dialog.close()
-        assert not app.scene_asking.dialog.isVisible()
+        app.scenes.dialog.close()
+        assert not app.scenes.dialog.isVisible()
         app.controller.open(other)
         until(lambda: app.controller.running.name == "ship12")
-        assert app.scene_asking.dialog.isVisible(), "that is another file"
+        assert app.scenes.dialog.isVisible(), "that is another file"
         assert app.controller.running.scene.far == 6.0
-        app.scene_asking.dialog.close()
+        app.scenes.dialog.close()
         app.controller.open(path)
         until(lambda: app.controller.running.scene.far == 7.0)
-        assert not app.scene_asking.dialog.isVisible()
+        assert not app.scenes.dialog.isVisible()
         app.window.commands.scene_settings.trigger()
-        assert app.scene_asking.dialog.isVisible()
-        app.scene_asking.dialog.reset_requested.emit()
+        assert app.scenes.dialog.isVisible()
+        app.scenes.dialog.reset_requested.emit()
         until(lambda: app.controller.running.scene == LEGO)
 
     def test_what_was_remembered_may_be_anything(self, make_app, until, write_released):
@@ -228,14 +227,12 @@ class TestAsking:
         first.start()
         until(lambda: first.report.has_picture)
         sha256 = first.controller.running.light_field.sha256
-        settings = Preferences(first.window._preferences._settings)
+        guessed = replace(first.controller.running, scene_from="default")
+        other = SimpleNamespace(sha256="another file", says_scene=True)
         for kept in ("[", "[]", json.dumps({sha256: [1]}), json.dumps({sha256: "no:preset"})):
-            settings.store("scenes", kept)
-            first.scene_asking.running_changed(
-                replace(first.controller.running, scene_from="default")
-            )
-            first.scene_asking._sha256 = ""
-            first.scene_asking.running_changed(first.controller.running)
+            first.preferences.store("scenes", kept)
+            first.scenes.running_changed(replace(guessed, scene_from="file", light_field=other))
+            first.scenes.running_changed(guessed)
         assert not first.has_failed
 
     def test_native_files_may_be_without_a_scene(self, open_app, write_light_field):
@@ -247,7 +244,7 @@ class TestAsking:
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
         app = open_app(str(path))
-        assert app.scene_asking.dialog.isVisible()
+        assert app.scenes.dialog.isVisible()
         assert "No scene was given" in app.controller.running.notes[0]
 
     def test_assumptions_come_from_the_command_line(self, make_app, until, write_released):

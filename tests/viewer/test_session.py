@@ -13,14 +13,11 @@ from r2l_core.errors import SessionError
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
-from viewer.rendering.mailbox import Wish
+from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
 from viewer.state.viewpoint import Viewpoint
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.compare.difference import DifferenceKind
-from viewer.widgets.compare.difference_view import DifferenceOptions
-from viewer.widgets.compare.pane_choice import PaneChoice
-from viewer.widgets.compare.pane_label import TRUTH
+from viewer.state.wish import Wish
 
 VIEW = Viewpoint(Orbit(12.0, -3.5, 2.5, (0.1, 0.2, 0.3)), 50.0)
 PANES = (
@@ -133,7 +130,7 @@ class TestInTheWindow:
         app.sessions.save(file)
         # Something quite different.
         app.window.compare.view.set_mode(CompareMode.SINGLE)
-        app.pathing.control.use(None)
+        app.camera_path.editor.use(None)
         app.controller.open(write_light_field("other"))
         until(lambda: app.controller.running.name == "other")
         app.sessions.open(file)
@@ -142,7 +139,7 @@ class TestInTheWindow:
         assert app.window.compare.view.mode is CompareMode.WIPE
         assert app.window.compare.panes.panes == panes
         assert app.controller.viewpoint == VIEW
-        assert len(app.pathing.control.path.keyframes) == 2
+        assert len(app.camera_path.editor.path.keyframes) == 2
         assert not app.has_failed
 
     def test_the_last_session_waits_for_the_next_start(self, app, make_app, until):

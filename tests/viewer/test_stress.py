@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QApplication
 from r2l_core.render.frames import STRIDES, Frame
 from r2l_core.types import Precision
 from viewer.app import App
-from viewer.rendering.mailbox import Wish
+from viewer.state.wish import Wish
 from viewer.widgets import theme
 
 EVENTS = 2000
@@ -105,7 +105,7 @@ def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, mo
     settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
     app = App(Wish(files[0], precision=Precision.FP32), settings)
     errors: list[Exception] = []
-    app.thread_.failed.connect(lambda error, _wish: errors.append(error))
+    app.render_thread.failed.connect(lambda error, _wish: errors.append(error))
     watch = Watch(app)
     app.controller.frame_shown.connect(watch.see)
     app.start()
@@ -150,7 +150,7 @@ def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, mo
         qtbot.waitUntil(settled, timeout=30_000)
     finally:
         app.close()
-        app.thread_.stop()
+        app.render_thread.stop()
         app.window.deleteLater()
     assert all("broken.safetensors" in str(error) for error in errors)
     assert errors, "the broken file was tried"

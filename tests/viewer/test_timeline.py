@@ -18,11 +18,11 @@ from r2l_core.types import Precision
 from tests.viewer.manual_clock import ManualClock
 from viewer.app import App
 from viewer.camera.flight import Ride
-from viewer.camera_path import path_control, path_edits
+from viewer.camera_path import path_editor, path_edits
 from viewer.camera_path.path_drawing import PathDrawing
-from viewer.rendering.mailbox import Wish
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.panels.key_settings import KeySettings
+from viewer.state.panes import CompareMode
+from viewer.state.wish import Wish
+from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
 from viewer.widgets.panels.timeline_track import TimelineTrack
 
@@ -210,7 +210,7 @@ class TestInTheWindow:
     def test_k_adds_the_present_view(self, app, qtbot):
         before = app.controller.camera()
         qtbot.keyClick(app.window.pane, Qt.Key.Key_K)
-        path = app.pathing.control.path
+        path = app.camera_path.editor.path
         assert path is not None
         assert np.array_equal(path.keyframes[0].T_world_camera, before.T_world_camera)
         assert path.keyframes[0].fov_y_deg == pytest.approx(before.fov_y_deg)
@@ -228,7 +228,7 @@ class TestInTheWindow:
 
     def test_edits_are_undone_apart_from_camera_moves(self, app):
         self.add_two(app)
-        control, side = app.pathing.control, app.controller.orbit
+        control, side = app.camera_path.editor, app.controller.orbit
         control.retime(1, 5.0)
         assert control.path.seconds == pytest.approx(5.0)
         control.undo()
@@ -243,8 +243,8 @@ class TestInTheWindow:
     def test_choosing_a_keyframe_goes_there_and_can_be_undone(self, app):
         self.add_two(app)
         side = app.controller.orbit
-        app.pathing.control.select(0)
-        first = app.pathing.control.path.keyframes[0]
+        app.camera_path.editor.select(0)
+        first = app.camera_path.editor.path.keyframes[0]
         camera = app.controller.camera()
         assert np.array_equal(camera.T_world_camera, first.T_world_camera)
         app.controller.undo()
@@ -252,7 +252,7 @@ class TestInTheWindow:
 
     def test_playing_follows_the_clock_and_stops_at_the_end(self, app, steps, until):
         self.add_two(app)
-        control = app.pathing.control
+        control = app.camera_path.editor
         control.play()
         assert np.allclose(
             app.controller.camera().T_world_camera, control.path.keyframes[0].T_world_camera
@@ -270,7 +270,7 @@ class TestInTheWindow:
 
     def test_a_loop_goes_on(self, app, steps):
         self.add_two(app)
-        control = app.pathing.control
+        control = app.camera_path.editor
         control.set_loop(True)
         control.scrub(0.0)
         control.play()
@@ -281,7 +281,7 @@ class TestInTheWindow:
 
     def test_a_hand_on_the_picture_ends_playing(self, app, steps):
         self.add_two(app)
-        control = app.pathing.control
+        control = app.camera_path.editor
         control.play()
         steps.now += 0.5
         steps.fire()
@@ -296,12 +296,12 @@ class TestInTheWindow:
         self.add_two(app)
         app.window.commands.views["top"].trigger()
         until(lambda: app.window.pane._path is not None and len(app.window.pane._path.keys) == 2)
-        app.pathing.control.play()
+        app.camera_path.editor.play()
         assert app.window.pane._path is None
 
     def test_the_marked_keyframe_is_edited_and_seen(self, app, until):
         self.add_two(app)
-        control, panel, pane = app.pathing.control, app.pathing.panel, app.window.pane
+        control, panel, pane = app.camera_path.editor, app.camera_path.panel, app.window.pane
         app.window.compare.view.set_mode(CompareMode.WIPE)
         app.window.commands.record.edit_key.trigger()
         assert panel.isVisible()
@@ -339,26 +339,26 @@ class TestInTheWindow:
         app.controller.orbit_dragged(30.0, 0.0)
         orbit = app.controller.orbit
         app.window.commands.record.presets["turntable"].trigger()
-        path = app.pathing.control.path
+        path = app.camera_path.editor.path
         assert path.loop
-        assert path.seconds == pytest.approx(path_control.PRESET_S)
+        assert path.seconds == pytest.approx(path_editor.PRESET_S)
         assert path.keyframes[0].T_world_camera == pytest.approx(orbit.T_world_camera())
 
     @pytest.mark.parametrize("nerfstudio", [False, True])
     def test_files_of_both_kinds_come_back(self, app, tmp_path, nerfstudio):
         self.add_two(app)
-        control, file = app.pathing.control, tmp_path / "p.json"
+        control, file = app.camera_path.editor, tmp_path / "p.json"
         before = control.path
-        app.pathing.save(str(file), nerfstudio)
+        app.camera_path.save(str(file), nerfstudio)
         assert ("camera_path" in json.loads(file.read_text())) == nerfstudio
         control.use(None)
-        app.pathing.open(str(file))
+        app.camera_path.open(str(file))
         for one, other in zip(control.path.keyframes, before.keyframes, strict=True):
             assert one.T_world_camera == pytest.approx(other.T_world_camera)
 
     def test_a_file_that_is_no_path_is_an_error_that_names_it(self, app, tmp_path):
         (tmp_path / "p.json").write_text('{"format": "r2l-camera-path", "version": 1}')
-        app.pathing.open(str(tmp_path / "p.json"))
+        app.camera_path.open(str(tmp_path / "p.json"))
         assert "keyframes" in app.window._view.message.details()
-        assert app.pathing.control.path is None
+        assert app.camera_path.editor.path is None
         app.expect_error()

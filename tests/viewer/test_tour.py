@@ -14,8 +14,8 @@ import pytest
 from r2l_core.errors import EngineError
 from r2l_core.types import Precision
 from viewer.app import App
-from viewer.rendering.mailbox import Wish
 from viewer.scripted.tour import Tour, TourPace
+from viewer.state.wish import Wish
 
 PACE = TourPace(events_per_s=12, hurry=20.0, window_px=(900, 600))
 

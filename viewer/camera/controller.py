@@ -29,12 +29,12 @@ _TICK_MS = 16
 class CameraControl(QObject):
     """Base of what asks for pictures: owns the camera, and calls `refresh` when it has moved."""
 
-    orbit_changed = pyqtSignal(object, float)
+    orbit_changed = pyqtSignal(Orbit, float)
     """Orbit and horizontal field of view in degrees."""
     history_changed = pyqtSignal(bool, bool)
     """Whether a camera move can be undone, and whether one can be made again."""
 
-    bookmarks_changed = pyqtSignal(object)
+    bookmarks_changed = pyqtSignal(frozenset)
     """frozenset of the numbers that hold a view of this light field."""
     bookmarks_written = pyqtSignal(str)
     """All bookmarks as text, to be kept."""

@@ -13,23 +13,22 @@ from r2l_core.camera_paths.camera_path import Keyframe, PathView
 from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
 from r2l_core.errors import R2LError
 from r2l_core.render.frames import Frame
-from viewer.camera_path.path_control import PathControl
+from viewer.camera_path.path_editor import PathEditor
 from viewer.rendering.controller import Controller
-from viewer.widgets.compare.difference import MAX_GAIN
+from viewer.state.difference_options import MAX_GAIN
 from viewer.widgets.controls.file_dialogs import ask_camera_path, ask_camera_path_place
 from viewer.widgets.controls.timers import REAL_TIME, Clock
-from viewer.widgets.panels.key_panel import KeyPanel
-from viewer.widgets.panels.key_settings import KeySettings
+from viewer.widgets.panels.key_panel import KeyPanel, KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
 from viewer.window.main_window import MainWindow
 
 NERFSTUDIO_FPS = 30.0
 
 
-class Pathing(QObject):
+class CameraPathController(QObject):
     """The path of the window, and its files."""
 
-    failed = pyqtSignal(object)
+    failed = pyqtSignal(Exception)
 
     def __init__(
         self, window: MainWindow, controller: Controller, parent: QObject, clock: Clock = REAL_TIME
@@ -37,7 +36,7 @@ class Pathing(QObject):
         super().__init__(parent)
         self._window = window
         self._controller = controller
-        self.control = PathControl(controller, self, clock)
+        self.editor = PathEditor(controller, self, clock)
         self.panel = KeyPanel(window)
         self._has_path = False
         self._readout = TimelineReadout()
@@ -45,19 +44,19 @@ class Pathing(QObject):
 
     def close(self) -> None:
         """Move nothing any more."""
-        self.control.close()
+        self.editor.close()
         self.panel.close()
 
     def open(self, file: str) -> None:
         """Take the path that a file holds."""
         try:
-            self.control.use(load_camera_path(Path(file)))
+            self.editor.use(load_camera_path(Path(file)))
         except R2LError as error:
             self.failed.emit(error)
 
     def save(self, file: str, nerfstudio: bool = False) -> None:
         """Write the path, as this program reads it or as nerfstudio does."""
-        path = self.control.path
+        path = self.editor.path
         if path is None:
             return
         try:
@@ -71,7 +70,7 @@ class Pathing(QObject):
             self.failed.emit(error)
 
     def _wire(self) -> None:
-        window, control, controller = self._window, self.control, self._controller
+        window, control, controller = self._window, self.editor, self._controller
         timeline, track = window.timeline, window.timeline.track
         actions = window.commands.record
         timeline.play_toggled.connect(control.set_playing)
@@ -155,7 +154,7 @@ class Pathing(QObject):
             pool.start(_load_splines)
 
     def _frames_shown(self, frames: tuple[Frame, ...]) -> None:
-        self.control.frame_shown(frames[0])
+        self.editor.frame_shown(frames[0])
 
     def _open_presets(self, button: QWidget) -> None:
         menu = self._window.commands.record.preset_menu

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from r2l_core.camera_paths.camera_path import CameraPath
 from r2l_core.geometry.camera import Camera
-from viewer.widgets.picture.path_overlay import PathOverlay, Point
+from viewer.widgets.picture.drawn_overlays import PathOverlay, Point
 
 _SAMPLES_PER_STEP = 16
 _MOST_SAMPLES = 800
@@ -45,23 +45,9 @@ class PathDrawing:
         )
 
 
-def projected(
-    points: NDArray[np.float64], camera: Camera
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Image pixels (column, row) of world points (n, 3), and their depths (n,). Pixels have a
-    meaning only where the depth is well above 0."""
-    pose = camera.T_world_camera
-    seen = (points - pose[:3, 3]) @ pose[:3, :3]
-    depth = -seen[:, 2]
-    safe = np.where(depth > 0, depth, 1.0)
-    column = camera.center_px[0] + camera.focal_px * seen[:, 0] / safe
-    row = camera.center_px[1] - camera.fy_px * seen[:, 1] / safe
-    return np.stack([column, row], axis=1), depth
-
-
 def _visible(points: NDArray[np.float64], camera: Camera) -> list[Point | None]:
     """Image pixels (column, row) of world points (n, 3); None for those not in front."""
-    pixels, depth = projected(points, camera)
+    pixels, depth = camera.projected(points)
     away = np.linalg.norm(points - camera.position, axis=1).max()
     near = _NEAR * max(float(away), 1e-9)
     shown = (depth > near) & (np.abs(pixels) < _FAR_PX).all(1)

@@ -15,15 +15,14 @@ from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
 from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
-from viewer.compare.helper_process import Apart
+from viewer.compare.helper_process import HelperProcess
 from viewer.rendering.render_thread import Running
-from viewer.widgets.compare.difference import DifferenceKind
-from viewer.widgets.compare.pane_choice import TRUTH
-from viewer.widgets.compare.pane_label import LETTERS
+from viewer.state.difference_options import DifferenceKind
+from viewer.state.panes import LETTERS, TRUTH
 from viewer.widgets.controls import wording
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity
-from viewer.widgets.panels.metrics_readout import MetricsReadout, PairMetrics
+from viewer.widgets.panels.metrics_panel import MetricsReadout, PairMetrics
 
 if TYPE_CHECKING:
     from r2l_core.images.metrics import ImageComparison
@@ -42,20 +41,20 @@ class Analyst(QObject):
     """Signals carry what the widgets take. One question at a time; a newer one of the same kind
     makes an older one's answer void."""
 
-    metrics_ready = pyqtSignal(object)
-    map_ready = pyqtSignal(object, object, object, object)
+    metrics_ready = pyqtSignal(MetricsReadout)
+    map_ready = pyqtSignal(DifferenceKind, np.ndarray, Frame, Frame)
     """DifferenceKind, float32 (H, W), Frame a, Frame b."""
-    divergence_ready = pyqtSignal(object)
-    sensitivity_ready = pyqtSignal(object, object)
+    divergence_ready = pyqtSignal(DivergenceReadout)
+    sensitivity_ready = pyqtSignal(tuple, tuple)
     """tuple[LayerSensitivity, ...] in the order of the network, and the names of the worst."""
     busy_changed = pyqtSignal(object)
-    failed = pyqtSignal(object)
+    failed = pyqtSignal(Exception)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
-        self._apart = Apart()
+        self._apart = HelperProcess()
         self._latest: dict[str, int] = {}
         self._numbers = itertools.count()
         self._stopped = False
@@ -180,7 +179,7 @@ class _Job(QRunnable):
         self._job()
 
 
-def _metrics(apart: Apart, frames: Sequence[Frame]) -> MetricsReadout:
+def _metrics(apart: HelperProcess, frames: Sequence[Frame]) -> MetricsReadout:
     from r2l_core.images.metrics import compare
 
     names = [wording.source(frame.engine, frame.light_field) for frame in frames]
@@ -223,7 +222,7 @@ def _pair_metrics(
     )
 
 
-def _flip_map(apart: Apart, a: Frame, b: Frame) -> NDArray[np.float32]:
+def _flip_map(apart: HelperProcess, a: Frame, b: Frame) -> NDArray[np.float32]:
     from r2l_core.images import difference
 
     kind = difference.DifferenceKind.FLIP

@@ -12,12 +12,11 @@ from r2l_core.errors import R2LError
 from r2l_core.render.frames import Frame
 from viewer.compare import analysis
 from viewer.compare.analysis import Analyst
-from viewer.compare.panels import CompareDesk
 from viewer.rendering.controller import Controller
 from viewer.rendering.render_thread import Running
-from viewer.state.preferences import Preferences
-from viewer.state.recent_files import RecentFiles
-from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.state.panes import PaneChoice
+from viewer.state.preferences import Preferences, RecentFiles
+from viewer.widgets.compare.compare_panels import ComparePanels
 from viewer.widgets.controls.file_dialogs import ask_light_field
 from viewer.widgets.panels.layer_bars import LayerSensitivity
 from viewer.window.main_window import MainWindow
@@ -25,10 +24,10 @@ from viewer.window.main_window import MainWindow
 _NO_LAYERS = "those of a precision with eight-bit layers: choose int8, int8-sim or int8-static-sim"
 
 
-class Comparing(QObject):
+class CompareController(QObject):
     """Knows which frames are on the screen, and asks for what is to be known about them."""
 
-    failed = pyqtSignal(object)
+    failed = pyqtSignal(Exception)
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class Comparing(QObject):
         super().__init__(parent)
         self._recent = RecentFiles(preferences, "recent_light_fields")
         self._window = window
-        self._desk: CompareDesk = window.compare
+        self._desk: ComparePanels = window.compare
         self._controller = controller
         self._analyst = Analyst(self)
         self._running: Running | None = None

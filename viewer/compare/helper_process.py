@@ -15,12 +15,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from r2l_core.errors import R2LError
-from viewer.runtime.thread_priority import be_polite
+from viewer.runtime import lower_thread_priority
 
 Answer = TypeVar("Answer")
 
 
-class Apart:
+class HelperProcess:
     """One helper process, started when it is first needed. It ends with this one, however this one
     ends: nothing else holds the other side of its connection."""
 
@@ -79,7 +79,7 @@ class Apart:
 
 def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the window
-    be_polite()
+    lower_thread_priority()
     while True:
         try:
             function, arguments = connection.recv()

@@ -31,7 +31,7 @@ class _Superseded(Exception):
     """Another dataset is wanted by now."""
 
 
-class Posing(QObject):
+class DatasetController(QObject):
     """Wires the Dataset panel to the controller."""
 
     failed = pyqtSignal(object, object)
@@ -40,14 +40,14 @@ class Posing(QObject):
     """str while a dataset is being opened, None when that is over."""
     dataset_changed = pyqtSignal(object)
     """Dataset: another one, or the same taken in another way."""
-    small_read = pyqtSignal(object, int, object)
+    small_read = pyqtSignal(object, int, QImage)
     """Dataset, position of a view and its picture, as `read_small` asked for it."""
     settled = pyqtSignal()
     """What was asked for is open, or has failed."""
-    _opened = pyqtSignal(int, object, object)
-    _refused = pyqtSignal(int, object, object)
-    _read = pyqtSignal(object, int, object)
-    _unread = pyqtSignal(object, int, object)
+    _opened = pyqtSignal(int, DatasetChoice, object)
+    _refused = pyqtSignal(int, DatasetChoice, Exception)
+    _read = pyqtSignal(object, int, QImage)
+    _unread = pyqtSignal(object, int, Exception)
 
     def __init__(self, window: MainWindow, controller: Controller, parent: QObject) -> None:
         super().__init__(parent)

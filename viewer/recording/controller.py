@@ -13,12 +13,11 @@ from r2l_core.errors import R2LError, RecordingError
 from r2l_core.recording.loading import Unfinished, unfinished
 from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
 from r2l_core.types import Precision
-from viewer.camera_path.path_control import PathControl
+from viewer.camera_path.path_editor import PathEditor
 from viewer.recording.recording_thread import RecordingEnd, RecordingJob, RecordingThread, ResumeJob
 from viewer.rendering.controller import Controller
+from viewer.state.panes import AUTO, LETTERS, PaneChoice
 from viewer.state.preferences import Preferences
-from viewer.widgets.compare.pane_choice import AUTO, PaneChoice
-from viewer.widgets.compare.pane_label import LETTERS
 from viewer.widgets.controls.file_dialogs import ask_film
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import MODES, RecordSettings
@@ -29,18 +28,17 @@ _NAME = 24
 """Characters of a film's name that a button has room for."""
 
 
-class Recording(QObject):
+class RecordingController(QObject):
     """Makes one film at a time, while the window goes on."""
 
-    failed = pyqtSignal(object)
-    finished = pyqtSignal(object)
-    """RecordingEnd."""
+    failed = pyqtSignal(Exception)
+    finished = pyqtSignal(RecordingEnd)
 
     def __init__(
         self,
         window: MainWindow,
         controller: Controller,
-        paths: PathControl,
+        paths: PathEditor,
         preferences: Preferences,
         parent: QObject,
     ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import QObject, QThread, pyqtSignal
 
 from r2l_core.types import RayMode
-from viewer.runtime.thread_priority import be_polite
+from viewer.runtime import lower_thread_priority
 from viewer.widgets.panels.record_settings import RecordProgress
 
 if TYPE_CHECKING:
@@ -65,11 +65,9 @@ class RecordingThread(QThread):
 
     begun = pyqtSignal()
     """Everything that can be refused was accepted; the first frame is being made."""
-    progressed = pyqtSignal(object)
-    """RecordProgress."""
-    ended = pyqtSignal(object)
-    """RecordingEnd."""
-    failed = pyqtSignal(object)
+    progressed = pyqtSignal(RecordProgress)
+    ended = pyqtSignal(RecordingEnd)
+    failed = pyqtSignal(Exception)
     """The exception. What was written until then stays."""
 
     def __init__(self, job: RecordingJob | ResumeJob, parent: QObject | None = None) -> None:
@@ -98,7 +96,7 @@ class RecordingThread(QThread):
     def _record(self) -> None:
         import torch
 
-        be_polite()
+        lower_thread_priority()
         torch.set_num_threads(os.cpu_count() or 1)
         recorder = _opened(self._job)
         self.begun.emit()

@@ -12,12 +12,14 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
 from r2l_core.types import Precision
 from viewer.camera.controller import CameraControl
-from viewer.rendering.mailbox import Mailbox, Wish
+from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.performance import Performance, Sample
 from viewer.rendering.render_thread import Running
 from viewer.state.bookmarks import Bookmarks
-from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.state.panes import PaneChoice
+from viewer.state.wish import Wish
 from viewer.widgets.controls.timers import REAL_TIME, Clock
+from viewer.widgets.panels.performance_readout import PerformanceReadout
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
@@ -32,15 +34,14 @@ _READOUT_MS = 200
 class Controller(CameraControl):
     """Knows what is wished for; shows only frames that are not stale."""
 
-    frame_shown = pyqtSignal(object)
+    frame_shown = pyqtSignal(Frame)
     """A Frame that went to the window."""
-    frames_shown = pyqtSignal(object)
+    frames_shown = pyqtSignal(tuple)
     """tuple[Frame, ...] of several panes that went to the window."""
     badge_changed = pyqtSignal(object)
     """str or None: a quiet remark on the view."""
-    readout_ready = pyqtSignal(object)
-    """PerformanceReadout."""
-    kept = pyqtSignal(object)
+    readout_ready = pyqtSignal(PerformanceReadout)
+    kept = pyqtSignal(Running)
     """The Running that goes on after a change failed."""
 
     def __init__(

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from r2l_core.errors import R2LError
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
-from viewer.rendering.mailbox import Wish
 from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
-from viewer.widgets.compare.pane_choice import AUTO, PaneChoice
+from viewer.state.panes import AUTO, PaneChoice
+from viewer.state.wish import Wish
 from viewer.widgets.controls.file_names import distinct_names
 
 if TYPE_CHECKING:

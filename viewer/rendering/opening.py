@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.scene import PRESETS, SceneSpec, load_scene
-from viewer.rendering.mailbox import Wish
-from viewer.rendering.scene_edits import guessed_preset
+from viewer.state.scene_settings import guessed_preset
+from viewer.state.wish import Wish
 
 if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField

@@ -20,10 +20,11 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import RenderRequest
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
-from viewer.rendering.mailbox import Mailbox, Wish
+from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.open_light_fields import OpenLightFields
 from viewer.rendering.opening import SceneFrom
-from viewer.runtime.thread_priority import be_polite
+from viewer.runtime import lower_thread_priority
+from viewer.state.wish import Wish
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
@@ -98,7 +99,7 @@ class RenderThread(QThread):
         self._attempt(self._serve)
 
     def _serve(self) -> None:
-        be_polite()
+        lower_thread_priority()
         worker = _Worker(self)
         self.busy_changed.emit(None)
         while (work := self.mailbox.take()) is not None:

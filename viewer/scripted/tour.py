@@ -148,7 +148,7 @@ class Tour(QObject):
     def _drag(self) -> Script:
         app, report = self._app, self._app.report
         if not app.wish.panes:  # several engines have no one speed
-            app.thread_.mailbox.measure(app.controller.camera())
+            app.render_thread.mailbox.measure(app.controller.camera())
             yield lambda: report.is_measured
         self._press()
         report.begin_watching()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.state.panes import CompareMode
 from viewer.widgets.compare.compare_pane import ComparePane
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _several_are_complete(pane: ComparePane, give_up_s: float) -> bool:
 
 def timeline(app: App, patience_s: float, screenshot: Callable[[str], None]) -> Script:
     """Three keyframes, the path over the picture, and a ride along it; then home without it."""
-    commands, control = app.window.commands, app.pathing.control
+    commands, control = app.window.commands, app.camera_path.editor
     for view in ("front", "side", "home"):
         commands.views[view].trigger()
         yield 0.3

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QByteArray, QSettings
+import json
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Blob(Protocol):
+    """Bytes as Qt has them, a `QByteArray`. Python's own would be stored pickled."""
+
+    def data(self) -> bytes:
+        """The bytes."""
+
+
+class Settings(Protocol):
+    """What of a `QSettings` is used."""
+
+    def value(self, key: str) -> Any:
+        """What is stored under a key, of any type; None where nothing is."""
+
+    def setValue(self, key: str, value: Any) -> None:
+        """Store a value."""
+
+    def sync(self) -> None:
+        """Write the file."""
 
 
 class Preferences:
-    """Typed access to a `QSettings`: a value of the wrong type counts as absent."""
+    """Typed access to settings: a value of the wrong type counts as absent."""
 
-    def __init__(self, settings: QSettings | None = None) -> None:
-        """`settings`: the user's own where None."""
-        self._settings = settings or QSettings("r2l-viewer", "r2l-viewer")
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     def flag(self, key: str) -> bool:
         """A stored yes; no where there is none."""
@@ -22,15 +44,42 @@ class Preferences:
         value = self._settings.value(key)
         return value if isinstance(value, str) else ""
 
-    def blob(self, key: str) -> QByteArray:
+    def blob(self, key: str) -> bytes:
         """Stored bytes, or none."""
         value = self._settings.value(key)
-        return value if isinstance(value, QByteArray) else QByteArray()
+        return value.data() if isinstance(value, Blob) else b""
 
-    def store(self, key: str, value: bool | str | QByteArray) -> None:
+    def store(self, key: str, value: bool | str | Blob) -> None:
         """Remember `value`."""
         self._settings.setValue(key, value)
 
     def write(self) -> None:
         """Have everything that was stored in the file."""
         self._settings.sync()
+
+
+MOST = 8
+
+
+class RecentFiles:
+    """Of one kind, the latest first."""
+
+    def __init__(self, preferences: Preferences, key: str) -> None:
+        """`key`: where in the preferences they are."""
+        self._preferences = preferences
+        self._key = key
+
+    def files(self) -> list[str]:
+        """Absolute paths; whether they are still there is not known."""
+        try:
+            found = json.loads(self._preferences.text(self._key))
+        except (ValueError, RecursionError):
+            return []
+        files = found if isinstance(found, list) else []
+        return [file for file in files if isinstance(file, str)][:MOST]
+
+    def note(self, file: str) -> None:
+        """That one was used just now."""
+        path = str(Path(file).absolute())
+        files = [path, *(one for one in self.files() if one != path)][:MOST]
+        self._preferences.store(self._key, json.dumps(files))

@@ -35,16 +35,18 @@ from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields
 from r2l_core.types import Precision
-from viewer.rendering.mailbox import Wish
 from viewer.state.bookmarks import NUMBERS
 from viewer.state.dataset_choice import DatasetChoice
+from viewer.state.difference_options import (
+    MAX_GAIN,
+    SCALES,
+    SIGNED_SCALES,
+    DifferenceKind,
+    DifferenceOptions,
+)
+from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
 from viewer.state.viewpoint import Viewpoint
-from viewer.widgets.compare.color_scale import SCALES, SIGNED_SCALES
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.compare.difference import MAX_GAIN, DifferenceKind
-from viewer.widgets.compare.difference_view import DifferenceOptions
-from viewer.widgets.compare.pane_choice import AUTO, TRUTH, PaneChoice
-from viewer.widgets.compare.pane_label import LETTERS
+from viewer.state.wish import Wish
 
 FORMAT = "r2l-session"
 VERSION = 1

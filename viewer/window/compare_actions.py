@@ -5,7 +5,7 @@ from __future__ import annotations
 from PyQt6.QtGui import QActionGroup
 from PyQt6.QtWidgets import QMainWindow
 
-from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.state.panes import CompareMode
 from viewer.window.action_maker import ActionMaker
 
 _MODES = {

@@ -132,6 +132,6 @@ class Docks:
         """The places of all docks, for `restore`."""
         return self._window.saveState(_LAYOUT_VERSION)
 
-    def restore(self, layout: QByteArray) -> bool:
+    def restore(self, layout: QByteArray | bytes) -> bool:
         """Put the docks where `layout` says; False, and nothing moved, where it is not usable."""
         return self._window.restoreState(layout, _LAYOUT_VERSION)

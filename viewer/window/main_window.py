@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from math import degrees
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, QSettings, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QIcon, QKeyEvent
 from PyQt6.QtWidgets import QFileDialog, QMainWindow, QWidget
 
@@ -19,10 +19,10 @@ from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import Frame
 from r2l_core.types import Availability, EngineInfo, Precision
-from viewer.compare.panels import CompareDesk
+from viewer.state.panes import CompareMode
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme
-from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.widgets.compare.compare_panels import ComparePanels
 from viewer.widgets.compare.wipe_divider import STEP
 from viewer.widgets.controls.file_dialogs import (
     ask_dataset,
@@ -64,9 +64,9 @@ class MainWindow(QMainWindow):
     drag_started = pyqtSignal()
     drag_finished = pyqtSignal()
     view_requested = pyqtSignal(str)
-    orbit_edited = pyqtSignal(object)
+    orbit_edited = pyqtSignal(Orbit)
     fov_x_edited = pyqtSignal(float)
-    precision_chosen = pyqtSignal(object)
+    precision_chosen = pyqtSignal(Precision)
     render_size_chosen = pyqtSignal(int, int)
     open_requested = pyqtSignal(str)
     dataset_requested = pyqtSignal(str)
@@ -92,10 +92,9 @@ class MainWindow(QMainWindow):
     closed = pyqtSignal()
     picture_painted = pyqtSignal(int, float)
 
-    def __init__(self, settings: QSettings | None = None) -> None:
-        """`settings`: where layout and choices are remembered; the user's own where None."""
+    def __init__(self, preferences: Preferences) -> None:
         super().__init__()
-        self._preferences = Preferences(settings)
+        self._preferences = preferences
         self._active: Precision | None = None
         self.setWindowTitle("R2L viewer")
         self.setWindowIcon(QIcon(str(ICON_PATH)))
@@ -245,7 +244,7 @@ class MainWindow(QMainWindow):
     # Building
 
     def _build_widgets(self) -> None:
-        self.compare = CompareDesk(self)
+        self.compare = ComparePanels(self)
         self._view = self.compare.view
         self.pane = self._view.pane
         self.setCentralWidget(self._view)

@@ -1,19 +1,38 @@
-"""The scale of a difference: its colours, its ends with their unit, and the mark beyond them."""
+"""The colours of a difference, and the bar that shows them with their ends and their unit."""
 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
+from viewer.state.difference_options import SCALES, SIGNED_SCALES, DifferenceOptions
 from viewer.widgets import theme
 from viewer.widgets.compare import difference
-from viewer.widgets.compare.color_scale import CLIPPED_COLOR
-from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.compare.difference import CLIPPED, INVALID
 from viewer.widgets.picture.picture import Picture
+
+CLIPPED_COLOR = "#ff2ee6"
+INVALID_COLOR = "#39ff14"
+
+
+@cache
+def color_table(name: str) -> NDArray[np.uint32]:
+    """uint32 (258,) of 0xffRRGGBB for every code of `color_codes`; `name` is pyqtgraph's."""
+    count = 255 if name in SIGNED_SCALES.values() else 256
+    rgb = pg.colormap.get(name).getLookupTable(nPts=count).astype(np.uint32)
+    table = np.zeros(INVALID + 1, np.uint32)
+    table[:count] = 0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
+    table[CLIPPED], table[INVALID] = QColor(CLIPPED_COLOR).rgb(), QColor(INVALID_COLOR).rgb()
+    table.flags.writeable = False
+    return table
+
 
 _BAR_PX = 9
 _MARK_PX = 9
@@ -22,6 +41,12 @@ BEYOND_PX = _MARK_PX + _GAP_PX
 """Beside the colours, for the block that marks what is beyond them."""
 _BETWEEN_PX = 6.0
 _TEXT_SCALE = 0.85
+
+
+def colors_of(options: DifferenceOptions) -> NDArray[np.uint32]:
+    """The colour of every code (see `color_table`) of a difference shown so."""
+    signed = options.kind.signed
+    return color_table(SIGNED_SCALES[options.signed_scale] if signed else SCALES[options.scale])
 
 
 class ColorBar(QWidget):
@@ -48,7 +73,7 @@ class ColorBar(QWidget):
         """Show the colours of `options` for a scale that ends at `top` (colours being 0 to 1)."""
         self._options, self._top = options, top
         count = 255 if options.kind.signed else 256
-        self._colors = Picture(options.colors[None, :count])
+        self._colors = Picture(colors_of(options)[None, :count])
         low = -top if options.kind.signed else 0.0
         ends = (difference.words(options.kind, value) for value in (low, top))
         self.setToolTip(

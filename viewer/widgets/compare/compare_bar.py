@@ -5,11 +5,11 @@ from __future__ import annotations
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QWidget
 
+from viewer.state.difference_options import DifferenceOptions
+from viewer.state.panes import CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
-from viewer.widgets.compare.compare_mode import CompareMode
 from viewer.widgets.compare.difference import DifferenceReadout
-from viewer.widgets.compare.difference_view import DifferenceOptions
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_toggle import FlatToggle
 
@@ -26,8 +26,7 @@ _INSET_PX = 10
 class CompareBar(QWidget):
     """Says what was chosen; shows what it is told."""
 
-    mode_chosen = pyqtSignal(object)
-    """CompareMode."""
+    mode_chosen = pyqtSignal(CompareMode)
     upright_chosen = pyqtSignal(bool)
     b_held = pyqtSignal(bool)
     fit_requested = pyqtSignal()

@@ -11,12 +11,12 @@ from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
+from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets.compare import difference
-from viewer.widgets.compare.compare_mode import CompareMode, PixelProbe
 from viewer.widgets.compare.compare_surface import CompareSurface
-from viewer.widgets.compare.pane_label import LETTERS
 from viewer.widgets.compare.wipe_divider import WipeDivider
 from viewer.widgets.controls.timers import Throttle
+from viewer.widgets.picture.pixel_readout import PixelProbe
 
 _FLIP_KEY = Qt.Key.Key_X
 _PROBE_MS = 100

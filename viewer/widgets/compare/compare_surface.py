@@ -12,15 +12,15 @@ from PyQt6.QtGui import QColor, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
+from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare import difference, pane_label
-from viewer.widgets.compare.compare_mode import CompareMode
 from viewer.widgets.compare.difference_view import DifferenceView
 from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel
-from viewer.widgets.picture.arrangement import Spacing
 from viewer.widgets.picture.image_pane import ImagePane
 from viewer.widgets.picture.picture import Picture
 from viewer.widgets.picture.pixel_values import Words, paint_pixel_values, rgb_words
+from viewer.widgets.picture.placement import Spacing
 
 _GAP_PX = 12
 _ALONE = "Add a pane to compare with"
@@ -299,7 +299,7 @@ def _rgb(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
 
 
 def _check_matching(frames: Sequence[Frame]) -> None:
-    if not 1 <= len(frames) <= len(pane_label.LETTERS):
+    if not 1 <= len(frames) <= len(LETTERS):
         raise ValueError(f"{len(frames)} panes were given; 1 to 4 can be shown")
     first = frames[0]
     for other in frames[1:]:

@@ -8,11 +8,11 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
 from r2l_core.render.frames import Frame
+from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.panes import CompareMode
 from viewer.widgets.compare.compare_bar import CompareBar
-from viewer.widgets.compare.compare_mode import CompareMode
 from viewer.widgets.compare.compare_pane import ComparePane
-from viewer.widgets.compare.difference import DifferenceKind, Map
-from viewer.widgets.compare.difference_view import DifferenceOptions
+from viewer.widgets.compare.difference import Map
 from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.picture.message_bar import MessageBar
 from viewer.widgets.picture.picture_footer import PictureFooter
@@ -27,11 +27,10 @@ class CompareView(QWidget):
     It holds the last frames: neither a mode nor a difference option asks for rendering.
     """
 
-    mode_changed = pyqtSignal(object)
-    """CompareMode."""
+    mode_changed = pyqtSignal(CompareMode)
     difference_counted = pyqtSignal(object)
     """DifferenceReadout of what A differs from B, or None; at most five a second."""
-    map_wanted = pyqtSignal(object, object, object)
+    map_wanted = pyqtSignal(DifferenceKind, Frame, Frame)
     """DifferenceKind, Frame A, Frame B: a map to be computed elsewhere and given to `set_map`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

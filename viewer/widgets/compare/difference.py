@@ -6,12 +6,13 @@ The value of a pixel is that of its worst channel, so that no difference hides b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from viewer.state.difference_options import MAX_GAIN, DifferenceKind
 
 Level = TypeVar("Level", np.uint8, np.float32)
 
@@ -22,52 +23,12 @@ CLIPPED = 256
 """Code of a pixel beyond the end of the scale."""
 INVALID = 257
 """Code of a pixel whose value is not a number."""
-MAX_GAIN = 256.0
 
 _RELATIVE_FLOOR = 0.01
 """Added to the divisor, as tev does, so that black does not make every difference infinite."""
 _BINS = 64
 _MOST_CLIPPED = 0.001
 """Share of the pixels that an automatic scale may leave beyond its end."""
-
-
-class DifferenceKind(StrEnum):
-    """What is shown of A against B; colours are taken as 0 to 1."""
-
-    ABSOLUTE = "absolute"
-    SIGNED = "signed"
-    SQUARED = "squared"
-    RELATIVE = "relative"
-    FLIP = "FLIP"
-
-    @property
-    def signed(self) -> bool:
-        """Whether values lie on both sides of 0."""
-        return self is DifferenceKind.SIGNED
-
-    @property
-    def computed(self) -> bool:
-        """Whether `difference_map` computes it; other maps are slow and come from elsewhere."""
-        return self is not DifferenceKind.FLIP
-
-    @property
-    def factor(self) -> float:
-        """What a value is multiplied by to be read in `unit`."""
-        return _UNITS[self][0]
-
-    @property
-    def unit(self) -> str:
-        """Unit of what is read; a level is one step of 8 bits, 1/255."""
-        return _UNITS[self][1]
-
-
-_UNITS: dict[str, tuple[float, str]] = {
-    DifferenceKind.ABSOLUTE: (255.0, "levels"),
-    DifferenceKind.SIGNED: (255.0, "levels"),
-    DifferenceKind.SQUARED: (255.0**2, "levels²"),
-    DifferenceKind.RELATIVE: (100.0, "%"),
-    DifferenceKind.FLIP: (1.0, "FLIP"),
-}
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
+from viewer.state.difference_options import DifferenceOptions
 from viewer.widgets import theme
-from viewer.widgets.compare.color_bar import BEYOND_PX
+from viewer.widgets.compare.color_bar import BEYOND_PX, colors_of
 from viewer.widgets.compare.difference import DifferenceReadout
-from viewer.widgets.compare.difference_view import DifferenceOptions
 
 AXIS_PX = 38
 _HEIGHT_PX = 84
@@ -59,7 +59,7 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         heights = np.where(counts > 0, np.log10(np.maximum(counts, 1)) - _FLOOR, 0.0)
         colors = 255 if readout.kind.signed else 256
         middles = ((np.arange(bins) + 0.5) * colors / bins).astype(int)
-        brushes = [_seen(QColor.fromRgb(int(rgb)), tones) for rgb in options.colors[middles]]
+        brushes = [_seen(QColor.fromRgb(int(rgb)), tones) for rgb in colors_of(options)[middles]]
         self._bars.setOpts(
             x0=np.arange(bins),
             y0=np.full(bins, _FLOOR),

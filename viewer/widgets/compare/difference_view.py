@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.render.frames import Frame
-from viewer.widgets.compare.color_scale import SCALES, SIGNED_SCALES, color_table
+from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.widgets.compare.color_bar import colors_of
 from viewer.widgets.compare.difference import (
-    DifferenceKind,
     DifferenceReadout,
     Map,
     color_codes,
@@ -20,27 +18,6 @@ from viewer.widgets.compare.difference import (
     measure,
 )
 from viewer.widgets.picture.picture import Picture
-
-
-@dataclass(frozen=True)
-class DifferenceOptions:
-    """How a difference is shown.
-
-    `locked`: the scale ends at 1 / `gain` whatever is shown; else it follows each picture and
-    `gain` is not used. `scale`, `signed_scale`: names in SCALES and SIGNED_SCALES.
-    """
-
-    kind: DifferenceKind = DifferenceKind.ABSOLUTE
-    gain: float = 16.0
-    locked: bool = False
-    scale: str = "Inferno"
-    signed_scale: str = "Blue – black – red"
-
-    @property
-    def colors(self) -> NDArray[np.uint32]:
-        """The colour of every code (see `color_table`)."""
-        signed = self.kind.signed
-        return color_table(SIGNED_SCALES[self.signed_scale] if signed else SCALES[self.scale])
 
 
 class DifferenceView:
@@ -103,7 +80,7 @@ class DifferenceView:
         """The difference in colours, or None while there is none."""
         codes = self._coded()
         if self._picture is None and codes is not None:
-            self._picture = Picture(np.take(self._options.colors, codes))
+            self._picture = Picture(np.take(colors_of(self._options), codes))
         return self._picture
 
     def readout(self) -> DifferenceReadout | None:

@@ -10,11 +10,9 @@ from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPixmap
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
+from viewer.state.panes import LETTERS, NOTHING, TRUTH
 from viewer.widgets import theme
-from viewer.widgets.compare.pane_choice import NOTHING, TRUTH
 from viewer.widgets.controls import wording
-
-LETTERS = "ABCD"
 
 _SWATCH_PX = 10.0
 _PAD_PX = 7.0

@@ -10,8 +10,8 @@ from PyQt6.QtGui import QAction, QIcon, QPainter, QPalette, QPixmap, QStandardIt
 from PyQt6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
+from viewer.state.panes import AUTO, TRUTH, PaneChoice
 from viewer.widgets import theme
-from viewer.widgets.compare.pane_choice import AUTO, TRUTH, PaneChoice
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
@@ -39,8 +39,7 @@ class PaneRow(QWidget):
     """Letter, source, engine, and the button that removes the pane; below it the light field where
     it is not the open one. The list of sources leads on to `menu`, that of light fields."""
 
-    chosen = pyqtSignal(object)
-    """PaneChoice."""
+    chosen = pyqtSignal(PaneChoice)
     file_wanted = pyqtSignal()
     """Another light field should be chosen from a file."""
 

@@ -10,8 +10,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
-from viewer.widgets.compare.pane_choice import PaneChoice
-from viewer.widgets.compare.pane_label import LETTERS
+from viewer.state.panes import LETTERS, PaneChoice
 from viewer.widgets.compare.pane_row import PaneOffers, PaneRow
 from viewer.widgets.controls.file_names import distinct_names
 from viewer.widgets.controls.flat_button import FlatButton
@@ -20,7 +19,7 @@ from viewer.widgets.controls.flat_button import FlatButton
 class PaneSetup(QWidget):
     """One row a pane. Says what was chosen; the labels above the pictures say what ran."""
 
-    panes_changed = pyqtSignal(object)
+    panes_changed = pyqtSignal(tuple)
     """tuple[PaneChoice, ...] of the panes from A on."""
     active_changed = pyqtSignal(int)
     """Position of the pane that the digit keys and the engine card are about."""

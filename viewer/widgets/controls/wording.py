@@ -6,7 +6,7 @@ import math
 
 from r2l_core.render.frames import Frame
 from r2l_core.types import EngineInfo
-from viewer.widgets.compare.pane_choice import NOTHING, TRUTH
+from viewer.state.panes import NOTHING, TRUTH
 
 DASH = "–"
 THIN_SPACE = "\u202f"

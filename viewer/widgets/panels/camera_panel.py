@@ -1,4 +1,5 @@
-"""Where the camera is: orbit angles, radius, field of view and pivot as editable numbers."""
+"""Where the camera is: orbit angles, radius, field of view and pivot as editable numbers; and the
+views that are kept."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import replace
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QPalette
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from r2l_core.geometry.camera import Orbit
 from viewer.widgets import theme
@@ -15,7 +16,41 @@ from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.scrub_label import ScrubLabel
 from viewer.widgets.controls.timers import Throttle
 from viewer.widgets.controls.value_spin import ValueSpin
-from viewer.widgets.panels.bookmark_row import BookmarkRow
+
+
+class BookmarkRow(QWidget):
+    """A number that holds no view is disabled, and says how to set it."""
+
+    recalled = pyqtSignal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Bookmarks")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(3)
+        self._buttons: dict[int, FlatButton] = {}
+        for number in range(1, 10):
+            button = FlatButton(str(number), "", self)
+            button.clicked.connect(lambda _=False, one=number: self.recalled.emit(one))
+            # A push button's own policy would make nine of them wider than the panel.
+            button.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            row.addWidget(button, 1)
+            self._buttons[number] = button
+        self.show_set(frozenset())
+
+    def show_set(self, numbers: Set[int]) -> None:
+        """Mark the numbers that hold a view."""
+        for number, button in self._buttons.items():
+            is_set = number in numbers
+            button.setEnabled(is_set)
+            button.setToolTip(
+                f"Go to bookmark {number} (Shift+{number}). Ctrl+{number} sets it anew."
+                if is_set
+                else f"Bookmark {number} is not set. Ctrl+{number} keeps the present view here."
+            )
+            button.setAccessibleName(f"Bookmark {number}, {'set' if is_set else 'not set'}")
+
 
 VIEWS: tuple[tuple[str, str], ...] = (
     ("home", "Home"),
@@ -39,7 +74,7 @@ class CameraPanel(QWidget):
     A value scrolled through by dragging reports every step, so the picture follows.
     """
 
-    orbit_edited = pyqtSignal(object)
+    orbit_edited = pyqtSignal(Orbit)
     fov_x_edited = pyqtSignal(float)
     view_requested = pyqtSignal(str)
     bookmark_recalled = pyqtSignal(int)

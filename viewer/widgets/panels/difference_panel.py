@@ -9,12 +9,17 @@ from PyQt6.QtCore import QEvent, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
+from viewer.state.difference_options import (
+    MAX_GAIN,
+    SCALES,
+    SIGNED_SCALES,
+    DifferenceKind,
+    DifferenceOptions,
+)
 from viewer.widgets import theme
-from viewer.widgets.compare.color_bar import ColorBar
-from viewer.widgets.compare.color_scale import CLIPPED_COLOR, INVALID_COLOR, SCALES, SIGNED_SCALES
-from viewer.widgets.compare.difference import MAX_GAIN, DifferenceKind, DifferenceReadout
+from viewer.widgets.compare.color_bar import CLIPPED_COLOR, INVALID_COLOR, ColorBar
+from viewer.widgets.compare.difference import DifferenceReadout
 from viewer.widgets.compare.difference_histogram import AXIS_PX, DifferenceHistogram
-from viewer.widgets.compare.difference_view import DifferenceOptions
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.field_grid import FieldGrid
 from viewer.widgets.controls.flat_combo import FlatCombo
@@ -40,8 +45,7 @@ _LOCK = (
 class DifferencePanel(QWidget):
     """Says how the difference should be shown; shows what it is told was counted."""
 
-    options_changed = pyqtSignal(object)
-    """DifferenceOptions."""
+    options_changed = pyqtSignal(DifferenceOptions)
     seen_changed = pyqtSignal(bool)
     """Whether the panel can be seen, so that counting is worth its time."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -12,7 +14,20 @@ from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.flat_toggle import FlatToggle
 from viewer.widgets.controls.value_spin import ValueSpin
-from viewer.widgets.panels.key_settings import KeySettings
+
+
+@dataclass(frozen=True)
+class KeySettings:
+    """fov_y_deg: vertical field of view. precision_a, precision_b: of each pane from there on.
+    wipe: share of the width that shows pane A, 0 to 1. gain: of the difference. None leaves it as
+    it is."""
+
+    fov_y_deg: float
+    precision_a: Precision | None = None
+    precision_b: Precision | None = None
+    wipe: float | None = None
+    gain: float | None = None
+
 
 _WIDTH_PX = 300
 _AS_BEFORE = "As before"
@@ -25,8 +40,7 @@ _GAIN = "Gain of the difference at this keyframe; it glides from one to the next
 class KeyPanel(QDialog):
     """Says what was edited; blocks nothing."""
 
-    edited = pyqtSignal(object)
-    """KeySettings."""
+    edited = pyqtSignal(KeySettings)
     view_requested = pyqtSignal()
     """The present view is to become that of the keyframe."""
 

@@ -72,7 +72,7 @@ class _Segments(QWidget):
 class PrecisionSwitch(QWidget):
     """Says which precision was chosen; shows only what it is told runs."""
 
-    precision_chosen = pyqtSignal(object)
+    precision_chosen = pyqtSignal(Precision)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

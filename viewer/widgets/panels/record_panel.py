@@ -37,8 +37,7 @@ _NO_PATH = "There is no camera path: K adds the present view, Presets has ready-
 class RecordPanel(QDialog):
     """Blocks nothing: the window can be used while it is open and while it records."""
 
-    start_requested = pyqtSignal(object)
-    """RecordSettings."""
+    start_requested = pyqtSignal(RecordSettings)
     pause_toggled = pyqtSignal(bool)
     abort_requested = pyqtSignal()
     browse_requested = pyqtSignal()

@@ -27,11 +27,11 @@ from PyQt6.QtWidgets import (
 )
 
 from r2l_core.geometry.camera import focal_from_angle
+from viewer.state.scene_settings import KINDS, SceneSettings
 from viewer.widgets import theme
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.value_spin import ValueSpin
-from viewer.widgets.panels.scene_settings import KINDS, SceneSettings
 
 _WIDTH_PX = 400
 _OWN = "Own settings"
@@ -54,7 +54,7 @@ class SceneDialog(QDialog):
     """Blocks nothing. Says what was edited, and shows what it is told; decides nothing."""
 
     preset_chosen = pyqtSignal(str)
-    edited = pyqtSignal(object)
+    edited = pyqtSignal(SceneSettings)
     """SceneSettings with one change; they may be impossible, see `show_problems`."""
     reset_requested = pyqtSignal()
 

@@ -21,7 +21,7 @@ class Timeline(QWidget):
     add_requested = pyqtSignal()
     key_requested = pyqtSignal()
     """The marked keyframe is to be edited."""
-    presets_requested = pyqtSignal(object)
+    presets_requested = pyqtSignal(QWidget)
     """The widget that a menu of ready-made paths belongs to."""
     record_requested = pyqtSignal()
 

@@ -17,14 +17,11 @@ from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
 from viewer.widgets import theme
-from viewer.widgets.picture.arrangement import Arrangement, Spacing, arrange
+from viewer.widgets.picture.drawn_overlays import PathOverlay, PoseOverlay, paint_path, paint_poses
 from viewer.widgets.picture.overlay_label import OverlayLabel
-from viewer.widgets.picture.path_overlay import PathOverlay, paint_path
 from viewer.widgets.picture.picture import Picture, logical
 from viewer.widgets.picture.picture_gestures import PictureGestures
-from viewer.widgets.picture.placement import Placement
-from viewer.widgets.picture.pose_overlay import PoseOverlay, paint_poses
-from viewer.widgets.picture.viewport import Viewport
+from viewer.widgets.picture.placement import Arrangement, Placement, Spacing, Viewport, arrange
 
 _MARGIN_PX = 14
 """Grey kept free on every side of the picture, in logical pixels."""
@@ -37,7 +34,7 @@ class ImagePane(PictureGestures):
 
     picture_painted = pyqtSignal(int, float)
     """seq of a frame whose pixels were painted for the first time, and how long it took in ms."""
-    placement_changed = pyqtSignal(object)
+    placement_changed = pyqtSignal(Placement)
     """The `Placement` that the picture is now painted with."""
     hint_dismissed = pyqtSignal()
 

@@ -9,10 +9,9 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
 from r2l_core.render.frames import STRIDES, Frame
 from r2l_core.types import EngineInfo
 from viewer.widgets import theme
-from viewer.widgets.compare.compare_mode import PixelProbe
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.picture.pixel_readout import PixelReadout
+from viewer.widgets.picture.pixel_readout import PixelProbe, PixelReadout
 from viewer.widgets.picture.placement import Placement
 
 _SWATCH_PX = 9

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QFontMetricsF, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
+from viewer.state.panes import LETTERS
 from viewer.widgets import theme
-from viewer.widgets.compare.compare_mode import PixelProbe
-from viewer.widgets.compare.pane_label import LETTERS
 from viewer.widgets.controls import wording
 
 _BETWEEN_PX = 14.0
 _PLACE, _COLOR, _DIFFERENCE = "000, 000", "A 255 255 255", "A−B −00 −00 −00"
 """Texts as wide as most: what follows must not move with the digits."""
+
+
+@dataclass(frozen=True)
+class PixelProbe:
+    """One pixel in every pane. `x_px`, `y_px`: its column and row from the upper left.
+
+    `colors`: red, green and blue, 0 to 255, of each pane in its order; empty for a pane
+    without a picture. `difference`: of A against
+    B in words with their unit, or empty where no difference is shown.
+    """
+
+    x_px: int
+    y_px: int
+    colors: tuple[tuple[int, ...], ...]
+    difference: str = ""
 
 
 class PixelReadout(QWidget):

@@ -14,7 +14,7 @@ from viewer.camera_path import path_edits
 from viewer.camera_path.path_drawing import PathDrawing
 from viewer.rendering.controller import Controller
 from viewer.widgets.controls.timers import REAL_TIME, Clock
-from viewer.widgets.panels.key_settings import KeySettings
+from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout
 
 PRESET_S = 6.0
@@ -23,11 +23,10 @@ _TICK_MS = 16
 _MOST_UNDO = 200
 
 
-class PathControl(QObject):
+class PathEditor(QObject):
     """Moves the camera through the controller, which asks for pictures as for any other move."""
 
-    path_changed = pyqtSignal(object)
-    """TimelineReadout."""
+    path_changed = pyqtSignal(TimelineReadout)
     time_changed = pyqtSignal(float)
     """Seconds on the path."""
     playing_changed = pyqtSignal(bool)
@@ -35,7 +34,7 @@ class PathControl(QObject):
     """PathOverlay for the frame that is shown, or None."""
     key_changed = pyqtSignal(object)
     """Keyframe that is marked, or None."""
-    passed = pyqtSignal(object)
+    passed = pyqtSignal(PathView)
     """PathView of where on the path the camera went."""
 
     def __init__(

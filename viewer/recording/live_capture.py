@@ -1,22 +1,67 @@
-"""Films what is seen, as it is seen: wires the picture to a live thread."""
+"""Films what is seen, as it is seen: wires the picture to a thread that writes."""
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import time
 from collections import deque
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QObject, QPointF, pyqtSignal
+from PyQt6.QtCore import QObject, QPointF, QThread, pyqtSignal
 
-from r2l_core.recording.live import Seen
+from r2l_core.recording.live import LiveRecording, Seen
 from r2l_core.render.frames import Frame
-from viewer.recording.live_thread import LiveThread
 from viewer.recording.recording_thread import RecordingEnd
+from viewer.runtime import lower_thread_priority
 from viewer.widgets.controls.file_dialogs import ask_film
 from viewer.widgets.controls.timers import make_timer
 from viewer.window.main_window import MainWindow
+
+_QUEUED = 32
+"""Where writing falls behind, what is seen only shortly is left out, and nothing waits."""
+
+
+class LiveThread(QThread):
+    """One film; a new thread for each."""
+
+    ended = pyqtSignal(RecordingEnd)
+    failed = pyqtSignal(Exception)
+
+    def __init__(
+        self, out: Path, size: tuple[int, int], fps: float, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._out, self._size, self._fps = out, size, fps
+        self._queue: queue.Queue[Seen | float] = queue.Queue(_QUEUED)
+
+    def show(self, seen: Seen) -> None:
+        """Write what came onto the screen; never waits."""
+        if self._queue.qsize() < _QUEUED - 1:
+            self._queue.put(seen)
+
+    def finish(self, now_s: float) -> None:
+        """End the film."""
+        # One place was kept for the first of these; another says nothing new.
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(now_s)
+
+    def run(self) -> None:
+        """Write until `finish`."""
+        try:
+            lower_thread_priority()
+            film = LiveRecording(self._out, self._size, self._fps)
+            while isinstance(item := self._queue.get(), Seen):
+                film.show(item)
+            film.finish(item)
+        except Exception as error:
+            self.failed.emit(error)
+            return
+        done = film.frames_done
+        self.ended.emit(RecordingEnd(self._out, done, done, float(done / film.fps)))
+
 
 FPS = 30.0
 _TRAIL_S = 0.6
@@ -24,13 +69,12 @@ _TRAIL_S = 0.6
 _NOTE = "Filming what is seen – Ctrl+Shift+R stops"
 
 
-class Living(QObject):
+class LiveCapture(QObject):
     """Pictures come from the pane as they are painted; what else changes, the wipe or the pointer,
     is looked at as often as the film has frames."""
 
-    failed = pyqtSignal(object)
-    finished = pyqtSignal(object)
-    """RecordingEnd."""
+    failed = pyqtSignal(Exception)
+    finished = pyqtSignal(RecordingEnd)
 
     def __init__(self, window: MainWindow, parent: QObject) -> None:
         super().__init__(parent)

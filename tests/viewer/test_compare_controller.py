@@ -25,12 +25,11 @@ from r2l_core.render.renderer import Renderer
 from r2l_core.types import Precision
 from viewer.app import App
 from viewer.compare import analysis
-from viewer.compare.helper_process import Apart
-from viewer.rendering.mailbox import Wish
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.compare.difference import DifferenceKind
-from viewer.widgets.compare.pane_choice import PaneChoice
-from viewer.widgets.panels.metrics_readout import MetricsReadout
+from viewer.compare.helper_process import HelperProcess
+from viewer.state.difference_options import DifferenceKind
+from viewer.state.panes import CompareMode, PaneChoice
+from viewer.state.wish import Wish
+from viewer.widgets.panels.metrics_panel import MetricsReadout
 
 SCENE = SceneSpec("tiny", width_px=64, height_px=64)
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)
@@ -44,12 +43,12 @@ class Desk:
         self.sets: list[tuple[Frame, ...]] = []
         self.metrics: list[MetricsReadout] = []
         app.controller.frames_shown.connect(self.sets.append)
-        app.comparing._analyst.metrics_ready.connect(self.metrics.append)
+        app.compare._analyst.metrics_ready.connect(self.metrics.append)
 
     def choose(self, *panes: PaneChoice, mode: CompareMode = CompareMode.SIDE) -> None:
         self.app.window.compare.show_panes(panes)
         self.app.window.commands.compare.modes[mode].trigger()
-        self.app.comparing._choose()
+        self.app.compare._choose()
         self.until(lambda: self.complete(len(panes)))
 
     def complete(self, n_panes: int) -> bool:
@@ -89,7 +88,7 @@ def test_no_numbers_before_the_background_is_computed(desk):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
     desk.until(lambda: bool(desk.metrics) and not desk.metrics[-1].why_not)
     frames = tuple(replace(frame, colors=None) for frame in desk.sets[-1])
-    desk.app.comparing._analyst.compare(frames)
+    desk.app.compare._analyst.compare(frames)
     assert "the background is not computed yet" in desk.metrics[-1].why_not
 
 
@@ -102,7 +101,7 @@ def test_numbers_come_with_complete_pictures_only(desk):
     assert pair.psnr_db == float("inf")
     assert pair.max_error_levels == 0
     desk.metrics.clear()
-    desk.app.comparing._shown(tuple(replace(frame, stride=2) for frame in desk.sets[-1]))
+    desk.app.compare._shown(tuple(replace(frame, stride=2) for frame in desk.sets[-1]))
     assert not desk.metrics[0].pairs
     assert "complete" in desk.metrics[0].why_not
 
@@ -168,7 +167,7 @@ def test_layers_are_switched_measured_and_saved(desk, tmp_path):
 
 def test_a_pixel_is_followed_through_the_layers(desk):
     found = []
-    desk.app.comparing._analyst.divergence_ready.connect(found.append)
+    desk.app.compare._analyst.divergence_ready.connect(found.append)
     desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
     desk.app.window.compare.pixel_picked.emit(30, 30)
     desk.until(lambda: bool(found))
@@ -357,7 +356,9 @@ def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
     # So do the maps, which go the other way about: A against B.
     view = desk.app.window.compare.view.pane.difference
     assert view.values().max() * 255 == pytest.approx(pair.max_error_levels, abs=1e-4)
-    assert analysis._flip_map(Apart(), *desk.sets[-1]).mean() == pytest.approx(pair.flip, abs=1e-6)
+    assert analysis._flip_map(HelperProcess(), *desk.sets[-1]).mean() == pytest.approx(
+        pair.flip, abs=1e-6
+    )
 
 
 def test_a_wish_that_fails_leaves_the_panes_as_they_were(desk, lab):

@@ -1,10 +1,14 @@
-"""What one pane of a comparison should show. Knows nothing of Qt, so that every thread may."""
+"""What the panes of a comparison show, and how they are shown against each other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from r2l_core.types import Precision
+
+LETTERS = "ABCD"
+"""Names of the panes, by their positions."""
 
 TRUTH = "truth"
 """`source` of a pane, and `EngineInfo.engine` of a frame, that no network renders: the ground
@@ -27,3 +31,19 @@ class PaneChoice:
     source: Precision | str
     engine: str = AUTO
     checkpoint: str | None = None
+
+
+class CompareMode(StrEnum):
+    """In the order in which the C key goes through them; the value is the name on the screen."""
+
+    SINGLE = "Single"
+    SIDE = "Side"
+    WIPE = "Wipe"
+    FLIP = "Flip"
+    DIFFERENCE = "Difference"
+
+    @property
+    def after(self) -> CompareMode:
+        """The next one; after the last the first."""
+        modes = list(CompareMode)
+        return modes[(modes.index(self) + 1) % len(modes)]

@@ -20,9 +20,10 @@ from tests.viewer.manual_clock import ManualClock
 from viewer.camera.controller import DEGREES_PER_PX
 from viewer.camera.motion import FLIGHT_RADII_PER_S
 from viewer.rendering.controller import Controller
-from viewer.rendering.mailbox import Mailbox, Wish
+from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.render_thread import Running
 from viewer.state.bookmarks import Bookmarks
+from viewer.state.wish import Wish
 from viewer.widgets.panels.performance_readout import ImageCost
 
 SCENE = replace(PRESETS["demo"], width_px=200, height_px=100)

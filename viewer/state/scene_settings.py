@@ -5,18 +5,45 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from r2l_core.errors import SceneError
 from r2l_core.geometry.scene import PRESETS, SceneSpec
-from viewer.widgets.panels.scene_settings import SceneSettings
+
+KINDS = {
+    "object": "An object, cameras around it",
+    "forward": "Forward-facing photographs",
+    "amid": "Cameras amid the scene",
+}
+"""Scene types, and what they are called on the screen."""
 
 AMID_BOUND_RADIUS = PRESETS["donerf:forest"].bound_radius
 _KEPT = ("name", "background_rgb", "camera_angle_x_rad", "width_px", "height_px")
 _MODEL_OF_KIND = {"object": "blender:lego", "forward": "llff:fern", "amid": "donerf:forest"}
 """A preset of each kind, of which a scene of one's own takes what the dialog does not ask for."""
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What a file cannot say of its scene.
+
+    preset: a name, or empty for settings of one's own. kind: one of KINDS. near, far: depths along
+    the view axis, in scene units. background: sRGB as "#rrggbb". fov_x_deg: horizontal field of
+    view of the scene's own pictures, which have width_px x height_px pixels. sphere_radius: of the
+    sphere about the scene's centre on which the training cameras stood; 0 where it is not known.
+    """
+
+    preset: str
+    kind: str
+    near: float
+    far: float
+    background: str
+    fov_x_deg: float
+    width_px: int
+    height_px: int
+    sphere_radius: float
 
 
 def guessed_preset(checkpoint: str) -> str | None:

@@ -9,31 +9,30 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.errors import R2LError, SessionError
-from viewer.camera_path.path_control import PathControl
-from viewer.dataset.controller import Posing
+from viewer.camera_path.path_editor import PathEditor
+from viewer.dataset.controller import DatasetController
 from viewer.rendering.controller import Controller
-from viewer.rendering.mailbox import Wish
 from viewer.rendering.render_thread import Running
-from viewer.state.preferences import Preferences
-from viewer.state.recent_files import RecentFiles
+from viewer.state.panes import PaneChoice
+from viewer.state.preferences import Preferences, RecentFiles
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
-from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.state.wish import Wish
 from viewer.widgets.controls.file_dialogs import ask_session, ask_session_place
 from viewer.window.main_window import MainWindow
 
 
-class Sessions(QObject):
+class SessionController(QObject):
     """A session comes back in steps: its dataset is opened, its light field is asked for, and once
     that renders, everything else is set."""
 
-    failed = pyqtSignal(object)
+    failed = pyqtSignal(Exception)
 
     def __init__(
         self,
         window: MainWindow,
         controller: Controller,
-        paths: PathControl,
-        posing: Posing,
+        paths: PathEditor,
+        posing: DatasetController,
         preferences: Preferences,
         parent: QObject,
     ) -> None:

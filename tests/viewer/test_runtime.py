@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from viewer.runtime.garbage import GuiCollector
+from viewer.runtime import GuiCollector
 
 
 class Knot:
@@ -22,7 +22,7 @@ class Knot:
 @pytest.fixture
 def collector(qapp):
     was_enabled = gc.isenabled()
-    collector = GuiCollector()
+    collector = GuiCollector(qapp)
     yield collector
     collector.stop()
     if not was_enabled:

@@ -12,34 +12,33 @@ from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
 from r2l_core.types import Availability, Precision
-from viewer.widgets.compare.compare_mode import CompareMode
+from viewer.state.difference_options import DifferenceKind
+from viewer.state.panes import CompareMode, PaneChoice
 from viewer.widgets.compare.compare_view import CompareView
-from viewer.widgets.compare.difference import DifferenceKind, Map
-from viewer.widgets.compare.pane_choice import PaneChoice
+from viewer.widgets.compare.difference import Map
 from viewer.widgets.compare.pane_setup import PaneSetup
 from viewer.widgets.panels.difference_panel import DifferencePanel
 from viewer.widgets.panels.divergence_plot import DivergencePlot, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity
-from viewer.widgets.panels.metrics_panel import MetricsPanel
-from viewer.widgets.panels.metrics_readout import MetricsReadout
+from viewer.widgets.panels.metrics_panel import MetricsPanel, MetricsReadout
 from viewer.widgets.panels.sensitivity_strip import SensitivityStrip
 
 _NO_TRUTH = Availability(False, "this light field has no ground truth")
 
 
-class CompareDesk(QObject):
+class ComparePanels(QObject):
     """Its widgets are placed by the window."""
 
-    mode_changed = pyqtSignal(object)
+    mode_changed = pyqtSignal(CompareMode)
     """CompareMode. In SINGLE only the active pane is seen, so only that has to be rendered."""
-    panes_changed = pyqtSignal(object)
+    panes_changed = pyqtSignal(tuple)
     """tuple[PaneChoice, ...]: what each pane should show from now on."""
     active_changed = pyqtSignal(int)
     """Position of the pane that the digit keys and the engine card are about."""
     file_wanted = pyqtSignal(int)
     """Position of the pane that should show a light field from a file, which the window asks for;
     `show_light_field` takes it."""
-    map_wanted = pyqtSignal(object, object, object)
+    map_wanted = pyqtSignal(DifferenceKind, Frame, Frame)
     """DifferenceKind, Frame A, Frame B: a slow map, to be computed and given to `set_map`."""
     pixel_picked = pyqtSignal(int, int)
     """Column and row of the pixel to be followed through the layers."""

@@ -15,10 +15,8 @@ from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
 from tests.viewer.small_datasets import VIEWS, write_views
 from viewer.app import App
-from viewer.rendering.mailbox import Wish
-from viewer.widgets.compare.compare_mode import CompareMode
-from viewer.widgets.compare.pane_choice import PaneChoice
-from viewer.widgets.compare.pane_label import TRUTH
+from viewer.state.panes import TRUTH, CompareMode, PaneChoice
+from viewer.state.wish import Wish
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.picture.message_bar import MessageBar
 
@@ -80,7 +78,7 @@ class TestOpening:
 
     def test_a_dropped_folder_is_a_dataset(self, app, until, folder):
         app.window.pane.file_dropped.emit(str(folder))
-        until(lambda: app.posing.dataset is not None)
+        until(lambda: app.dataset.dataset is not None)
         assert not bar(app).isVisible()
 
     def test_what_is_none_is_said_and_can_be_tried_again(self, app, until, tmp_path):
@@ -91,7 +89,7 @@ class TestOpening:
         assert label(app, "Busy") == ""
         write_views(tmp_path / "later")
         bar(app).retry_requested.emit()
-        until(lambda: app.posing.dataset is not None)
+        until(lambda: app.dataset.dataset is not None)
         assert not bar(app).isVisible()
 
     def test_one_without_a_test_split_opens_another(self, app, open_dataset, tmp_path):
@@ -106,13 +104,13 @@ class TestOpening:
     def test_the_last_one_asked_for_counts(self, app, until, folder, tmp_path):
         app.window.dataset_requested.emit(str(folder))
         app.window.dataset_requested.emit(str(write_views(tmp_path / "other")))
-        until(lambda: not app.posing.opening)
-        assert app.posing.dataset.name == "other"
+        until(lambda: not app.dataset.opening)
+        assert app.dataset.dataset.name == "other"
 
     def test_it_can_be_given_at_the_start(self, make_app, write_light_field, folder, until):
         theirs = make_app(Wish(write_light_field(), precision=Precision.FP32), str(folder))
         theirs.start()
-        until(lambda: theirs.report.has_picture and theirs.posing.dataset is not None)
+        until(lambda: theirs.report.has_picture and theirs.dataset.dataset is not None)
         assert "toys" in words(theirs)
 
     def test_another_split_moves_no_camera(self, app, until, dataset):
@@ -120,9 +118,9 @@ class TestOpening:
         box = split_box(app)
         box.setCurrentText("train")
         box.activated.emit(box.currentIndex())
-        until(lambda: app.posing.dataset is not dataset)
-        assert (app.posing.dataset.split, box.currentText()) == ("train", "train")
-        assert app.posing.dataset.scene is dataset.scene
+        until(lambda: app.dataset.dataset is not dataset)
+        assert (app.dataset.dataset.split, box.currentText()) == ("train", "train")
+        assert app.dataset.dataset.scene is dataset.scene
         assert app.controller.camera().same_view(before)
 
     def test_a_split_that_cannot_be_opened_leaves_the_old_one(self, app, until, dataset, folder):
@@ -131,7 +129,7 @@ class TestOpening:
         box.setCurrentText("train")
         box.activated.emit(box.currentIndex())
         until(lambda: bar(app).isVisible())
-        assert (app.posing.dataset, box.currentText()) == (dataset, "test")
+        assert (app.dataset.dataset, box.currentText()) == (dataset, "test")
 
 
 class TestThumbnails:
@@ -170,7 +168,7 @@ class TestPoses:
         assert "3 of 4 · test/r_2" in words(app)
 
     def test_a_gesture_goes_on_from_there(self, app, until, dataset):
-        app.posing.go_to(1)
+        app.dataset.go_to(1)
         app.controller.orbit_dragged(0.001, 0.0)
         camera = app.controller.camera()
         assert not camera.same_view(dataset.cameras[1])
@@ -184,7 +182,7 @@ class TestPoses:
     def test_keys_step_round_and_round(self, app, qtbot, dataset):
         app.window.activateWindow()
         seen = []
-        app.posing.go_to(2)
+        app.dataset.go_to(2)
         for key in (Qt.Key.Key_Period, Qt.Key.Key_Period, Qt.Key.Key_Comma):
             qtbot.keyClick(app.window.pane, key)
             seen += selected(app)
@@ -198,20 +196,20 @@ class TestPoses:
         assert app.controller.camera() is pose
 
     def test_steps_go_on_from_where_one_was(self, app, dataset):
-        app.posing.go_to(1)
+        app.dataset.go_to(1)
         app.controller.orbit_dragged(500.0, 10.0)
-        app.posing.step(1)
+        app.dataset.step(1)
         assert selected(app) == [2]
 
     def test_smooth_moves_end_exactly_there(self, app, until, dataset):
         app.controller.set_smooth(True)
-        app.posing.go_to(3)
+        app.dataset.go_to(3)
         assert app.controller.pose is None
         until(lambda: app.controller.pose is dataset.cameras[3])
         assert selected(app) == [3]
 
     def test_another_render_size_stretches_the_pose(self, app, dataset):
-        app.posing.go_to(0)
+        app.dataset.go_to(0)
         app.controller.set_render_size(64, 48)
         camera = app.controller.camera()
         assert (camera.width_px, camera.height_px) == (64, 48)
@@ -222,7 +220,7 @@ class TestPoses:
 @pytest.fixture
 def with_truth(app, until, dataset) -> Callable[[Callable[[], bool]], None]:
     """Beside fp32 stands the truth, at the first pose."""
-    app.posing.go_to(0)
+    app.dataset.go_to(0)
     app.window.compare.view.set_mode(CompareMode.SIDE)
     app.window.compare.panes.show_panes([PaneChoice(Precision.FP32), PaneChoice(TRUTH)])
     app.window.compare.panes_changed.emit(app.window.compare.panes.panes)
@@ -255,7 +253,7 @@ class TestTruth:
         for mode in (CompareMode.WIPE, CompareMode.FLIP, CompareMode.DIFFERENCE):
             app.window.compare.view.set_mode(mode)
             assert not pane.grab().isNull()
-        app.posing.go_to(2)
+        app.dataset.go_to(2)
         until(lambda: complete(app) and not pane.frames[1].why_blank)
         assert pane.difference.pair is not None
 
@@ -266,7 +264,7 @@ class TestTruth:
 
     def test_another_dataset_takes_its_place(self, app, until, open_dataset, tmp_path):
         open_dataset(write_views(tmp_path / "other", ("val",)))
-        app.posing.go_to(1)
+        app.dataset.go_to(1)
         until(lambda: complete(app) and "other, val" in app.window.pane.frames[1].engine.kernel)
         assert not app.window.pane.frames[1].why_blank
 
@@ -333,4 +331,4 @@ class TestScenes:
 def test_closing_ends_an_opening(app, folder):
     app.window.dataset_requested.emit(str(folder))
     app.close()
-    assert app.posing.dataset is None
+    assert app.dataset.dataset is None

@@ -14,11 +14,10 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from viewer.rendering.controller import Controller
 from viewer.rendering.opening import SceneFrom
 from viewer.rendering.render_thread import Running
-from viewer.rendering.scene_edits import edited, problems, settings_of
 from viewer.state.preferences import Preferences
+from viewer.state.scene_settings import SceneSettings, edited, problems, settings_of
 from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.panels.scene_dialog import SceneDialog
-from viewer.widgets.panels.scene_settings import SceneSettings
 from viewer.window.main_window import MainWindow
 
 MOST_REMEMBERED = 200
@@ -37,7 +36,7 @@ _PAUSE_MS = 250
 """Typing may go on: engines are built anew for every scene."""
 
 
-class SceneAsking(QObject):
+class SceneController(QObject):
     """The dialog appears by itself for files that say nothing, once; never in scripted runs."""
 
     def __init__(

@@ -16,12 +16,12 @@ import pytest
 
 from r2l_core.errors import R2LError
 from r2l_core.images import metrics
-from viewer.compare.helper_process import Apart
+from viewer.compare.helper_process import HelperProcess
 
 
 @pytest.fixture
-def apart() -> Iterator[Apart]:
-    one = Apart()
+def apart() -> Iterator[HelperProcess]:
+    one = HelperProcess()
     yield one
     one.close()
 
@@ -85,9 +85,9 @@ def test_closing_ends_what_it_does(apart):
 
 def test_it_ends_with_this_process_however_that_ends():
     script = (
-        "import os; from viewer.compare.helper_process import Apart\n"
+        "import os; from viewer.compare.helper_process import HelperProcess\n"
         "if __name__ == '__main__':\n"
-        "    print(Apart().call(os.getpid), flush=True); os.kill(os.getpid(), 9)"
+        "    print(HelperProcess().call(os.getpid), flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL

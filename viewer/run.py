@@ -1,0 +1,168 @@
+"""Starts the viewer: what the command line asks for, the event loop, scripted runs."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from functools import partial
+from types import TracebackType
+
+from PyQt6.QtCore import (
+    QMessageLogContext,
+    QObject,
+    QSettings,
+    QThreadPool,
+    QTimer,
+    QtMsgType,
+    qInstallMessageHandler,
+)
+from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtWidgets import QApplication
+
+from r2l_core.errors import EngineUnavailable, R2LError
+from r2l_core.types import Precision
+from viewer.app import App
+from viewer.runtime import GuiCollector
+from viewer.scripted.tour import Tour
+from viewer.state.panes import LETTERS, TRUTH, PaneChoice
+from viewer.state.wish import Wish
+from viewer.widgets import theme
+
+_SWITCH_INTERVAL_S = 0.001
+"""How soon the interpreter hands over to the window's thread when both want to run."""
+
+
+_kept: list[QObject] = []
+"""What lives until the process ends: torn down in whatever order Python's frames and cycles go,
+Qt crashes now and then."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the window and run until it closes. Returns the exit code."""
+    try:
+        wish = first_wish(options)
+    except R2LError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    # Python's own handler of Ctrl+C would wait for the next event, and then be one error of many.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    qInstallMessageHandler(print_qt_message)
+    qt = QApplication(sys.argv[:1])
+    _kept.append(qt)
+    # By this, desktops find the icon and group the windows of `r2l-viewer.desktop`.
+    QGuiApplication.setDesktopFileName("r2l-viewer")
+    theme.install(qt)
+    scripted = options.tour is not None or options.exit_after_first_frame
+    if scripted:
+        # A script neither depends on what a person has set up nor changes it.
+        with tempfile.TemporaryDirectory() as folder:
+            settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
+            settings.setValue("hint_seen", options.tour is not None)
+            return run_app(App(wish, settings, options.dataset), options, qt, scripted)
+    asks = options.report is None
+    return run_app(App(wish, None, options.dataset, asks), options, qt, scripted)
+
+
+def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
+    """Show the window until it closes, or drive it by a script; returns the exit code."""
+    _kept.append(app)
+    show_uncaught(app)
+    collector = GuiCollector(app)
+    app.report.first_picture.connect(collector.settle)
+    if options.tour is not None:
+        tour = Tour(app, options.tour, options.screens)
+        tour.finished.connect(app.close)
+    elif options.exit_after_first_frame:
+        # The picture is told of while it is painted, which is no time to close a window.
+        leave = partial(QTimer.singleShot, 0, app.close)
+        app.report.first_picture.connect(lambda: None if app.dataset.opening else leave())
+        app.dataset.settled.connect(lambda: leave() if app.report.has_picture else None)
+    if scripted:
+        # Without a picture there is nothing to script.
+        app.render_thread.failed.connect(lambda: None if app.report.has_picture else app.close())
+    else:
+        _fall_back_on_failure(app)
+    app.start()
+    qt.exec()
+    app.render_thread.stop()
+    collector.stop()
+    pool = QThreadPool.globalInstance()
+    assert pool is not None
+    pool.waitForDone()
+    if options.report is not None:
+        try:
+            app.report.write(options.report)
+        except R2LError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    return 2 if scripted and app.has_failed else 0
+
+
+def _fall_back_on_failure(app: App) -> None:
+    """A person whose first wish fails reads why over something simpler, in the end the demo."""
+    simpler = (Wish(app.wish.checkpoint, app.wish.scene), Wish("demo"))
+    untried = iter([wish for wish in simpler if wish != app.wish])
+
+    def fall_back() -> None:
+        if app.controller.running is None and (following := next(untried, None)) is not None:
+            app.controller.want(following)
+
+    app.render_thread.failed.connect(fall_back)
+
+
+def show_uncaught(app: App) -> None:
+    """A bug in a slot becomes a message instead of the end of the process."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            app.uncaught.emit(error)
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+def print_qt_message(_kind: QtMsgType, _context: QMessageLogContext, text: str | None) -> None:
+    """As Qt does, without what its offscreen plugin remarks on every window."""
+    if text and not text.startswith("This plugin does not support"):
+        print(text, file=sys.stderr)
+
+
+def first_wish(options: argparse.Namespace) -> Wish:
+    """What to open and how. Raises R2LError where a flag names what does not exist."""
+    return Wish(
+        options.checkpoint,
+        options.scene,
+        None if options.precision is None else _precision("--precision", options.precision),
+        options.engine,
+        options.device,
+        options.rays,
+        () if options.compare is None else _panes(options.compare),
+        assumed=tuple(options.assume),
+    )
+
+
+def _precision(flag: str, name: str) -> Precision:
+    try:
+        return Precision(name)
+    except ValueError:
+        known = ", ".join(Precision)
+        raise EngineUnavailable(
+            f"{flag} {name} cannot be used", f"the precisions are {known}", "Choose one of them."
+        ) from None
+
+
+def _panes(names: str) -> tuple[PaneChoice, ...]:
+    sources = names.split(",")
+    if not 2 <= len(sources) <= len(LETTERS):
+        raise R2LError(
+            f"--compare {names} cannot be used",
+            f"it does not name two to {len(LETTERS)} pictures",
+            "Give P,P.",
+        )
+    return tuple(
+        PaneChoice(TRUTH if name == TRUTH else _precision("--compare", name)) for name in sources
+    )
