@@ -42,7 +42,8 @@ class EngineInfo:
     """What really runs. Everything a label on the screen says about precision comes from here.
 
     `kernel` names the library or kernel; `emulated` says why the arithmetic is not native, or is
-    None where it is.
+    None where it is. `fallback`: what failed before this was taken in its place, a clause; empty
+    where nothing did.
     """
 
     engine: str
@@ -53,6 +54,7 @@ class EngineInfo:
     kernel: str
     weight_bytes: int
     emulated: str | None = None
+    fallback: str = ""
 
 
 @dataclass(frozen=True)

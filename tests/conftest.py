@@ -16,6 +16,33 @@ settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 
+GPU_PROMISED = os.environ.get("R2L_REQUIRE_GPU") == "1"
+"""Whether a test that is skipped for want of a GPU, or of anything else, has failed."""
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "gpu: needs a CUDA device (see docs/gpu.md)")
+
+
+def pytest_runtest_setup(item):
+    """Tests of the GPU are skipped where there is none."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("torch finds no CUDA device")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With R2L_REQUIRE_GPU=1, tests of the GPU run or fail."""
+    report = yield
+    if GPU_PROMISED and report.skipped and item.get_closest_marker("gpu"):
+        report.outcome = "failed"
+        report.longrepr = f"R2L_REQUIRE_GPU=1, but skipped: {call.excinfo.value}"
+    return report
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _few_torch_threads():
     """Small tensors gain nothing from more threads, and the results do not depend on the machine's

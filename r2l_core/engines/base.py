@@ -46,9 +46,8 @@ class Engine(Protocol):
     The reference engine, which is no fast path, keeps this only to rounding.
     """
 
-    @property
-    def info(self) -> EngineInfo:
-        """What really runs."""
+    info: EngineInfo
+    """What really runs."""
 
     @property
     def tile_rays(self) -> int:

@@ -27,7 +27,7 @@ TRUTH = "truth"
 _TILE_RAYS = 2048
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Teaching:
     """What a renderer asks of its engine, for a renderer that has a teacher instead."""
 

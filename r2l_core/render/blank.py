@@ -23,7 +23,7 @@ _BLANK = 0.5
 _AT_ONCE_RAYS_PER_S = 1e12
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Idle:
     """What a renderer asks of its engine, for a renderer that never calculates."""
 

@@ -13,7 +13,7 @@ import torch
 
 from r2l_core import engines
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
-from r2l_core.engines import availability, build_engine, choice, tiles
+from r2l_core.engines import availability, build_engine, choice, default_precision, tiles
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.processor import Processor
 from r2l_core.engines.reference import ReferenceEngine, ReferenceFactory
@@ -52,19 +52,24 @@ class FakeFactory:
         error: float = 0.0,
         fails: Exception | None = None,
         why_not: str = "",
+        device: str = "cpu",
     ) -> None:
         self.name, self.seconds, self.error = name, seconds, error
         self.fails, self.why_not = fails, why_not
+        self.device = device
         self.builds = 0
+        self.built: list[FakeEngine] = []
 
     def available(self, precision: Precision, device: str) -> Availability:
-        return Availability(not self.why_not and device == "cpu", self.why_not or "no such device")
+        able = not self.why_not and device == self.device
+        return Availability(able, "" if able else self.why_not or "no such device")
 
     def build(self, light_field, precision: Precision, device: str) -> FakeEngine:
         self.builds += 1
         if self.fails is not None:
             raise self.fails
-        return FakeEngine(light_field, precision, self.name, self.error)
+        self.built.append(FakeEngine(light_field, precision, self.name, self.error))
+        return self.built[-1]
 
 
 @pytest.fixture
@@ -167,17 +172,32 @@ def test_those_that_cannot_are_not_asked(opened, have):
     assert factories["absent"].builds == 0
 
 
-def test_a_single_candidate_is_taken_as_it_is(opened, have, cache):
-    have(FakeFactory("only"), FakeFactory("absent", why_not="not here"))
-    assert chosen(opened) == "only"
+@pytest.mark.parametrize("error", [0.5, float("nan")])
+@pytest.mark.parametrize("name", ["auto", "only"])
+@pytest.mark.parametrize("precision", choice.CLAIMS)
+def test_a_single_candidate_is_checked_too(opened, have, cache, error, name, precision):
+    have(FakeFactory("only", error=error), FakeFactory("absent", why_not="not here"))
+    with pytest.raises(EngineError, match=f"only engine was refused for {precision}"):
+        build_engine(opened, precision, name, "cpu")
     assert not cache.exists()
 
 
-def test_an_engine_that_is_asked_for_by_name(opened, have, cache):
+def test_a_lone_rounding_is_shown_however_bad_it_is(opened, have):
+    have(FakeFactory("only", error=0.5))
+    assert chosen(opened, Precision.INT8_STATIC_SIM) == "only"
+
+
+def test_an_engine_that_is_asked_for_by_name(opened, have):
     factories = have(FakeFactory("slow", 2.0), FakeFactory("fast", 1.0))
     assert build_engine(opened, Precision.FP32, "slow", "cpu").info.engine == "slow"
     assert factories["fast"].builds == 0
-    assert not cache.exists()
+    assert chosen(opened) == "fast", "which says nothing about the fastest"
+
+
+def test_the_check_is_not_made_again_on_the_processor(opened, have):
+    (factory,) = have(FakeFactory("only")).values()
+    assert [chosen(opened), chosen(opened)] == ["only", "only"]
+    assert [engine.tiles for engine in factory.built] == [1, 0]
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
@@ -216,15 +236,14 @@ def test_a_fast_engine_with_a_wrong_picture_is_refused(opened, have, error):
     ],
 )
 def test_how_much_disagreement_a_precision_may_have(opened, precision, least_db):
-    reference = ReferenceEngine(opened)
     for margin_db in (+1, -1):
         error = 10 ** (-(least_db + margin_db) / 20)
         engine = FakeEngine(opened, precision, "fake", error)
         if margin_db > 0:
-            choice.check(engine, reference, opened)
+            choice.check(engine, opened)
         else:
             with pytest.raises(EngineError, match=f"{least_db} needed") as caught:
-                choice.check(engine, reference, opened)
+                choice.check(engine, opened)
             assert "fake" in str(caught.value)
             assert precision in str(caught.value)
 
@@ -295,6 +314,69 @@ def test_what_is_wrong_with_the_light_field_is_said(opened, have):
     have(FakeFactory("a", fails=error), FakeFactory("b"))
     with pytest.raises(QuantizationError):
         chosen(opened)
+
+
+# --- the GPU and the processor -----------------------------------------------------------------
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU as far as torch's answers go."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_the_processor_steps_in_for_a_gpu_that_fails(gpu, opened, have, error):
+    have(FakeFactory("gpu", fails=error, device="cuda"), FakeFactory("processor"))
+    engine = build_engine(opened, Precision.BF16)
+    assert engine.info.engine == "processor"
+    reason = error.why if isinstance(error, EngineError) else str(error).split("\n")[0]
+    assert (reason or type(error).__name__) in engine.info.fallback
+    with pytest.raises(EngineError):
+        build_engine(opened, Precision.BF16, device="cuda")
+
+
+@pytest.mark.parametrize("error", [0.5, float("nan")])
+def test_a_wrong_gpu_is_never_seen(gpu, opened, have, error):
+    have(FakeFactory("gpu", 0.1, error, device="cuda"), FakeFactory("processor"))
+    engine = build_engine(opened, Precision.INT8)
+    assert engine.info.engine == "processor"
+    assert "The gpu engine was refused for int8" in engine.info.fallback
+    for name in ("auto", "gpu"):
+        with pytest.raises(EngineError, match="refused"):
+            build_engine(opened, Precision.INT8, name, "cuda")
+
+
+def test_a_gpu_that_has_gone_wrong_since_is_noticed(gpu, opened, have):
+    have(FakeFactory("gpu", device="cuda"), FakeFactory("processor"))
+    assert build_engine(opened, Precision.BF16).info.engine == "gpu"
+    have(FakeFactory("gpu", error=0.5, device="cuda"), FakeFactory("processor"))
+    assert build_engine(opened, Precision.BF16).info.engine == "processor"
+
+
+def test_a_gpu_that_works_is_no_fallback(gpu, opened, have):
+    have(FakeFactory("gpu", device="cuda"), FakeFactory("processor"))
+    info = build_engine(opened, Precision.BF16).info
+    assert (info.engine, info.fallback) == ("gpu", "")
+
+
+def test_the_default_on_a_gpu_is_bf16(gpu, have):
+    have(FakeFactory("gpu", device="cuda"), FakeFactory("processor"))
+    assert default_precision() is Precision.BF16
+
+
+def test_a_gpu_without_bf16_opens_in_fp16(gpu, have):
+    """Rather than in bf16 on the processor."""
+
+    class Old(FakeFactory):
+        def available(self, precision: Precision, device: str) -> Availability:
+            answer = super().available(precision, device)
+            return answer if precision is not Precision.BF16 else Availability(False, "too old")
+
+    have(Old("gpu", device="cuda"), FakeFactory("processor"))
+    assert default_precision() is Precision.FP16
+    assert default_precision(device="cpu") is Precision.BF16
 
 
 # --- the memory --------------------------------------------------------------------------------

@@ -85,7 +85,14 @@ def _ids(combination: tuple) -> str:
     return "-".join(str(part) for part in combination)
 
 
-@pytest.fixture(params=AVAILABLE, ids=_ids)
+def _marked(combination: tuple):
+    """Those on a GPU are selected by the marker of all such tests."""
+    return (
+        pytest.param(combination, marks=pytest.mark.gpu) if "cuda" in combination else combination
+    )
+
+
+@pytest.fixture(params=[_marked(c) for c in AVAILABLE], ids=_ids)
 def combination(request):
     """(engine, precision, device) that can run here."""
     return request.param
@@ -641,6 +648,7 @@ def test_auto_gives_the_reasons_of_all(fakes, opened):
 
 def test_auto_prefers_a_gpu_and_falls_back_to_the_processor(fakes, light_field, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
     made = fakes(
         gpu={"device": "cuda", "precisions": {Precision.FP16}, "seconds": 9.0},
         processor={"seconds": 1.0},
@@ -649,7 +657,6 @@ def test_auto_prefers_a_gpu_and_falls_back_to_the_processor(fakes, light_field, 
     assert build_engine(light_field, Precision.FP16) in made["gpu"].built
     assert build_engine(light_field, Precision.FP32) in made["processor"].built
     assert build_engine(light_field, Precision.FP16, device="cpu") in made["processor"].built
-    assert default_precision() is Precision.FP16
     with pytest.raises(EngineUnavailable, match="it never can on cuda"):
         build_engine(light_field, Precision.FP32, device="cuda")
 

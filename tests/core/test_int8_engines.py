@@ -27,7 +27,12 @@ from r2l_core.types import Precision
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 INTEGER_ENGINES = [
-    pytest.param(name, device, id=f"{name}-{device}")
+    pytest.param(
+        name,
+        device,
+        id=f"{name}-{device}",
+        marks=[pytest.mark.gpu] if device == "cuda" else [],
+    )
     for name in ENGINES
     for device in DEVICES
     if availability(Precision.INT8, name, device).available

@@ -33,6 +33,9 @@ tail are calculated in float32 always."""
 FUSED_WIDTHS = (64, 128, 256)
 """Widths of the fused kernels; narrower networks are padded with zero channels, which stay zero."""
 
+_INTEGER_MULTIPLE = 16
+"""cuBLAS multiplies int8 matrices whose sides are multiples of it; others are padded likewise."""
+
 RAYS_PER_PROGRAM = 64
 
 
@@ -40,8 +43,8 @@ RAYS_PER_PROGRAM = 64
 class FusedBlocks:
     """Consecutive residual blocks in one kernel.
 
-    weights: (2 * n_blocks, width, width) in the type calculated in. biases: (2 * n_blocks, width),
-    float32 for int8 weights, otherwise of their type. scales: float32 like biases, for int8 only.
+    weights: (2 * n_blocks, width, width) in the type calculated in. biases: float32
+    (2 * n_blocks, width). scales: float32 like biases, for int8 only.
     """
 
     weights: Tensor
@@ -52,7 +55,7 @@ class FusedBlocks:
     def __call__(self, x: Tensor, rays_per_program: int = RAYS_PER_PROGRAM) -> None:
         """Run the blocks in place. x: float32 (rays, width), contiguous; rays must be a multiple
         of `rays_per_program`, a power of two from 16."""
-        from r2l_core.engines.triton_kernels import float_blocks, int8_blocks
+        from r2l_core.engines.cuda.triton_kernels import float_blocks, int8_blocks
 
         width = self.biases.shape[1]
         if x.shape[1] != width or x.shape[0] % rays_per_program or not x.is_contiguous():
@@ -110,10 +113,15 @@ class DeviceNetwork:
         self._width = network.width
         if fused_for is not None:
             self._width = min(width for width in FUSED_WIDTHS if width >= network.width)
+        elif self._quantized:
+            self._width = -(-network.width // _INTEGER_MULTIPLE) * _INTEGER_MULTIPLE
 
         head = encoder.head_weight(tensors["head.0.weight"])
         pad = (0, 0, 0, self._width - network.width)
-        self._head = self._held(functional.pad(head, pad)), self._padded(tensors["head.0.bias"])
+        self._head = (
+            self._held(functional.pad(head, pad)),
+            self._held(self._padded(tensors["head.0.bias"])),
+        )
         tail = functional.pad(tensors["tail.0.weight"], (0, self._width - network.width))
         self._tail = self._held(tail), self._held(tensors["tail.0.bias"])
         self._segments: list[FusedBlocks | LayerByLayer] = []
@@ -137,7 +145,10 @@ class DeviceNetwork:
         return sum(len(part.weights) // 2 for part in fused)
 
     def __call__(self, features: Tensor) -> Tensor:
-        """float32 (rays, input_size), in fast order -> float32 (rays, 3)."""
+        """float32 (rays, input_size), in fast order -> float32 (rays, 3).
+
+        A ray whose activations have overflowed has a colour that is not a number.
+        """
         network = self._light_field.network
         hidden = functional.linear(features.to(self._dtype), *self._head)
         hidden = activate_(hidden, network.act).float()
@@ -148,7 +159,9 @@ class DeviceNetwork:
         if use_residual:
             x += hidden
         weight, bias = self._tail
-        return functional.linear(x, weight.float(), bias.float()).sigmoid_()
+        logits = functional.linear(x, weight.float(), bias.float())
+        # Infinities make NaN here, or what has overflowed would pass for black or white.
+        return logits.sigmoid() + 0.0 * logits
 
     def _fusible(self, block: int, precision: Precision) -> bool:
         """The kernels take standard blocks all in eight bits, or all in 16."""
@@ -162,9 +175,9 @@ class DeviceNetwork:
     def _held(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._device, self._dtype).contiguous()
 
-    def _padded(self, bias: Tensor) -> Tensor:
-        """(width,)"""
-        return self._held(functional.pad(bias, (0, self._width - len(bias))))
+    def _padded(self, values: Tensor) -> Tensor:
+        """float32 (width,)"""
+        return functional.pad(values, (0, self._width - len(values))).to(self._device)
 
     def _weight(self, name: str, factor: float) -> Tensor:
         """(width, width), out by in; int8 where the layer is."""
@@ -177,11 +190,10 @@ class DeviceNetwork:
 
     def _scales(self, name: str, factor: float) -> Tensor:
         """float32 (width,) of an int8 weight's rows."""
-        scale = self._quantized[name].weight.scale[:, 0] * factor
-        return functional.pad(scale, (0, self._width - len(scale))).to(self._device)
+        return self._padded(self._quantized[name].weight.scale[:, 0] * factor)
 
     def _fused(self, names: list[tuple[str, float]], capability: tuple[int, int]) -> FusedBlocks:
-        from r2l_core.engines.triton_kernels import launch_shape
+        from r2l_core.engines.cuda.triton_kernels import launch_shape
 
         weights = torch.stack([self._weight(*name) for name in names])
         eight_bits = weights.dtype is torch.int8
@@ -197,6 +209,7 @@ class DeviceNetwork:
         weight, bias = self._weight(name, factor), self._padded(self._biases[name])
         dtype = self._dtype
         if name not in self._quantized:
+            bias = self._held(bias)
             return lambda x: functional.linear(x.to(dtype), weight, bias)
         scales = self._scales(name, factor)
 

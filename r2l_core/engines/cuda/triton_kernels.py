@@ -117,7 +117,8 @@ def float_blocks(
     """x += W2 relu(W1 x + b1) + b2 for all blocks, in place; one program per RAYS rows.
 
     x: float32 (rays, WIDTH). weight: float16 or bfloat16 (2 * n_blocks, WIDTH, WIDTH), out by in.
-    bias: like weight, (2 * n_blocks, WIDTH). Sums and residual are float32.
+    bias: float32 (2 * n_blocks, WIDTH). Sums and residual are float32. A sum that is not a number,
+    as float16 makes of inputs above 65,504, passes the ReLU, so that it is noticed in the end.
     """
     DTYPE: tl.constexpr = weight_ptr.dtype.element_ty
     N: tl.constexpr = WIDTH // CHUNK
@@ -134,7 +135,8 @@ def float_blocks(
         inputs = _whole(hidden, N)
         for c in tl.range(N, num_stages=STAGES):
             y = tl.dot(inputs, tl.load(weight + c * (CHUNK * WIDTH) + tile))
-            y = tl.maximum(y + tl.load(bias + c * CHUNK)[None, :], 0.0)
+            y += tl.load(bias + c * CHUNK)[None, :]
+            y = tl.maximum(y, 0.0, propagate_nan=tl.PropagateNan.ALL)
             hidden = _with_part(hidden, c, y.to(DTYPE), N)
         inputs = _whole(hidden, N)
         weight += WIDTH * WIDTH

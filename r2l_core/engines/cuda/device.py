@@ -1,0 +1,137 @@
+# mypy: allow-untyped-calls
+"""What the CUDA engine asks of a GPU: one stream, captured graphs, pinned memory, a stopwatch.
+
+Everything else of the engine is plain torch and runs on a processor as well; the tests put a
+stand-in for `Device` in its place.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+_WARM_UPS = 3
+
+
+class Mark(Protocol):
+    """A point in the device's work, such as a torch.cuda.Event."""
+
+    def record(self) -> None:
+        """Put it after everything asked for until now."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has come to it."""
+
+    def elapsed_time(self, end: Mark) -> float:
+        """Milliseconds from this one to `end`; both must have been reached."""
+
+
+class Device(Protocol):
+    """A device that works through its queue while the processor goes on. Used by one thread."""
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Where its tensors live."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        """CUDA's compute capability."""
+
+    def host_memory(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Memory of the host that can be copied to and from without waiting."""
+
+    def mark(self) -> Mark:
+        """A new mark, not recorded yet."""
+
+    def working(self) -> AbstractContextManager[object]:
+        """Around what is to go into the device's queue."""
+
+    def captured(self, run: Callable[[], None]) -> Callable[[], None]:
+        """What repeats `run` with a single call. `run` is called some times on the way; it must
+        work on the same memory every time, which the caller keeps."""
+
+
+class CudaDevice:
+    """A GPU through torch. See Device.
+
+    There is one for each GPU of the process (`cuda_device`): cuBLAS keeps up to 32 MiB of memory
+    for every stream it has seen, so all engines share one stream.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.torch_device = torch.device("cuda", index)
+        self.name: str = torch.cuda.get_device_name(index)
+        self.capability: tuple[int, int] = torch.cuda.get_device_capability(index)
+        # Its own stream: whatever else uses the GPU from this process does not wait for a tile.
+        self._stream = torch.cuda.Stream(self.torch_device)
+
+    def host_memory(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """See Device.host_memory."""
+        return torch.empty(*shape, dtype=dtype, pin_memory=True)
+
+    def mark(self) -> Mark:
+        """See Device.mark."""
+        return cast(Mark, torch.cuda.Event(enable_timing=True))
+
+    def working(self) -> AbstractContextManager[object]:
+        """See Device.working."""
+        stream: AbstractContextManager[object] = torch.cuda.stream(self._stream)
+        return stream
+
+    def captured(self, run: Callable[[], None]) -> Callable[[], None]:
+        """See Device.captured: a CUDA graph, after warming up as capturing demands (libraries
+        allocate and kernels are compiled in the first calls)."""
+        stream = self._stream
+        stream.wait_stream(torch.cuda.current_stream(self.torch_device))
+        graph = torch.cuda.CUDAGraph()
+        with exact_products():
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UPS):
+                    run()
+            stream.synchronize()
+            # thread_local: other threads of the process may go on allocating GPU memory meanwhile.
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                run()
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+
+@functools.cache
+def _device(index: int) -> CudaDevice:
+    return CudaDevice(index)
+
+
+def cuda_device() -> CudaDevice:
+    """The current GPU of this process."""
+    return _device(torch.cuda.current_device())
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """No TF32 in float32, no 16-bit partial sums, whatever the process has set.
+
+    Needed while warming up and capturing only: a graph keeps the kernels it was captured with.
+    """
+    matmul = torch.backends.cuda.matmul
+    names = (
+        "fp32_precision",
+        "allow_fp16_reduced_precision_reduction",
+        "allow_bf16_reduced_precision_reduction",
+    )
+    before = [getattr(matmul, name) for name in names]
+    try:
+        for name, value in zip(names, ("ieee", False, False), strict=True):
+            setattr(matmul, name, value)
+        yield
+    finally:
+        for name, value in zip(names, before, strict=True):
+            setattr(matmul, name, value)

@@ -1,0 +1,248 @@
+"""The CUDA engine: captured graphs, and the fastest way through the network that works.
+
+A tile is one copy of rays to the GPU, two graph replays (encoding, network) and one copy of colours
+back. The 16-bit formats and int8 run all residual blocks in one fused Triton kernel; where that
+cannot be built, or draws a wrong picture, they run layer by layer through cuBLAS, as fp32 always
+does. `EngineInfo.kernel` says what runs, `EngineInfo.fallback` what failed before.
+
+State: everything but `device.CudaDevice` is tested on a processor, kernels in Triton's interpreter.
+Streams, graphs, events and pinned copies have never run on hardware; docs/gpu.md tells how to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from r2l_core.engines import choice
+from r2l_core.engines.base import Shaded
+from r2l_core.engines.cuda.device import Device, cuda_device
+from r2l_core.engines.cuda.network import DTYPES, FUSED_WIDTHS, DeviceNetwork
+from r2l_core.engines.features import FeatureEncoder
+from r2l_core.errors import EngineError
+from r2l_core.model.light_field import LightField
+from r2l_core.model.quantized import described
+from r2l_core.quantization.mix import quantized_layers
+from r2l_core.types import Availability, EngineInfo, Precision
+
+TILE_RAYS = 16384
+"""About as many rays as the fused kernels of one H100 have in flight (132 multiprocessors, one or
+two programs each, 64 rays a program)."""
+
+_TRITON_CAPABILITY = (8, 0)
+"""The least compute capability Triton supports; all such GPUs have bf16 and int8 tensor cores."""
+_INT8_CAPABILITY = (7, 5)
+"""The least with integer tensor cores, which cuBLAS multiplies int8 with."""
+
+_ARITHMETIC = {
+    Precision.FP32: "float32, without TF32",
+    Precision.BF16: "bfloat16 products, float32 sums and residual",
+    Precision.FP16: "float16 products, float32 sums and residual",
+    Precision.INT8: "int8 x int8 -> int32, one scale per ray; float32 residual, head and tail",
+}
+
+
+class CudaEngine:
+    """fp32, bf16, fp16 or int8 on a GPU. See Engine for the contract.
+
+    fused_for: the compute capability to fuse the blocks for, or None for layer by layer.
+    """
+
+    tile_rays = TILE_RAYS
+    small_tiles: tuple[int, ...] = ()
+    quiet_torch = False
+
+    def __init__(
+        self,
+        light_field: LightField,
+        precision: Precision,
+        device: Device,
+        fused_for: tuple[int, int] | None,
+    ) -> None:
+        self._device = device
+        self._precision = precision
+        with _failures("could not be built", precision):
+            network = self._capture(light_field, fused_for)
+            self.info = engine_info(light_field, precision, device.name, network.n_fused_blocks)
+
+    @torch.inference_mode()
+    def _capture(self, light_field: LightField, fused_for: tuple[int, int] | None) -> DeviceNetwork:
+        device, place = self._device, self._device.torch_device
+        self._marks = [device.mark() for _ in range(3)]
+        self._rays_host = device.host_memory(2, self.tile_rays, 3)
+        self._colors_host = device.host_memory(self.tile_rays, 3)
+        self._rays = torch.zeros(2, self.tile_rays, 3, device=place)
+        self._colors = torch.empty(self.tile_rays, 3, device=place)
+        encoder = FeatureEncoder(light_field, self.tile_rays, place)
+        network = DeviceNetwork(light_field, self._precision, encoder, fused_for)
+        # A replayed graph uses the memory it was captured with, so that has to stay.
+        self._held = (encoder, network)
+
+        def encode() -> None:
+            encoder.encode(self._rays[0], self._rays[1])
+
+        def shade() -> None:
+            self._colors.copy_(network(encoder.features))
+
+        self._encode = device.captured(encode)
+        self._network = device.captured(shade)
+        return network
+
+    @torch.inference_mode()
+    def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
+        """See Engine.shade."""
+        with _failures("failed", self._precision):
+            shaded = self._shade(origins, directions)
+        require_numbers(shaded.colors, self._precision)
+        return shaded
+
+    def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
+        start, encoded, done = self._marks
+        self._rays_host[0].copy_(origins)
+        self._rays_host[1].copy_(directions)
+        with self._device.working():
+            start.record()
+            self._rays.copy_(self._rays_host, non_blocking=True)
+            self._encode()
+            encoded.record()
+            self._network()
+            self._colors_host.copy_(self._colors, non_blocking=True)
+            done.record()
+        done.synchronize()
+        # The pinned buffer is written again by the next tile.
+        colors = self._colors_host.clone()
+        return Shaded(colors, start.elapsed_time(encoded), encoded.elapsed_time(done))
+
+
+def require_numbers(colors: Tensor, precision: Precision) -> None:
+    """Raise EngineError where colours are not finite, which in fp16 has one cause."""
+    if bool(colors.isfinite().all()):
+        return
+    why, remedy = "its colours are not numbers", "Choose another precision."
+    if precision is Precision.FP16:
+        why = "activations of this light field exceed 65,504, the largest float16"
+        remedy = "Choose bf16, which is as fast and has no such limit."
+    raise EngineError(f"The cuda engine failed in {precision}", why, remedy)
+
+
+@contextmanager
+def _failures(what: str, precision: Precision) -> Iterator[None]:
+    """Turn whatever the GPU, its driver or Triton's compiler raise into one EngineError."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        what = f"The cuda engine {what} in {precision}"
+        if isinstance(error, torch.OutOfMemoryError):
+            why = "the GPU's memory is used up"
+            remedy = "Close other programs that use the GPU, or choose --device cpu."
+        elif isinstance(error, torch.AcceleratorError):
+            why = f"the GPU no longer answers ({_first_line(error)})"
+            remedy = "Start the program again, with --device cpu if it goes on."
+        else:
+            # Triton's compiler raises errors of all kinds, for want of a C compiler, say.
+            why = _first_line(error)
+            remedy = "Choose another precision, or --device cpu."
+        raise EngineError(what, why, remedy) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def ways(
+    light_field: LightField, precision: Precision, device: Device
+) -> tuple[list[tuple[int, int] | None], str]:
+    """Compute capabilities to fuse for, best first, None for layer by layer; and why the fused
+    kernels are not among them though they exist for this precision, a clause."""
+    if precision is Precision.FP32:
+        return [None], ""
+    why_not = ""
+    if find_spec("triton") is None:
+        why_not = "Triton is not installed (pip install triton)"
+    elif device.capability < _TRITON_CAPABILITY:
+        why_not = "this GPU is too old for Triton, which needs compute capability 8.0"
+    elif not light_field.network.standard_blocks:
+        why_not = "the fused kernels take blocks of two layers with a ReLU between"
+    elif light_field.network.width > max(FUSED_WIDTHS):
+        why_not = f"the fused kernels are at most {max(FUSED_WIDTHS)} channels wide"
+    return ([None], why_not) if why_not else ([device.capability, None], "")
+
+
+def engine_info(
+    light_field: LightField, precision: Precision, device_name: str, n_fused: int
+) -> EngineInfo:
+    """The account of an engine that runs `n_fused` of the network's blocks fused."""
+    dtype, quantized = DTYPES[precision], quantized_layers(light_field, precision)
+    weight_type, arithmetic = str(dtype).removeprefix("torch."), _ARITHMETIC[precision]
+    if precision is Precision.INT8:
+        weight_type = "int8" if quantized else weight_type
+        arithmetic = described(arithmetic, light_field.network, quantized)
+    kernel = "cuBLAS layer by layer"
+    if n_fused:
+        import triton
+
+        n_blocks = light_field.network.n_blocks
+        kernel = f"{n_fused} of {n_blocks} blocks fused by Triton {triton.__version__}"
+    return EngineInfo(
+        engine="cuda",
+        precision=precision,
+        device=device_name,
+        weight_type=weight_type,
+        arithmetic=arithmetic,
+        kernel=f"torch {torch.__version__}, {kernel}, captured in a CUDA graph",
+        weight_bytes=sum(
+            tensor.numel() * (1 if name.removesuffix(".weight") in quantized else dtype.itemsize)
+            for name, tensor in light_field.tensors.items()
+        ),
+    )
+
+
+class CudaFactory:
+    """Says what the CUDA device can do, and builds its engines.
+
+    device: gives the device to build for.
+    """
+
+    def __init__(self, device: Callable[[], Device] = cuda_device) -> None:
+        self._device = device
+
+    def available(self, precision: Precision, device: str) -> Availability:
+        """fp32 and fp16 on any GPU torch runs on; bf16 and int8 on those that calculate in it."""
+        if device != "cuda":
+            return Availability(False, "the cuda engine runs on an NVIDIA GPU")
+        if precision not in DTYPES:
+            return Availability(False, "the cuda engine runs fp32, bf16, fp16 and int8")
+        if not torch.cuda.is_available():
+            return Availability(False, "torch finds no CUDA device")
+        capability = torch.cuda.get_device_capability()
+        if precision is Precision.BF16 and capability < (8, 0):
+            return Availability(False, "this GPU has no bf16 arithmetic")
+        if precision is Precision.INT8 and capability < _INT8_CAPABILITY:
+            return Availability(False, "this GPU has no 8-bit tensor cores")
+        return Availability(True)
+
+    def build(self, light_field: LightField, precision: Precision, device: str) -> CudaEngine:
+        """See EngineFactory.build. The first way that can be built and draws the right picture."""
+        with _failures("could not be started", precision):
+            place = self._device()
+            left, failure = ways(light_field, precision, place)
+        while True:
+            try:
+                engine = CudaEngine(light_field, precision, place, left.pop(0))
+                choice.check(engine, light_field)
+            except EngineError as error:
+                if not left:
+                    raise
+                # Not the error itself: its traceback would keep what was built so far.
+                failure = f"{error.what}: {error.why}"
+            else:
+                engine.info = replace(engine.info, fallback=failure)
+                return engine

@@ -1,0 +1,176 @@
+"""The CUDA engine on a GPU, every way through the network by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from r2l_core.engines import choice
+from r2l_core.engines.choice import shade_all
+from r2l_core.engines.cuda import engine as cuda_engine
+from r2l_core.engines.cuda.device import cuda_device
+from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory, ways
+from r2l_core.engines.integer_probe import runs_integers
+from r2l_core.engines.reference import ReferenceEngine
+from r2l_core.errors import EngineError
+from r2l_core.types import Precision
+from tests.cuda_cases import (
+    LEAST_PSNR_DB,
+    NETWORKS,
+    RUNS,
+    colors_psnr_db,
+    int8_blocks,
+    int8_twin,
+    random_layers,
+)
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(params=RUNS)
+def precision(request):
+    answer = CudaFactory().available(request.param, "cuda")
+    if not answer.available:
+        pytest.skip(answer.why_not)
+    return request.param
+
+
+@pytest.fixture(params=["fused", "layer by layer"])
+def build(request, precision):
+    """A function that builds an engine of one way for a light field."""
+
+    def build_it(light_field) -> CudaEngine:
+        device = cuda_device()
+        possible, _ = ways(light_field, precision, device)
+        if request.param == "fused" and possible[0] is None:
+            pytest.skip("nothing is fused")
+        fused_for = possible[0] if request.param == "fused" else None
+        return CudaEngine(light_field, precision, device, fused_for)
+
+    return build_it
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
+def test_agrees_with_the_reference(build, precision, make_light_field, scene_rays, network):
+    light_field, rays = make_light_field(**network), scene_rays(1500)
+    engine = build(light_field)
+    choice.check(engine, light_field)
+    colors = shade_all(engine, *rays)
+    if precision is Precision.INT8:
+        assert colors_psnr_db(colors, int8_twin(light_field, rays)) > 55
+    else:
+        expected = shade_all(ReferenceEngine(light_field), *rays)
+        assert colors_psnr_db(colors, expected) >= LEAST_PSNR_DB[precision]
+
+
+@pytest.mark.parametrize("width", [64, 128, 256])
+def test_the_published_depth_runs_at_every_width(build, make_light_field, width):
+    engine = build(make_light_field(depth=88, width=width, res_scale=0.1))
+    rays = torch.zeros(engine.tile_rays, 3), torch.ones(engine.tile_rays, 3)
+    colors = engine.shade(*rays).colors
+    assert colors.isfinite().all()
+    assert torch.equal(colors, colors[:1].expand_as(colors)), "equal rays, equal colours"
+
+
+def test_tiles_are_independent_and_timed(build, light_field, scene_rays):
+    engine = build(light_field)
+    rays, others = (scene_rays(engine.tile_rays, seed=seed) for seed in (0, 1))
+    first = engine.shade(*rays)
+    kept = first.colors.clone()
+    assert not torch.equal(engine.shade(*others).colors, kept)
+    assert torch.equal(first.colors, kept), "the next tile must not overwrite it"
+    assert torch.equal(engine.shade(*rays).colors, kept)
+    order = torch.randperm(len(rays[0]), generator=torch.Generator().manual_seed(0))
+    moved = engine.shade(*(part[order] for part in rays)).colors
+    assert torch.equal(moved, kept[order]), "a colour depends on the ray alone"
+    assert first.encode_ms > 0
+    assert first.network_ms > 0
+
+
+def test_engines_do_not_disturb_each_other(build, precision, make_light_field, scene_rays):
+    """They share a stream, and each has graphs with memory of its own."""
+    one, other = (build(make_light_field(seed=seed)) for seed in (0, 1))
+    rays = scene_rays(one.tile_rays)
+    alone = one.shade(*rays).colors
+    different = other.shade(*rays).colors
+    assert not torch.equal(alone, different)
+    assert torch.equal(one.shade(*rays).colors, alone)
+    del other
+    torch.cuda.empty_cache()
+    assert torch.equal(one.shade(*rays).colors, alone)
+
+
+@pytest.mark.parametrize("fused", [True, False], ids=["fused", "layer-by-layer"])
+def test_int8_is_integers(fused):
+    device = cuda_device()
+    way = device.capability if fused else None
+    assert runs_integers(lambda field: CudaEngine(field, Precision.INT8, device, way), 256)
+    assert not runs_integers(lambda field: CudaEngine(field, Precision.FP16, device, way), 256)
+
+
+@pytest.mark.parametrize("width", [64, 128, 256])
+def test_agrees_with_the_interpreter(run_blocks, width):
+    weights, biases, x = random_layers(6, width)
+    rays = x.repeat(4, 1)
+    blocks = int8_blocks(weights, biases, torch.cuda.get_device_capability())
+    tensors = ("weights", "biases", "scales")
+    on_gpu = replace(blocks, **{name: getattr(blocks, name).cuda() for name in tensors})
+    result = rays.cuda()
+    on_gpu(result)
+    # Contracted multiply-adds round once where the interpreter rounds twice.
+    expected = run_blocks(blocks, rays)
+    assert (result.cpu() - expected).norm() < 2e-3 * expected.norm()
+
+
+def test_the_best_way_is_fused(light_field, precision):
+    info = CudaFactory().build(light_field, precision, "cuda").info
+    assert info.fallback == ""
+    assert ("fused by Triton" in info.kernel) == (precision is not Precision.FP32)
+
+
+def test_a_failing_kernel_gives_way_to_cublas(light_field, monkeypatch):
+    network = cuda_engine.DeviceNetwork
+
+    def no_compiler(light_field, precision, encoder, fused_for):
+        if fused_for is not None:
+            raise RuntimeError("Failed to find C compiler.\nDetails")
+        return network(light_field, precision, encoder, fused_for)
+
+    monkeypatch.setattr(cuda_engine, "DeviceNetwork", no_compiler)
+    info = CudaFactory().build(light_field, Precision.BF16, "cuda").info
+    assert "cuBLAS layer by layer" in info.kernel
+    assert "Failed to find C compiler" in info.fallback
+
+
+def test_memory_that_runs_out_is_one_error(light_field, monkeypatch):
+    # More than any card has: the allocator refuses, nothing is touched.
+    monkeypatch.setattr(CudaEngine, "tile_rays", 2**34)
+    with pytest.raises(EngineError, match="memory is used up"):
+        CudaEngine(light_field, Precision.FP32, _WithoutHostMemory(), None)
+    monkeypatch.undo()
+    CudaFactory().build(light_field, Precision.FP32, "cuda")
+
+
+class _WithoutHostMemory:
+    """The GPU, but for the host's memory, of which so much must not be asked for."""
+
+    def __init__(self) -> None:
+        self._device = cuda_device()
+
+    def __getattr__(self, name):
+        return getattr(self._device, name)
+
+    def host_memory(self, *shape, dtype=torch.float32):
+        return torch.empty(1, dtype=dtype)
+
+
+def test_fp16_that_overflows_is_noticed(make_light_field, scene_rays):
+    light_field = make_light_field(depth=8, width=64)
+    tensors = dict(light_field.tensors)
+    tensors["head.0.bias"] = tensors["head.0.bias"] + 6e4
+    tensors["body.0.body.2.bias"] = tensors["body.0.body.2.bias"] + 2e4
+    hot = replace(light_field, tensors=tensors)
+    with pytest.raises(EngineError, match="exceed 65,504"):
+        CudaFactory().build(hot, Precision.FP16, "cuda")
