@@ -3,8 +3,8 @@
 `R2L_CPU_LEVEL` makes our own code believe in an older processor, to test what others will see. It
 takes a name of `LEVELS`, or `native`. Libraries read variables of their own, which belong to it
 (`make test-avx2` sets them all): ONEDNN_MAX_CPU_ISA for torch and OpenVINO, ATEN_CPU_CAPABILITY and
-MKL_ENABLE_INSTRUCTIONS for torch's other kernels, OPENBLAS_CORETYPE and NPY_DISABLE_CPU_FEATURES
-for numpy. ONNX Runtime asks the processor itself and cannot be told.
+MKL_ENABLE_INSTRUCTIONS for torch's other kernels, OPENBLAS_CORETYPE for numpy. ONNX Runtime asks
+the processor itself and cannot be told.
 """
 
 from __future__ import annotations

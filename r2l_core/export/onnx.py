@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from r2l_core.errors import ExportError
+from r2l_core.export.saturation import without_saturation
 from r2l_core.geometry.rays import sample_depths
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.arithmetic import LEVELS, TINY
@@ -44,9 +45,9 @@ def onnx_model(light_field: LightField, precision: Precision) -> onnx.ModelProto
     """`origins` and `directions`, float32 (n, 3) as `Engine.shade` takes them, to `colors`, float32
     (n, 3) in [0, 1], for any n. Checked by `onnx.checker`.
 
-    `int8-static-sim`: the layers of `quantized_layers` as QDQ. Activations have one scale a layer,
-    weights one per output row, zero points are 0. Where the simulation saturates at -127, ONNX does
-    at -128.
+    `int8-static-sim`: the layers of `without_saturation` as QDQ. Activations have one scale a
+    layer, weights one per output row, zero points are 0. Where the simulation saturates at -127,
+    ONNX does at -128.
 
     Raises ExportError where ONNX cannot say it, and QuantizationError where a static range cannot
     be found.
@@ -57,6 +58,8 @@ def onnx_model(light_field: LightField, precision: Precision) -> onnx.ModelProto
             "an ONNX file holds the network in float32 or in static eight bits here",
             f"Choose one of {', '.join(EXPORTED)}.",
         )
+    if precision is Precision.INT8_STATIC_SIM:
+        light_field = without_saturation(light_field)
     quantized = quantized_layers(light_field, precision)
     weight_bytes = sum(
         tensor.numel() * (1 if name.removesuffix(".weight") in quantized else 4)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +23,9 @@ from r2l_core.engines import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import ExportError
 from r2l_core.export import onnx as onnx_export
+from r2l_core.export import saturation
 from r2l_core.export.onnx import onnx_model
+from r2l_core.export.saturation import PAIR_LIMIT, without_saturation
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.calibration import CalibrationConfig
@@ -87,6 +93,9 @@ def in_openvino(path, origins, directions) -> np.ndarray:
 
 
 def ours(light_field: LightField, precision: Precision, origins, directions) -> np.ndarray:
+    """With the weights that are exported."""
+    if precision is INT8:
+        light_field = without_saturation(light_field)
     engine = build_engine(light_field, precision, OURS[precision], "cpu")
     return shade_all(engine, origins, directions).numpy()
 
@@ -136,6 +145,40 @@ def test_any_number_of_rays(light_field, scene_rays, exported, precision, run, n
     rays = scene_rays(n)
     colors = run(exported(light_field, precision), *rays)
     assert_agree(colors, ours(light_field, precision, *rays), precision)
+
+
+AVX2_COLOURS = """
+import sys, numpy as np, openvino as ov
+rays, *files = sys.argv[1:]
+config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+core = ov.Core()
+for file in files:
+    model = core.compile_model(core.read_model(file), "CPU", config)
+    np.save(file + ".npy", model(dict(np.load(rays)))["colors"])
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs an x86 processor")
+def test_a_processor_without_8_bit_dot_products(
+    make_light_field, scene_rays, tmp_path, exported, monkeypatch
+):
+    """OpenVINO's code for AVX2 is wrong where 16-bit sums saturate, and right for what we write."""
+    light_field = make_light_field()
+    rays = dict(zip(("origins", "directions"), map(np.asarray, scene_rays(257)), strict=True))
+    np.savez(tmp_path / "rays.npz", **rays)
+    right = exported(light_field, INT8)
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_export, "without_saturation", lambda light_field: light_field)
+        wrong = tmp_path / "eight_bits.onnx"
+        onnx_export.save_model(onnx_model(light_field, INT8), wrong)
+    subprocess.run(
+        [sys.executable, "-c", AVX2_COLOURS, tmp_path / "rays.npz", right, wrong],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"},
+        check=True,
+    )
+    expected = ours(light_field, INT8, *scene_rays(257))
+    assert_agree(np.load(f"{right}.npy"), expected, INT8)
+    assert np.abs(np.load(f"{wrong}.npy") - expected).max() > 2 * LEVEL
 
 
 # --- eight bits --------------------------------------------------------------------------------
@@ -268,6 +311,39 @@ def test_the_command_writes_verifies_and_reports(run, light_field_file, tmp_path
     assert values["size_mb"] == path.stat().st_size / 1e6
     assert values["verified"]["color_difference_max"] <= (SINGLE if precision is FP32 else LEVEL)
     assert values["verified"]["psnr_db_vs_ours"] > (90 if precision is FP32 else 60)
+
+
+def test_the_command_tells_of_saturation(run, tmp_path):
+    report = tmp_path / "report.json"
+    _, out, _ = run("--precision", str(INT8), "--json", str(report))
+    said = json.loads(report.read_text(encoding="utf-8"))["saturation"]
+    assert said["pair_sum_max"] <= said["pair_sum_limit"] == PAIR_LIMIT
+    assert 0 < said["rows_reduced"] <= said["rows"] == 4 * 16
+    assert 20 < said["psnr_db_vs_8_bits"] < 60
+    assert f"neighbouring weights add up to {said['pair_sum_max']}, and 128 fit" in out
+    assert f"{said['rows_reduced']} of 64 rows" in out
+    run("--precision", "fp32", "--json", str(report))
+    assert json.loads(report.read_text(encoding="utf-8"))["saturation"] is None
+
+
+def test_weights_that_fit_are_left_alone_and_nothing_is_said_of_them(light_field, tmp_path, run):
+    path = tmp_path / "random.safetensors"
+    save_light_field(without_saturation(light_field), path)
+    report = tmp_path / "report.json"
+    _, out, _ = run("--precision", str(INT8), "--json", str(report))
+    said = json.loads(report.read_text(encoding="utf-8"))["saturation"]
+    assert (said["rows_reduced"], said["psnr_db_vs_8_bits"]) == (0, None)
+    assert "128 fit" in out
+    assert "rows" not in out
+
+
+def test_a_file_that_would_saturate_is_refused(run, monkeypatch):
+    monkeypatch.setattr(onnx_export, "without_saturation", lambda light_field: light_field)
+    monkeypatch.setattr(saturation, "without_saturation", lambda light_field: light_field)
+    code, _, err = run("--precision", str(INT8))
+    assert code == 2
+    assert "neighbouring weights add up to" in err
+    assert err.count("\n") == 1
 
 
 def test_a_wrong_file_would_be_noticed(run, monkeypatch, tmp_path):
