@@ -147,8 +147,6 @@ class App(QObject):
         window.closed.connect(self.live_capture.close)
         window.closed.connect(controller.close)
 
-        controller.frame_shown.connect(window.show_frame)
-        controller.frame_shown.connect(self.report.frame_shown)
         controller.frames_shown.connect(self.report.frames_shown)
         controller.orbit_changed.connect(window.show_orbit)
         controller.history_changed.connect(window.show_history)
@@ -157,7 +155,6 @@ class App(QObject):
         controller.readout_ready.connect(window.show_performance)
         controller.kept.connect(self._show_choices)
 
-        thread.frame_ready.connect(controller.frame_ready)
         thread.frames_ready.connect(controller.frames_ready)
         thread.running_changed.connect(self._running_changed)
         thread.busy_changed.connect(window.show_busy)

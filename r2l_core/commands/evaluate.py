@@ -39,7 +39,8 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import require_in_reach
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import timed_image
+from r2l_core.render.sources import PixelSource
 from r2l_core.types import RayMode
 
 if TYPE_CHECKING:
@@ -237,14 +238,14 @@ def _shimmer(
         return None
     assert isinstance(reference, TeacherReference), "--turntable does not go with --dataset"
 
-    def images(renderer: Renderer) -> Images:
+    def images(source: PixelSource) -> Images:
         def see(camera: Camera) -> NDArray[np.float32]:
-            colors: NDArray[np.float32] = renderer.render_timed(camera).colors.numpy()
+            colors: NDArray[np.float32] = timed_image(source, camera).colors.numpy()
             return colors
 
         return see
 
-    light_fields = {p.value: images(renderer) for p, renderer in evaluation.renderers.items()}
+    light_fields = {p.value: images(source) for p, source in evaluation.sources.items()}
     cameras = turntable_cameras(scene, options.turntable, options.radius, options.pivot)
     shimmer = Shimmer(reference.seen_by, light_fields, cameras)
     for _ in tqdm(shimmer.run(), total=len(cameras), unit="frame", file=sys.stderr):

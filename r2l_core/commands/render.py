@@ -36,7 +36,8 @@ from r2l_core.geometry.rays import require_in_reach
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.light_field import LightField
 from r2l_core.model.nerf import NerfTeacher
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision, RayMode
 
 
@@ -105,12 +106,13 @@ def _render(options: argparse.Namespace) -> int:
     if isinstance(opened, LightField):
         ray_mode: RayMode = opened.ray_mode(options.rays)
         engine: Engine = build_engine(opened, options.precision, options.engine, options.device)
-        colors = Renderer(engine, opened.scene, ray_mode).render(camera)
+        colors = render_image(NetworkSource(engine, opened.scene, ray_mode), camera)
     else:
         ray_mode = "plain"
         engine = _teacher_engine(opened, options)
         with tqdm(total=camera.width_px * camera.height_px, unit="ray", file=sys.stderr) as bar:
-            colors = Renderer(_Watched(engine, bar.update), opened.scene).render(camera)
+            source = NetworkSource(_Watched(engine, bar.update), opened.scene)
+            colors = render_image(source, camera)
     assert colors is not None  # nothing cancels it
     save_image(options.out, colors.numpy())
     info = engine.info

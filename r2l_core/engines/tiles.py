@@ -42,15 +42,10 @@ class Tiles:
         """Most rays in a tile."""
         return self._engine.tile_rays
 
-    def calculated(self, n_rays: int) -> int:
-        """Rays that are calculated, padding included, when `n_rays` are asked for."""
-        whole, rest = divmod(n_rays, self.size)
-        return whole * self.size + (self._shape(rest) if rest else 0)
-
-    def within(self, budget: int) -> int:
-        """The most rays that can be calculated without exceeding `budget`."""
-        whole, rest = divmod(budget, self.size)
-        return whole * self.size + max((n for n in self._sizes if n <= rest), default=0)
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many rays a call may have, ascending; fewer are filled up."""
+        return tuple(self._sizes)
 
     def _shape(self, n_rays: int) -> int:
         return next(n for n in self._sizes if n >= n_rays)

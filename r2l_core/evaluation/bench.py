@@ -26,7 +26,8 @@ from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField
 from r2l_core.model.nerf import NerfTeacher
 from r2l_core.render.frames import FrameTimings
-from r2l_core.render.renderer import Renderer, TimedImage
+from r2l_core.render.progressive_image import TimedImage, render_image, timed_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import EngineInfo, Precision, RayMode
 
 ROUNDS = 3
@@ -43,7 +44,7 @@ class Run:
 
     precision: Precision
     engine: str
-    build: Callable[[], Renderer]
+    build: Callable[[], NetworkSource]
     info: EngineInfo | None = None
     failed: str = ""
     ms: list[float] = field(default_factory=list)
@@ -147,9 +148,9 @@ class Bench:
         self._camera = camera
 
         def path(name: str, precision: Precision, place: str) -> Run:
-            def build() -> Renderer:
+            def build() -> NetworkSource:
                 engine = build_engine(light_field, precision, name, place)
-                return Renderer(engine, light_field.scene, ray_mode)
+                return NetworkSource(engine, light_field.scene, ray_mode)
 
             return Run(precision, name, build)
 
@@ -162,11 +163,11 @@ class Bench:
         self.published = path("reference", Precision.FP32, "cpu")
         self.runs = [run for precision in precisions for run in runs(precision)]
         # Built once now, so that what cannot run is said before anything is timed.
-        self.published.info = self.published.build().engine.info
+        self.published.info = self.published.build().info
         errors: list[EngineError] = []
         for run in self.runs:
             try:
-                run.info = run.build().engine.info
+                run.info = run.build().info
             except EngineError as error:
                 run.failed = str(error)
                 errors.append(error)
@@ -208,11 +209,11 @@ class Bench:
                 yield self.teacher
 
     def _frame(self, run: Run) -> TimedImage:
-        renderer = run.build()
-        renderer.warm_up()
+        source = run.build()
+        source.warm_up()
         # Fresh memory is slow the first time it is touched.
-        renderer.render(self._camera, _after(WARM_UP_S))
-        return renderer.render_timed(self._camera)
+        render_image(source, self._camera, _after(WARM_UP_S))
+        return timed_image(source, self._camera)
 
     def report(self) -> dict[str, Any]:
         """The contract's JSON object."""

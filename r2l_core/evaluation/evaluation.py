@@ -21,7 +21,8 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.metrics import ImageComparison, PixelErrors, compare, pixel_errors, psnr_db
 from r2l_core.images.perceptual import unavailable
 from r2l_core.model.light_field import LightField
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import timed_image
+from r2l_core.render.sources import NetworkSource, PixelSource
 from r2l_core.types import EngineInfo, Precision, RayMode
 
 EVALUATION_ELEVATIONS_DEG = (8.0, 22.0, 38.0, 60.0)
@@ -155,18 +156,17 @@ class Evaluation:
     ) -> None:
         self._reference = reference
         self._folder = folder
-        self.renderers = {
-            precision: Renderer(
+        self.sources = {
+            precision: NetworkSource(
                 build_engine(light_field, precision, engine, device), light_field.scene, ray_mode
             )
             for precision in precisions
         }
-        self._baseline = self.renderers.get(Precision.FP32) or Renderer(
+        self._baseline = self.sources.get(Precision.FP32) or NetworkSource(
             build_engine(light_field, Precision.FP32, "auto", device), light_field.scene, ray_mode
         )
         self.scores = {
-            precision: PrecisionScores(renderer.engine.info)
-            for precision, renderer in self.renderers.items()
+            precision: PrecisionScores(source.info) for precision, source in self.sources.items()
         }
         self._settings = {
             "checkpoint": light_field.sha256,
@@ -175,7 +175,7 @@ class Evaluation:
             "rays": ray_mode,
             "lpips": not unavailable(),
         }
-        self.views_total = len(reference.cameras) * len(self.renderers)
+        self.views_total = len(reference.cameras) * len(self.sources)
         """How many pictures there are to be measured: one per camera and precision."""
         self.views_resumed = 0
         """How many of them were measured before; grows while `run` is iterated over."""
@@ -195,8 +195,8 @@ class Evaluation:
                 yield None
             missing = [precision for precision in self.scores if precision not in known]
             if missing and not warm:
-                for renderer in self.renderers.values():
-                    renderer.warm_up()
+                for source in self.sources.values():
+                    source.warm_up()
                 warm = True
             if missing:
                 yield from self._measure(index, missing)
@@ -206,9 +206,9 @@ class Evaluation:
         camera = self._reference.cameras[index]
         fp32, fp32_ms = _image(self._baseline, camera)
         for precision in precisions:
-            renderer = self.renderers[precision]
-            own = renderer is self._baseline
-            image, ms = (fp32, fp32_ms) if own else _image(renderer, camera)
+            source = self.sources[precision]
+            own = source is self._baseline
+            image, ms = (fp32, fp32_ms) if own else _image(source, camera)
             n_pixels = camera.width_px * camera.height_px
             scores = ViewScores(compare(image, truth), pixel_errors(image, fp32), ms, n_pixels)
             if self._folder:
@@ -237,7 +237,7 @@ class Evaluation:
             {
                 **self._settings,
                 "engine": asdict(self.scores[precision].engine),
-                "baseline": asdict(self._baseline.engine.info),
+                "baseline": asdict(self._baseline.info),
                 "T_world_camera": camera.T_world_camera.tolist(),
                 "size_px": [camera.width_px, camera.height_px],
                 "focal_px": [camera.focal_px, camera.fy_px],
@@ -260,7 +260,7 @@ class Evaluation:
         }
 
 
-def _image(renderer: Renderer, camera: Camera) -> tuple[NDArray[np.float32], float]:
-    timed = renderer.render_timed(camera)
+def _image(source: PixelSource, camera: Camera) -> tuple[NDArray[np.float32], float]:
+    timed = timed_image(source, camera)
     image: NDArray[np.float32] = timed.colors.numpy()
     return image, timed.seconds * 1e3

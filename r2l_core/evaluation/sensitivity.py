@@ -29,7 +29,7 @@ from r2l_core.quantization.walk import (
     walk,
     walk_on,
 )
-from r2l_core.render.renderer import never
+from r2l_core.render.progressive_image import never
 from r2l_core.types import Precision
 
 SENSITIVITY_RAYS = 1024

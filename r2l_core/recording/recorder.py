@@ -24,7 +24,8 @@ from r2l_core.recording.sidecar import Recipe, Sidecar, State
 from r2l_core.recording.table import Table, row_of
 from r2l_core.recording.title import title_card
 from r2l_core.recording.writer import Writer
-from r2l_core.render.renderer import Renderer, never
+from r2l_core.render.progressive_image import never, render_image
+from r2l_core.render.sources import PixelSource
 from r2l_core.types import Precision
 
 _PAUSE_POLL_S = 0.05
@@ -53,14 +54,14 @@ class Recorder:
     def __init__(
         self,
         recipe: Recipe,
-        renderers: Sequence[Mapping[Precision, Renderer]],
+        sources: Sequence[Mapping[Precision, PixelSource]],
         out: Path,
         files: VideoFiles,
         sidecar: Sidecar,
         facts: str,
         first_frame: int = 0,
     ) -> None:
-        """renderers: of each pane, one for each precision it needs. facts: small print of
+        """sources: of each pane, one for each precision it needs. facts: small print of
         the title card. first_frame: how many frames an interrupted recording has already."""
         plan = recipe.plan
         self.plan = plan
@@ -77,7 +78,7 @@ class Recorder:
         self.rendered_s = 0.0
         """Time spent on making frames in this run, pauses left out."""
         self._recipe = recipe
-        self._renderers = renderers
+        self._sources = sources
         self._files = files
         self._sidecar = sidecar
         self._facts = facts
@@ -98,8 +99,8 @@ class Recorder:
             self._sidecar.write("recording", self.first_frame, self.first_frame or None)
             if self.first_frame < plan.n_frames:
                 table = Table(self.out.with_suffix(".csv"), plan, self.first_frame)
-                for renderer in {one for pane in self._renderers for one in pane.values()}:
-                    renderer.warm_up()
+                for source in {one for pane in self._sources for one in pane.values()}:
+                    source.warm_up()
                 writer = Writer(
                     self._files.open(self.first_frame), table, self._sidecar, self.first_frame
                 )
@@ -153,10 +154,10 @@ class Recorder:
         numbers: list[PaneNumbers] = []
         measured: dict[str, Any] = {}
         digest = hashlib.sha256()
-        for pane, precision, renderers in zip("ab", shot.precisions, self._renderers, strict=False):
-            renderer = renderers[precision]
+        for pane, precision, sources in zip("ab", shot.precisions, self._sources, strict=False):
+            source = sources[precision]
             start = time.perf_counter()
-            colors = renderer.render(shot.camera, aborted)
+            colors = render_image(source, shot.camera, aborted)
             ms = (time.perf_counter() - start) * 1e3
             if colors is None:
                 return None
@@ -164,8 +165,8 @@ class Recorder:
             digest.update(as_picture(panes[-1]).data)
             self._recent_ms[pane, precision].append(ms)
             shown_ms = statistics.fmean(self._recent_ms[pane, precision])
-            numbers.append(PaneNumbers(renderer.engine.info, shown_ms))
-            measured |= {f"engine_{pane}": renderer.engine.info.engine, f"ms_{pane}": ms}
+            numbers.append(PaneNumbers(source.info, shown_ms))
+            measured |= {f"engine_{pane}": source.info.engine, f"ms_{pane}": ms}
         agreement_db = psnr_db(mse(panes[0], panes[1])) if len(panes) == 2 else None
         measured |= {
             "psnr_db": agreement_db,

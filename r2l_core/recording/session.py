@@ -21,7 +21,7 @@ from r2l_core.recording.recorder import Recorder
 from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS
 from r2l_core.recording.title import legible, require_title
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision, RayMode
 
 
@@ -129,28 +129,28 @@ def _recorder(
     first_frame: int,
 ) -> Recorder:
     plan = recipe.plan
-    renderers = _renderers(recipe, light_field)
-    infos = [[renderer.engine.info for renderer in pane.values()] for pane in renderers]
+    sources = _sources(recipe, light_field)
+    infos = [[source.info for source in pane.values()] for pane in sources]
     sidecar = Sidecar(out, video_format, recipe, infos)
     shown = " and ".join(", ".join(pane) for pane in plan.used_precisions())
     facts = legible(
         f"{light_field.name} · {light_field.network.short_name} · {shown} · "
         f"{plan.width_px}x{plan.height_px}"
     )
-    return Recorder(recipe, renderers, out, files, sidecar, facts, first_frame)
+    return Recorder(recipe, sources, out, files, sidecar, facts, first_frame)
 
 
-def _renderers(recipe: Recipe, light_field: LightField) -> list[dict[Precision, Renderer]]:
+def _sources(recipe: Recipe, light_field: LightField) -> list[dict[Precision, NetworkSource]]:
     """For each pane, what renders each of its precisions; panes share what is alike."""
-    built: dict[tuple[Precision, str, str], Renderer] = {}
-    panes: list[dict[Precision, Renderer]] = []
+    built: dict[tuple[Precision, str, str], NetworkSource] = {}
+    panes: list[dict[Precision, NetworkSource]] = []
     for precisions, engines in zip(recipe.plan.used_precisions(), recipe.engines, strict=True):
         panes.append({})
         for precision in precisions:
             wanted = (precision, *engines.get(precision, ("auto", "auto")))
             if wanted not in built:
                 engine = build_engine(light_field, *wanted)
-                built[wanted] = Renderer(engine, recipe.scene, recipe.ray_mode)
+                built[wanted] = NetworkSource(engine, recipe.scene, recipe.ray_mode)
             panes[-1][precision] = built[wanted]
     return panes
 

@@ -141,14 +141,14 @@ def test_every_pixel_goes_through_the_network(light_field, camera, ray_mode):
         rays = seen[id(run)] = []
 
         def build(build=run.build, rays=rays):
-            renderer = build()
+            source = build()
 
-            def shade(origins, directions, shade=renderer.engine.shade):
+            def shade(origins, directions, shade=source.engine.shade):
                 rays.append(directions.clone())
                 return shade(origins, directions)
 
-            renderer.engine.shade = shade
-            return renderer
+            source.engine.shade = shade
+            return source
 
         run.build = build
     for run in bench.measure(rounds=1):

@@ -28,7 +28,8 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.images import metrics
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.quantized import body_layers
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.training import distillation as training
 from r2l_core.training.demo_scene import render_rays
 from r2l_core.training.distillation import Trainer
@@ -127,7 +128,7 @@ def test_an_npy_picture_is_what_the_renderer_makes(render, demo_field, size, sha
     height, width = shape[:2]
     camera = Orbit(35, 20, 4.0).camera(width, height, DEMO.focal_px(width))
     engine = build_engine(demo_field, Precision.FP32, "torch", "cpu")
-    expected = Renderer(engine, DEMO, "canonical").render(camera).numpy()
+    expected = render_image(NetworkSource(engine, DEMO, "canonical"), camera).numpy()
     np.testing.assert_array_equal(colors, expected)
 
 
@@ -534,8 +535,8 @@ def test_shimmer_along_the_turntable(evaluate, monkeypatch):
         assert f"{row['change_psnr_db']:.2f}" in outcome.out
     # The fp32 frames again, by the other path.
     field = load_light_field(str(evaluate.checkpoint))
-    renderer = Renderer(build_engine(field, Precision.FP32, "torch"), DEMO, field.ray_mode())
-    frames = [renderer.render(camera) for camera in shimmer.turntable_cameras(DEMO, 3)]
+    source = NetworkSource(build_engine(field, Precision.FP32, "torch"), DEMO, field.ray_mode())
+    frames = [render_image(source, camera) for camera in shimmer.turntable_cameras(DEMO, 3)]
     changes = [float((b - a).abs().mean()) for a, b in pairwise(frames)]
     assert rows["fp32"]["change_mean_abs"] == pytest.approx(np.mean(changes), rel=1e-3)
     assert evaluate("--precision", "fp32")[1]["turntable"] is None

@@ -26,7 +26,8 @@ from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images import metrics
 from r2l_core.images.metrics import mse, psnr_db
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from tests.core.released_files import arguments as options
 from tests.core.released_files import checkpoint, file_bytes, student
@@ -54,12 +55,14 @@ def case(make_light_field, tmp_path_factory) -> Case:
     save_light_field(light_field, checkpoint)
     dataset = folder / "pictures"
     (dataset / "test").mkdir(parents=True)
-    renderer = Renderer(build_engine(light_field, Precision.FP32, "torch", "cpu"), SCENE, "plain")
+    source = NetworkSource(
+        build_engine(light_field, Precision.FP32, "torch", "cpu"), SCENE, "plain"
+    )
     frames, images = [], []
     for index in range(VIEWS):
         orbit = Orbit(110.0 * index + 10, 20.0 + 15 * index, 4.031)
         camera = orbit.camera(2 * WIDTH_PX, 2 * HEIGHT_PX, SCENE.focal_px(2 * WIDTH_PX))
-        colors = renderer.render(camera).numpy()
+        colors = render_image(source, camera).numpy()
         rounded = np.rint(255 * colors).astype(np.uint8)
         Image.fromarray(rounded).save(dataset / "test" / f"r_{index}.png")
         images.append(colors)

@@ -23,7 +23,8 @@ from r2l_core.geometry.rays import hits_bounds, sample_depths, sample_points
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.model.encoding import encode
 from r2l_core.model.network import NetworkConfig
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.training import distillation as training
 from r2l_core.training.demo_scene import render_rays
 from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer, TrainingConfig, grown
@@ -619,5 +620,7 @@ def test_the_light_field_of_a_run_can_be_rendered(trainer):
     run_steps(run, 1)
     light_field = run.light_field("early")
     engine = build_engine(light_field, Precision.FP32, "torch", "cpu")
-    picture = Renderer(engine, DEMO, "canonical").render(DEMO.home().camera(16, 12, 20.0))
+    picture = render_image(
+        NetworkSource(engine, DEMO, "canonical"), DEMO.home().camera(16, 12, 20.0)
+    )
     assert torch.isfinite(picture).all()

@@ -13,7 +13,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import build_engine
 from r2l_core.images.metrics import compare, flip, flip_map, mse, pixel_errors, psnr_db, ssim
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.training.teachers import supersampled_image, teacher_of
 from r2l_core.types import Precision
 
@@ -142,7 +143,9 @@ def frames():
     made = {"truth": supersampled_image(teacher_of(light_field.scene), camera).numpy()}
     for precision in (Precision.FP32, Precision.WEIGHTS_INT8_FAKE):
         engine = build_engine(light_field, precision, "torch", "cpu")
-        made[precision.value] = Renderer(engine, light_field.scene).render(camera).numpy()
+        made[precision.value] = render_image(
+            NetworkSource(engine, light_field.scene), camera
+        ).numpy()
     return made
 
 

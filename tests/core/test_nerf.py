@@ -19,7 +19,8 @@ from r2l_core.evaluation import bench as bench_module
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.rays import image_rays, ndc_rays
 from r2l_core.geometry.scene import PRESETS, load_scene
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.training import distillation as training
 from r2l_core.training.schedule import Schedule, Stage
 from r2l_core.types import Precision
@@ -143,7 +144,7 @@ def as_published(coarse, fine, camera, scene, counts=(12, 8), octaves=4, view_oc
 
 
 def image(opened, camera) -> np.ndarray:
-    return Renderer(NerfEngine(opened), opened.scene).render(camera).numpy()
+    return render_image(NetworkSource(NerfEngine(opened), opened.scene), camera).numpy()
 
 
 @pytest.mark.parametrize(

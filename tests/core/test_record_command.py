@@ -19,7 +19,7 @@ from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import save_camera_path
 from r2l_core.commands.cli import main
 from r2l_core.geometry.camera import Orbit
-from r2l_core.render.renderer import Renderer
+from r2l_core.recording import recorder as recorder_module
 from r2l_core.types import Precision
 
 REPOSITORY = Path(__file__).parents[2]
@@ -242,16 +242,16 @@ def test_a_recording_whose_processes_are_all_killed_plays_and_is_completed(
 
 
 def test_an_interrupt_from_the_keyboard_closes_in_good_order(record, decode, tmp_path, monkeypatch):
-    out, render, calls = tmp_path / "x.mp4", Renderer.render, []
+    out, render, calls = tmp_path / "x.mp4", recorder_module.render_image, []
 
-    def interrupted(self, *arguments):
+    def interrupted(*arguments):
         calls.append(None)
         if len(calls) == 3:
             # What the signal does, without sending one to the process that runs all the tests.
             signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
-        return render(self, *arguments)
+        return render(*arguments)
 
-    monkeypatch.setattr(Renderer, "render", interrupted)
+    monkeypatch.setattr(recorder_module, "render_image", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     code, said, _ = record(*QUICK, "--out", out)
     assert code == 130

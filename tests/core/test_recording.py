@@ -31,7 +31,8 @@ from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.recorder import Recorder
 from r2l_core.recording.session import new_recording, recording_again, resumed_recording
 from r2l_core.recording.sidecar import Sidecar
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 
 SECONDS, FPS = 0.5, 24.0
@@ -188,9 +189,9 @@ def test_frames_are_what_the_renderer_makes(studio):
     plan = studio.plan()
     pictures = run(studio.recorder("x.png", plan))
     engine = TorchFactory().build(studio.light_field, Precision.FP32, "cpu")
-    renderer = Renderer(engine, studio.light_field.scene, "canonical")
+    source = NetworkSource(engine, studio.light_field.scene, "canonical")
     for frame in (0, 5, 11):
-        colors = renderer.render(plan.shot(frame).camera)
+        colors = render_image(source, plan.shot(frame).camera)
         np.testing.assert_array_equal(pictures[frame], as_picture(colors.numpy()))
 
 
@@ -382,13 +383,13 @@ def test_progress_counts_and_estimates(studio, fake_clock, monkeypatch):
     recorder = studio.recorder("x.png")
     clock = fake_clock(recorder_module)
     recorder_module.time.sleep = lambda seconds: None
-    render = Renderer.render
+    render = recorder_module.render_image
 
-    def slow(self, *arguments):
+    def slow(*arguments):
         clock.now += 2.0
-        return render(self, *arguments)
+        return render(*arguments)
 
-    monkeypatch.setattr(Renderer, "render", slow)
+    monkeypatch.setattr(recorder_module, "render_image", slow)
     steps = list(recorder.frames())
     assert [step.frames_done for step in steps] == list(range(1, N_FRAMES + 1))
     assert [step.eta_s for step in steps] == pytest.approx(
@@ -627,15 +628,15 @@ def test_a_full_disk_loses_no_frame_that_was_written(studio, frames_of, monkeypa
 
 def test_an_engine_that_fails_keeps_what_was_rendered(studio, frames_of, monkeypatch):
     recorder = studio.recorder("x.mp4")
-    render, calls = Renderer.render, []
+    render, calls = recorder_module.render_image, []
 
-    def failing(self, *arguments):
+    def failing(*arguments):
         calls.append(None)
         if len(calls) == 6:
             raise EngineError("It failed", "a test wanted it", "")
-        return render(self, *arguments)
+        return render(*arguments)
 
-    monkeypatch.setattr(Renderer, "render", failing)
+    monkeypatch.setattr(recorder_module, "render_image", failing)
     with pytest.raises(EngineError):
         run(recorder)
     values = sidecar_of(studio.folder / "x.mp4")

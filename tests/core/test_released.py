@@ -18,7 +18,8 @@ from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.arithmetic import fake_quantize
 from r2l_core.quantization.calibration import layer_inputs
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from tests.core.released_files import (
     arguments,
@@ -101,7 +102,8 @@ def camera_of(width_px: int, height_px: int, radius: float = 4.031):
 
 def image(light_field, camera, precision=Precision.FP32, engine="auto") -> np.ndarray:
     built = build_engine(light_field, precision, engine, "cpu")
-    return Renderer(built, light_field.scene, light_field.ray_mode()).render(camera).numpy()
+    source = NetworkSource(built, light_field.scene, light_field.ray_mode())
+    return render_image(source, camera).numpy()
 
 
 # --- the same picture --------------------------------------------------------------------------
@@ -168,10 +170,9 @@ def test_calibration_sees_what_the_layers_of_a_variant_see(written):
                 lambda _, inputs, __, name=name: seen.update({name: inputs[0].clone()})
             )
     as_published(network, camera_of(5, 4))
-    pose_rays = Renderer(build_engine(opened, Precision.FP32, "reference"), LEGO)._rays(
-        camera_of(5, 4), torch.arange(20)
-    )
-    calibrated = dict(layer_inputs(opened, *pose_rays))
+    source = NetworkSource(build_engine(opened, Precision.FP32, "reference"), LEGO)
+    rays = source.plan(camera_of(5, 4), torch.arange(20)).batch.rays
+    calibrated = dict(layer_inputs(opened, *rays))
     assert calibrated.keys() == seen.keys()
     for name, inputs in calibrated.items():
         torch.testing.assert_close(inputs, seen[name], atol=1e-4, rtol=1e-4)

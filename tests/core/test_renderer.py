@@ -14,10 +14,13 @@ from r2l_core.engines import tiles as tiles_module
 from r2l_core.errors import EngineError
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.geometry.rays import canonicalise, hits_bounds, image_rays
+from r2l_core.render import progressive_image as image_module
 from r2l_core.render import renderer as renderer_module
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
-from r2l_core.render.progressive import grid_pixels
-from r2l_core.render.renderer import Renderer, to_uint8
+from r2l_core.render.pixel_grids import grid_pixels
+from r2l_core.render.progressive_image import never, render_image, timed_image
+from r2l_core.render.renderer import Pane, Renderer, to_uint8
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import EngineInfo, Precision
 
 INFO = EngineInfo("fake", Precision.FP32, "cpu", "float32", "float32", "none", 0)
@@ -95,6 +98,22 @@ class Cancel:
         return self.left < 0
 
 
+class Alone(Renderer):
+    """One network and nothing beside it: its frames are no tuples."""
+
+    def __init__(self, engine, scene, ray_mode="plain", skip_background=False, epoch=0) -> None:
+        self.source = NetworkSource(engine, scene, ray_mode, skip_background)
+        super().__init__([Pane(self.source)], epoch)
+        self.tiles = self.source.tiles
+
+    def frames(self, request, cancelled=never, abandoned=never):
+        for (frame,) in super().frames(request, cancelled, abandoned):
+            yield frame
+
+    def render(self, camera, cancelled=never):
+        return render_image(self.source, camera, cancelled)
+
+
 def camera_at(azimuth: float = 20.0, width: int = WIDTH, height: int = HEIGHT, radius: float = 4.0):
     return Orbit(azimuth, 25.0, radius, (0.1, -0.2, 0.3)).camera(width, height, 1.4 * width)
 
@@ -130,8 +149,8 @@ def test_the_passes_are_bit_for_bit_the_whole_picture(
     engine = build_engine(light_field, precision, engine_name, "cpu")
     camera = camera_at(radius=3.5)
     at_once, in_passes = RecordingEngine(engine), RecordingEngine(engine)
-    whole = Renderer(at_once, scene, ray_mode, skip_background).render(camera)
-    *_, last = Renderer(in_passes, scene, ray_mode, skip_background).frames(request(camera))
+    whole = Alone(at_once, scene, ray_mode, skip_background).render(camera)
+    *_, last = Alone(in_passes, scene, ray_mode, skip_background).frames(request(camera))
     assert in_passes.colors == at_once.colors
     assert (len(at_once.colors) < WIDTH * HEIGHT) == skip_background
     assert last.complete
@@ -141,7 +160,7 @@ def test_the_passes_are_bit_for_bit_the_whole_picture(
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 3), (3, 7), (17, 1), (50, 37), (64, 64)])
 def test_nothing_is_computed_twice_and_nothing_is_left_out(scene, width, height):
     engine = FakeEngine()
-    frames = list(Renderer(engine, scene).frames(request(camera_at(0, width, height))))
+    frames = list(Alone(engine, scene).frames(request(camera_at(0, width, height))))
     assert engine.rays == width * height
     assert len(torch.cat(engine.asked).unique(dim=0)) == width * height
     assert sum(frame.network_rays for frame in frames) == width * height
@@ -151,10 +170,10 @@ def test_nothing_is_computed_twice_and_nothing_is_left_out(scene, width, height)
 @pytest.mark.parametrize("chunk", [64, 100, 1000])
 def test_large_images_are_made_in_chunks(scene, monkeypatch, chunk):
     camera = camera_at()
-    expected = Renderer(FakeEngine(), scene, skip_background=True).render(camera)
-    monkeypatch.setattr(renderer_module, "_CHUNK_PIXELS", chunk)
+    expected = Alone(FakeEngine(), scene, skip_background=True).render(camera)
+    monkeypatch.setattr(image_module, "_CHUNK_PIXELS", chunk)
     engine = FakeEngine()
-    *_, last = Renderer(engine, scene, skip_background=True).frames(request(camera))
+    *_, last = Alone(engine, scene, skip_background=True).frames(request(camera))
     np.testing.assert_array_equal(last.image, to_uint8(expected))
     origins, directions = image_rays(camera)
     assert engine.rays == hits_bounds(origins, directions, scene).sum()
@@ -165,7 +184,7 @@ def test_one_shot_is_the_engine_asked_for_every_pixel(scene):
     camera = camera_at(radius=2.5)
     rays = image_rays(camera)
     for ray_mode, expected in (("plain", rays), ("canonical", canonicalise(*rays, scene))):
-        picture = Renderer(engine, scene, ray_mode).render(camera)
+        picture = Alone(engine, scene, ray_mode).render(camera)
         assert picture.shape == (HEIGHT, WIDTH, 3)
         # The engine is elementwise, but its vector loops may round their tails differently.
         torch.testing.assert_close(
@@ -177,7 +196,7 @@ def test_one_shot_is_the_engine_asked_for_every_pixel(scene):
 
 
 def test_frames_come_coarse_to_fine(scene):
-    frames = list(Renderer(FakeEngine(), scene).frames(request()))
+    frames = list(Alone(FakeEngine(), scene).frames(request()))
     strides = [frame.stride for frame in frames]
     assert strides == list(STRIDES)
     elapsed = [frame.elapsed_ms for frame in frames]
@@ -187,15 +206,15 @@ def test_frames_come_coarse_to_fine(scene):
 
 def test_each_frame_shows_its_stride_exactly(scene):
     camera = camera_at()
-    whole = to_uint8(Renderer(FakeEngine(), scene).render(camera))
-    for frame in Renderer(FakeEngine(), scene).frames(request(camera)):
+    whole = to_uint8(Alone(FakeEngine(), scene).render(camera))
+    for frame in Alone(FakeEngine(), scene).frames(request(camera)):
         grid = (slice(None, None, frame.stride), slice(None, None, frame.stride))
         np.testing.assert_array_equal(frame.image[grid], whole[grid])
 
 
 def test_frames_are_read_only_owned_and_stamped(scene):
     camera = camera_at()
-    renderer = Renderer(FakeEngine(), scene, epoch=7)
+    renderer = Alone(FakeEngine(), scene, epoch=7)
     seen: list[tuple[Frame, np.ndarray]] = []
     for frame in renderer.frames(request(camera, seq=42, created_s=12.5)):
         assert frame.image.dtype == np.uint8
@@ -214,7 +233,7 @@ def test_frames_are_read_only_owned_and_stamped(scene):
 
 
 def test_a_changed_epoch_is_stamped(scene):
-    renderer = Renderer(FakeEngine(), scene, epoch=1)
+    renderer = Alone(FakeEngine(), scene, epoch=1)
     frames = renderer.frames(request())
     assert next(frames).epoch == 1
     renderer.epoch = 2
@@ -222,9 +241,9 @@ def test_a_changed_epoch_is_stamped(scene):
 
 
 def test_long_passes_show_what_they_have(scene, fake_clock):
-    clock = fake_clock(renderer_module, tiles_module)
+    clock = fake_clock(renderer_module, image_module, tiles_module)
     engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.06)
-    frames = list(Renderer(engine, scene).frames(request()))
+    frames = list(Alone(engine, scene).frames(request()))
     strides = [frame.stride for frame in frames]
     assert strides == sorted(strides, reverse=True)
     assert strides.count(2) > 3, "the pass to stride 1 was shown as it grew"
@@ -236,19 +255,19 @@ def test_long_passes_show_what_they_have(scene, fake_clock):
 
 
 def test_a_timed_picture_is_the_picture(scene, fake_clock):
-    clock = fake_clock(renderer_module, tiles_module)
+    clock = fake_clock(renderer_module, image_module, tiles_module)
     camera = camera_at()
     engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.01)
-    timed = Renderer(engine, scene).render_timed(camera)
-    assert torch.equal(timed.colors, Renderer(FakeEngine(), scene).render(camera))
+    timed = timed_image(NetworkSource(engine, scene), camera)
+    assert torch.equal(timed.colors, Alone(FakeEngine(), scene).render(camera))
     assert timed.seconds == pytest.approx(0.01 * engine.tiles)
     assert timed.timings.total_ms == pytest.approx(10 * engine.tiles)
 
 
 def test_timings_account_for_the_time(scene, fake_clock):
-    clock = fake_clock(renderer_module, tiles_module)
+    clock = fake_clock(renderer_module, image_module, tiles_module)
     engine = FakeEngine(tile_rays=64, clock=clock, seconds_per_tile=0.01)
-    frames = list(Renderer(engine, scene).frames(request()))
+    frames = list(Alone(engine, scene).frames(request()))
     assert sum(f.timings.total_ms for f in frames) == pytest.approx(10 * engine.tiles)
 
 
@@ -257,7 +276,7 @@ def test_timings_account_for_the_time(scene, fake_clock):
 
 def test_cancelling_stops_between_tiles(scene):
     engine = FakeEngine(tile_rays=16)
-    frames = list(Renderer(engine, scene).frames(request(), Cancel(20)))
+    frames = list(Alone(engine, scene).frames(request(), Cancel(20)))
     assert frames
     assert not frames[-1].complete
     first = len(grid_pixels(WIDTH, HEIGHT, 8))
@@ -267,7 +286,7 @@ def test_cancelling_stops_between_tiles(scene):
 
 def test_the_first_picture_comes_whatever_is_cancelled(scene):
     engine = FakeEngine()
-    frames = list(Renderer(engine, scene).frames(request(), lambda: True))
+    frames = list(Alone(engine, scene).frames(request(), lambda: True))
     assert [frame.stride for frame in frames] == [STRIDES[0]]
     assert engine.rays == len(grid_pixels(WIDTH, HEIGHT, STRIDES[0]))
 
@@ -275,7 +294,7 @@ def test_the_first_picture_comes_whatever_is_cancelled(scene):
 @pytest.mark.parametrize("questions", [1, 5, 20, 60, 100])
 def test_resuming_keeps_the_known_pixels(scene, questions):
     engine = FakeEngine(tile_rays=16)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     camera = camera_at()
     list(renderer.frames(request(camera), Cancel(questions)))
     cancelled_at = engine.rays
@@ -287,14 +306,14 @@ def test_resuming_keeps_the_known_pixels(scene, questions):
     assert frames[0].network_rays == 0, "what is known is shown at once"
     assert frames[0].seq == 2
     assert sum(frame.network_rays for frame in frames) == WIDTH * HEIGHT - cancelled_at
-    whole = to_uint8(Renderer(FakeEngine(), scene).render(camera))
+    whole = to_uint8(Alone(FakeEngine(), scene).render(camera))
     np.testing.assert_array_equal(frames[-1].image, whole)
     assert frames[-1].complete
 
 
 def test_a_finished_picture_is_only_shown_again(scene):
     engine = FakeEngine()
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     *_, last = renderer.frames(request())
     tiles = engine.tiles
     frames = list(renderer.frames(request(seq=5)))
@@ -316,17 +335,17 @@ def test_a_finished_picture_is_only_shown_again(scene):
 )
 def test_another_camera_starts_afresh(scene, other):
     engine = FakeEngine()
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     list(renderer.frames(request()))
     before = engine.rays
     *_, last = renderer.frames(request(other))
     assert engine.rays - before == other.width_px * other.height_px
-    np.testing.assert_array_equal(last.image, to_uint8(Renderer(FakeEngine(), scene).render(other)))
+    np.testing.assert_array_equal(last.image, to_uint8(Alone(FakeEngine(), scene).render(other)))
 
 
 def test_a_cancelled_one_shot_is_nothing(scene):
     engine = FakeEngine(tile_rays=16)
-    assert Renderer(engine, scene).render(camera_at(), Cancel(3)) is None
+    assert Alone(engine, scene).render(camera_at(), Cancel(3)) is None
     assert engine.tiles == 3
 
 
@@ -338,11 +357,11 @@ def test_a_picture_whose_first_pass_failed_starts_afresh(scene):
                 raise EngineError("The engine failed", "memory ran out")
             return super().shade(origins, directions)
 
-    renderer = Renderer(FailsOnce(), scene)
+    renderer = Alone(FailsOnce(), scene)
     with pytest.raises(EngineError):
         list(renderer.frames(request()))
     frames = list(renderer.frames(request()))
-    expected = list(Renderer(FakeEngine(), scene).frames(request()))
+    expected = list(Alone(FakeEngine(), scene).frames(request()))
     assert [frame.stride for frame in frames] == [frame.stride for frame in expected]
     np.testing.assert_array_equal(frames[0].image, expected[0].image)
 
@@ -357,7 +376,7 @@ def test_a_picture_whose_first_pass_failed_starts_afresh(scene):
 def test_the_preview_is_the_finest_stride_that_fits(scene, budget_rays, stride):
     # 64x64 pixels: 4, 16, 64, 256 and 1024 rays at strides 32, 16, 8, 4 and 2; 5 ms are kept back.
     engine = FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     renderer.tiles.rays_per_s = (budget_rays + 0.5) / 0.1
     camera = camera_at(width=64, height=64)
     first = next(renderer.frames(request(camera, target_ms=105.0)))
@@ -367,7 +386,7 @@ def test_the_preview_is_the_finest_stride_that_fits(scene, budget_rays, stride):
 
 def test_the_stride_does_not_flicker(scene):
     """Measured speeds scatter by some percent, and the threshold is in between."""
-    renderer = Renderer(FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE), scene)
+    renderer = Alone(FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE), scene)
     strides = []
     for number, budget_rays in enumerate([1024, 1000, 1040, 990, 1030, 900, 1030, 1000, 1150]):
         renderer.tiles.rays_per_s = (budget_rays + 0.5) / 0.1
@@ -400,7 +419,7 @@ def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(
 ):
     monkeypatch.setattr(renderer_module, "_WORTH_FILLING", 1)
     engine = Edge(tile_rays=48, small_tiles=small_tiles)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     list(renderer.frames(request(edge_camera())))
     asked = len(engine.asked)
     renderer.tiles.rays_per_s = (64 + left_over + 0.5) / 0.1
@@ -420,7 +439,7 @@ def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(
 
 def test_nothing_is_known_of_the_contrast_before_the_first_picture(scene):
     engine = FakeEngine(tile_rays=16)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     renderer.tiles.rays_per_s = (64 + 60 + 0.5) / 0.1
     first = next(renderer.frames(request(camera_at(width=64, height=64), target_ms=105.0)))
     assert (first.stride, first.network_rays) == (8, 64)
@@ -428,21 +447,19 @@ def test_nothing_is_known_of_the_contrast_before_the_first_picture(scene):
 
 def test_a_preview_nobody_will_see_is_abandoned(scene):
     engine = FakeEngine(tile_rays=16)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     camera = camera_at(width=64, height=64)
     locked = request(camera, max_stride=1)
     assert list(renderer.frames(locked, abandoned=Cancel(3))) == []
     assert engine.tiles == 4
     # Nothing of it is mistaken for a picture.
     first = next(renderer.frames(locked))
-    np.testing.assert_array_equal(
-        first.image, to_uint8(Renderer(FakeEngine(), scene).render(camera))
-    )
+    np.testing.assert_array_equal(first.image, to_uint8(Alone(FakeEngine(), scene).render(camera)))
 
 
 def test_a_slow_engine_still_gets_its_coarsest_picture(scene):
     engine = FakeEngine(tile_rays=16)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     renderer.tiles.rays_per_s = 1.0
     first = next(renderer.frames(request(target_ms=1.0)))
     assert first.stride == STRIDES[0]
@@ -452,7 +469,7 @@ def test_a_slow_engine_still_gets_its_coarsest_picture(scene):
 @pytest.mark.parametrize("max_stride", STRIDES)
 def test_a_lock_counts_more_than_the_budget(scene, max_stride):
     engine = FakeEngine(tile_rays=16)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     renderer.tiles.rays_per_s = 1.0
     first = next(renderer.frames(request(target_ms=1.0, max_stride=max_stride)))
     assert first.stride == max_stride
@@ -460,13 +477,13 @@ def test_a_lock_counts_more_than_the_budget(scene, max_stride):
 
 
 def test_a_lock_does_not_keep_the_budget_from_more(scene):
-    renderer = Renderer(FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE), scene)
+    renderer = Alone(FakeEngine(tile_rays=10_000, small_tiles=ANY_SIZE), scene)
     renderer.tiles.rays_per_s = 1e9
     assert next(renderer.frames(request(max_stride=4))).stride == 1
 
 
 def test_what_is_coarser_than_a_new_lock_is_not_shown(scene):
-    renderer = Renderer(FakeEngine(tile_rays=16), scene)
+    renderer = Alone(FakeEngine(tile_rays=16), scene)
     renderer.tiles.rays_per_s = 1.0
     assert [frame.stride for frame in renderer.frames(request(), lambda: True)] == [STRIDES[0]]
     renderer.tiles.rays_per_s = 1.0  # by now it has measured how fast this machine is
@@ -475,27 +492,27 @@ def test_what_is_coarser_than_a_new_lock_is_not_shown(scene):
 
 
 def test_warming_up_measures_the_speed(scene, fake_clock):
-    clock = fake_clock(renderer_module, tiles_module)
+    clock = fake_clock(renderer_module, image_module, tiles_module)
     engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.02)
-    renderer = Renderer(engine, scene)
-    renderer.warm_up()
+    renderer = Alone(engine, scene)
+    renderer.source.warm_up()
     assert renderer.tiles.rays_per_s == pytest.approx(5000)
     assert engine.tiles >= 2
 
 
 def test_the_measured_speed_follows_slowly(scene, fake_clock):
-    clock = fake_clock(renderer_module, tiles_module)
+    clock = fake_clock(renderer_module, image_module, tiles_module)
     engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.02)
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     renderer.tiles.rays_per_s = 10_000.0
     renderer.render(camera_at(width=10, height=10))
     assert renderer.tiles.rays_per_s == pytest.approx(0.9 * 10_000 + 0.1 * 5000)
 
 
 def test_small_tiles_say_less_about_the_speed(scene, fake_clock):
-    clock = fake_clock(renderer_module, tiles_module)
+    clock = fake_clock(renderer_module, image_module, tiles_module)
     engine = FakeEngine(tile_rays=100, clock=clock, seconds_per_tile=0.01, small_tiles=(50,))
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     camera = camera_at(width=10, height=5)
     renderer.render(camera)  # proves the shape
     renderer.tiles.rays_per_s = 10_000.0
@@ -506,10 +523,10 @@ def test_small_tiles_say_less_about_the_speed(scene, fake_clock):
 @pytest.mark.parametrize("elsewhere_s", [0.0, 0.004, 0.008])
 def test_a_preview_takes_about_its_time(scene, fake_clock, monkeypatch, elsewhere_s):
     """Closed loop: measured speed and measured time for everything else in, time spent out."""
-    clock = fake_clock(renderer_module, tiles_module)
+    clock = fake_clock(renderer_module, image_module, tiles_module)
     engine = FakeEngine(tile_rays=32, clock=clock, seconds_per_tile=0.001)
-    renderer = Renderer(engine, scene)
-    renderer.warm_up()
+    renderer = Alone(engine, scene)
+    renderer.source.warm_up()
 
     def slow_to_uint8(colors: torch.Tensor):
         clock.now += elsewhere_s
@@ -541,8 +558,8 @@ def test_flat_areas_are_interpolated_within_the_tolerance(scene):
     tolerance = 2 / 255
     exact_engine, engine = Slope(), Slope()
     camera = edge_camera()
-    *_, exact = Renderer(exact_engine, scene).frames(request(camera))
-    renderer = Renderer(engine, scene)
+    *_, exact = Alone(exact_engine, scene).frames(request(camera))
+    renderer = Alone(engine, scene)
     *_, last = renderer.frames(request(camera, flat_tolerance=tolerance))
     assert last.complete
     assert exact.interpolated_pixels == 0
@@ -555,13 +572,11 @@ def test_flat_areas_are_interpolated_within_the_tolerance(scene):
 
 def test_another_tolerance_starts_afresh(scene):
     engine = Slope()
-    renderer = Renderer(engine, scene)
+    renderer = Alone(engine, scene)
     list(renderer.frames(request(edge_camera(), flat_tolerance=2 / 255)))
     *_, last = renderer.frames(request(edge_camera(), seq=2))
     assert last.interpolated_pixels == 0
-    np.testing.assert_array_equal(
-        last.image, to_uint8(Renderer(Slope(), scene).render(edge_camera()))
-    )
+    np.testing.assert_array_equal(last.image, to_uint8(Alone(Slope(), scene).render(edge_camera())))
 
 
 # --- background --------------------------------------------------------------------------------
@@ -571,8 +586,8 @@ def test_another_tolerance_starts_afresh(scene):
 def test_only_rays_that_hit_the_bounds_are_asked(scene, ray_mode):
     camera = camera_at()
     full, skipping = FakeEngine(), FakeEngine()
-    expected = Renderer(full, scene, ray_mode).render(camera)
-    picture = Renderer(skipping, scene, ray_mode, skip_background=True).render(camera)
+    expected = Alone(full, scene, ray_mode).render(camera)
+    picture = Alone(skipping, scene, ray_mode, skip_background=True).render(camera)
     hits = hits_bounds(*image_rays(camera), scene).view(HEIGHT, WIDTH)
     assert 0 < int(hits.sum()) < WIDTH * HEIGHT
     assert full.rays == WIDTH * HEIGHT
@@ -585,7 +600,7 @@ def test_only_rays_that_hit_the_bounds_are_asked(scene, ray_mode):
 
 def test_a_picture_of_nothing_asks_nothing(scene):
     engine = FakeEngine()
-    renderer = Renderer(engine, scene, skip_background=True)
+    renderer = Alone(engine, scene, skip_background=True)
     pose = Orbit(0, 0, 50.0, (0.0, 0.0, 60.0)).T_world_camera()
     frames = list(renderer.frames(request(Camera(pose, WIDTH, HEIGHT, 70.0))))
     assert engine.tiles == 0
@@ -597,7 +612,7 @@ def test_a_picture_of_nothing_asks_nothing(scene):
 def test_skipped_rays_count_as_free_in_the_preview(scene):
     """Pixels of background cost nothing, so the tiles that fit hold asked rays only."""
     engine = FakeEngine(tile_rays=16)
-    renderer = Renderer(engine, scene, skip_background=True)
+    renderer = Alone(engine, scene, skip_background=True)
     renderer.tiles.rays_per_s = 300 / 0.1
     first = next(renderer.frames(request(camera_at(width=64, height=64), target_ms=105.0)))
     assert first.network_rays == engine.rays <= 300

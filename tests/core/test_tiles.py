@@ -58,8 +58,7 @@ def test_a_shape_with_other_bits_is_not_used():
         origins, directions = rays(n)
         assert torch.equal(tiles.shade(origins, directions).colors, origins + directions)
     assert engine.sizes == [32, 64, 64, 16, 64]
-    assert tiles.calculated(20) == 64
-    assert tiles.calculated(5) == 64
+    assert tiles.sizes == (64,)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -79,21 +78,3 @@ def test_every_shape_of_every_engine_has_the_same_bits_or_is_found_out(
         for n in (*engine.small_tiles, engine.tile_rays):
             part = tiles.shade(origins[:n], directions[:n])
             assert torch.equal(part.colors, full[:n]), f"{precision} with {n} rays"
-
-
-@pytest.mark.parametrize(
-    ("n", "calculated", "within"),
-    [
-        (0, 0, 0),
-        (1, 16, 0),
-        (16, 16, 16),
-        (17, 32, 16),
-        (33, 64, 32),
-        (64, 64, 64),
-        (170, 192, 160),
-    ],
-)
-def test_what_a_number_of_rays_costs_and_what_a_budget_buys(n, calculated, within):
-    tiles = Tiles(FakeEngine())
-    assert tiles.calculated(n) == calculated
-    assert tiles.within(n) == within

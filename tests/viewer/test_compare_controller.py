@@ -21,7 +21,8 @@ from r2l_core.images.metrics import compare
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig, R2LNetwork
 from r2l_core.render.frames import Frame
-from r2l_core.render.renderer import Renderer
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from viewer.app import App
 from viewer.compare import analysis
@@ -193,7 +194,9 @@ class TestAnotherLightField:
         desk.choose(PaneChoice(Precision.FP32), self.pane(other))
         own, shown = desk.sets[-1]
         light_field = load_light_field(other)
-        expected = Renderer(ReferenceEngine(light_field), light_field.scene).render(shown.camera)
+        expected = render_image(
+            NetworkSource(ReferenceEngine(light_field), light_field.scene), shown.camera
+        )
         np.testing.assert_allclose(shown.colors, expected.numpy(), atol=1e-5)
         assert np.abs(own.colors - shown.colors).max() > 0.1
         assert (own.light_field, shown.light_field) == ("tiny", "other")
@@ -218,7 +221,9 @@ class TestAnotherLightField:
         running = desk.app.controller.running
         assert any(note.startswith("released: No scene was given") for note in running.notes)
         light_field = load_light_field(str(path))
-        expected = Renderer(ReferenceEngine(light_field), light_field.scene).render(shown.camera)
+        expected = render_image(
+            NetworkSource(ReferenceEngine(light_field), light_field.scene), shown.camera
+        )
         np.testing.assert_allclose(shown.colors, expected.numpy(), atol=1e-5)
 
     @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def fill(window: MainWindow) -> None:
     window.set_precisions({p: Availability(True) for p in Precision}, Precision.BF16)
     window.show_engine(INFO)
     window.show_orbit(PRESETS["demo"].home(), 39.6)
-    window.show_frame(make_frame(stride=4))
+    window.show_frames([make_frame(stride=4)])
     window.show_performance(READOUT)
 
 
@@ -108,7 +108,7 @@ class TestWhatTheUserDoes:
 
     def test_a_painted_picture_is_reported(self, qtbot, window):
         with qtbot.waitSignal(window.picture_painted) as painted:
-            window.show_frame(make_frame())
+            window.show_frames([make_frame()])
         assert painted.args[0] == 3
         assert painted.args[1] > 0
 

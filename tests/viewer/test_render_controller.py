@@ -45,7 +45,7 @@ class Desk:
         self.readouts: list = []
         self.controller.orbit_changed.connect(lambda orbit, fov: self.orbits.append((orbit, fov)))
         self.controller.badge_changed.connect(self.badges.append)
-        self.controller.frame_shown.connect(self.shown.append)
+        self.controller.frames_shown.connect(self.shown.extend)
         self.controller.kept.connect(self.kept.append)
         self.controller.readout_ready.connect(self.readouts.append)
 
@@ -844,28 +844,28 @@ class TestFrames:
     def test_a_newer_request_is_no_reason_to_drop_one(self, desk):
         desk.controller.orbit_dragged(1, 0)
         desk.controller.orbit_dragged(1, 0)
-        desk.controller.frame_ready(frame(seq=1))
+        desk.controller.frames_ready((frame(seq=1),))
         assert [shown.seq for shown in desk.shown] == [1]
 
     def test_refinements_of_the_shown_one_come_through(self, desk):
         for stride in (8, 4, 2, 1):
-            desk.controller.frame_ready(frame(seq=1, stride=stride))
+            desk.controller.frames_ready((frame(seq=1, stride=stride),))
         assert [shown.stride for shown in desk.shown] == [8, 4, 2, 1]
 
     def test_older_ones_do_not(self, desk):
         for seq in (1, 3, 2, 3, 1, 4):
-            desk.controller.frame_ready(frame(seq=seq))
+            desk.controller.frames_ready((frame(seq=seq),))
         assert [shown.seq for shown in desk.shown] == [1, 3, 3, 4]
 
     def test_those_of_another_epoch_do_not(self, desk):
         desk.controller.running_changed(running(2))
-        desk.controller.frame_ready(frame(seq=1, epoch=1))
-        desk.controller.frame_ready(frame(seq=1, epoch=2))
-        desk.controller.frame_ready(frame(seq=2, epoch=3))
+        desk.controller.frames_ready((frame(seq=1, epoch=1),))
+        desk.controller.frames_ready((frame(seq=1, epoch=2),))
+        desk.controller.frames_ready((frame(seq=2, epoch=3),))
         assert [(shown.seq, shown.epoch) for shown in desk.shown] == [(1, 2)]
 
     def test_nothing_is_shown_before_something_runs(self, idle):
-        idle.controller.frame_ready(frame())
+        idle.controller.frames_ready((frame(),))
         assert idle.shown == []
 
     def test_a_camera_of_the_last_light_field_does_not_look_into_the_next(self, desk):
@@ -873,8 +873,8 @@ class TestFrames:
         asked_before = desk.request().seq
         desk.controller.running_changed(running(2, replace(WISH, checkpoint="b")))
         asked_after = desk.request().seq
-        desk.controller.frame_ready(frame(seq=asked_before, epoch=2))
-        desk.controller.frame_ready(frame(seq=asked_after, epoch=2))
+        desk.controller.frames_ready((frame(seq=asked_before, epoch=2),))
+        desk.controller.frames_ready((frame(seq=asked_after, epoch=2),))
         assert [shown.seq for shown in desk.shown] == [asked_after]
 
 
@@ -882,7 +882,7 @@ class TestReadout:
     def test_numbers_of_the_last_second(self, desk):
         for seq in range(1, 11):
             desk.clock.now += 0.3
-            desk.controller.frame_ready(frame(seq=seq, stride=2))
+            desk.controller.frames_ready((frame(seq=seq, stride=2),))
         readout = desk.read_out()
         assert readout.images_per_s == 4.0, "those 0.0, 0.3, 0.6 and 0.9 s old"
         assert readout.krays_per_s == pytest.approx(20_000 / 0.010 / 1e3)
@@ -894,40 +894,40 @@ class TestReadout:
 
     def test_a_picture_without_a_single_ray_is_not_measured(self, desk):
         unrendered = {"network_rays": 0, "timings": FrameTimings()}
-        desk.controller.frame_ready(frame(seq=1, **unrendered))
+        desk.controller.frames_ready((frame(seq=1, **unrendered),))
         assert not desk.readout_timer.isActive()
-        desk.controller.frame_ready(frame(seq=2))
-        desk.controller.frame_ready(frame(seq=3, **unrendered))
+        desk.controller.frames_ready((frame(seq=2),))
+        desk.controller.frames_ready((frame(seq=3, **unrendered),))
         readout = desk.read_out()
         assert (readout.images_per_s, len(readout.history)) == (1.0, 1)
 
     def test_latency_is_from_the_gesture_to_the_first_picture_on_the_screen(self, desk):
-        desk.controller.frame_ready(frame(seq=7, stride=8, created_s=desk.clock.now - 0.010))
+        desk.controller.frames_ready((frame(seq=7, stride=8, created_s=desk.clock.now - 0.010),))
         desk.clock.now += 0.015
         desk.controller.painted(7, 3.0)
         assert desk.read_out().latency_p50_ms == pytest.approx(25.0)
         # The refinement answers no gesture.
-        desk.controller.frame_ready(frame(seq=7, stride=1, created_s=desk.clock.now - 0.025))
+        desk.controller.frames_ready((frame(seq=7, stride=1, created_s=desk.clock.now - 0.025),))
         desk.clock.now += 1.0
         desk.controller.painted(7, 3.0)
         assert desk.read_out().latency_p50_ms == pytest.approx(25.0)
 
     def test_a_picture_that_was_never_painted_has_no_latency(self, desk):
-        desk.controller.frame_ready(frame(seq=1, created_s=desk.clock.now))
-        desk.controller.frame_ready(frame(seq=2, created_s=desk.clock.now))
+        desk.controller.frames_ready((frame(seq=1, created_s=desk.clock.now),))
+        desk.controller.frames_ready((frame(seq=2, created_s=desk.clock.now),))
         desk.clock.now += 0.030
         desk.controller.painted(2, 3.0)
         desk.controller.painted(1, 3.0)
         assert desk.read_out().latency_p50_ms == pytest.approx(30.0)
 
     def test_what_was_not_measured_is_zero(self, desk):
-        desk.controller.frame_ready(frame(timings=FrameTimings()))
+        desk.controller.frames_ready((frame(timings=FrameTimings()),))
         readout = desk.read_out()
         assert (readout.krays_per_s, readout.latency_p50_ms) == (0.0, 0.0)
 
     def test_it_falls_silent_a_second_after_the_last_picture(self, desk):
         assert not desk.readout_timer.isActive()
-        desk.controller.frame_ready(frame())
+        desk.controller.frames_ready((frame(),))
         desk.clock.now += 0.9
         assert desk.read_out().images_per_s == 1.0
         assert desk.readout_timer.isActive()

@@ -22,7 +22,9 @@ from r2l_core.errors import CheckpointError, EngineError, EngineUnavailable, Sce
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
-from r2l_core.render.renderer import Renderer, to_uint8
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.renderer import to_uint8
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from viewer.rendering import render_thread
 from viewer.rendering.render_thread import Measured, RenderThread, Running
@@ -46,7 +48,7 @@ class Watched:
         self.busy: list[str | None] = []
         self.measured: list[Measured] = []
         self.until = until
-        self.thread.frame_ready.connect(self.frames.append)
+        self.thread.frames_ready.connect(self.frames.extend)
         self.thread.running_changed.connect(self.runnings.append)
         self.thread.failed.connect(lambda error, wish: self.failures.append((error, wish)))
         self.thread.busy_changed.connect(self.busy.append)
@@ -183,8 +185,8 @@ class TestRendering:
         assert strides[0] > 1, "there was time for a preview only"
         assert strides == sorted(strides, reverse=True)
         light_field = load_light_field(wish.checkpoint)
-        expected = Renderer(ReferenceEngine(light_field), light_field.scene).render(
-            request(1).camera
+        expected = render_image(
+            NetworkSource(ReferenceEngine(light_field), light_field.scene), request(1).camera
         )
         assert expected is not None
         np.testing.assert_allclose(last.image, to_uint8(expected), rtol=0, atol=1)
@@ -223,12 +225,12 @@ class TestRendering:
         """The gate closes on the render thread with the first frame, so the next tile refines."""
         tiles_at_preview = []
 
-        def hold(frame: Frame) -> None:
-            if frame.seq == 1 and not tiles_at_preview:
+        def hold(frames: tuple[Frame, ...]) -> None:
+            if frames[0].seq == 1 and not tiles_at_preview:
                 tiles_at_preview.append(tiles_of(lab, 1))
                 lab.close_gate()
 
-        ready.thread.frame_ready.connect(hold, Qt.ConnectionType.DirectConnection)
+        ready.thread.frames_ready.connect(hold, Qt.ConnectionType.DirectConnection)
         ready.mailbox.submit(request(1))
         ready.until(lambda: bool(ready.frames))
         lab.wait_for_tile()

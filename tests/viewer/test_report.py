@@ -85,10 +85,10 @@ def test_what_was_not_measured_is_null(written):
 
 
 def test_the_first_picture_is_the_first_complete_one_on_the_screen(qtbot, report, clock, written):
-    report.frame_shown(frame(1, stride=4))
+    report.frames_shown((frame(1, stride=4),))
     report.painted(1)
     assert not report.has_picture
-    report.frame_shown(frame(1))
+    report.frames_shown((frame(1),))
     assert not report.has_picture, "it is not on the screen yet"
     with qtbot.waitSignal(report.first_picture):
         report.painted(1)
@@ -108,7 +108,7 @@ def test_errors_that_a_script_wanted_do_not_count(report, written):
 
 def test_a_shown_frame_older_than_one_before_is_stale(report, written):
     for seq in (1, 2, 2, 1, 3, 2):
-        report.frame_shown(frame(seq))
+        report.frames_shown((frame(seq),))
     assert written()["stale_frames"] == 2
 
 
@@ -120,21 +120,21 @@ def test_the_engines_own_speed(report, written):
 
 
 def test_a_drag(report, clock, written):
-    report.frame_shown(frame(1, created_s=99.9))
+    report.frames_shown((frame(1, created_s=99.9),))
     report.begin_drag()
     for seq in range(2, 22):
         created_s = clock.now
         clock.now += 0.010 + 0.001 * seq
-        report.frame_shown(frame(seq, stride=4, network_rays=500, created_s=created_s))
+        report.frames_shown((frame(seq, stride=4, network_rays=500, created_s=created_s),))
         report.painted(seq)
         # The refinement counts as a picture, but answers no gesture.
-        report.frame_shown(frame(seq, stride=2, network_rays=1500, created_s=created_s))
+        report.frames_shown((frame(seq, stride=2, network_rays=1500, created_s=created_s),))
         clock.now += 0.5
         report.painted(seq)
-    report.frame_shown(frame(22, network_rays=0, created_s=clock.now))
+    report.frames_shown((frame(22, network_rays=0, created_s=clock.now),))
     seconds = clock.now - 100.0
     report.end_drag()
-    report.frame_shown(frame(23, network_rays=99_999, created_s=clock.now))
+    report.frames_shown((frame(23, network_rays=99_999, created_s=clock.now),))
     values = written()
     assert values["images_per_s"] == pytest.approx(40 / seconds)
     assert values["krays_per_s_used"] == pytest.approx(20 * 2.0 / seconds)
@@ -144,7 +144,7 @@ def test_a_drag(report, clock, written):
 
 def test_answers_to_what_came_before_the_drag_do_not_count(report, clock, written):
     report.begin_drag()
-    report.frame_shown(frame(1, created_s=99.0))
+    report.frames_shown((frame(1, created_s=99.0),))
     clock.now += 1.0
     report.end_drag()
     values = written()

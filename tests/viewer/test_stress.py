@@ -107,7 +107,7 @@ def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, mo
     errors: list[Exception] = []
     app.render_thread.failed.connect(lambda error, _wish: errors.append(error))
     watch = Watch(app)
-    app.controller.frame_shown.connect(watch.see)
+    app.controller.frames_shown.connect(watch.see)
     app.start()
     qtbot.waitUntil(lambda: app.report.has_picture, timeout=30_000)
     early_mb = -math.inf

@@ -12,7 +12,6 @@ from PyQt6.QtWidgets import QWidget
 from r2l_core.camera_paths.camera_path import Keyframe, PathView
 from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
 from r2l_core.errors import R2LError
-from r2l_core.render.frames import Frame
 from viewer.camera_path.path_editor import PathEditor
 from viewer.rendering.controller import Controller
 from viewer.state.difference_options import MAX_GAIN
@@ -117,8 +116,7 @@ class CameraPathController(QObject):
         control.playing_changed.connect(timeline.show_playing)
         control.playing_changed.connect(actions.play.setChecked)
         control.overlay_changed.connect(window.pane.show_path)
-        controller.frame_shown.connect(control.frame_shown)
-        controller.frames_shown.connect(self._frames_shown)
+        controller.frames_shown.connect(control.frames_shown)
 
     def _open_key(self) -> None:
         self.panel.show()
@@ -152,9 +150,6 @@ class CameraPathController(QObject):
             pool = QThreadPool.globalInstance()
             assert pool is not None
             pool.start(_load_splines)
-
-    def _frames_shown(self, frames: tuple[Frame, ...]) -> None:
-        self.editor.frame_shown(frames[0])
 
     def _open_presets(self, button: QWidget) -> None:
         menu = self._window.commands.record.preset_menu

@@ -271,9 +271,9 @@ class PathEditor(QObject):
 
     # Drawing
 
-    def frame_shown(self, frame: Frame) -> None:
-        """Draw the path as the camera of this picture sees it."""
-        self._frame = frame
+    def frames_shown(self, frames: tuple[Frame, ...]) -> None:
+        """Draw the path as the camera of these pictures sees it."""
+        self._frame = frames[0]
         self._draw()
 
     def _draw(self) -> None:

@@ -59,7 +59,6 @@ class CompareController(QObject):
         desk.restore_requested.connect(lambda: self._controller.set_layers(frozenset()))
         desk.worst_requested.connect(self._find_worst)
         self._window.mix_save_requested.connect(self._save_mix)
-        self._controller.frame_shown.connect(lambda frame: self._shown((frame,)))
         self._controller.frames_shown.connect(self._show_frames)
         self._controller.kept.connect(lambda running: self._show_panes(running.wish.panes))
         analyst.metrics_ready.connect(desk.show_metrics)

@@ -106,8 +106,7 @@ class PoseMarking(QObject):
         window.compare.mode_changed.connect(lambda _mode: self._show_wanted())
         posing.dataset_changed.connect(self._take)
         posing.small_read.connect(self._show_photograph)
-        controller.frame_shown.connect(self._frame_shown)
-        controller.frames_shown.connect(lambda frames: self._frame_shown(frames[0]))
+        controller.frames_shown.connect(self._frames_shown)
         window.pane.pointed.connect(self._point)
         window.pane.clicked.connect(self._click)
         window.pane.drag_started.connect(lambda: self._mark(None))
@@ -136,8 +135,8 @@ class PoseMarking(QObject):
         self._mark(None)
         self._draw()
 
-    def _frame_shown(self, frame: Frame) -> None:
-        self._frame = frame
+    def _frames_shown(self, frames: tuple[Frame, ...]) -> None:
+        self._frame = frames[0]
         if self._drawing is not None:
             self._draw()
 

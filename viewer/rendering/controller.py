@@ -34,10 +34,8 @@ _READOUT_MS = 200
 class Controller(CameraControl):
     """Knows what is wished for; shows only frames that are not stale."""
 
-    frame_shown = pyqtSignal(Frame)
-    """A Frame that went to the window."""
     frames_shown = pyqtSignal(tuple)
-    """tuple[Frame, ...] of several panes that went to the window."""
+    """tuple[Frame, ...], one for each pane, that went to the window."""
     badge_changed = pyqtSignal(object)
     """str or None: a quiet remark on the view."""
     readout_ready = pyqtSignal(PerformanceReadout)
@@ -192,17 +190,11 @@ class Controller(CameraControl):
 
     # Frames
 
-    def frame_ready(self, frame: Frame) -> None:
-        """Show a frame unless it is stale.
-
-        A newer request is no reason to drop it, or the picture would freeze during a drag.
-        """
-        if self._is_fresh(frame):
-            self._note_frame(frame)
-            self.frame_shown.emit(frame)
-
     def frames_ready(self, frames: tuple[Frame, ...]) -> None:
-        """The same for the frames of several panes, which are of one request."""
+        """Show the frames of one request, one for each pane, unless they are stale.
+
+        A newer request is no reason to drop them, or the picture would freeze during a drag.
+        """
         if self._is_fresh(frames[0]):
             self._note_frame(frames[0])
             self.frames_shown.emit(frames)

@@ -21,7 +21,8 @@ from viewer.widgets.controls.file_names import distinct_names
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
     from r2l_core.model.light_field import LightField
-    from r2l_core.render.renderer import Renderer
+    from r2l_core.render.renderer import Pane
+    from r2l_core.render.sources import PixelSource
 
 _MIXED = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
 """Other precisions have no layers that could be switched, and stay built."""
@@ -31,8 +32,8 @@ _MIXED = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
 class Built:
     """What fulfils a wish.
 
-    light_field: the one that is open in the window. scene_from: whence its scene. renderers: one
-    for each pane. failures: of panes whose own light field cannot be shown; blank renderers stand
+    light_field: the one that is open in the window. scene_from: whence its scene. panes: with
+    their sources. failures: of panes whose own light field cannot be shown; blank sources stand
     in their place. notes: what was assumed about the light fields, in sentences. sha256: of every
     one that is open, by its name or path in the wish.
     """
@@ -40,7 +41,7 @@ class Built:
     light_field: LightField
     scene_from: SceneFrom
     ray_mode: RayMode
-    renderers: tuple[Renderer, ...]
+    panes: tuple[Pane, ...]
     failures: tuple[R2LError, ...]
     notes: tuple[str, ...]
     sha256: Mapping[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class _Opened:
 
 @dataclass(frozen=True)
 class _Key:
-    """Everything that a renderer depends on."""
+    """Everything that a pane's pictures depend on."""
 
     opened: _Opened
     source: Precision | str
@@ -85,7 +86,7 @@ class OpenLightFields:
         """`busy`: is told what takes time while it does."""
         self._busy = busy
         self._light_fields: dict[_Opened, LightField] = {}
-        self._renderers: dict[_Key, Renderer] = {}
+        self._panes: dict[_Key, Pane] = {}
         self._of_panes: frozenset[_Opened] = frozenset()
 
     def build(self, wish: Wish) -> Built:
@@ -93,7 +94,7 @@ class OpenLightFields:
 
         Raises R2LError, but not for panes of other light fields: they say it themselves.
         """
-        work = _Work(self._busy, dict(self._light_fields), dict(self._renderers), wish)
+        work = _Work(self._busy, dict(self._light_fields), dict(self._panes), wish)
         built = work.build()
         if wish.panes:
             self._of_panes = frozenset(work.of_panes)
@@ -102,9 +103,9 @@ class OpenLightFields:
         # Of the many mixes somebody tries, only the present one and none at all stay built; of the
         # datasets, only the one that is open.
         mixes = (frozenset[str](), wish.layers_in_fp32)
-        self._renderers = {
+        self._panes = {
             key: one
-            for key, one in work.renderers.items()
+            for key, one in work.panes.items()
             if key.opened in kept
             and key.layers_in_fp32 in mixes
             and key.dataset in (None, wish.dataset)
@@ -120,13 +121,13 @@ class _Work:
         self,
         busy: Callable[[str], None],
         light_fields: dict[_Opened, LightField],
-        renderers: dict[_Key, Renderer],
+        panes: dict[_Key, Pane],
         wish: Wish,
     ) -> None:
         self._busy = busy
         self._wish = wish
         self.light_fields = light_fields
-        self.renderers = renderers
+        self.panes = panes
         self.main = self._open(wish)
         self.of_panes: dict[_Opened, Wish] = {}
 
@@ -136,26 +137,26 @@ class _Work:
         wish = self._wish
         light_field = self.light_fields[self.main]
         ray_mode = light_field.ray_mode(wish.rays)
-        panes = wish.panes
-        if not panes:
+        choices = wish.panes
+        if not choices:
             precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
-            panes = (PaneChoice(precision, wish.engine),)
-        checkpoints = [pane.checkpoint or wish.checkpoint for pane in panes]
+            choices = (PaneChoice(precision, wish.engine),)
+        checkpoints = [choice.checkpoint or wish.checkpoint for choice in choices]
         names = distinct_names(checkpoints)
-        renderers: list[Renderer] = []
+        panes: list[Pane] = []
         failures = []
-        for pane, checkpoint in zip(panes, checkpoints, strict=True):
-            if pane.checkpoint is None or not isinstance(pane.source, Precision):
-                renderer = self._renderer(self._key(pane, self.main, ray_mode))
+        for choice, checkpoint in zip(choices, checkpoints, strict=True):
+            if choice.checkpoint is None or not isinstance(choice.source, Precision):
+                pane = self._pane(self._key(choice, self.main, ray_mode))
             else:
                 try:
-                    renderer = self._of_another(pane, pane.checkpoint)
+                    pane = self._of_another(choice, choice.checkpoint)
                 except R2LError as error:
                     failures.append(error)
-                    renderer = _blank(light_field.scene, pane.source, names[checkpoint], error)
-            several = len(names) > 1 and isinstance(pane.source, Precision)
-            renderer.light_field = names[checkpoint] if several else ""
-            renderers.append(renderer)
+                    pane = _blank(choice.source, names[checkpoint], error)
+            several = len(names) > 1 and isinstance(choice.source, Precision)
+            pane.light_field = names[checkpoint] if several else ""
+            panes.append(pane)
         notes = list(scene_notes(light_field, wish))
         for opened, other in self.of_panes.items():
             told = scene_notes(self.light_fields[opened], other)
@@ -164,19 +165,19 @@ class _Work:
             light_field=light_field,
             scene_from=scene_from(light_field, wish),
             ray_mode=ray_mode,
-            renderers=tuple(renderers),
+            panes=tuple(panes),
             failures=tuple(failures),
             notes=tuple(notes),
         )
 
-    def _of_another(self, pane: PaneChoice, checkpoint: str) -> Renderer:
-        """A renderer of a light field that is not the open one, whose rays are its own affair."""
+    def _of_another(self, choice: PaneChoice, checkpoint: str) -> Pane:
+        """A pane of a light field that is not the open one, whose rays are its own affair."""
         wish = replace(self._wish, checkpoint=checkpoint, scene=None, assumed=())
         opened = self._open(wish)
-        renderer = self._renderer(self._key(pane, opened, self.light_fields[opened].ray_mode()))
+        pane = self._pane(self._key(choice, opened, self.light_fields[opened].ray_mode()))
         if opened != self.main:
             self.of_panes[opened] = wish
-        return renderer
+        return pane
 
     def _open(self, wish: Wish) -> _Opened:
         """Open what is not open yet; under what it is kept."""
@@ -203,39 +204,40 @@ class _Work:
         layers = wish.layers_in_fp32 if own else frozenset[str]()
         return _Key(opened, pane.source, pane.engine, wish.device, ray_mode, layers)
 
-    def _renderer(self, key: _Key) -> Renderer:
-        if key not in self.renderers:
+    def _pane(self, key: _Key) -> Pane:
+        from r2l_core.render.renderer import Pane
+
+        if key not in self.panes:
             self._busy(f"Building {key.source}…")
-            self.renderers[key] = _built(self.light_fields[key.opened], key)
-        return self.renderers[key]
+            source = _source(self.light_fields[key.opened], key)
+            source.warm_up()
+            self.panes[key] = Pane(source)
+        return self.panes[key]
 
 
-def _built(light_field: LightField, key: _Key) -> Renderer:
+def _source(light_field: LightField, key: _Key) -> PixelSource:
     from r2l_core.engines import build_engine
-    from r2l_core.evaluation.truth import DatasetTruthRenderer, TruthRenderer
+    from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
     from r2l_core.quantization.mix import with_mix
-    from r2l_core.render.renderer import Renderer
+    from r2l_core.render.sources import NetworkSource
     from r2l_core.training.teachers import teacher_of
 
     scene = light_field.scene
-    renderer: Renderer
     if isinstance(key.source, Precision):
         mixed = with_mix(light_field, key.layers_in_fp32)
         engine = build_engine(mixed, key.source, key.engine, key.device)
-        renderer = Renderer(engine, scene, key.ray_mode, skip_background=True)
-    elif key.dataset is not None:
-        renderer = DatasetTruthRenderer(scene, key.dataset)
-    else:
-        renderer = TruthRenderer(scene, teacher_of(scene))
-    renderer.warm_up()
-    return renderer
+        return NetworkSource(engine, scene, key.ray_mode, skip_background=True)
+    if key.dataset is not None:
+        return DatasetSource(key.dataset)
+    return TeacherSource(scene, teacher_of(scene))
 
 
-def _blank(scene: SceneSpec, precision: Precision, name: str, error: R2LError) -> Renderer:
-    from r2l_core.render.blank import BlankRenderer
+def _blank(precision: Precision, name: str, error: R2LError) -> Pane:
+    from r2l_core.render.renderer import Pane
+    from r2l_core.render.sources import BlankSource
 
     info = EngineInfo("none", precision, "nothing", "none", "none", "nothing", 0)
-    return BlankRenderer(scene, info, f"{name} cannot be shown: {error.why}")
+    return Pane(BlankSource(info, f"{name} cannot be shown: {error.why}"))
 
 
 def _changed_ns(checkpoint: str) -> int:

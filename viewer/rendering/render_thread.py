@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
     from r2l_core.model.light_field import LightField
     from r2l_core.render.renderer import Renderer
-    from r2l_core.render.together import Together
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,9 @@ class Measured:
 
 
 class RenderThread(QThread):
-    """Signals carry frozen objects: Frame, Running, Measured, or the exception that happened."""
+    """Signals carry frozen objects."""
 
-    frame_ready = pyqtSignal(object)
-    frames_ready = pyqtSignal(object)
+    frames_ready = pyqtSignal(tuple)
     """tuple[Frame, ...], one for each pane, of the same pass."""
     running_changed = pyqtSignal(object)
     measured = pyqtSignal(object)
@@ -134,9 +132,7 @@ class _Worker:
         torch.set_num_threads(os.cpu_count() or 1)
         self._thread = thread
         self._open = OpenLightFields(thread.busy_changed.emit)
-        self._shown: tuple[Renderer, ...] = ()
-        self._together: Together | None = None
-        self._epoch = 0
+        self._renderer: Renderer | None = None
         self._said: frozenset[str] = frozenset()
         """Why panes cannot be shown, as far as that was reported."""
         self.request: RenderRequest | None = None
@@ -145,25 +141,24 @@ class _Worker:
     def fulfil(self, wish: Wish) -> None:
         """Open and build what is wished; on failure everything stays as it was."""
         from r2l_core.engines import availability
-        from r2l_core.render.together import Together
+        from r2l_core.render.renderer import Renderer
 
         built = self._open.build(wish)
         light_field, thread = built.light_field, self._thread
-        self._shown = built.renderers
-        self._together = Together(self._shown) if len(self._shown) > 1 else None
-        self._epoch += 1
-        for renderer in self._shown:
-            renderer.epoch = self._epoch
+        if self._renderer is None:
+            self._renderer = Renderer(built.panes)
+        self._renderer.panes = built.panes
+        self._renderer.epoch += 1
         thread.busy_changed.emit(None)
         thread.running_changed.emit(
             Running(
-                epoch=self._epoch,
+                epoch=self._renderer.epoch,
                 wish=wish,
                 name=light_field.name,
                 summary=_summary(light_field),
                 scene=light_field.scene,
                 ray_mode=built.ray_mode,
-                engines=tuple(renderer.engine.info for renderer in self._shown),
+                engines=tuple(pane.source.info for pane in built.panes),
                 precisions={p: availability(p, wish.engine, wish.device) for p in Precision},
                 choices=_choices(wish.device),
                 truth=_truth_of(light_field.scene, wish.dataset),
@@ -185,31 +180,24 @@ class _Worker:
         What a wish or a measurement cuts short goes on after it; what failed does not.
         """
         request, self.request = self.request, None
-        if not self._shown or request is None:
+        if self._renderer is None or request is None:
             return
         complete = False
         mailbox = self._thread.mailbox
-        if self._together is None:
-            for frame in self._shown[0].frames(request, mailbox.pending, mailbox.urgent):
-                complete = frame.complete
-                self._thread.frame_ready.emit(frame)
-        else:
-            for frames in self._together.frames(request, mailbox.pending, mailbox.urgent):
-                complete = frames[0].complete
-                self._thread.frames_ready.emit(frames)
+        for frames in self._renderer.frames(request, mailbox.pending, mailbox.urgent):
+            complete = frames[0].complete
+            self._thread.frames_ready.emit(frames)
         if not complete:
             self.request = request
 
     def measure(self, camera: Camera) -> None:
-        """Time one whole frame with every pixel through the network."""
-        from r2l_core.render.renderer import Renderer
+        """Time one whole frame of the first pane, none of its pixels skipped."""
+        from r2l_core.render.progressive_image import render_image
 
-        if not self._shown:
+        if self._renderer is None:
             return
-        shown = self._shown[0]
-        plain = Renderer(shown.engine, shown.scene, shown.ray_mode)
         start = time.perf_counter()
-        plain.render(camera)
+        render_image(self._renderer.panes[0].source, camera, whole=True)
         seconds = time.perf_counter() - start
         self._thread.measured.emit(Measured(camera.width_px * camera.height_px, seconds))
 

@@ -63,12 +63,8 @@ class Report(QObject):
 
     # What happens
 
-    def frame_shown(self, frame: Frame) -> None:
-        """A frame went to the window."""
-        self.frames_shown((frame,))
-
     def frames_shown(self, frames: tuple[Frame, ...]) -> None:
-        """The frames of all panes went to the window: one picture."""
+        """The frames of all panes went to the window."""
         frame = frames[0]
         if frame.seq < self._newest_seq:
             self._stale_frames += 1

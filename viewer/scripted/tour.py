@@ -64,8 +64,7 @@ class Tour(QObject):
         self._screens = screens
         self._film = None if screens is None or kind == "drag" else Film(app, screens / "tour.mp4")
         self._last_frame: Frame | None = None
-        app.controller.frame_shown.connect(self._remember)
-        app.controller.frames_shown.connect(lambda frames: self._remember(frames[0]))
+        app.controller.frames_shown.connect(self._remember)
         self._pointer = QPointF()
         script = self._drag() if kind == "drag" else self._everything()
         self._script = script
@@ -77,8 +76,8 @@ class Tour(QObject):
     def _now_s(self) -> float:
         return self._pace.hurry * time.perf_counter()
 
-    def _remember(self, frame: Frame) -> None:
-        self._last_frame = frame
+    def _remember(self, frames: tuple[Frame, ...]) -> None:
+        self._last_frame = frames[0]
 
     def _step(self) -> None:
         if not self._until():

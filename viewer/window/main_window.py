@@ -119,15 +119,8 @@ class MainWindow(QMainWindow):
 
     # What the controller tells
 
-    def show_frame(self, frame: Frame) -> None:
-        """Show a picture with its labels."""
-        self._view.show_frame(frame)
-        self._status.show_frame(frame)
-        height_px, width_px, _ = frame.image.shape
-        self._scene.show_render_size(width_px, height_px)
-
     def show_frames(self, frames: Sequence[Frame]) -> None:
-        """Show the pictures of several panes, of the same pass."""
+        """Show the pictures of all panes, of the same pass."""
         self.compare.show_frames(frames)
         active = frames[min(self.compare.panes.active, len(frames) - 1)]
         self._status.show_frame(active)

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.render import progressive
+from r2l_core.render import pixel_grids
 from r2l_core.render.frames import STRIDES
-from r2l_core.render.progressive import (
+from r2l_core.render.pixel_grids import (
     BLOCK_PX,
     by_contrast,
     flat_cells,
@@ -111,7 +111,7 @@ def test_no_colour_lies_outside_the_known_ones(width, height):
 def test_it_is_the_same_whichever_way_is_faster(monkeypatch):
     colors, known = random_image(150, 101), known_at(150, 101, 16)
     products = interpolated(colors, known, 16)
-    monkeypatch.setattr(progressive, "_FEW_POINTS", 0)
+    monkeypatch.setattr(pixel_grids, "_FEW_POINTS", 0)
     torch.testing.assert_close(interpolated(colors, known, 16), products, atol=ROUNDING, rtol=0)
 
 

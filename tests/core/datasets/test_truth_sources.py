@@ -8,11 +8,11 @@ import pytest
 from r2l_core.datasets import NoSuchSplit, open_dataset
 from r2l_core.engines import build_engine
 from r2l_core.errors import DatasetError
-from r2l_core.evaluation.truth import TRUTH, DatasetTruthRenderer
+from r2l_core.evaluation.truth_sources import TRUTH, DatasetSource
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.render.frames import RenderRequest
-from r2l_core.render.renderer import Renderer, to_uint8
-from r2l_core.render.together import Together
+from r2l_core.render.renderer import Pane, Renderer, to_uint8
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 
 
@@ -23,11 +23,11 @@ def dataset(write_dataset):
 
 @pytest.fixture
 def truth(dataset):
-    return DatasetTruthRenderer(dataset.scene, dataset)
+    return DatasetSource(dataset)
 
 
-def only_frame(renderer, camera: Camera):
-    (frame,) = renderer.frames(RenderRequest(1, camera, target_ms=1.0))
+def only_frame(source, camera: Camera):
+    ((frame,),) = Renderer([Pane(source)]).frames(RenderRequest(1, camera, target_ms=1.0))
     return frame
 
 
@@ -54,11 +54,12 @@ def test_another_size_is_no_picture_of_the_dataset(dataset, truth):
 
 
 def test_beside_a_network_it_ends_with_the_exact_picture(dataset, truth, light_field):
-    network = Renderer(build_engine(light_field, Precision.FP32, "torch", "cpu"), light_field.scene)
+    engine = build_engine(light_field, Precision.FP32, "torch", "cpu")
+    renderer = Renderer([Pane(NetworkSource(engine, light_field.scene)), Pane(truth)])
     request = RenderRequest(1, dataset.cameras[2], target_ms=0.001)
-    *_, (_, shown) = Together([network, truth]).frames(request)
+    *_, (_, shown) = renderer.frames(request)
     np.testing.assert_array_equal(shown.colors, dataset.image(2))
-    *_, (other, blank) = Together([network, truth]).frames(
+    *_, (other, blank) = renderer.frames(
         RenderRequest(2, Orbit(1.0, 2.0, 4.0).camera(24, 16, 30.0))
     )
     assert blank.complete

@@ -1,4 +1,4 @@
-"""Several renderers in step: same camera, same pixels, same pass, nothing computed twice."""
+"""Several panes in step: same camera, same pixels, same pass, nothing computed twice."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import torch
 from r2l_core.engines import Shaded, build_engine
 from r2l_core.evaluation.evaluation import Evaluation
 from r2l_core.evaluation.references import TeacherReference
-from r2l_core.evaluation.truth import TruthRenderer
+from r2l_core.evaluation.truth_sources import TeacherSource
 from r2l_core.geometry.camera import Orbit
 from r2l_core.images.metrics import compare, pixel_errors
-from r2l_core.render import together as together_module
-from r2l_core.render.frames import RenderRequest
-from r2l_core.render.renderer import Renderer, to_uint8
-from r2l_core.render.together import Together
+from r2l_core.render import renderer as renderer_module
+from r2l_core.render.frames import Frame, RenderRequest
+from r2l_core.render.progressive_image import render_image
+from r2l_core.render.renderer import Pane, Renderer, to_uint8
+from r2l_core.render.sources import NetworkSource
 from r2l_core.training.teachers import supersampled_image, teacher_of
 from r2l_core.types import EngineInfo, Precision
 
@@ -49,11 +50,19 @@ def request(azimuth: float = 20.0, **values) -> RenderRequest:
 
 @pytest.fixture
 def pair(scene):
-    return [Renderer(FakeEngine(1.0), scene, epoch=3), Renderer(FakeEngine(0.5), scene, epoch=3)]
+    return [pane(FakeEngine(1.0), scene), pane(FakeEngine(0.5), scene)]
+
+
+def pane(*arguments) -> Pane:
+    return Pane(NetworkSource(*arguments))
+
+
+def frames_alone(one: Pane, asked: RenderRequest) -> list[Frame]:
+    return [frame for (frame,) in Renderer([one], epoch=3).frames(asked)]
 
 
 def test_all_show_the_same_pass_of_the_same_camera(pair):
-    seen = list(Together(pair).frames(request()))
+    seen = list(Renderer(pair, epoch=3).frames(request()))
     assert seen[-1][0].stride == 1
     for a, b in seen:
         assert (a.seq, a.epoch, a.stride) == (b.seq, b.epoch, b.stride) == (1, 3, a.stride)
@@ -64,81 +73,81 @@ def test_all_show_the_same_pass_of_the_same_camera(pair):
 
 
 def test_the_last_picture_is_what_each_renders_alone(pair, scene):
-    *_, last = Together(pair).frames(request())
+    *_, last = Renderer(pair, epoch=3).frames(request())
     for frame, gain in zip(last, (1.0, 0.5), strict=True):
-        alone = Renderer(FakeEngine(gain), scene).render(request().camera)
+        alone = render_image(NetworkSource(FakeEngine(gain), scene), request().camera)
         np.testing.assert_array_equal(frame.image, to_uint8(alone))
 
 
 def test_who_is_ahead_waits_without_computing_again(pair):
-    list(pair[0].frames(request()))
-    tiles = pair[0].engine.tiles
-    seen = list(Together(pair).frames(request()))
-    assert pair[0].engine.tiles == tiles
+    frames_alone(pair[0], request())
+    tiles = pair[0].source.engine.tiles
+    seen = list(Renderer(pair, epoch=3).frames(request()))
+    assert pair[0].source.engine.tiles == tiles
     for a, b in seen:
         assert a.stride == b.stride
         np.testing.assert_allclose(a.image / 2, b.image, atol=1.01)
     # And what was made together is known alone.
-    tiles = pair[1].engine.tiles
-    frames = list(pair[1].frames(request()))
+    tiles = pair[1].source.engine.tiles
+    frames = frames_alone(pair[1], request())
     assert [frame.stride for frame in frames] == [1]
-    assert pair[1].engine.tiles == tiles
+    assert pair[1].source.engine.tiles == tiles
 
 
 def test_one_alone_goes_on_where_a_picture_together_stopped(pair):
-    next(Together(pair).frames(request(), lambda: True))
-    frames = list(pair[0].frames(request(seq=2)))
+    next(Renderer(pair, epoch=3).frames(request(), lambda: True))
+    frames = frames_alone(pair[0], request(seq=2))
     assert frames[0].network_rays == 0, "what is known is shown at once"
     assert frames[-1].complete
 
 
 @pytest.mark.parametrize("n_panes", [1, 2, 3, 4])
 def test_the_more_panes_the_coarser_the_preview(scene, n_panes):
-    renderers = [Renderer(FakeEngine(), scene) for _ in range(n_panes)]
-    for renderer in renderers:
-        renderer.tiles.rays_per_s = 64 / 0.010  # 64 rays: stride 8, padded to a tile of 10 ms
-        renderer.asked_share = 1.0
-    first = next(Together(renderers).frames(request(target_ms=26.0)))
-    assert first[0].stride == (8 if n_panes <= 2 else 32)
+    panes = [pane(FakeEngine(), scene) for _ in range(n_panes)]
+    for one in panes:
+        one.source.tiles.rays_per_s = 256 / 0.010  # 256 rays: stride 4, in 10 ms
+    first = next(Renderer(panes).frames(request(target_ms=25.5)))
+    assert first[0].stride == (4 if n_panes <= 2 else 8)
 
 
 def test_a_lock_holds_for_all(pair):
-    first = next(Together(pair).frames(request(max_stride=2, target_ms=1.0)))
+    first = next(Renderer(pair, epoch=3).frames(request(max_stride=2, target_ms=1.0)))
     assert [frame.stride for frame in first] == [2, 2]
 
 
 def test_it_stops_between_tiles(pair):
     asked = iter([False] * 3 + [True] * 100)
-    seen = list(Together(pair).frames(request(), lambda: next(asked)))
+    seen = list(Renderer(pair, epoch=3).frames(request(), lambda: next(asked)))
     assert seen
     assert seen[-1][0].stride > 1
-    assert list(Together(pair).frames(request(99.0), abandoned=lambda: True)) == []
+    assert list(Renderer(pair, epoch=3).frames(request(99.0), abandoned=lambda: True)) == []
 
 
 def test_nothing_is_prepared_while_something_else_waits(pair, monkeypatch):
     def refuse(*_arguments):
         raise AssertionError("this takes time that the next picture needs")
 
-    monkeypatch.setattr(together_module, "by_contrast", refuse)
-    (preview,) = Together(pair).frames(request(target_ms=0.0), cancelled=lambda: True)
+    monkeypatch.setattr(renderer_module, "by_contrast", refuse)
+    (preview,) = Renderer(pair, epoch=3).frames(request(target_ms=0.0), cancelled=lambda: True)
     assert preview[0].stride == 32
 
 
 def test_flat_areas_are_asked_for(pair):
-    *_, last = Together(pair).frames(request(flat_tolerance=1.0))
+    *_, last = Renderer(pair, epoch=3).frames(request(flat_tolerance=1.0))
     assert all(frame.interpolated_pixels == 0 for frame in last)
 
 
-def test_the_truth_is_a_renderer_like_others(make_light_field, scene):
+def test_the_truth_is_a_source_like_others(make_light_field, scene):
     def teacher(origins: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
         return (origins + 2 * directions).sin().abs()
 
     light_field = make_light_field()
     engine = build_engine(light_field, Precision.FP32, "torch", "cpu")
-    truth = TruthRenderer(replace(scene, teacher="demo"), teacher)
+    truth = TeacherSource(replace(scene, teacher="demo"), teacher)
     truth.warm_up()
-    assert truth.tiles.rays_per_s > 0
-    *_, last = Together([Renderer(engine, scene, "canonical", True), truth]).frames(request())
+    assert truth.speed.rays_per_s > 0
+    panes = [pane(engine, scene, "canonical", True), Pane(truth)]
+    *_, last = Renderer(panes).frames(request())
     expected = to_uint8(supersampled_image(teacher, request().camera))
     np.testing.assert_array_equal(last[1].image, expected)
     assert last[1].engine.engine == "truth"
@@ -146,19 +155,19 @@ def test_the_truth_is_a_renderer_like_others(make_light_field, scene):
 
 
 class Skipping:
-    """Two renderers that skip what misses the bounds, in a picture where half of the rays do."""
+    """Two panes that skip what misses the bounds, in a picture where half of the rays do."""
 
     def __init__(self, scene, ray_mode="canonical") -> None:
         self.scene = replace(scene, bound_radius=1.0)
         self.ray_mode = ray_mode
-        self.renderers = [self.renderer(gain, True) for gain in (1.0, 0.5)]
-        self.together = Together(self.renderers)
+        self.panes = [Pane(self.source(gain, True)) for gain in (1.0, 0.5)]
+        self.together = Renderer(self.panes, epoch=3)
 
-    def renderer(self, gain: float, skips: bool) -> Renderer:
-        return Renderer(FakeEngine(gain), self.scene, self.ray_mode, skips, epoch=3)
+    def source(self, gain: float, skips: bool) -> NetworkSource:
+        return NetworkSource(FakeEngine(gain), self.scene, self.ray_mode, skips)
 
     def whole(self, camera) -> list[torch.Tensor]:
-        return [self.renderer(gain, False).render(camera) for gain in (1.0, 0.5)]
+        return [render_image(self.source(gain, False), camera) for gain in (1.0, 0.5)]
 
 
 @pytest.mark.parametrize("ray_mode", ["plain", "canonical"])
@@ -182,7 +191,7 @@ def test_what_was_skipped_is_asked_for_once_the_picture_is_complete(scene, ray_m
 
 def test_a_stop_among_the_skipped_pixels_loses_none(scene):
     skipping = Skipping(scene)
-    canvas, most = skipping.renderers[0].canvas(request()), [0]
+    canvas, most = skipping.panes[0].image(request().camera, 0.0), [0]
 
     def cancelled() -> bool:
         left = int(canvas.skipped.sum())
@@ -202,7 +211,7 @@ def test_a_stop_among_the_skipped_pixels_loses_none(scene):
 
 def test_what_one_alone_has_skipped_is_asked_for_together(scene):
     skipping = Skipping(scene)
-    *_, alone = skipping.renderers[0].frames(request())
+    *_, alone = frames_alone(skipping.panes[0], request())
     assert alone.complete
     *_, last = skipping.together.frames(request(seq=2))
     expected = skipping.whole(request().camera)[0].numpy()
@@ -221,11 +230,12 @@ def test_the_numbers_are_those_of_an_evaluation(make_light_field):
         light_field, precisions, mode, TeacherReference(scene, [camera]), device="cpu"
     )
     list(evaluation.run())
-    renderers = [
-        Renderer(build_engine(light_field, precision, "auto", "cpu"), scene, mode, True)
+    panes = [
+        pane(build_engine(light_field, precision, "auto", "cpu"), scene, mode, True)
         for precision in precisions
     ]
-    *_, last = Together([*renderers, TruthRenderer(scene, teacher_of(scene))]).frames(request())
+    truth = Pane(TeacherSource(scene, teacher_of(scene)))
+    *_, last = Renderer([*panes, truth]).frames(request())
     fp32, int8, truth = (frame.colors for frame in last)
     for precision, image in zip(precisions, (fp32, int8), strict=True):
         expected = evaluation.scores[precision].views[0]
@@ -240,9 +250,9 @@ def test_the_numbers_are_those_of_an_evaluation(make_light_field):
 
 
 def test_a_pane_is_charged_for_what_it_had_rendered_alone(pair):
-    *_, alone = pair[0].frames(request())
-    *_, last = Together(pair).frames(request(seq=2))
-    cost_alone_ms = pair[0].canvas(request()).spent_ms
+    *_, alone = frames_alone(pair[0], request())
+    *_, last = Renderer(pair, epoch=3).frames(request(seq=2))
+    cost_alone_ms = pair[0].image(request().camera, 0.0).spent_ms
     assert last[0].elapsed_ms == pytest.approx(cost_alone_ms)
     assert last[0].elapsed_ms > last[0].timings.total_ms
     assert alone.complete

@@ -1,0 +1,125 @@
+"""The ground truth as a source of pixels, so that it can stand beside what it taught.
+
+Where a scene has a teacher, that knows the truth of every camera; a dataset knows it of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from r2l_core.datasets import Dataset
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.render.budget import Speed
+from r2l_core.render.frames import FrameTimings
+from r2l_core.render.sources import Batch, Plan, RenderCost, blank, looked_up
+from r2l_core.training.teachers import Teacher, supersampled_pixels
+from r2l_core.types import EngineInfo, Precision
+
+TRUTH = "truth"
+_CALL_PIXELS = 2048
+
+
+class TeacherSource:
+    """What a scene's teacher sees: its mean over 4x4 offsets around each pixel's ray."""
+
+    quiet_torch = False
+
+    def __init__(self, scene: SceneSpec, teacher: Teacher) -> None:
+        kernel = f"the scene's teacher ({scene.teacher}), 4x4 samples a pixel"
+        self.info = _info("float32", kernel)
+        self.speed = Speed(0.0)
+        self._scene = scene
+        self._teacher = teacher
+
+    def warm_up(self) -> None:
+        """Measure how long a pixel takes, with all its samples."""
+        camera = self._scene.home_camera()
+        pixels = torch.arange(_CALL_PIXELS) % (camera.width_px * camera.height_px)
+        start = time.perf_counter()
+        supersampled_pixels(self._teacher, camera, pixels)
+        self.speed = Speed(_CALL_PIXELS / max(time.perf_counter() - start, 1e-9))
+
+    def plan(self, camera: Camera, pixels: Tensor, whole: bool = False) -> Plan:
+        """See PixelSource.plan."""
+        return Plan(Batch(pixels))
+
+    def shade(self, camera: Camera, batch: Batch) -> Iterator[tuple[Tensor, RenderCost]]:
+        """See PixelSource.shade."""
+        for pixels in torch.split(batch.pixels, _CALL_PIXELS) if len(batch) else ():
+            began = time.perf_counter()
+            colors = supersampled_pixels(self._teacher, camera, pixels)
+            seconds = time.perf_counter() - began
+            # No network was asked.
+            yield colors, RenderCost(FrameTimings(network_ms=seconds * 1e3), 0, seconds)
+
+    def why_blank(self, camera: Camera) -> str:
+        """A teacher sees from everywhere."""
+        return ""
+
+
+class DatasetSource:
+    """A dataset's own picture for exactly the cameras that took one; any other camera is told why
+    there is none.
+
+    Pictures are read when they are first asked for, and only the last one is kept. Raises
+    DatasetError for one that cannot be read.
+    """
+
+    speed = None
+    quiet_torch = False
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.info = _info("none", f"pictures of the dataset {dataset.name}, {dataset.split}")
+        self._dataset = dataset
+        self._last: tuple[Camera, Tensor | None] | None = None
+
+    def warm_up(self) -> None:
+        """Nothing is computed."""
+
+    def plan(self, camera: Camera, pixels: Tensor, whole: bool = False) -> Plan:
+        """See PixelSource.plan."""
+        return Plan(Batch(pixels))
+
+    def shade(self, camera: Camera, batch: Batch) -> Iterator[tuple[Tensor, RenderCost]]:
+        """See PixelSource.shade."""
+        colors = self._colors(camera)
+        if colors is None:
+            yield blank(len(batch)), RenderCost()
+        else:
+            yield from looked_up(colors, batch)
+
+    def why_blank(self, camera: Camera) -> str:
+        """See PixelSource.why_blank."""
+        if self._colors(camera) is not None:
+            return ""
+        view = self._dataset.views[self._dataset.nearest(camera)].camera
+        if view.resized(camera.width_px, camera.height_px).same_view(camera):
+            return f"the dataset's picture has {view.width_px}×{view.height_px} pixels"
+        return "not at a pose of the dataset"
+
+    def _colors(self, camera: Camera) -> Tensor | None:
+        """The picture from there, float32 (H * W, 3), row by row; None where there is none."""
+        if self._last is None or self._last[0] is not camera:
+            index = self._dataset.index_of(camera)
+            picture = None
+            if index is not None:
+                picture = torch.from_numpy(self._dataset.image(index)).reshape(-1, 3)
+            self._last = camera, picture
+        return self._last[1]
+
+
+def _info(arithmetic: str, kernel: str) -> EngineInfo:
+    return EngineInfo(
+        engine=TRUTH,
+        precision=Precision.FP32,
+        device="cpu",
+        weight_type="none",
+        arithmetic=arithmetic,
+        kernel=kernel,
+        weight_bytes=0,
+    )
