@@ -20,19 +20,60 @@ for the user.
 
 from __future__ import annotations
 
+import unicodedata
+
+MAX_SHOWN = 600
+"""Characters of one clause or name that are shown; deep paths fit, floods do not."""
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, but part of how Persian and many emoji are written."""
+
+
+def plain(text: str, most: int = MAX_SHOWN) -> str:
+    """A text from outside as it may be shown: one line, nothing invisible, `most` characters.
+
+    Control and bidirectional characters could forge a second message or turn words around in a
+    terminal or a label; they, and bytes of file names that are not UTF-8 (lone surrogates to
+    Python), are shown escaped, such as `\\x1b`. White space becomes single spaces, and what is too
+    long loses its middle.
+    """
+    # Cut first: cleaning five megabytes would take seconds.
+    if len(text) > 8 * most:
+        text = f"{text[: 4 * most]}…{text[-4 * most :]}"
+    text = "".join(map(_shown, " ".join(text.split())))
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    code = ord(character)
+    match unicodedata.category(character):
+        case "Cs" if 0xDC80 <= code <= 0xDCFF:
+            return f"\\x{code - 0xDC00:02x}"  # one byte of a name in another encoding
+        case "Cc" | "Cf" | "Cs" | "Zl" | "Zp":
+            if code < 0x100:
+                return f"\\x{code:02x}"
+            return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return character
+
 
 class R2LError(Exception):
     """What went wrong, why, and what the user can do about it.
 
     `what` and `why` are full clauses without a trailing full stop; `remedy` is an imperative
-    sentence, or empty where there is nothing to do.
+    sentence, or empty where there is nothing to do. All three are kept as `plain` text: they name
+    files and repeat what those say.
     """
 
     def __init__(self, what: str, why: str, remedy: str = "") -> None:
-        self.what = what
-        self.why = why
-        self.remedy = remedy
-        super().__init__(what, why, remedy)
+        self.what = plain(what)
+        self.why = plain(why)
+        self.remedy = plain(remedy)
+        super().__init__(self.what, self.why, self.remedy)
 
     def __str__(self) -> str:
         text = f"{self.what}: {self.why}."

@@ -19,7 +19,7 @@ from r2l_core.datasets.images import (
     read_image,
     read_thumbnail,
 )
-from r2l_core.errors import CameraError, DatasetError, SceneError
+from r2l_core.errors import CameraError, DatasetError, SceneError, plain
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 
@@ -45,6 +45,9 @@ class View:
     path: Path
     camera: Camera
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", plain(self.name))
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -65,6 +68,11 @@ class Dataset:
     half: bool
     background: Background
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Both are shown, and come from files and their names.
+        object.__setattr__(self, "name", plain(self.name))
+        object.__setattr__(self, "notes", tuple(map(plain, self.notes)))
 
     def __len__(self) -> int:
         return len(self.views)

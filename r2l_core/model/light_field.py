@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from r2l_core.errors import plain
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.network import NetworkConfig, R2LNetwork
 from r2l_core.model.quantized import Quantization
@@ -41,6 +42,11 @@ class LightField:
     plain_rays: bool = False
     says_scene: bool = True
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Both are shown, and come from files and their names.
+        object.__setattr__(self, "name", plain(self.name))
+        object.__setattr__(self, "notes", tuple(map(plain, self.notes)))
 
     def ray_mode(self, wish: str = "auto") -> RayMode:
         """`auto` is canonical where the scene names its origin sphere, unless `plain_rays`.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
 from PyQt6.QtGui import QImage
 
+from r2l_core.errors import plain
 from viewer.rendering.controller import Controller
 from viewer.state.dataset_choice import VARIANTS, DatasetChoice
 from viewer.widgets.controls import wording
@@ -104,7 +105,7 @@ class DatasetController(QObject):
         """Open a dataset."""
         self._wanted += 1
         self._opening = True
-        number, name, told = self._wanted, Path(choice.path).name or choice.path, [-1]
+        number, name, told = self._wanted, plain(Path(choice.path).name or choice.path), [-1]
         self.busy_changed.emit(f"Opening the dataset {name}…")
 
         def progress(done: int, total: int) -> None:

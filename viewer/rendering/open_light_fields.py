@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2l_core.errors import R2LError
+from r2l_core.errors import R2LError, plain
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
 from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
@@ -189,7 +189,7 @@ class _Work:
         if own in self.light_fields and (lent is None or self.light_fields[own].says_scene):
             return own
         if as_lent not in self.light_fields:
-            self._busy(f"Opening {wish.checkpoint}…")
+            self._busy(f"Opening {plain(wish.checkpoint)}…")
             light_field = opened_light_field(wish)
             if light_field.says_scene:
                 as_lent = own

@@ -9,7 +9,7 @@ from typing import Any
 
 from PyQt6.QtCore import QObject
 
-from r2l_core.errors import SceneError
+from r2l_core.errors import SceneError, plain
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from viewer.rendering.controller import Controller
 from viewer.rendering.opening import SceneFrom
@@ -107,7 +107,7 @@ class SceneController(QObject):
         self._base, self._chosen = running.scene, wish
         self._shown = settings_of(running.scene, wish if isinstance(wish, str) else None)
         self.dialog.show_settings(self._shown)
-        name = Path(self._checkpoint).name
+        name = plain(Path(self._checkpoint).name)
         said = f"{name} says what scene it shows."
         if not running.light_field.says_scene:
             said = f"{name} does not say what scene it shows."

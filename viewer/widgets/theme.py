@@ -19,7 +19,7 @@ from PyQt6.QtGui import (
     QPalette,
     QPen,
 )
-from PyQt6.QtWidgets import QApplication, QProxyStyle, QStyle, QStyleOption, QWidget
+from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle, QStyle, QStyleOption, QWidget
 
 
 @dataclass(frozen=True)
@@ -194,10 +194,23 @@ def label_column_px(widget: QWidget) -> int:
 
 
 class _Style(QProxyStyle):
-    """Fusion with more room around the names in the menu bar.
+    """Fusion with more room around the names in the menu bar, and plain text wherever nobody has
+    asked for rich text.
 
-    A style sheet would do it, too, but widgets under one no longer follow a change of palette.
+    A style sheet would do the first, too, but widgets under one no longer follow a change of
+    palette.
     """
+
+    # Qt's own name of this method has two more forms, for palettes and applications.
+    def polish(self, widget: object) -> object:
+        """Called once for every widget before it is shown, tooltips and Qt's dialogs included.
+
+        A label guesses whether its text is rich, and a name such as `<img src=...>` would make it
+        read the file of that name. Names come from strangers.
+        """
+        if isinstance(widget, QLabel) and widget.textFormat() == Qt.TextFormat.AutoText:
+            widget.setTextFormat(Qt.TextFormat.PlainText)
+        return super().polish(widget)  # type: ignore[call-overload]
 
     def sizeFromContents(
         self,

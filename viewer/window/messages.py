@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from r2l_core.errors import R2LError
+from r2l_core.errors import R2LError, plain
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,6 @@ def describe(error: BaseException) -> Message:
         return Message(error.what, error.why, error.remedy)
     return Message(
         "Something unexpected happened",
-        f"{type(error).__name__}: {error}",
+        plain(f"{type(error).__name__}: {error}"),
         "The viewer goes on. Please report this with the details from the button.",
     )

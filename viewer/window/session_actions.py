@@ -8,6 +8,7 @@ from pathlib import Path
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QMainWindow, QMenu
 
+from r2l_core.errors import plain
 from viewer.window.action_maker import ActionMaker
 
 
@@ -43,8 +44,8 @@ class SessionActions(ActionMaker):
         self._recent.setEnabled(bool(files))
         for file in files:
             # An ampersand would be taken for a mnemonic.
-            action = QAction(Path(file).name.replace("&", "&&"), self._recent)
-            action.setToolTip(file)
-            action.setStatusTip(file)
+            action = QAction(plain(Path(file).name).replace("&", "&&"), self._recent)
+            action.setToolTip(plain(file))
+            action.setStatusTip(plain(file))
             action.triggered.connect(lambda _=False, one=file: chosen(one))
             self._recent.addAction(action)

@@ -10,6 +10,7 @@ from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QWidget
 
+from r2l_core.errors import plain
 from r2l_core.render.frames import Frame
 from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets.compare import difference
@@ -146,7 +147,7 @@ class ComparePane(CompareSurface):
         pane = self._dropped_on(path, at)
         if pane is None:
             return super().drop_words(path, at)
-        return self._cell(pane), f"Show {Path(path).name} in pane {LETTERS[pane]}"
+        return self._cell(pane), f"Show {plain(Path(path).name)} in pane {LETTERS[pane]}"
 
     def take_drop(self, path: str, at: QPointF) -> None:
         """See FileDrop.take_drop."""

@@ -9,6 +9,7 @@ from PyQt6.QtCore import QPoint, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QIcon, QPainter, QPalette, QPixmap, QStandardItemModel
 from PyQt6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
+from r2l_core.errors import plain
 from r2l_core.types import Availability, Precision
 from viewer.state.panes import AUTO, TRUTH, PaneChoice
 from viewer.widgets import theme
@@ -110,7 +111,7 @@ class PaneRow(QWidget):
         self._light_field.setVisible(other is not None)
         if other is not None:
             self._light_field.setText(f"of {offers.light_fields.get(other, other)}")
-            self._light_field.setToolTip(other)
+            self._light_field.setToolTip(plain(other))
         self._fill_menu()
 
     def show_active(self, on: bool) -> None:
@@ -136,7 +137,7 @@ class PaneRow(QWidget):
         action = QAction(text.replace("&", "&&"), self.menu)
         action.setCheckable(True)
         action.setChecked(on)
-        action.setToolTip(checkpoint or self._offers.own)
+        action.setToolTip(plain(checkpoint or self._offers.own))
         action.triggered.connect(lambda: self.choose_light_field(checkpoint))
         self.menu.addAction(action)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from r2l_core.errors import plain
+
 _ENDINGS = (".safetensors", ".tar")
 
 
@@ -14,12 +16,12 @@ def distinct_names(checkpoints: Iterable[str]) -> dict[str, str]:
     paths = {one: PurePath(one) for one in checkpoints}
     bare = {one: _without_ending(path) for one, path in paths.items()}
     whole = {one: _or_longer(path, paths[one], bare) for one, path in bare.items()}
-    names = {one: path.name for one, path in whole.items()}
+    names = {one: plain(path.name) for one, path in whole.items()}
     for depth in range(2, max((len(path.parts) for path in whole.values()), default=0) + 1):
         given = list(names.values())
         for one, path in whole.items():
             if given.count(names[one]) > 1:
-                names[one] = str(PurePath(*path.parts[-depth:]))
+                names[one] = plain(str(PurePath(*path.parts[-depth:])))
     return names
 
 

@@ -29,6 +29,7 @@ def show_about(parent: QWidget, program_version: str) -> QMessageBox:
     box.setModal(False)
     box.setWindowTitle("About R2L viewer")
     box.setIconPixmap(parent.windowIcon().pixmap(64, 64))
+    box.setTextFormat(Qt.TextFormat.RichText)
     box.setText(
         f"<b>R2L viewer {program_version}</b><br>Explore neural light fields at every precision."
     )

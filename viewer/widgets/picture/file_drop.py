@@ -16,6 +16,7 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QWidget
 
+from r2l_core.errors import plain
 from viewer.widgets import theme
 
 
@@ -46,7 +47,7 @@ class FileDrop(QWidget):
 
     def drop_words(self, path: str, at: QPointF) -> tuple[QRectF, str]:
         """What a file dropped at a position would be opened for, and where that is said."""
-        return QRectF(self.rect()), f"Open {Path(path).name}"
+        return QRectF(self.rect()), f"Open {plain(Path(path).name)}"
 
     def take_drop(self, path: str, at: QPointF) -> None:
         """A file was dropped at a position."""

@@ -121,6 +121,7 @@ class ImagePane(PictureGestures):
             f"<tr><td align='right'><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>"
             for key, text in rows
         )
+        self._hint.setTextFormat(Qt.TextFormat.RichText)
         self._hint.show_text(f"<table cellspacing='3'>{cells}</table>")
         self._arrange_overlays()
 
