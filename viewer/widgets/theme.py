@@ -9,6 +9,7 @@ one chosen in View > Theme counts, and dark without a choice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import (
@@ -201,16 +202,16 @@ class _Style(QProxyStyle):
     palette.
     """
 
-    # Qt's own name of this method has two more forms, for palettes and applications.
-    def polish(self, widget: object) -> object:
+    def polish(self, a0: Any) -> Any:
         """Called once for every widget before it is shown, tooltips and Qt's dialogs included.
 
         A label guesses whether its text is rich, and a name such as `<img src=...>` would make it
-        read the file of that name. Names come from strangers.
+        read the file of that name. Names come from strangers. Palettes and applications, which are
+        polished under this name as well, pass.
         """
-        if isinstance(widget, QLabel) and widget.textFormat() == Qt.TextFormat.AutoText:
-            widget.setTextFormat(Qt.TextFormat.PlainText)
-        return super().polish(widget)  # type: ignore[call-overload]
+        if isinstance(a0, QLabel) and a0.textFormat() == Qt.TextFormat.AutoText:
+            a0.setTextFormat(Qt.TextFormat.PlainText)
+        return super().polish(a0)
 
     def sizeFromContents(
         self,
