@@ -116,10 +116,10 @@ def test_everything_from_outside(tmp_path, write_light_field, make_app, until, b
     poses = folder / "transforms_test.json"
     poses.write_text(poses.read_text().replace("test/", f"test/{json.dumps(bait.text)[1:-1]}"))
     app.window.dataset_requested.emit(str(folder))
-    until(lambda: not app.posing.opening)
-    assert app.posing.dataset is not None
-    assert bait.text in app.posing.dataset.views[0].name
-    app.posing.step(1)
+    until(lambda: not app.dataset.opening)
+    assert app.dataset.dataset is not None
+    assert bait.text in app.dataset.dataset.views[0].name
+    app.dataset.step(1)
     session = tmp_path / f"{bait.text}.json"
     app.sessions.save(str(session))
     assert session.exists()
