@@ -9,6 +9,7 @@ from PyQt6.QtCore import QLocale, QSettings, Qt
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QAbstractSpinBox, QVBoxLayout, QWidget
 
+from viewer.state.preferences import Preferences
 from viewer.widgets.controls.typed_number import may_become_number, parse_number
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.key_panel import KeyPanel
@@ -153,7 +154,8 @@ def test_a_first_click_chooses_the_number_and_a_second_a_place_in_it(make, qtbot
 
 
 def test_every_number_of_the_window_is_such_a_field(qtbot, tmp_path):
-    window = MainWindow(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+    settings = QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat)
+    window = MainWindow(Preferences(settings))
     for widget in (window, RecordPanel(window), KeyPanel(window), SceneDialog(window)):
         qtbot.addWidget(widget)
     fields = window.findChildren(QAbstractSpinBox)

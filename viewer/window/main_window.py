@@ -45,6 +45,7 @@ from viewer.widgets.panels.timeline import Timeline
 from viewer.widgets.picture.picture_gestures import GESTURES
 from viewer.window.actions import THEMES, Actions
 from viewer.window.docks import Docks
+from viewer.window.held_keys import HeldKeys
 
 ICON_PATH = shipped_folder("assets") / "icon.svg"
 _SHIFTED_DIGITS = "!@#$%^&*("
@@ -112,6 +113,7 @@ class MainWindow(QMainWindow):
         )
         self.commands = Actions(self, list(self._docks))
         self._key_help = KeyHelp(self, GESTURES)
+        self._held_keys = HeldKeys(self.pane, self)
         self._connect_widgets()
         self._connect_commands()
         self._restore()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
+from PyQt6.QtGui import QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.errors import plain
@@ -130,10 +130,10 @@ class ComparePane(CompareSurface):
         else:
             super().keyReleaseEvent(event)
 
-    def focusOutEvent(self, event: QFocusEvent | None) -> None:
-        """The release of the key may never come."""
+    def let_go(self) -> None:
+        """See PictureGestures.let_go."""
         self.show_b(False)
-        super().focusOutEvent(event)
+        super().let_go()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """A press also makes the pane active that it falls on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QWheelEvent
+from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PyQt6.QtWidgets import QComboBox, QWidget
 
 from viewer.widgets import theme
@@ -34,6 +34,14 @@ class FlatCombo(QComboBox):
         """Leave the wheel to the panel."""
         assert event is not None
         event.ignore()
+
+    def keyPressEvent(self, e: QKeyEvent | None) -> None:
+        """Leave letters to the picture; arrows, Space and Enter choose."""
+        assert e is not None
+        if e.text().isprintable() and e.text().strip():
+            e.ignore()
+        else:
+            super().keyPressEvent(e)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the cell, the chosen entry and a chevron."""

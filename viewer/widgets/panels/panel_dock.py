@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QObject, QSize, Qt
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QResizeEvent
+from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PyQt6.QtWidgets import (
     QDockWidget,
     QFrame,
@@ -57,6 +57,8 @@ class _Scroll(QScrollArea):
     def __init__(self, contents: QWidget, whole: bool) -> None:
         super().__init__()
         self._whole = whole
+        # A click beside its controls must not take the keyboard from the picture.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidgetResizable(True)
@@ -77,6 +79,11 @@ class _Scroll(QScrollArea):
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self._fit()
         return handled
+
+    def keyPressEvent(self, a0: QKeyEvent | None) -> None:
+        """Leave every key to the picture: panels scroll with the wheel."""
+        assert a0 is not None
+        a0.ignore()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Text wraps differently at another width."""

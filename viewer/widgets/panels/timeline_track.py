@@ -52,7 +52,7 @@ class TimelineTrack(QWidget):
         self.setAccessibleDescription(
             "Left and right choose a keyframe, Shift retimes it, Ctrl changes its place."
         )
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._readout = TimelineReadout()
@@ -115,6 +115,8 @@ class TimelineTrack(QWidget):
             self._scrubs = True
             self._scrub(x)
         else:
+            # Its keys are about this keyframe now; elsewhere they stay those of the picture.
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
             self.selected.emit(self._dragged)
             # Showing the selection has let go of it.
             self._dragged = self._key_at(x)

@@ -231,10 +231,14 @@ class PictureGestures(FileDrop):
         else:
             super().keyReleaseEvent(event)
 
-    def focusOutEvent(self, event: QFocusEvent | None) -> None:
-        """Without the keyboard nothing can go on: the release may never come."""
+    def let_go(self) -> None:
+        """End a drag and a flight as if all were released: the release may never come."""
         self._end_drag()
         self._end_flight()
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        """Without the keyboard nothing can go on."""
+        self.let_go()
         super().focusOutEvent(event)
 
     def leaveEvent(self, event: QEvent | None) -> None:
@@ -244,8 +248,7 @@ class PictureGestures(FileDrop):
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         """End a drag and a flight with the widget."""
-        self._end_drag()
-        self._end_flight()
+        self.let_go()
         super().hideEvent(event)
 
     def _from_center(self, at: QPointF) -> QPointF:
