@@ -1,20 +1,25 @@
-"""Writing what people asked for (pictures and JSON reports), and finding what comes along."""
+"""Writing files whole or not at all, and finding those that come along."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.errors import RecordingError
+from r2l_core.errors import R2LError, RecordingError
 
 IMAGE_SUFFIXES = (".png", ".npy")
+ANOTHER_PLACE = "Choose a folder you can write to, with enough free space."
 _HERE = Path(__file__).resolve().parent
+_SERIAL = itertools.count()
 
 
 def shipped_folder(name: str) -> Path:
@@ -24,6 +29,41 @@ def shipped_folder(name: str) -> Path:
     """
     inside = _HERE / "shipped" / name
     return inside if inside.is_dir() else _HERE.parent / name
+
+
+@contextlib.contextmanager
+def replacing(
+    path: Path,
+    error: type[R2LError],
+    what: str,
+    remedy: str = ANOTHER_PLACE,
+    make_folder: bool = True,
+) -> Iterator[Path]:
+    """A new file beside `path`, of the same ending, which takes its place in the end: `path` is the
+    old file or the new one, whatever happens in between.
+
+    A link stays one; a device or pipe is written to directly. An OSError, also from within, becomes
+    `error(what, ..., remedy)`.
+    """
+    try:
+        if path.is_symlink():
+            path = path.resolve()
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            yield path
+            return
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        # Of the name as much as leaves room for the rest: names have 255 bytes.
+        serial = f"{os.getpid()}-{next(_SERIAL)}"
+        new = path.parent / f"{path.stem[:40]}.{serial}.tmp{path.suffix}"
+        try:
+            yield new
+            os.replace(new, path)
+        finally:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+    except OSError as problem:
+        raise error(what, (problem.strerror or str(problem)).lower(), remedy) from problem
 
 
 def save_image(path: Path, colors: NDArray[np.float32]) -> None:
@@ -37,20 +77,13 @@ def save_image(path: Path, colors: NDArray[np.float32]) -> None:
             f"its ending '{path.suffix}' is not known",
             f"Use one of {', '.join(IMAGE_SUFFIXES)}.",
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, RecordingError, f"The picture {path} could not be written") as new:
         if path.suffix == ".npy":
-            np.save(path, colors)
+            np.save(new, colors)
         else:
             import imageio.v3 as iio
 
-            iio.imwrite(path, np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8))
-    except OSError as error:
-        raise RecordingError(
-            f"The picture {path} could not be written",
-            error.strerror or str(error),
-            "Choose a folder you can write to, with enough free space.",
-        ) from error
+            iio.imwrite(new, np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8))
 
 
 def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
@@ -61,20 +94,20 @@ def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> N
     import imageio.v2 as iio
 
     video: Any
+    what = f"The video {path} could not be written"
+    remedy = "Choose a folder you can write to; all frames must be of one size."
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with iio.get_writer(
-            path, format="FFMPEG", fps=fps, codec="libx264", quality=8, macro_block_size=1
-        ) as video:
+        with (
+            replacing(path, RecordingError, what, remedy) as new,
+            iio.get_writer(
+                new, format="FFMPEG", fps=fps, codec="libx264", quality=8, macro_block_size=1
+            ) as video,
+        ):
             for frame in frames:
                 # 4:2:0 has a colour for every 2x2 pixels.
                 video.append_data(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
-    except (OSError, ValueError) as error:
-        raise RecordingError(
-            f"The video {path} could not be written",
-            (str(error) or type(error).__name__).splitlines()[0],
-            "Choose a folder you can write to; all frames must be of one size.",
-        ) from error
+    except ValueError as error:
+        raise RecordingError(what, str(error).splitlines()[0], remedy) from error
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
@@ -87,15 +120,8 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 report. Raises RecordingError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RecordingError(
-            f"The report {path} could not be written",
-            error.strerror or str(error),
-            "Choose a folder you can write to, with enough free space.",
-        ) from error
+    with replacing(path, RecordingError, f"The report {path} could not be written") as new:
+        new.write_text(text, encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:

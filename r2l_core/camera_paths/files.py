@@ -11,7 +11,6 @@ change.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from r2l_core.camera_paths.nerfstudio import (
     read_nerfstudio,
 )
 from r2l_core.errors import CameraError, CameraPathError
+from r2l_core.files import replacing
 from r2l_core.json_fields import Fields
 from r2l_core.types import Precision
 
@@ -138,18 +138,5 @@ def _keyframe(fields: Fields) -> Keyframe:
 
 
 def _write_whole(file: Path, text: str) -> None:
-    """Write UTF-8 text so that the file is the old or the new one. Raises CameraPathError."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CameraPathError(
-            f"The camera path {file} could not be written",
-            (error.strerror or str(error)).lower(),
-            "Choose a folder you can write to, with enough free space.",
-        ) from error
+    with replacing(file, CameraPathError, f"The camera path {file} could not be written") as new:
+        new.write_text(text, encoding="utf-8")

@@ -11,21 +11,18 @@ file is ever run; released checkpoints are pickles, which could, and are read by
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from r2l_core.checkpoints.packing import packed
 from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file
 from r2l_core.errors import CheckpointError
-from r2l_core.files import shipped_folder
+from r2l_core.files import replacing, shipped_folder
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 
@@ -126,19 +123,9 @@ def save_light_field(light_field: LightField, path: Path) -> None:
         metadata["quantization"] = json.dumps(
             {"recipe": quantization.recipe, "settings": dict(quantization.settings)}
         )
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(_serialised(tensors, metadata))
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"The light field could not be written to {path}",
-            reason_of(error),
-            "Choose a folder you can write to, with enough free space.",
-        ) from error
+    what = f"The light field could not be written to {path}"
+    with replacing(path, CheckpointError, what) as new:
+        new.write_bytes(_serialised(tensors, metadata))
 
 
 def _serialised(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:

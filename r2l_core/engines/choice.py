@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +18,7 @@ from r2l_core.engines.processor import this_processor
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.engines.tiles import Tiles
 from r2l_core.errors import EngineError
+from r2l_core.files import replacing
 from r2l_core.geometry.rays import image_rays
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField
@@ -142,14 +142,9 @@ def remember(
     if not light_field.sha256:
         return
     choices = {**_memory(), _key(light_field, precision, device, names): name}
-    path = _path()
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(choices, indent=1), encoding="utf-8")
-        os.replace(temporary, path)
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
+    what = "The choice of an engine could not be kept"
+    with contextlib.suppress(EngineError), replacing(_path(), EngineError, what) as new:
+        new.write_text(json.dumps(choices, indent=1), encoding="utf-8")
 
 
 def _path() -> Path:

@@ -7,9 +7,7 @@ compute as written or fuse into integer products. See `describe` for what a file
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from torch import Tensor
 
 from r2l_core.errors import ExportError
 from r2l_core.export.saturation import without_saturation
+from r2l_core.files import replacing
 from r2l_core.geometry.rays import sample_depths
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.arithmetic import LEVELS, TINY
@@ -96,19 +95,8 @@ def describe(light_field: LightField, precision: Precision) -> dict[str, str]:
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
     """Write an ONNX file, whole or not at all. Raises ExportError."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(model.SerializeToString())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ExportError(
-            f"The ONNX file {path} could not be written",
-            (error.strerror or str(error)).lower(),
-            "Choose a folder you can write to, with enough free space.",
-        ) from error
+    with replacing(path, ExportError, f"The ONNX file {path} could not be written") as new:
+        new.write_bytes(model.SerializeToString())
 
 
 class _Graph:

@@ -9,13 +9,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from r2l_core.errors import RecordingError
+from r2l_core.files import ANOTHER_PLACE, replacing
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.formats import VideoFormat
 from r2l_core.recording.fragments import FragmentTracker
@@ -167,26 +168,11 @@ def join(
     command += ["-bsf:v", f"setts=pts={time}:dts={time}:duration={following}-{time}"]
     command += video_format.join
     wanted = sum(frames for _, frames in parts)
-    with replacing(path) as joined:
+    with replacing(path, RecordingError, what_failed(path), make_folder=False) as joined:
         run_ffmpeg(path, [*command, os.fspath(joined.absolute())], _TIMEOUT_S, "\n".join(lines))
         found = count_frames(joined)
         if found != wanted:
             raise cannot_write(path, f"joining its parts gave {found} of {wanted} frames")
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file of the same ending to write to, which takes the place of `path` in the end, unless
-    something was raised. An OSError becomes a RecordingError."""
-    new = path.with_name(f"{path.stem}.joined{path.suffix}")
-    try:
-        yield new
-        os.replace(new, path)
-    except OSError as error:
-        raise cannot_write(path, (error.strerror or str(error)).lower()) from error
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
 
 
 def run_ffmpeg(path: Path, arguments: Sequence[str], timeout_s: float, stdin: str = "") -> None:
@@ -228,10 +214,11 @@ def _reason(said: str, code: int | None) -> str:
     return f"ffmpeg ended with code {code}"
 
 
+def what_failed(path: Path) -> str:
+    """What the error of a film that could not be written begins with."""
+    return f"The recording {path} could not be written"
+
+
 def cannot_write(path: Path, why: str) -> RecordingError:
     """The error of a film that could not be written; `why` is a clause."""
-    return RecordingError(
-        f"The recording {path} could not be written",
-        why,
-        "Choose a folder you can write to, with enough free space.",
-    )
+    return RecordingError(what_failed(path), why, ANOTHER_PLACE)

@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from r2l_core.errors import RecordingError
+from r2l_core.files import replacing
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
 from r2l_core.recording.formats import VideoFormat
@@ -160,20 +161,12 @@ class _Pictures:
         import imageio.v3 as iio
 
         file = self._file(self._next)
-        temporary = file.with_name(f"{file.name}.tmp")
-        try:
-            pixels = np.ascontiguousarray(picture)
-            # Its own writing to a full disk says more than we want, and too late.
-            data = iio.imwrite("<bytes>", pixels, extension=".png", compress_level=_COMPRESSION)
-            temporary.write_bytes(data)
-            os.replace(temporary, file)
-        except OSError as error:
-            _remove(temporary)
-            raise RecordingError(
-                f"The picture {file} could not be written",
-                (error.strerror or str(error)).lower(),
-                "Choose a folder you can write to, with enough free space.",
-            ) from error
+        pixels = np.ascontiguousarray(picture)
+        # Its own writing to a full disk says more than we want, and too late.
+        data = iio.imwrite("<bytes>", pixels, extension=".png", compress_level=_COMPRESSION)
+        what = f"The picture {file} could not be written"
+        with replacing(file, RecordingError, what, make_folder=False) as new:
+            new.write_bytes(data)
         self._next += 1
 
     def frames(self) -> int:

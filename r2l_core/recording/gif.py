@@ -6,7 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from r2l_core.recording.ffmpeg import cannot_write, count_frames, replacing, run_ffmpeg
+from r2l_core.errors import RecordingError
+from r2l_core.files import replacing
+from r2l_core.recording.ffmpeg import cannot_write, count_frames, run_ffmpeg, what_failed
 
 _S_PER_FRAME = 10.0
 """A frame of 4K takes one or two seconds; a process that takes longer hangs."""
@@ -22,7 +24,10 @@ def make_gif(film: Path, n_frames: int, path: Path) -> None:
     """
     timeout_s = 600 + _S_PER_FRAME * n_frames
     read = ["-i", os.fspath(film.absolute())]
-    with tempfile.TemporaryDirectory() as folder, replacing(path) as made:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        replacing(path, RecordingError, what_failed(path), make_folder=False) as made,
+    ):
         palette = os.path.join(folder, "palette.png")
         run_ffmpeg(path, [*read, "-vf", _LOOK, "-update", "1", palette], timeout_s)
         draw = [*read, "-i", palette, "-lavfi", _DRAW, "-frames:v", str(n_frames)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from r2l_core.errors import RecordingError
+from r2l_core.files import replacing
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.files import video_files
 from r2l_core.recording.formats import format_of, require_fps
@@ -171,16 +171,9 @@ class _Sidecar:
 
     def write(self, state: str, frames_done: int, rest_starts_at: int | None = None) -> None:
         values = {**self._fixed, "state": state, "frames_done": frames_done}
-        temporary = self._path.with_name(self._path.name + ".tmp")
-        try:
-            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-            os.replace(temporary, self._path)
-        except OSError as error:
-            raise RecordingError(
-                f"The sidecar {self._path} could not be written",
-                (error.strerror or str(error)).lower(),
-                "Choose a folder you can write to, with enough free space.",
-            ) from error
+        what = f"The sidecar {self._path} could not be written"
+        with replacing(self._path, RecordingError, what, make_folder=False) as new:
+            new.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def _drawn(seen: Seen, size: tuple[int, int]) -> Picture:

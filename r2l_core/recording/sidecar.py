@@ -6,9 +6,7 @@ a recording is cut off. Beside it lies the table `x.csv` (see `table`).
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +17,7 @@ from typing import Any, Literal
 
 from r2l_core.camera_paths.files import camera_path_values
 from r2l_core.errors import RecordingError
+from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.recording.formats import VideoFormat
 from r2l_core.recording.owner import this_process
@@ -128,20 +127,10 @@ class Sidecar:
             "error": error,
             "writer": self._writer,
         }
-        temporary = self.path.with_name(self.path.name + ".tmp")
         head = json.dumps(now, indent=1, ensure_ascii=False)[:-2]
-        try:
-            temporary.write_text(f"{head},\n{self._fixed}\n}}\n", encoding="utf-8")
-            os.replace(temporary, self.path)
-        except OSError as problem:
-            raise RecordingError(
-                f"The sidecar {self.path} could not be written",
-                (problem.strerror or str(problem)).lower(),
-                "Choose a folder you can write to, with enough free space.",
-            ) from problem
-        finally:
-            with contextlib.suppress(OSError):  # on a full disk, half of it
-                temporary.unlink(missing_ok=True)
+        what = f"The sidecar {self.path} could not be written"
+        with replacing(self.path, RecordingError, what, make_folder=False) as new:
+            new.write_text(f"{head},\n{self._fixed}\n}}\n", encoding="utf-8")
 
 
 def _machine() -> dict[str, Any]:

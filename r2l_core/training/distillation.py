@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from r2l_core.errors import CheckpointError
+from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.encoding import RayCoordinates, encode
 from r2l_core.model.light_field import LightField
@@ -169,35 +169,27 @@ class Trainer:
         ]
 
     def save(self) -> None:
-        """Write everything needed to go on, atomically, to `state_path`.
+        """Write everything needed to go on, whole or not at all, to `state_path`.
 
         Raises CheckpointError where it cannot be written.
         """
+        state = {
+            "scene": self.scene.to_json(),
+            "network": self.final_network.to_dict(),
+            "blocks": self.network.config.n_blocks,
+            "elapsed_s": self.elapsed_s,
+            "rays": self.rays,
+            "weights": self.network.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+        }
+        what = f"The training state {self.state_path} could not be written"
+        remedy = "Name a place you can write to with --state."
         try:
-            self._write_state()
-        except (OSError, RuntimeError) as error:
-            raise CheckpointError(
-                f"The training state {self.state_path} could not be written",
-                (str(error).splitlines() or [type(error).__name__])[0],
-                "Name a place you can write to with --state.",
-            ) from error
-
-    def _write_state(self) -> None:
-        self.state_path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.state_path.with_suffix(".tmp")
-        torch.save(
-            {
-                "scene": self.scene.to_json(),
-                "network": self.final_network.to_dict(),
-                "blocks": self.network.config.n_blocks,
-                "elapsed_s": self.elapsed_s,
-                "rays": self.rays,
-                "weights": self.network.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-            },
-            temporary,
-        )
-        os.replace(temporary, self.state_path)
+            with replacing(self.state_path, CheckpointError, what, remedy) as new:
+                torch.save(state, new)
+        except RuntimeError as error:  # torch's own, where the disk is full
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(what, why, remedy) from error
 
     def resume(self) -> None:
         """Go on from `state_path`. Raises CheckpointError where that cannot be; the run then stays

@@ -126,7 +126,7 @@ def snapshot(folder, copy) -> None:
     copy.mkdir()
     for kind in ("*.json", "*.[!jt]*"):
         for path in folder.glob(kind):
-            if path.suffix != ".tmp":
+            if ".tmp" not in path.suffixes:
                 shutil.copy(path, copy)
 
 

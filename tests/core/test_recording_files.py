@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import stat
@@ -345,9 +346,12 @@ def test_rows_that_were_lost_are_made_again_without_measurements(tmp_path):
 # --- pictures ----------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
-def test_a_picture_on_a_full_disk_is_one_error(tmp_path):
-    (tmp_path / "x_00000.png.tmp").symlink_to("/dev/full")
+def test_a_picture_on_a_full_disk_is_one_error(tmp_path, monkeypatch):
+    def full(path: Path, data: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
     sink = video_files(tmp_path / "x.png", FORMATS[".png"], (32, 24), FPS).open(0)
     with pytest.raises(RecordingError, match="no space left on device"):
         sink.write(picture(0))

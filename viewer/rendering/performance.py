@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from r2l_core.errors import RecordingError
+from r2l_core.files import replacing
 from r2l_core.render.frames import Frame, FrameTimings
 from viewer.widgets.panels.performance_readout import ImageCost, PerformanceReadout
 
@@ -167,17 +168,14 @@ def write_table(samples: Iterable[Sample], path: Path) -> None:
 
     An empty cell is a frame that was never painted. Raises RecordingError.
     """
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(_COLUMNS)
-            writer.writerows(map(_row, samples))
-    except OSError as error:
-        raise RecordingError(
-            f"The table {path} could not be written",
-            str(error.strerror),
-            "Choose another place.",
-        ) from error
+    what = f"The table {path} could not be written"
+    with (
+        replacing(path, RecordingError, what, make_folder=False) as new,
+        new.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        writer.writerows(map(_row, samples))
 
 
 def _row(sample: Sample) -> tuple[object, ...]:

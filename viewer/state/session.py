@@ -22,7 +22,6 @@ field's file.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from typing import Any
 from r2l_core.camera_paths.camera_path import CameraPath
 from r2l_core.camera_paths.files import camera_path_values, read_camera_path
 from r2l_core.errors import SceneError, SessionError
+from r2l_core.files import replacing
 from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields
@@ -112,19 +112,9 @@ def session_text(session: Session) -> str:
 
 def save_session(session: Session, file: Path) -> None:
     """Write the session, whole or not at all. Raises SessionError."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            temporary.write_text(session_text(session), encoding="utf-8")
-            os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise SessionError(
-            f"The session {file} could not be written",
-            (error.strerror or str(error)).lower(),
-            "Choose a folder you can write to, with enough free space.",
-        ) from error
+    what = f"The session {file} could not be written"
+    with replacing(file, SessionError, what, make_folder=False) as new:
+        new.write_text(session_text(session), encoding="utf-8")
 
 
 def load_session(file: Path) -> Session:

@@ -1,0 +1,103 @@
+"""Files are the old ones or the new ones, never half of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+
+from r2l_core.errors import ExportError
+from r2l_core.files import replacing, write_json
+
+WHAT = "It could not be written"
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.json", "x", "x.tar.gz", "ä" * 120 + ".json", ".hidden"])
+def test_a_new_file_takes_the_place_of_the_old_one(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("old")
+    with replacing(path, ExportError, WHAT) as new:
+        assert path.suffix in ("", new.suffix)
+        new.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_fails_on_the_way_leaves_the_old_one(tmp_path, error):
+    path = tmp_path / "x.json"
+    path.write_text("old")
+
+    def write() -> None:
+        with replacing(path, ExportError, WHAT) as new:
+            new.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["x.json"]
+
+
+def test_two_may_write_to_one_file_at_the_same_time(tmp_path):
+    path = tmp_path / "x"
+    with replacing(path, ExportError, WHAT) as first, replacing(path, ExportError, WHAT) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+
+
+def test_what_the_system_refuses_is_one_error(tmp_path):
+    def write(path, **options) -> None:
+        with replacing(path, ExportError, WHAT, **options) as new:
+            new.write_text("new")
+
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    for path in (tmp_path / "file" / "x", tmp_path / "folder"):
+        with pytest.raises(ExportError) as caught:
+            write(path)
+        assert caught.value.what == WHAT
+        assert caught.value.why == caught.value.why.lower() != ""
+        assert "folder" in caught.value.remedy
+    with pytest.raises(ExportError, match="no such file"):
+        write(tmp_path / "gone" / "x", make_folder=False)
+    write(tmp_path / "gone" / "x")
+    assert (tmp_path / "gone" / "x").read_text() == "new"
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    with replacing(tmp_path / "link", ExportError, WHAT) as new:
+        new.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("linked", [False, True])
+def test_pipes_and_devices_are_written_to_and_not_replaced(tmp_path, linked):
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    (tmp_path / "link.json").symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    try:
+        write_json(tmp_path / ("link.json" if linked else "pipe.json"), {"a": 1})
+        assert os.read(reader, 100) == b'{\n  "a": 1\n}\n'
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_numbers_that_json_does_not_have_become_null(tmp_path):
+    write_json(tmp_path / "x.json", {"a": [float("inf"), (float("nan"), 1.5)]})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, [None, 1.5]]}
