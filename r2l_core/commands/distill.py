@@ -71,6 +71,12 @@ def add(commands: Subparsers) -> None:
     distill.add_argument(
         "--state", type=Path, metavar="FILE", help="where to keep the training state"
     )
+    distill.add_argument(
+        "--device",
+        choices=["auto", "cpu", "cuda"],
+        default="auto",
+        help="where it trains; auto takes a GPU if there is one (auto)",
+    )
     json_option(distill)
     distill.set_defaults(command=_distill)
 
@@ -91,8 +97,10 @@ def _distill(options: argparse.Namespace) -> int:
     from r2l_core.engines.nerf_engine import NerfEngine
     from r2l_core.model.network import NetworkConfig
     from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer
+    from r2l_core.training.steps import training_device
     from r2l_core.training.teachers import teacher_of
 
+    device = training_device(options.device)
     scene = load_scene(options.scene)
     try:
         if options.depth < 4:
@@ -113,10 +121,13 @@ def _distill(options: argparse.Namespace) -> int:
     if options.teacher == "procedural":
         teacher = teacher_of(scene)
     else:
-        teacher = NerfEngine(open_teacher(options.teacher, scene)).colors
+        teacher = NerfEngine(
+            open_teacher(options.teacher, scene),
+            "cpu" if device is None else str(device.torch_device),
+        ).colors
         scene = replace(scene, teacher=None)
     config = _config(options)
-    trainer = Trainer(scene, teacher, network, config, state)
+    trainer = Trainer(scene, teacher, network, config, state, device)
     if options.resume:
         trainer.resume()
     else:

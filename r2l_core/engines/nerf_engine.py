@@ -72,11 +72,15 @@ class NerfEngine:
         return Shaded(colors, 0.0, (time.perf_counter() - start) * 1e3)
 
     def colors(self, origins: Tensor, directions: Tensor) -> Tensor:
-        """Colours of any number of rays, float32 (N, 3) each: a teacher to distil from."""
+        """Colours of any number of rays, float32 (N, 3) each, on the device the rays are on: a
+        teacher to distil from."""
         result = torch.empty_like(origins)
         for start in range(0, len(origins), _TILE_RAYS):
-            rows = torch.arange(start, start + _TILE_RAYS).clamp_max(len(origins) - 1)
-            shaded = self.shade(origins[rows], directions[rows]).colors
+            rows = torch.arange(start, start + _TILE_RAYS, device=origins.device)
+            rows.clamp_max_(len(origins) - 1)
+            tile = (rays[rows].to(self._device) for rays in (origins, directions))
+            with torch.inference_mode(), failures_of(self.info):
+                shaded = self._shade(*tile)
             result[start : start + _TILE_RAYS] = shaded[: len(origins) - start]
         return result
 

@@ -7,6 +7,7 @@ white. Everything lies inside a sphere of radius 1.4 about the origin. World uni
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -49,17 +50,59 @@ SPHERES = (
     Sphere((-0.02, -0.98, -0.21), 0.19, (0.88, 0.80, 0.66), 0.05, 0.6, (0.62, 0.10, 0.05)),
 )
 
-_CENTERS = torch.tensor([s.center for s in SPHERES])
-_RADII = torch.tensor([s.radius for s in SPHERES])
-_COLORS = torch.tensor([s.color for s in SPHERES])
-_BAND_COLORS = torch.tensor([s.band_color or s.color for s in SPHERES])
-_MIRRORS = torch.tensor([s.mirror for s in SPHERES])
-_HIGHLIGHTS = torch.tensor([s.highlight for s in SPHERES])
-_SUN_UNIT = torch.nn.functional.normalize(torch.tensor(_SUN_DIRECTION), dim=0)
+
+@dataclass(frozen=True, eq=False)
+class _Tensors:
+    """The scene on one device, float32: a row for each sphere, (K, 3) or (K,), then directions and
+    colours (3,)."""
+
+    centers: Tensor
+    radii: Tensor
+    colors: Tensor
+    band_colors: Tensor
+    mirrors: Tensor
+    highlights: Tensor
+    sun: Tensor
+    up: Tensor
+    sky_low: Tensor
+    sky_high: Tensor
+    window: Tensor
+    window_light: Tensor
+    light_wood: Tensor
+    dark_wood: Tensor
+    rim: Tensor
+    underside: Tensor
+    band_axis: Tensor
+
+
+@functools.cache
+def _on(device: torch.device) -> _Tensors:
+    def tensor(values: object) -> Tensor:
+        return torch.tensor(values, device=device)
+
+    return _Tensors(
+        centers=tensor([s.center for s in SPHERES]),
+        radii=tensor([s.radius for s in SPHERES]),
+        colors=tensor([s.color for s in SPHERES]),
+        band_colors=tensor([s.band_color or s.color for s in SPHERES]),
+        mirrors=tensor([s.mirror for s in SPHERES]),
+        highlights=tensor([s.highlight for s in SPHERES]),
+        sun=torch.nn.functional.normalize(tensor(_SUN_DIRECTION), dim=0),
+        up=tensor([0.0, 0.0, 1.0]),
+        sky_low=tensor([0.10, 0.13, 0.19]),
+        sky_high=tensor([0.58, 0.65, 0.74]),
+        window=tensor([-0.70, 0.45, 0.55]),
+        window_light=tensor([0.40, 0.34, 0.24]),
+        light_wood=tensor([0.80, 0.70, 0.54]),
+        dark_wood=tensor([0.09, 0.22, 0.26]),
+        rim=tensor([0.16, 0.05, 0.03]),
+        underside=tensor([0.25, 0.22, 0.20]),
+        band_axis=tensor([0.36, 0.22, 0.90]),
+    )
 
 
 def render_rays(origins: Tensor, directions: Tensor) -> Tensor:
-    """Exact colours: origins and directions float32 (N, 3) on the CPU -> sRGB float32 (N, 3).
+    """Exact colours: origins and directions float32 (N, 3) -> sRGB float32 (N, 3), on their device.
 
     Directions need no particular length. Each ray is one point sample, not a pixel's average.
     """
@@ -85,9 +128,10 @@ class _Hit:
 
 def _sphere_distances(origins: Tensor, directions: Tensor) -> Tensor:
     """Distance to each sphere along unit directions, (N, K); _FAR where missed."""
-    b = (directions @ _CENTERS.T) - (origins * directions).sum(-1, keepdim=True)
-    squared = (origins * origins).sum(-1, keepdim=True) - 2 * (origins @ _CENTERS.T)
-    c = squared + (_CENTERS * _CENTERS).sum(-1) - _RADII * _RADII
+    centers, radii = _on(origins.device).centers, _on(origins.device).radii
+    b = (directions @ centers.T) - (origins * directions).sum(-1, keepdim=True)
+    squared = (origins * origins).sum(-1, keepdim=True) - 2 * (origins @ centers.T)
+    c = squared + (centers * centers).sum(-1) - radii * radii
     discriminant = b * b - c
     distance = b - discriminant.clamp_min(0.0).sqrt()
     return torch.where((discriminant > 0) & (distance > 0), distance, _FAR)
@@ -105,23 +149,24 @@ def _nearest_hit(origins: Tensor, directions: Tensor) -> _Hit:
 
 def _shade(origins: Tensor, directions: Tensor, hit: _Hit, bounces: int) -> Tensor:
     """Linear colour of rays that hit something, (M, 3)."""
+    scene = _on(origins.device)
     points = origins + hit.distance[:, None] * directions
     on_table = hit.index == len(SPHERES)
     sphere = hit.index.clamp_max(len(SPHERES) - 1)
-    relative = points - _CENTERS[sphere]
-    up = torch.tensor([0.0, 0.0, 1.0])
+    relative = points - scene.centers[sphere]
     # The table is seen from below as well, where its normal points down.
-    table_normal = up * -directions[:, 2:].sign()
-    normals = torch.where(on_table[:, None], table_normal, relative / _RADII[sphere][:, None])
+    table_normal = scene.up * -directions[:, 2:].sign()
+    sphere_normal = relative / scene.radii[sphere][:, None]
+    normals = torch.where(on_table[:, None], table_normal, sphere_normal)
 
     color = torch.where(
         on_table[:, None], _table_color(points, directions), _sphere_color(relative, sphere)
     )
-    mirror = torch.where(on_table, 0.04, _MIRRORS[sphere])
-    highlight = torch.where(on_table, 0.0, _HIGHLIGHTS[sphere])
+    mirror = torch.where(on_table, 0.04, scene.mirrors[sphere])
+    highlight = torch.where(on_table, 0.0, scene.highlights[sphere])
 
     start = points + _OFFSET * normals
-    facing = (normals @ _SUN_UNIT).clamp_min(0.0)
+    facing = (normals @ scene.sun).clamp_min(0.0)
     lit = facing * ~_in_shadow(start)
     diffuse = color * (_AMBIENT * (0.6 + 0.4 * normals[:, 2:]) + _SUN * lit[:, None])
 
@@ -131,7 +176,7 @@ def _shade(origins: Tensor, directions: Tensor, hit: _Hit, bounces: int) -> Tens
     reflectance = mirror + (1 - mirror) * (1 - cosine.clamp(0, 1)).pow(5) * 0.7
     seen = _reflection(start, reflected, bounces)
     metal = (mirror > 0.5)[:, None]
-    glint = highlight * (reflected @ _SUN_UNIT).clamp_min(0.0).pow(180) * (lit > 0)
+    glint = highlight * (reflected @ scene.sun).clamp_min(0.0).pow(180) * (lit > 0)
     mirrored = reflectance[:, None] * seen * torch.where(metal, color, 1.0)
     body = torch.where(metal, 0.12, 1.0 - reflectance[:, None]) * diffuse
     return body + mirrored + glint[:, None]
@@ -151,42 +196,40 @@ def _reflection(origins: Tensor, directions: Tensor, bounces: int) -> Tensor:
 
 def _sky(directions: Tensor) -> Tensor:
     """A studio: dim blue-grey around and below, bright overhead, one wide soft window."""
+    scene = _on(directions.device)
     height = ((directions[:, 2:] + 0.25) / 1.1).clamp(0, 1)
-    low = torch.tensor([0.10, 0.13, 0.19])
-    high = torch.tensor([0.58, 0.65, 0.74])
+    low, high = scene.sky_low, scene.sky_high
     sky = low + (high - low) * height * height * (3 - 2 * height)
-    window = torch.tensor([-0.70, 0.45, 0.55])
-    glow = ((directions @ window - 0.62) / 0.12).clamp(0, 1)
+    glow = ((directions @ scene.window - 0.62) / 0.12).clamp(0, 1)
     soft = (glow * glow * (3 - 2 * glow))[:, None]
-    return sky + soft * torch.tensor([0.40, 0.34, 0.24])
+    return sky + soft * scene.window_light
 
 
 def _in_shadow(points: Tensor) -> Tensor:
     """Whether a sphere or the table stands between a point and the sun: bool (M,)."""
-    towards_sun = _SUN_UNIT.expand_as(points)
+    towards_sun = _on(points.device).sun.expand_as(points)
     return _nearest_hit(points, towards_sun).distance < _FAR
 
 
 def _table_color(points: Tensor, directions: Tensor) -> Tensor:
     """Rings and sectors of two woods with a dark rim; plain underneath."""
+    scene = _on(points.device)
     radius = points[:, :2].norm(dim=-1)
     angle = torch.atan2(points[:, 1], points[:, 0])
     ring = (radius / TABLE_RADIUS * 5).floor()
     sector = ((angle / torch.pi + 1) * 8 + 0.5 * ring).floor()
     odd = ((ring + sector) % 2 > 0.5)[:, None]
-    light = torch.tensor([0.80, 0.70, 0.54])
-    dark = torch.tensor([0.09, 0.22, 0.26])
-    inlay = torch.where(odd, light, dark)
+    inlay = torch.where(odd, scene.light_wood, scene.dark_wood)
     # A second, finer rhythm along the angle, so that the surface has grain and not just fields.
     grain = 0.86 + 0.14 * torch.sin(14 * radius + 3 * angle)
     inlay = inlay * grain[:, None]
-    rim = torch.tensor([0.16, 0.05, 0.03])
-    top = torch.where((radius > 0.95 * TABLE_RADIUS)[:, None], rim, inlay)
-    return torch.where(directions[:, 2:] > 0, torch.tensor([0.25, 0.22, 0.20]), top)
+    top = torch.where((radius > 0.95 * TABLE_RADIUS)[:, None], scene.rim, inlay)
+    return torch.where(directions[:, 2:] > 0, scene.underside, top)
 
 
 def _sphere_color(relative: Tensor, sphere: Tensor) -> Tensor:
     """The sphere's own colour, with bands tilted against the horizon where it has a second one."""
-    tilted = relative @ torch.tensor([0.36, 0.22, 0.90]) / _RADII[sphere]
+    scene = _on(relative.device)
+    tilted = relative @ scene.band_axis / scene.radii[sphere]
     band = ((tilted * 3.2 + 0.3) % 2.0 < 0.8)[:, None]
-    return torch.where(band, _BAND_COLORS[sphere], _COLORS[sphere])
+    return torch.where(band, scene.band_colors[sphere], scene.colors[sphere])

@@ -11,22 +11,24 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
+from r2l_core.engines.cuda.device import Device
 from r2l_core.errors import CheckpointError
 from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.model.encoding import RayCoordinates, encode
+from r2l_core.model.encoding import RayCoordinates
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import NetworkConfig, R2LNetwork, ResidualBlock
-from r2l_core.training.sampling import RayBatch, RaySampler
-from r2l_core.training.schedule import GROWING, Schedule
+from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.training.growth import grown, start_network
+from r2l_core.training.sampling import RaySampler
+from r2l_core.training.schedule import GROWING, Schedule, Stage
+from r2l_core.training.steps import Optimizers, TrainingSteps
 from r2l_core.training.teachers import Teacher
 
 DEFAULT_NETWORK = NetworkConfig(depth=88, width=256, n_sample=16, n_frequencies=6)
@@ -34,7 +36,12 @@ DEFAULT_NETWORK = NetworkConfig(depth=88, width=256, n_sample=16, n_frequencies=
 
 
 _STALL = 0.05
-"""A step at less than this share of the usual speed was interrupted."""
+"""Steps at less than this share of the usual speed were interrupted."""
+
+_STEPS_AT_ONCE = 50
+"""Steps between two looks at the loss of a GPU, which it has to be waited for."""
+_RAYS_AT_ONCE = 2**20
+"""Rays a GPU draws at a time: many small operations, and some that it has to be waited for."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,11 @@ class Progress:
 
 
 class Trainer:
-    """One training run. Iterate `run()`; call `save()` any time between its steps."""
+    """One training run. Iterate `run()`; call `save()` any time between its steps.
+
+    device: the GPU to train on, with the teacher, or None for the processor. Both run the same
+    steps, and a state of one can be resumed on the other.
+    """
 
     def __init__(
         self,
@@ -74,7 +85,10 @@ class Trainer:
         network: NetworkConfig,
         config: TrainingConfig,
         state_path: Path,
+        device: Device | None = None,
     ) -> None:
+        self._device = device
+        self._place = torch.device("cpu") if device is None else device.torch_device
         self.scene = scene
         self.config = config
         self.final_network = network
@@ -83,12 +97,12 @@ class Trainer:
         self.rays = 0
         self._teacher = teacher
         self._sampler = self._new_sampler()
-        self._coordinates = RayCoordinates(network, scene)
+        self._coordinates = RayCoordinates(network, scene, self._place)
         torch.manual_seed(config.seed)
-        self.network = _start_network(
-            network, config.schedule.stages[0].blocks(0.0, network.n_blocks)
-        )
-        self._optimizers = self._build_optimizers(self.network)
+        blocks = config.schedule.stages[0].blocks(0.0, network.n_blocks)
+        self.network = start_network(network, blocks).to(self._place)
+        self._optimizers = self._new_optimizers(self.network)
+        self._steps = self._new_steps()
 
     @property
     def progress(self) -> float:
@@ -98,23 +112,20 @@ class Trainer:
         return min(1.0, self.elapsed_s / (self.config.minutes * 60.0))
 
     def run(self) -> Iterator[Progress]:
-        """Train until the time or the rays are used up, yielding after every step; saves every
-        minute."""
+        """Train until the time or the rays are used up, yielding after every step, on a GPU after
+        some; saves every minute."""
         last_save_s, smooth_mse, smooth_rate = self.elapsed_s, math.nan, math.nan
         while self.progress < 1.0:
             start = time.perf_counter()
-            stage, x = self.config.schedule.at(self.progress)
-            self._grow_to(stage.blocks(x, self.final_network.n_blocks))
-            self._sampler.config = stage.sampling
-            mse = self._step(self._sampler.batch(stage.batch_rays))
+            rays, mse = self._train()
             if not math.isfinite(mse):
                 raise FloatingPointError(f"the loss became {mse} after {self.rays} rays")
             seconds = time.perf_counter() - start
-            self.rays += stage.batch_rays
-            rate = stage.batch_rays / seconds / 1e3
+            self.rays += rays
+            rate = rays / seconds / 1e3
             if not math.isnan(smooth_rate) and rate < _STALL * smooth_rate:
                 # The machine slept or the process was stopped: that was no training time.
-                seconds, rate = stage.batch_rays / smooth_rate / 1e3, smooth_rate
+                seconds, rate = rays / smooth_rate / 1e3, smooth_rate
             self.elapsed_s += seconds
             smooth_mse = mse if math.isnan(smooth_mse) else 0.98 * smooth_mse + 0.02 * mse
             smooth_rate = rate if math.isnan(smooth_rate) else 0.9 * smooth_rate + 0.1 * rate
@@ -131,42 +142,48 @@ class Trainer:
             )
         self.save()
 
-    def _step(self, batch: RayBatch) -> float:
-        scale = self.config.schedule.rate(self.progress)
-        for optimizer, peak in zip(
-            self._optimizers, (self.config.muon_lr, self.config.adam_lr), strict=True
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * scale
-            optimizer.zero_grad(set_to_none=True)
-        features = self._features(batch.origins, batch.directions)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            predicted = self.network(features)
-        loss = functional.mse_loss(predicted.float(), batch.colors)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for optimizer in self._optimizers:
-            optimizer.step()
-        return float(loss.detach())
+    def _train(self) -> tuple[int, float]:
+        """One step, or some on a GPU, where the schedule is: rays learned from, mean loss."""
+        stage, x = self.config.schedule.at(self.progress)
+        self._grow_to(stage.blocks(x, self.final_network.n_blocks))
+        self._sampler.config = stage.sampling
+        # Everything in the one queue, so that a batch is there before it is learned from.
+        with nullcontext() if self._device is None else self._device.working():
+            self._optimizers.set_rate(self.config.schedule.rate(self.progress))
+            n_steps = self._steps_at_once(stage)
+            for _ in range(n_steps):
+                self._steps.step(self._sampler.batch(stage.batch_rays))
+            return n_steps * stage.batch_rays, self._steps.mean_loss()
 
-    def _features(self, origins: Tensor, directions: Tensor) -> Tensor:
-        return encode(self._coordinates(origins, directions), self.final_network.n_frequencies)
+    def _steps_at_once(self, stage: Stage) -> int:
+        """Never more than a hundredth of the run."""
+        if self._device is None:
+            return 1
+        if self.config.minutes is None:
+            hundredth = self.config.schedule.mrays * 1e4 / stage.batch_rays
+            return max(1, min(_STEPS_AT_ONCE, round(hundredth)))
+        return _STEPS_AT_ONCE
 
     def _grow_to(self, blocks: int) -> None:
         if blocks > self.network.config.n_blocks:
             self.network = grown(self.network, blocks)
-            states = [dict(optimizer.state) for optimizer in self._optimizers]
-            self._optimizers = self._build_optimizers(self.network)
-            for optimizer, state in zip(self._optimizers, states, strict=True):
-                optimizer.state.update(state)
+            optimizers = self._new_optimizers(self.network)
+            optimizers.take_over(self._optimizers)
+            self._optimizers = optimizers
+            self._steps = self._new_steps()
 
-    def _build_optimizers(self, network: R2LNetwork) -> list[torch.optim.Optimizer]:
-        body = [p for p in network.body.parameters() if p.ndim == 2]
-        matrices = {id(p) for p in body}
-        rest = [p for p in network.parameters() if id(p) not in matrices]
-        return [
-            torch.optim.Muon(body, lr=self.config.muon_lr, weight_decay=self.config.weight_decay),
-            torch.optim.Adam(rest, lr=self.config.adam_lr, betas=(0.9, 0.99)),
-        ]
+    def _new_optimizers(self, network: R2LNetwork) -> Optimizers:
+        config = self.config
+        return Optimizers(network, config.muon_lr, config.adam_lr, config.weight_decay)
+
+    def _new_steps(self) -> TrainingSteps:
+        return TrainingSteps(
+            self.network,
+            self._optimizers,
+            self._coordinates,
+            self.final_network.n_frequencies,
+            self._device,
+        )
 
     def save(self) -> None:
         """Write everything needed to go on, whole or not at all, to `state_path`.
@@ -180,7 +197,7 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "rays": self.rays,
             "weights": self.network.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "optimizers": self._optimizers.state(),
         }
         what = f"The training state {self.state_path} could not be written"
         remedy = "Name a place you can write to with --state."
@@ -196,7 +213,9 @@ class Trainer:
         as it was."""
         what = f"The training state {self.state_path} cannot be resumed"
         try:
-            state: dict[str, Any] = torch.load(self.state_path, weights_only=True)
+            state: dict[str, Any] = torch.load(
+                self.state_path, weights_only=True, map_location=self._place
+            )
             same = (
                 SceneSpec.from_mapping(json.loads(state["scene"])) == self.scene
                 and NetworkConfig.from_mapping(state["network"]) == self.final_network
@@ -214,15 +233,15 @@ class Trainer:
                 "Start without --resume, or give the same options as before.",
             )
         try:
-            network = _start_network(self.final_network, int(state["blocks"]))
+            network = start_network(self.final_network, int(state["blocks"])).to(self._place)
             network.load_state_dict(state["weights"])
-            optimizers = self._build_optimizers(network)
-            for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
+            optimizers = self._new_optimizers(network)
+            optimizers.load_state(state["optimizers"])
             elapsed_s, rays = float(state["elapsed_s"]), int(state["rays"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(what, "it is damaged", "Start without --resume.") from error
         self.network, self._optimizers = network, optimizers
+        self._steps = self._new_steps()
         self.elapsed_s, self.rays = elapsed_s, rays
         self._sampler = self._new_sampler()
 
@@ -230,7 +249,8 @@ class Trainer:
         # A resumed run draws other rays than the ones it has seen.
         seed = self.config.seed + self.rays
         sampling = self.config.schedule.stages[0].sampling
-        return RaySampler(self.scene, self._teacher, sampling, seed)
+        at_once = 0 if self._device is None else _RAYS_AT_ONCE
+        return RaySampler(self.scene, self._teacher, sampling, seed, self._place, at_once)
 
     def light_field(self, name: str) -> LightField:
         """The network as it is now, with scene and provenance, ready to save or render."""
@@ -238,7 +258,9 @@ class Trainer:
             name=name,
             network=self.network.config,
             scene=self.scene,
-            tensors={k: v.detach().clone() for k, v in self.network.state_dict().items()},
+            tensors={
+                k: v.detach().to("cpu", copy=True) for k, v in self.network.state_dict().items()
+            },
             provenance=self._provenance(),
         )
 
@@ -250,40 +272,5 @@ class Trainer:
             "training_s": round(self.elapsed_s, 1),
             "config": asdict(self.config),
             "torch": torch.__version__,
+            "device": "cpu" if self._device is None else self._device.name,
         }
-
-
-def grown(network: R2LNetwork, blocks: int) -> R2LNetwork:
-    """The same function with more residual blocks, spread evenly; old parameters are reused.
-
-    New blocks end in a zero layer, so they pass their input through until trained.
-    """
-    old = list(network.body)
-    config = replace(network.config, depth=2 * blocks + 2)
-    result = R2LNetwork(config)
-    result.head, result.tail = network.head, network.tail
-    # Block k of the old network goes to the first slot of its share of the new one.
-    places = {round(k * blocks / len(old)): block for k, block in enumerate(old)}
-    body: list[nn.Module] = []
-    for slot in range(blocks):
-        fresh = result.body[slot]
-        assert isinstance(fresh, ResidualBlock)
-        _zero_last(fresh)
-        body.append(places.get(slot, fresh))
-    result.body = nn.Sequential(*body)
-    return result
-
-
-def _start_network(final: NetworkConfig, blocks: int) -> R2LNetwork:
-    network = R2LNetwork(replace(final, depth=2 * blocks + 2))
-    for block in network.body:
-        assert isinstance(block, ResidualBlock)
-        _zero_last(block)
-    return network
-
-
-def _zero_last(block: ResidualBlock) -> None:
-    last = block.body[2]
-    assert isinstance(last, nn.Linear)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)

@@ -38,7 +38,7 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class RayBatch:
-    """origins, directions and colors, float32 (N, 3) each."""
+    """origins, directions and colors, float32 (N, 3) each, on one device."""
 
     origins: Tensor
     directions: Tensor
@@ -49,9 +49,17 @@ class RaySampler:
     """Draws batches of rays for a scene whose teacher is known."""
 
     def __init__(
-        self, scene: SceneSpec, teacher: Teacher, config: SamplingConfig, seed: int
+        self,
+        scene: SceneSpec,
+        teacher: Teacher,
+        config: SamplingConfig,
+        seed: int,
+        device: torch.device | str = "cpu",
+        rays_at_once: int = 0,
     ) -> None:
-        """config: may be exchanged any time between two batches."""
+        """config: may be exchanged any time between two batches. device: where rays are drawn and
+        the teacher is asked. rays_at_once: as many are drawn at a time and kept for the next
+        batches; at least a batch."""
         if scene.origin_radius is None:
             raise SceneError(
                 f"The scene '{scene.name}' cannot be distilled",
@@ -62,10 +70,26 @@ class RaySampler:
         self._teacher = teacher
         self.config = config
         self._radius = scene.origin_radius
-        self._generator = torch.Generator().manual_seed(seed)
+        self._device = torch.device(device)
+        self._center = torch.tensor(scene.center, device=self._device)
+        self._background = torch.tensor(scene.background_rgb, device=self._device)
+        self._generator = torch.Generator(self._device).manual_seed(seed)
+        self._rays_at_once = rays_at_once
+        self._kept: RayBatch | None = None
+        self._kept_config = config
+        self._used = 0
 
     def batch(self, n_rays: int) -> RayBatch:
-        """`n_rays` rays with colours."""
+        """`n_rays` rays with colours, on the device."""
+        kept, used = self._kept, self._used
+        if kept is None or self._kept_config != self.config or used + n_rays > len(kept.colors):
+            kept, used = self._drawn(max(n_rays, self._rays_at_once)), 0
+            self._kept, self._kept_config = kept, self.config
+        self._used = used + n_rays
+        rows = slice(used, self._used)
+        return RayBatch(kept.origins[rows], kept.directions[rows], kept.colors[rows])
+
+    def _drawn(self, n_rays: int) -> RayBatch:
         # Enough candidates that dropping background leaves a full batch nearly always.
         kept = [self._candidates(2 * n_rays)]
         while sum(len(part.colors) for part in kept) < n_rays:
@@ -78,7 +102,7 @@ class RaySampler:
         )
 
     def _rand(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self._generator)
+        return torch.rand(*shape, generator=self._generator, device=self._device)
 
     def _candidates(self, n_rays: int) -> RayBatch:
         config, scene = self.config, self._scene
@@ -88,13 +112,13 @@ class RaySampler:
         cos_elevation = (1.0 - sin_elevation * sin_elevation).clamp_min(0.0).sqrt()
         azimuth = 2 * math.pi * self._rand(n_rays)
         sin_azimuth, cos_azimuth = azimuth.sin(), azimuth.cos()
-        zero = torch.zeros(n_rays)
+        zero = torch.zeros(n_rays, device=self._device)
         right = torch.stack([-sin_azimuth, cos_azimuth, zero], -1)
         backward = torch.stack(
             [cos_elevation * cos_azimuth, cos_elevation * sin_azimuth, sin_elevation], -1
         )
         up = torch.linalg.cross(backward, right)
-        origins = self._radius * backward + torch.tensor(scene.center)
+        origins = self._radius * backward + self._center
 
         inner = math.tan(math.asin(scene.bound_radius / self._radius))
         slope = inner * self._rand(n_rays).sqrt()
@@ -105,7 +129,7 @@ class RaySampler:
 
         # Plain background is told by the pixel's centre and dropped before the footprint is paid.
         centre = self._teacher(origins, u[:, None] * right + v[:, None] * up - backward)
-        background = (centre == torch.tensor(scene.background_rgb)).all(-1)
+        background = (centre == self._background).all(-1)
         keep = ~background | (self._rand(n_rays) < config.background_keep)
         rows = torch.nonzero(keep).squeeze(-1)
         origins, right, up, backward = origins[rows], right[rows], up[rows], backward[rows]
@@ -113,7 +137,7 @@ class RaySampler:
 
         per_axis = config.footprint_samples
         side = config.footprint_px / scene.focal_px(scene.width_px)
-        total = torch.zeros(len(rows), 3)
+        total = torch.zeros(len(rows), 3, device=self._device)
         for row in range(per_axis):
             for column in range(per_axis):
                 jitter_u = (column + self._rand(len(rows))) / per_axis - 0.5

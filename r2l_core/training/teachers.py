@@ -15,7 +15,7 @@ from r2l_core.training import demo_scene
 
 Teacher = Callable[[Tensor, Tensor], Tensor]
 """Origins and directions, float32 (N, 3) each, to sRGB colours, float32 (N, 3): one point sample
-a ray."""
+a ray, on the device the rays are on."""
 
 TEACHERS: dict[str, Teacher] = {"demo": demo_scene.render_rays}
 
@@ -56,7 +56,7 @@ def supersampled_pixels(
     rows = torch.div(pixels, camera.width_px, rounding_mode="floor")
     columns = (pixels - rows * camera.width_px).to(torch.float32)
     offsets = [(k + 0.5) / samples_per_axis - 0.5 for k in range(samples_per_axis)]
-    total = torch.zeros(len(pixels), 3)
+    total = torch.zeros(len(pixels), 3, device=pixels.device)
     for dy in offsets:
         for dx in offsets:
             total += teacher(*pixel_rays(camera, columns + dx, rows + dy))

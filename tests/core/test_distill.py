@@ -492,9 +492,9 @@ def test_a_resumed_run_learns_from_other_rays(trainer, monkeypatch):
     seeds: list[int] = []
 
     class Recording(RaySampler):
-        def __init__(self, scene, teacher, config, seed) -> None:
+        def __init__(self, scene, teacher, config, seed, *rest) -> None:
             seeds.append(seed)
-            super().__init__(scene, teacher, config, seed)
+            super().__init__(scene, teacher, config, seed, *rest)
 
     monkeypatch.setattr(training, "RaySampler", Recording)
     first = trainer()

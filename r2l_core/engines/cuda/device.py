@@ -15,7 +15,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-_WARM_UPS = 3
+WARM_UPS = 3
 
 
 class Mark(Protocol):
@@ -55,9 +55,10 @@ class Device(Protocol):
     def working(self) -> AbstractContextManager[object]:
         """Around what is to go into the device's queue."""
 
-    def captured(self, run: Callable[[], None]) -> Callable[[], None]:
-        """What repeats `run` with a single call. `run` is called some times on the way; it must
-        work on the same memory every time, which the caller keeps."""
+    def captured(self, run: Callable[[], None], warm_ups: int = WARM_UPS) -> Callable[[], None]:
+        """What repeats `run` with a single call. `run` must work on the same memory every time,
+        which the caller keeps, and is run `warm_ups` times on the way: libraries allocate and
+        kernels are compiled in the first calls."""
 
 
 class CudaDevice:
@@ -87,15 +88,14 @@ class CudaDevice:
         stream: AbstractContextManager[object] = torch.cuda.stream(self._stream)
         return stream
 
-    def captured(self, run: Callable[[], None]) -> Callable[[], None]:
-        """See Device.captured: a CUDA graph, after warming up as capturing demands (libraries
-        allocate and kernels are compiled in the first calls)."""
+    def captured(self, run: Callable[[], None], warm_ups: int = WARM_UPS) -> Callable[[], None]:
+        """See Device.captured: a CUDA graph."""
         stream = self._stream
         stream.wait_stream(torch.cuda.current_stream(self.torch_device))
         graph = torch.cuda.CUDAGraph()
         with exact_products():
             with torch.cuda.stream(stream):
-                for _ in range(_WARM_UPS):
+                for _ in range(warm_ups):
                     run()
             stream.synchronize()
             # thread_local: other threads of the process may go on allocating GPU memory meanwhile.
