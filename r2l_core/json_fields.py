@@ -12,11 +12,8 @@ from typing import Any, NoReturn, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core import limits
 from r2l_core.errors import R2LError
-
-MAX_FILE_BYTES = 8 * 1024**2
-"""Larger files are refused: parsed, eight mebibytes of JSON can already take a third of a gibibyte.
-Ten thousand keyframes have half of that."""
 
 T = TypeVar("T")
 
@@ -29,12 +26,14 @@ def read_json(path: Path, what: str, error: type[R2LError], remedy: str) -> Any:
             raise OSError(22, "it is a folder" if path.is_dir() else "it is no regular file")
         # One byte more than allowed, so that endless files end here too.
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(limits.JSON_BYTES + 1)
     except (OSError, ValueError) as problem:  # ValueError: names that no file system takes
         why = getattr(problem, "strerror", None) or str(problem)
         raise error(what, why.lower(), "Check the path.") from problem
-    if len(data) > MAX_FILE_BYTES:
-        raise error(what, f"it is larger than {MAX_FILE_BYTES >> 20} MiB", "Choose another file.")
+    if len(data) > limits.JSON_BYTES:
+        raise error(
+            what, f"it is larger than {limits.JSON_BYTES >> 20} MiB", "Choose another file."
+        )
     try:
         return json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as problem:
@@ -126,6 +125,8 @@ class Fields:
         value = self._value(name, default)
         if not isinstance(value, str):
             self.refuse(name, "is not a text")
+        if len(value) > limits.TEXT:
+            self.refuse(name, f"is a text of more than {limits.TEXT} characters")
         return value
 
     def choice(self, name: str, kinds: Mapping[str, T], default: str | None = None) -> T:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core import limits
 from r2l_core.errors import CameraError, CameraPathError
 from r2l_core.geometry.camera import Camera
 from r2l_core.types import Precision
@@ -20,7 +21,6 @@ from r2l_core.types import Precision
 if TYPE_CHECKING:
     from r2l_core.camera_paths.spline import PositionCurve, RotationCurve, Timing
 
-MAX_KEYFRAMES = 10_000
 MAX_TRANSITION_S = 86_400.0
 FOV_Y_RANGE_DEG = (0.1, 175.0)
 GAIN_RANGE = (0.01, 10_000.0)
@@ -106,10 +106,10 @@ class CameraPath:
     tension: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.keyframes) <= MAX_KEYFRAMES:
+        if not 1 <= len(self.keyframes) <= limits.KEYFRAMES:
             raise CameraPathError(
                 "The camera path cannot be used",
-                f"it has {len(self.keyframes)} keyframes, not 1 to {MAX_KEYFRAMES}",
+                f"it has {len(self.keyframes)} keyframes, not 1 to {limits.KEYFRAMES}",
                 "Add or remove keyframes.",
             )
         _require("tension", self.tension, -1.0, 1.0, "The camera path cannot be used")

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from r2l_core import limits
 from r2l_core.camera_paths.camera_path import (
     FOV_Y_RANGE_DEG,
     GAIN_RANGE,
-    MAX_KEYFRAMES,
     MAX_TRANSITION_S,
     CameraPath,
     Keyframe,
@@ -110,7 +110,7 @@ def read_camera_path(fields: Fields) -> CameraPath:
             f"it has format version {version:g}, and this program reads {VERSION}",
             "Update the program.",
         )
-    keys = tuple(_keyframe(entry) for entry in fields.objects("keyframes", MAX_KEYFRAMES))
+    keys = tuple(_keyframe(entry) for entry in fields.objects("keyframes", limits.KEYFRAMES))
     if not keys:
         fields.refuse("keyframes", "is empty")
     return CameraPath(

@@ -19,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core import limits
 from r2l_core.camera_paths.camera_path import (
     FOV_Y_RANGE_DEG,
-    MAX_KEYFRAMES,
     MAX_TRANSITION_S,
     CameraPath,
     Keyframe,
@@ -50,7 +50,7 @@ def read_nerfstudio(fields: Fields) -> CameraPath:
     if "camera_type" in fields and fields.text("camera_type").lower() != "perspective":
         fields.refuse("camera_type", f"is '{fields.text('camera_type')}', not perspective")
     loop = fields.boolean("is_cycle", False)
-    entries = fields.objects("keyframes", MAX_KEYFRAMES) if "keyframes" in fields else []
+    entries = fields.objects("keyframes", limits.KEYFRAMES) if "keyframes" in fields else []
     if not entries:
         return _from_frames(fields, loop)
     keys = [_keyframe(entry, fields) for entry in entries]
@@ -74,7 +74,7 @@ def read_nerfstudio(fields: Fields) -> CameraPath:
 def _from_frames(fields: Fields, loop: bool) -> CameraPath:
     if "camera_path" not in fields:
         fields.refuse("keyframes", "is empty, and there is no camera_path")
-    frames = fields.objects("camera_path", MAX_KEYFRAMES)
+    frames = fields.objects("camera_path", limits.KEYFRAMES)
     if not frames:
         fields.refuse("camera_path", "is empty")
     frame_s = 1 / fields.number("fps", _DEFAULT_FPS, 0.1, 1 / _SHORTEST_S)

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from r2l_core.checkpoints.opening import (
     FORMAT,
-    MAX_DEPTH,
     NO_SCENE,
     VERSION,
     cannot_open,
     reason_of,
 )
 from r2l_core.checkpoints.packing import unpacked
-from r2l_core.checkpoints.safetensors_header import Header, read_header
+from r2l_core.checkpoints.safetensors_header import Header, read_header, read_tensor
 from r2l_core.errors import CheckpointError, SceneError
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
@@ -71,14 +69,12 @@ def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor], str]:
         with path.open("rb") as file:
             header = read_header(file)
             _check_promise(path, header)
-            with safe_open(path, "pt") as stored:
-                # Copied: the file may change while the light field is open.
-                tensors = {name: stored.get_tensor(name).clone() for name in header.tensors}
+            tensors = {name: read_tensor(file, header, name) for name in header.tensors}
             file.seek(0)
             return header.metadata, tensors, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise cannot_open(path, reason_of(error), "Choose a readable file.") from error
-    except (SafetensorError, ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError) as error:
         raise cannot_open(
             path,
             f"it is truncated, damaged or not a .safetensors file ({error})",
@@ -136,8 +132,6 @@ def _describe(
         if not isinstance(network, dict):
             raise TypeError("the network is no JSON object")
         config = NetworkConfig.from_mapping(network)
-        if config.depth > MAX_DEPTH:
-            raise ValueError(f"no network is more than {MAX_DEPTH} layers deep")
         scene_values = json.loads(header["scene"]) if "scene" in header else None
         provenance = json.loads(header.get("provenance", "{}"))
         has_scene = isinstance(scene_values, dict) or "scene" not in header

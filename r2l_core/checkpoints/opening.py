@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors.torch
 from torch import Tensor
 
+from r2l_core import limits
 from r2l_core.checkpoints.packing import packed
 from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file
 from r2l_core.errors import CheckpointError
@@ -34,9 +35,6 @@ VERSION = "1"
 CHECKPOINTS_DIR = shipped_folder("checkpoints")
 _ALIGNMENT = 8
 """Bytes; where the tensors of a file begin, as its format asks."""
-MAX_DEPTH = 10_000
-MAX_FILE_BYTES = 1024**3
-"""Forty times the published network in float32; twelve times its file with an optimizer."""
 
 NO_SCENE = (
     "No scene was given: the Blender scenes' near {0.near:g}, far {0.far:g}, white background and "
@@ -169,8 +167,8 @@ def _located(name_or_path: str) -> tuple[Path, bytes]:
             raise IsADirectoryError(21, "it is a folder")
         if not path.is_file():
             raise OSError(22, "it is no regular file")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise OSError(27, f"it is larger than {MAX_FILE_BYTES // 1024**3} GiB")
+        if path.stat().st_size > limits.CHECKPOINT_BYTES:
+            raise OSError(27, f"it is larger than {limits.CHECKPOINT_BYTES // 1024**3} GiB")
         with path.open("rb") as file:
             return path, file.read(HEAD_BYTES)
     except (OSError, ValueError, RuntimeError) as error:

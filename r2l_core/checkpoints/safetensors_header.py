@@ -1,7 +1,10 @@
-"""The header of a `.safetensors` file, read and checked before anything behind it is.
+"""`.safetensors` files: the header, checked before anything behind it is read, and the tensors.
 
 The format: eight bytes with the length of a JSON text, the text, then the numbers of all tensors.
 The text maps names to type, shape and place, and `__metadata__` to texts.
+
+The library of that name maps the file into memory, and when somebody cuts a mapped file off, the
+process that reads it dies. Here everything is read.
 """
 
 from __future__ import annotations
@@ -13,19 +16,36 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, BinaryIO
 
-MAX_HEADER_BYTES = 8 * 1024**2
-"""Room for the names of 60,000 tensors."""
+import torch
+from torch import Tensor
+
+from r2l_core import limits
 
 _MAX_DIMENSIONS = 8
 _MAX_NUMEL = 2**48
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """What a header says of a tensor. `dtype`: as the format names it, such as "F32"."""
+    """What a header says of a tensor. `dtype`: as the format names it, such as "F32". `begin`,
+    `end`: bytes, counted from the end of the header."""
 
     dtype: str
     shape: tuple[int, ...]
+    begin: int
+    end: int
 
     @property
     def numel(self) -> int:
@@ -35,10 +55,12 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class Header:
-    """`metadata`: texts by name, or whatever else the file has in their place."""
+    """`metadata`: texts by name, or whatever else the file has in their place. `n_bytes`: where
+    the numbers begin."""
 
     metadata: Mapping[str, Any]
     tensors: Mapping[str, StoredTensor]
+    n_bytes: int
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -49,8 +71,8 @@ def read_header(file: BinaryIO) -> Header:
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= size - 8:
         raise ValueError("its header is not complete")
-    if length > MAX_HEADER_BYTES:
-        raise ValueError(f"its header is longer than {MAX_HEADER_BYTES >> 20} MiB")
+    if length > limits.HEADER_BYTES:
+        raise ValueError(f"its header is longer than {limits.HEADER_BYTES >> 20} MiB")
     try:
         entries = json.loads(file.read(length))
     except RecursionError as error:
@@ -61,7 +83,42 @@ def read_header(file: BinaryIO) -> Header:
     if not isinstance(metadata, dict):
         raise ValueError("its __metadata__ is not an object")
     tensors = {name: _tensor(name, entry, size - 8 - length) for name, entry in entries.items()}
-    return Header(metadata, tensors)
+    _check_places(tensors, size - 8 - length)
+    return Header(metadata, tensors, 8 + length)
+
+
+def read_tensor(file: BinaryIO, header: Header, name: str) -> Tensor:
+    """The numbers of one tensor, in the type they are stored in and memory of their own.
+
+    Raises ValueError where they are not there, or of a type that no light field has.
+    """
+    stored = header.tensors[name]
+    dtype = _DTYPES.get(stored.dtype)
+    if dtype is None:
+        raise ValueError(f"{name[:80]} is of the type {stored.dtype[:20]}")
+    if stored.numel * dtype.itemsize != stored.end - stored.begin:
+        raise ValueError(f"{name[:80]} has another size than its header says")
+    if not stored.numel:
+        return torch.empty(stored.shape, dtype=dtype)
+    data = bytearray(stored.end - stored.begin)
+    file.seek(header.n_bytes + stored.begin)
+    view, have = memoryview(data), 0
+    while have < len(data) and (count := file.readinto(view[have:])):  # type: ignore[attr-defined]
+        have += count
+    if have < len(data):
+        raise ValueError(f"it ends in the middle of {name[:80]}")
+    return torch.frombuffer(data, dtype=dtype).reshape(stored.shape)
+
+
+def _check_places(tensors: Mapping[str, StoredTensor], data_bytes: int) -> None:
+    """Tensors follow each other without gap or overlap: many cannot claim the same bytes."""
+    end = 0
+    for name, stored in sorted(tensors.items(), key=lambda one: (one[1].begin, one[1].end)):
+        if stored.begin != end:
+            raise ValueError(f"its header puts {name[:80]} in a place of no or other tensors")
+        end = stored.end
+    if end != data_bytes:
+        raise ValueError("it holds more or fewer numbers than its header says")
 
 
 def _tensor(name: str, entry: Any, data_bytes: int) -> StoredTensor:
@@ -77,7 +134,7 @@ def _tensor(name: str, entry: Any, data_bytes: int) -> StoredTensor:
         raise ValueError(f"its header does not say what {name[:80]} is")
     if not place[0] <= place[1] <= data_bytes or prod(shape) > _MAX_NUMEL:
         raise ValueError(f"its header says that {name[:80]} reaches beyond the end of the file")
-    return StoredTensor(dtype, tuple(shape))
+    return StoredTensor(dtype, tuple(shape), *place)
 
 
 def _are_counts(values: Any) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+from r2l_core import limits
 from r2l_core.files import IMAGE_SUFFIXES
 from r2l_core.model.network import Activation
 from r2l_core.types import Precision
 
-MAX_SIZE_PX = 16384
 MAX_FRAMES = 360
 """One turn of the table."""
 
@@ -64,8 +64,11 @@ def size(text: str) -> tuple[int, int]:
     if len(parts) > 2 or not all(part.isdigit() for part in parts):
         raise argparse.ArgumentTypeError(f"'{text}' is neither N nor WxH")
     width, height = int(parts[0]), int(parts[-1])
-    if not (1 <= width <= MAX_SIZE_PX and 1 <= height <= MAX_SIZE_PX):
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MAX_SIZE_PX} pixels")
+    if not (1 <= width <= limits.SIDE_PX and 1 <= height <= limits.SIDE_PX):
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {limits.SIDE_PX} pixels")
+    if width * height > limits.PICTURE_PX:
+        most = limits.PICTURE_PX >> 20
+        raise argparse.ArgumentTypeError(f"{text} has more than {most} million pixels")
     return width, height
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core import limits
 from r2l_core.datasets.base import WHITE, Dataset, Request, View, camera_of, pictures_in
-from r2l_core.datasets.fields import MAX_COORDINATE, MAX_VIEWS, bad_file, read_text
+from r2l_core.datasets.fields import MAX_COORDINATE, bad_file, read_text
 from r2l_core.errors import DatasetError
 
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
@@ -117,8 +118,8 @@ def _poses(folder: Path) -> dict[Path, NDArray[np.float64]]:
         files = sorted(path for path in (folder / "pose").iterdir() if path.suffix == ".txt")
     except OSError as error:
         raise bad_file(folder / "pose", f"it cannot be listed ({error.strerror})") from error
-    if not 1 <= len(files) <= MAX_VIEWS:
-        raise bad_file(folder / "pose", f"it has {len(files)} poses, not 1 to {MAX_VIEWS}")
+    if not 1 <= len(files) <= limits.VIEWS:
+        raise bad_file(folder / "pose", f"it has {len(files)} poses, not 1 to {limits.VIEWS}")
     return {file: _pose(file) for file in files}
 
 

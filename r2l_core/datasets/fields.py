@@ -12,10 +12,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core import limits
 from r2l_core.errors import DatasetError
-from r2l_core.json_fields import MAX_FILE_BYTES, Fields
+from r2l_core.json_fields import Fields
 
-MAX_VIEWS = 10_000
 MAX_COORDINATE = 1e6
 """Positions further out have no sub-pixel meaning left in float32 rays."""
 
@@ -31,11 +31,13 @@ def read_text(file: Path) -> str:
         if not file.is_file():  # also: opening a pipe would wait for ever
             raise bad_file(file, "there is no such file", "Give a complete dataset.")
         with file.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            data = stream.read(limits.JSON_BYTES + 1)
     except (OSError, ValueError) as error:
         raise bad_file(file, f"it cannot be read ({error})", "Check the path.") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise bad_file(file, f"it is larger than {MAX_FILE_BYTES >> 20} MiB", "Split the dataset.")
+    if len(data) > limits.JSON_BYTES:
+        raise bad_file(
+            file, f"it is larger than {limits.JSON_BYTES >> 20} MiB", "Split the dataset."
+        )
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -60,21 +62,21 @@ class DatasetFields(Fields):
 
     def texts(self, name: str) -> list[str]:
         """A list of texts."""
-        values = self.values(name, MAX_VIEWS)
+        values = self.values(name, limits.VIEWS)
         if not all(isinstance(value, str) for value in values):
             self.refuse(name, "is not a list of texts")
         return values
 
     def numbers(self, name: str, count: int, low: float, high: float) -> list[float]:
         """A list of `count` numbers from `low` to `high`."""
-        values = self.values(name, MAX_VIEWS)
+        values = self.values(name, limits.VIEWS)
         if len(values) != count:
             self.refuse(name, f"is not a list of {count} numbers")
         return [self._number(f"{name}[{i}]", value, low, high) for i, value in enumerate(values)]
 
     def frames(self) -> list[Self]:
-        """The field `frames`: at least one and at most MAX_VIEWS objects."""
-        frames = self.objects("frames", MAX_VIEWS)
+        """The field `frames`: at least one and at most limits.VIEWS objects."""
+        frames = self.objects("frames", limits.VIEWS)
         if not frames:
             self.refuse("frames", "is not a list with entries")
         return frames

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from r2l_core import limits
 from r2l_core.errors import DatasetError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-MAX_PIXELS = 4096 * 4096
-"""The largest picture that is opened: as float32 it takes 200 MB, and twice that on the way."""
-
 Background = tuple[float, float, float] | None
 """What shows through transparent pixels, sRGB in [0, 1]; None drops the transparency instead."""
 
@@ -103,9 +101,9 @@ def _opened(path: Path) -> Image.Image:
     except Exception as error:  # as above; a size beyond Pillow's own limit comes here, too
         raise _unreadable(path, f"it is no picture ({_reason(error)})") from error
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > limits.PICTURE_PX:
         image.close()
-        raise _unreadable(path, f"{width}x{height} is more than {MAX_PIXELS} pixels")
+        raise _unreadable(path, f"{width}x{height} is more than {limits.PICTURE_PX} pixels")
     return image
 
 

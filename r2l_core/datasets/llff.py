@@ -13,6 +13,8 @@ object are *spherified* instead: cameras about the unit sphere, near and far fro
 
 from __future__ import annotations
 
+import io
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core import limits
 from r2l_core.datasets.base import (
     BLACK,
     Dataset,
@@ -30,7 +33,7 @@ from r2l_core.datasets.base import (
     nearest_point_to_axes,
     pictures_in,
 )
-from r2l_core.datasets.fields import MAX_COORDINATE, MAX_VIEWS, bad_file
+from r2l_core.datasets.fields import MAX_COORDINATE, bad_file
 
 POSES = "poses_bounds.npy"
 HOLD_OUT_EVERY = 8
@@ -109,15 +112,14 @@ def load(request: Request) -> Dataset:
 
 def _read(file: Path) -> _Capture:
     try:
-        # Mapped: a header that lies about the size is found out without reserving memory for it.
-        table = np.lib.format.open_memmap(file, mode="r")
+        table = _table(file)
         shape = "x".join(str(size) for size in table.shape)
-        fits = table.ndim == 2 and table.shape[1] == 17 and 1 <= len(table) <= MAX_VIEWS
+        fits = table.ndim == 2 and table.shape[1] == 17 and 1 <= len(table) <= limits.VIEWS
         rows = np.array(table if fits else (), dtype=np.float64)
     except Exception as error:  # damaged headers raise all kinds
         raise bad_file(file, f"it is no table of numbers ({error})") from error
     if not fits:
-        raise bad_file(file, f"it is {shape}, not 1 to {MAX_VIEWS} rows of 17 numbers")
+        raise bad_file(file, f"it is {shape}, not 1 to {limits.VIEWS} rows of 17 numbers")
     wrong = ~np.isfinite(rows) | (np.abs(rows) > MAX_COORDINATE)
     if wrong.any():
         row, column = (int(i) for i in np.argwhere(wrong)[0])
@@ -133,6 +135,28 @@ def _read(file: Path) -> _Capture:
         raise bad_file(file, "row 0: its height, width or focal length is below 1 pixel")
     poses = np.stack([right, -down, back, position], axis=2)
     return _Capture(poses, bounds, height_px, width_px, focal_px)
+
+
+def _table(file: Path) -> NDArray[Any]:
+    """The numbers of an `.npy` file. Raises all kinds of errors where it is none.
+
+    Read, not mapped: the process that reads a mapped file dies when somebody cuts it off. The
+    header may lie about the size, so it is compared with what there is before memory is reserved.
+    """
+    with file.open("rb") as stream:
+        data = stream.read(limits.JSON_BYTES + 1)
+    if len(data) > limits.JSON_BYTES:
+        raise ValueError(f"it is larger than {limits.JSON_BYTES >> 20} MiB")
+    head = io.BytesIO(data)
+    version = np.lib.format.read_magic(head)
+    if version == (1, 0):
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(head)
+    else:
+        shape, by_columns, dtype = np.lib.format.read_array_header_2_0(head)
+    if dtype.kind not in "fiu" or math.prod(shape) * dtype.itemsize != len(data) - head.tell():
+        raise ValueError("its header and its size do not fit together")
+    numbers = np.frombuffer(data, dtype, offset=head.tell())
+    return numbers.reshape(shape, order="F" if by_columns else "C")
 
 
 def _recentred(file: Path, capture: _Capture) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

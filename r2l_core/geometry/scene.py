@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core import limits
 from r2l_core.errors import SceneError
 from r2l_core.geometry.camera import BLENDER_CAMERA_ANGLE_X_RAD, Camera, Orbit, focal_from_angle
 from r2l_core.geometry.scene_entries import NUMBERS, READ
@@ -77,8 +78,19 @@ class SceneSpec:
             raise _bad_scene(self.name, f"{why} {self.bound_radius:g}")
         if not 0 < self.camera_angle_x_rad < math.pi:
             raise _bad_scene(self.name, "camera_angle_x_rad must lie between 0 and pi")
-        if not (1 <= self.width_px <= 65536 and 1 <= self.height_px <= 65536):
-            raise _bad_scene(self.name, "its image size is not between 1 and 65536 pixels")
+        if self.width_px < 1 or self.height_px < 1:
+            raise _bad_scene(self.name, "its image size is below one pixel")
+        if self.width_px * self.height_px > limits.PICTURE_PX:
+            size = f"{self.width_px}x{self.height_px}"
+            most = limits.PICTURE_PX >> 20
+            raise _bad_scene(self.name, f"its image size {size} has over {most} million pixels")
+
+    @property
+    def opened_px(self) -> tuple[int, int]:
+        """Width and height at which it is shown unasked: its own, or less where those would take
+        more memory than opening a file may."""
+        share = math.sqrt(min(1.0, limits.OPENED_PX / (self.width_px * self.height_px)))
+        return max(1, int(self.width_px * share)), max(1, int(self.height_px * share))
 
     def focal_px(self, width_px: int) -> float:
         """Focal length that shows the scene's own horizontal field of view on `width_px`."""

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional
 
+from r2l_core import limits
+
 Activation = Literal["none", "relu", "lrelu"]
 LEAKY_SLOPE = 0.01
 """Of `lrelu`, as `nn.LeakyReLU` has it."""
@@ -61,6 +63,14 @@ class NetworkConfig:
                 f"at least 0, not {self.width}, {self.n_learnable}, {self.n_sample}, "
                 f"{self.n_frequencies}"
             )
+        for name, value, most in (
+            ("depth", self.depth, limits.DEPTH),
+            ("width", self.width, limits.WIDTH),
+            ("n_frequencies", self.n_frequencies, limits.OCTAVES),
+            ("the number of features of a ray", self.input_size, limits.RAY_FEATURES),
+        ):
+            if value > most:
+                raise ValueError(f"{name} is more than {most}")
         for activation in (self.act, self.inact, self.outact):
             if activation not in get_args(Activation):
                 raise ValueError(f"there is no activation '{activation}'")

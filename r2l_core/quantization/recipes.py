@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import BinaryIO, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file, open_archive
 from r2l_core.checkpoints.released.stand_ins import TensorRef
-from r2l_core.checkpoints.safetensors_header import read_header
+from r2l_core.checkpoints.safetensors_header import read_header, read_tensor
 from r2l_core.errors import QuantizationError
 from r2l_core.files import write_json
 from r2l_core.json_fields import read_json
@@ -145,17 +144,17 @@ def _entries(path: Path) -> dict[str, Tensor]:
             raise OSError(22, "it is no regular file")
         with path.open("rb") as file:
             return read(path, file)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise _bad_ranges(path, f"it cannot be read ({reason})") from error
 
 
 def _safetensors_entries(path: Path, file: BinaryIO) -> dict[str, Tensor]:
-    stored = read_header(file).tensors
+    header = read_header(file)
+    stored = header.tensors
     wanted = {name: stored[name].numel for name in stored if name.endswith(_ENTRIES)}
     _check_sizes(path, wanted)
-    with safe_open(path, "pt") as opened:
-        return {name: opened.get_tensor(name) for name in wanted}
+    return {name: read_tensor(file, header, name) for name in wanted}
 
 
 def _torch_entries(path: Path, file: BinaryIO) -> dict[str, Tensor]:
@@ -174,7 +173,7 @@ def _torch_entries(path: Path, file: BinaryIO) -> dict[str, Tensor]:
         if isinstance(name, str) and name.endswith(_ENTRIES) and isinstance(value, TensorRef)
     }
     _check_sizes(path, {name: reference.numel for name, reference in wanted.items()})
-    return {name: archive.tensor(reference) for name, reference in wanted.items()}
+    return archive.tensors(wanted)
 
 
 def _check_sizes(path: Path, numels: Mapping[str, int]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from r2l_core import limits
 from r2l_core.camera_paths.camera_path import GAIN_RANGE
 from r2l_core.camera_paths.files import read_camera_path
 from r2l_core.errors import RecordingError, SceneError
@@ -18,8 +19,6 @@ from r2l_core.recording.plan import FPS_RANGE, MAX_SECONDS, Labels, Mode, Record
 from r2l_core.recording.sidecar import FORMAT, PANES, VERSION, Engines, Recipe, State
 from r2l_core.types import Precision, RayMode
 
-MAX_SIZE_PX = 16384
-MAX_LAYERS = 10_000
 _PRECISIONS = {precision.value: precision for precision in Precision}
 
 
@@ -126,8 +125,8 @@ def _plan(fields: Fields) -> RecordingPlan:
     ):
         fields.refuse("precisions", f"does not name what the mode '{mode}' needs")
     size = fields.values("pane_px", 2)
-    if len(size) != 2 or not all(type(px) is int and 1 <= px <= MAX_SIZE_PX for px in size):
-        fields.refuse("pane_px", f"is not a width and a height of 1 to {MAX_SIZE_PX}")
+    if len(size) != 2 or not all(type(px) is int and 1 <= px <= limits.SIDE_PX for px in size):
+        fields.refuse("pane_px", f"is not a width and a height of 1 to {limits.SIDE_PX}")
     return RecordingPlan(
         path=read_camera_path(fields.inner("camera_path")),
         seconds=fields.number("path_s", None, 0.0, MAX_SECONDS),
@@ -168,7 +167,7 @@ def _engines(fields: Fields, n_panes: int) -> tuple[Engines, ...]:
 
 def _layers(fields: Fields) -> frozenset[str]:
     mix = fields.inner("layers").mapping if "layers" in fields else {}
-    if len(mix) > MAX_LAYERS or not set(map(str, mix.values())) <= {"fp32", "int8"}:
+    if len(mix) > limits.DEPTH or not set(map(str, mix.values())) <= {"fp32", "int8"}:
         fields.refuse("layers", 'is no mix of layers such as {"body.0.body.0": "fp32"}')
     return frozenset(name for name, precision in mix.items() if precision == "fp32")
 

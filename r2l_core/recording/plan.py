@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from r2l_core import limits
 from r2l_core.camera_paths.camera_path import GAIN_RANGE, CameraPath
 from r2l_core.errors import RecordingError
 from r2l_core.geometry.camera import Camera
@@ -22,8 +23,6 @@ Labels = Literal["off", "names", "live"]
 so that they alone differ when the same recording is made again."""
 
 FPS_RANGE = (0.1, 240.0)
-MAX_PIXELS = 64 * 1024**2
-"""Of a picture: beyond, one frame of floats takes gigabytes."""
 MAX_SECONDS = 86_400.0
 TITLE_SECONDS = 2.0
 DEFAULT_GAIN = 8.0
@@ -71,10 +70,10 @@ class RecordingPlan:
         _require("length", self.seconds, 0.0, MAX_SECONDS, "seconds")
         _require("gain", self.gain, *GAIN_RANGE, "")
         width_px, height_px = self.picture_size
-        if width_px * height_px > MAX_PIXELS:
+        if width_px * height_px > limits.PICTURE_PX:
             raise RecordingError(
                 "The size of the recording cannot be used",
-                f"{width_px}×{height_px} are more than {MAX_PIXELS >> 20} million pixels",
+                f"{width_px}×{height_px} are more than {limits.PICTURE_PX >> 20} million pixels",
                 "Choose a smaller one.",
             )
         if self.mode not in get_args(Mode) or self.labels not in get_args(Labels):

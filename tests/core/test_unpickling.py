@@ -19,10 +19,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from r2l_core import limits
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
-from r2l_core.checkpoints.released import unpickling
 from r2l_core.checkpoints.released.stand_ins import Refused
-from r2l_core.checkpoints.released.unpickling import MAX_OPCODES, MAX_PICKLE_BYTES, read_pickle
+from r2l_core.checkpoints.released.unpickling import read_pickle
 from r2l_core.errors import CheckpointError, R2LError
 from tests.core.released_files import (
     arguments,
@@ -264,7 +264,7 @@ def rezipped(data: bytes, compression: int = zipfile.ZIP_STORED, **changes) -> b
         ({"constants.pkl": b""}, "TorchScript"),
         ({"data.pkl": None}, "no data.pkl"),
         ({"more/data.pkl": b"N."}, "no data.pkl"),
-        ({"data.pkl": b"N" * (MAX_PICKLE_BYTES + 1)}, "longer than 8 MiB"),
+        ({"data.pkl": b"N" * (limits.PICKLE_BYTES + 1)}, "longer than 8 MiB"),
     ],
     ids=str,
 )
@@ -274,7 +274,7 @@ def test_archives_that_do_not_fit(tmp_path, good, changes, named):
 
 def test_compressed_archives_are_not_unpacked(tmp_path, good):
     """A few bytes could become any number of them."""
-    data = rezipped(good[False], zipfile.ZIP_DEFLATED, **{"data.pkl": b"N" * MAX_PICKLE_BYTES})
+    data = rezipped(good[False], zipfile.ZIP_DEFLATED, **{"data.pkl": b"N" * limits.PICKLE_BYTES})
     assert len(data) < 100_000
     assert "compressed" in refusal(tmp_path / "bomb.tar", data)
 
@@ -299,15 +299,15 @@ def test_shared_storages_cannot_claim_more_than_the_file(tmp_path):
 # --- time and memory ---------------------------------------------------------------------------
 
 BOMBS = {
-    "many-values": b"}" * (MAX_OPCODES + 1),
+    "many-values": b"}" * (limits.PICKLE_OPCODES + 1),
     "memo-index": b"}r\xff\xff\xff\x7f0h\x00.",
     "long-string": b"X" + struct.pack("<I", 2**32 - 1) + b"abc.",
     "long-bytes": b"\x8e" + struct.pack("<Q", 2**40) + b"abc.",
     "long-number": b"\x8b" + struct.pack("<i", 2**31 - 1) + b"abc.",
     "digits": b"I" + b"9" * 100_000 + b"\n.",
-    "endless-line": b"c" + b"a" * (MAX_PICKLE_BYTES + 1),
+    "endless-line": b"c" + b"a" * (limits.PICKLE_BYTES + 1),
     "copied-set": b"(" + b"N" * 100_000 + b"tq\x00c__builtin__\nset\nq\x01"
-    + b"h\x01h\x00\x85R" * (MAX_OPCODES // 4),
+    + b"h\x01h\x00\x85R" * (limits.PICKLE_OPCODES // 4),
     "copied-arguments": b"(" + b"N" * 100_000 + b"tq\x00ctorch\ndevice\nq\x01"
     + b"h\x01h\x00R" * 100_000,
     "copied-size": b"(" + b"N" * 100_000 + b"tq\x00ctorch\nSize\nq\x01"
@@ -325,8 +325,8 @@ def test_bombs_fizzle(pickled):
 
 def test_the_limits_leave_room_for_the_published_network(monkeypatch):
     saved = checkpoint(student(arguments(netwidth=2, n_sample_per_ray=2, multires=0, netdepth=88)))
-    monkeypatch.setattr(unpickling, "MAX_OPCODES", MAX_OPCODES // 4)
-    monkeypatch.setattr(unpickling, "MAX_PICKLE_BYTES", MAX_PICKLE_BYTES // 8)
+    monkeypatch.setattr(limits, "PICKLE_OPCODES", limits.PICKLE_OPCODES // 4)
+    monkeypatch.setattr(limits, "PICKLE_BYTES", limits.PICKLE_BYTES // 8)
     for legacy in (False, True):
         stream = io.BytesIO(file_bytes(saved, legacy))
         if legacy:

@@ -50,7 +50,7 @@ class CameraControl(QObject):
         self._name = ""
         self._scene = PRESETS["demo"]
         self._view = home_of(self._scene)
-        self._width_px, self._height_px = self._scene.width_px, self._scene.height_px
+        self._width_px, self._height_px = self._scene.opened_px
         self._history = CameraHistory()
         self._told_history = (False, False)
         self._has_inertia = False
@@ -95,7 +95,7 @@ class CameraControl(QObject):
         self._history.clear()
         self._tell_history()
         self._view = home_of(scene)
-        self._width_px, self._height_px = scene.width_px, scene.height_px
+        self._width_px, self._height_px = scene.opened_px
         self.orbit_changed.emit(self._view.orbit, self._view.fov_x_deg)
         self.bookmarks_changed.emit(self._bookmarks.numbers(name))
 
@@ -105,8 +105,8 @@ class CameraControl(QObject):
         before, self._scene = self._scene, scene
         if before.camera_angle_x_rad != scene.camera_angle_x_rad:
             self._move(Viewpoint(self._view.orbit, home_of(scene).fov_x_deg))
-        if (before.width_px, before.height_px) != (scene.width_px, scene.height_px):
-            self.set_render_size(scene.width_px, scene.height_px)
+        if before.opened_px != scene.opened_px:
+            self.set_render_size(*scene.opened_px)
 
     # Gestures
 

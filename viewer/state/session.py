@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from r2l_core import limits
 from r2l_core.camera_paths.camera_path import CameraPath
 from r2l_core.camera_paths.files import camera_path_values, read_camera_path
 from r2l_core.errors import SceneError, SessionError
@@ -50,9 +51,7 @@ from viewer.state.wish import Wish
 
 FORMAT = "r2l-session"
 VERSION = 1
-MAX_LAYERS = 10_000
 MAX_ASSUMED = 20
-MAX_SIZE_PX = 16384
 
 _PRECISIONS = {precision.value: precision for precision in Precision}
 _SOURCES: dict[str, Precision | str] = {**_PRECISIONS, TRUTH: TRUTH}
@@ -152,7 +151,7 @@ def _session(fields: Fields) -> Session:
     }
     mode = fields.choice("mode", {str(mode): mode for mode in CompareMode}, CompareMode.SINGLE)
     compared = mode is not CompareMode.SINGLE and len(panes) > 1
-    layers = _texts(fields, "layers_in_fp32", MAX_LAYERS)
+    layers = _texts(fields, "layers_in_fp32", limits.DEPTH)
     wish = Wish(
         checkpoint=fields.text("checkpoint"),
         scene=_scene(fields),
@@ -217,8 +216,10 @@ def _scene(fields: Fields) -> str | SceneSpec | None:
 
 def _size(fields: Fields) -> tuple[int, int]:
     found = fields.values("render_size_px", 2)
-    if len(found) != 2 or not all(type(one) is int and 1 <= one <= MAX_SIZE_PX for one in found):
-        fields.refuse("render_size_px", f"is not two whole numbers from 1 to {MAX_SIZE_PX}")
+    if len(found) != 2 or not all(type(one) is int and one >= 1 for one in found):
+        fields.refuse("render_size_px", "is not two whole numbers above 0")
+    if found[0] * found[1] > limits.OPENED_PX:
+        fields.refuse("render_size_px", f"has more than {limits.OPENED_PX >> 20} million pixels")
     return found[0], found[1]
 
 

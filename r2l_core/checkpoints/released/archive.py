@@ -12,19 +12,18 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
+from r2l_core import limits
 from r2l_core.checkpoints.released.stand_ins import Refused, StorageRef, TensorRef
-from r2l_core.checkpoints.released.unpickling import MAX_PICKLE_BYTES, read_pickle
+from r2l_core.checkpoints.released.unpickling import read_pickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
-_MAX_DIRECTORY_BYTES = 4 * 1024**2
-_MAX_ENTRIES = 40_000
 HEAD_BYTES = 512
 """Enough of a file to tell one kind from another."""
 
@@ -32,21 +31,42 @@ _END_OF_DIRECTORY = b"PK\x05\x06"
 
 
 class Archive:
-    """`root`: what was saved, with TensorRef for tensors. `tensor` reads one of those."""
+    """`root`: what was saved, with TensorRef for tensors. `tensors` reads some of those."""
 
-    def __init__(self, root: Any, read_storage: Callable[[StorageRef], bytes]) -> None:
+    def __init__(
+        self, root: Any, read_storage: Callable[[StorageRef], bytes], file_bytes: int
+    ) -> None:
         self.root = root
+        self._file_bytes = file_bytes
         self._read_storage = read_storage
 
-    def tensor(self, reference: TensorRef) -> Tensor:
-        """The numbers, contiguous, in the type they are stored in. Raises Refused."""
-        storage = reference.storage
-        data = self._read_storage(storage)
-        if not reference.numel:
-            return torch.empty(reference.shape, dtype=storage.dtype)
-        flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)
-        view = flat.as_strided(reference.shape, reference.strides, reference.offset)
-        return view.clone(memory_format=torch.contiguous_format)
+    def tensors(self, references: Mapping[str, TensorRef]) -> dict[str, Tensor]:
+        """The numbers, contiguous, in the type they are stored in; all together no more than
+        the file has. Raises Refused."""
+        of_storage: dict[StorageRef, list[str]] = {}
+        for name, reference in references.items():
+            of_storage.setdefault(reference.storage, []).append(name)
+        if sum(storage.n_bytes for storage in of_storage) > self._file_bytes:
+            raise Refused("its tensors lie in more numbers than the file holds")
+        found: dict[str, Tensor] = {}
+        for storage, names in of_storage.items():
+            # Once, however many tensors are views of it.
+            data = self._read_storage(storage)
+            if len(data) != storage.n_bytes:
+                raise Refused(f"it ends in the middle of its storage {storage.key[:40]}")
+            flat = (
+                torch.frombuffer(bytearray(data), dtype=storage.dtype)
+                if data
+                else torch.empty(0, dtype=storage.dtype)
+            )
+            for name in names:
+                at = references[name]
+                if at.numel:
+                    view = flat.as_strided(at.shape, at.strides, at.offset)
+                    found[name] = view.clone(memory_format=torch.contiguous_format)
+                else:
+                    found[name] = torch.empty(at.shape, dtype=storage.dtype)
+        return {name: found[name] for name in references}
 
 
 def is_torch_file(head: bytes) -> bool:
@@ -104,7 +124,7 @@ def _zipped(file: BinaryIO, size: int) -> Archive:
         name = f"{folder}data/{storage.key}"
         try:
             stored = archive.getinfo(name).file_size
-            if stored != storage.numel * storage.dtype.itemsize:
+            if stored != storage.n_bytes:
                 raise Refused(
                     f"its entry {name[:80]} has {stored} bytes, not {storage.numel} numbers"
                 )
@@ -122,10 +142,10 @@ def _zipped(file: BinaryIO, size: int) -> Archive:
 
     if f"{folder}byteorder" in archive.namelist() and read(f"{folder}byteorder") != b"little":
         raise Refused("it was written on a big-endian machine")
-    if archive.getinfo(pickles[0]).file_size > MAX_PICKLE_BYTES:
-        raise Refused(f"its data.pkl is longer than {MAX_PICKLE_BYTES // 1024**2} MiB")
+    if archive.getinfo(pickles[0]).file_size > limits.PICKLE_BYTES:
+        raise Refused(f"its data.pkl is longer than {limits.PICKLE_BYTES // 1024**2} MiB")
     root, _ = read_pickle(io.BytesIO(read(pickles[0])))
-    return Archive(root, read_storage)
+    return Archive(root, read_storage, size)
 
 
 def _check_directory(file: BinaryIO, size: int) -> None:
@@ -140,7 +160,7 @@ def _check_directory(file: BinaryIO, size: int) -> None:
     # A record for large archives stands 76 bytes before, and then counts instead.
     if at >= 76 and tail[at - 76 : at - 72] == b"PK\x06\x06":
         entries, directory_bytes = struct.unpack("<QQ", tail[at - 44 : at - 28])
-    if directory_bytes > _MAX_DIRECTORY_BYTES or entries > _MAX_ENTRIES:
+    if directory_bytes > limits.ZIP_DIRECTORY_BYTES or entries > limits.ZIP_ENTRIES:
         raise Refused("the table of contents of its zip archive is too long")
     file.seek(0)
 
@@ -158,7 +178,10 @@ def _legacy(file: BinaryIO, size: int) -> Archive:
     root, storages = read_pickle(file)
     keys, _ = read_pickle(file)
     by_key = {storage.key: storage for storage in storages}
-    if not isinstance(keys, list) or any(key not in by_key for key in keys):
+    # Texts alone: to look for a tuple in a dictionary hashes all that is nested in it.
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise Refused("the list of its storages holds something else than their names")
+    if any(key not in by_key for key in keys):
         raise Refused("it lists storages that it does not describe")
     places: dict[str, int] = {}
     for key in keys:
@@ -167,7 +190,7 @@ def _legacy(file: BinaryIO, size: int) -> Archive:
         if len(count) < 8 or int.from_bytes(count, "little") != storage.numel:
             raise Refused(f"its storage {key[:40]} is missing or has another length")
         places[key] = file.tell()
-        end = places[key] + storage.numel * storage.dtype.itemsize
+        end = places[key] + storage.n_bytes
         if end > size:
             raise Refused(f"it is truncated: its storage {key[:40]} is not complete")
         file.seek(end)
@@ -178,6 +201,6 @@ def _legacy(file: BinaryIO, size: int) -> Archive:
         if storage.key not in places:
             raise Refused(f"its storage {storage.key[:40]} is missing")
         file.seek(places[storage.key])
-        return file.read(storage.numel * storage.dtype.itemsize)
+        return file.read(storage.n_bytes)
 
-    return Archive(root, read_storage)
+    return Archive(root, read_storage, size)

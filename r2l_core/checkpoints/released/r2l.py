@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoints.opening import MAX_DEPTH, NO_SCENE
+from r2l_core import limits
+from r2l_core.checkpoints.opening import NO_SCENE
 from r2l_core.checkpoints.released.stand_ins import Record, Refused
 from r2l_core.checkpoints.released.state_dict import StateDict
 from r2l_core.geometry.scene import SceneSpec
@@ -72,7 +73,10 @@ class Options:
         module = root.get("network_fn")
         if module is None:
             return Options({})
-        while isinstance(module, Record) and module.kind.endswith("DataParallel"):
+        # A wrapper may contain itself.
+        for _ in range(limits.WRAPPERS):
+            if not isinstance(module, Record) or not module.kind.endswith("DataParallel"):
+                break
             modules = module.state.get("_modules")
             module = modules.get("module") if isinstance(modules, dict) else None
         if not isinstance(module, Record) or module.kind != "model.nerf_raybased.NeRF_v3_2":
@@ -213,8 +217,8 @@ def _body(state: StateDict) -> tuple[int, int, bool]:
     for block in range(len(layers)):
         if layers.get(block) != expected or not expected:
             raise Refused(f"its {state.field} has an incomplete body.{block}")
-    if len(layers) * len(first) > MAX_DEPTH:
-        raise Refused(f"it has more than {MAX_DEPTH} layers")
+    if len(layers) * len(first) > limits.DEPTH:
+        raise Refused(f"it has more than {limits.DEPTH} layers")
     return len(layers), len(first), gaps
 
 

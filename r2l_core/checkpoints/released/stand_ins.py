@@ -50,6 +50,11 @@ class StorageRef:
     key: str
     numel: int
 
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes it takes."""
+        return self.numel * self.dtype.itemsize
+
 
 @dataclass(frozen=True, eq=False)
 class TensorRef:

@@ -70,10 +70,9 @@ class StateDict:
         claimed = sum(ref.numel * ref.storage.dtype.itemsize for ref in references.values())
         if claimed > self.file_bytes:
             raise Refused(f"the tensors of its {self.field} claim more than the file holds")
-        return {name: self._tensor(name) for name in shapes}
-
-    def _tensor(self, name: str) -> Tensor:
-        tensor = self.archive.tensor(self.references[name]).to(torch.float32)
-        if not torch.isfinite(tensor).all():
-            raise Refused(f"{name} in its {self.field} holds NaN or infinite values")
-        return tensor
+        stored = self.archive.tensors({name: references[name] for name in shapes})
+        tensors = {name: tensor.to(torch.float32) for name, tensor in stored.items()}
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise Refused(f"{name} in its {self.field} holds NaN or infinite values")
+        return tensors

@@ -11,6 +11,7 @@ import pickletools
 import warnings
 from typing import IO, Any, BinaryIO, cast
 
+from r2l_core import limits
 from r2l_core.checkpoints.released.stand_ins import (
     RECORDS,
     STORAGE_TYPES,
@@ -25,22 +26,17 @@ from r2l_core.checkpoints.released.stand_ins import (
     set_state,
 )
 
-MAX_PICKLE_BYTES = 8 * 1024**2
-"""Fifty times what describes the published network and its optimizer; MAX_OPCODES, four times."""
-
-MAX_OPCODES = 250_000
-
 
 class _Limited:
-    """A file that ends after `MAX_PICKLE_BYTES`, and never allocates what is not there."""
+    """A file that ends after `limits.PICKLE_BYTES`, and never allocates what is not there."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._left = MAX_PICKLE_BYTES
+        self._left = limits.PICKLE_BYTES
 
     def _spend(self, n: int) -> int:
         if not 0 <= n <= self._left:
-            raise Refused(f"its description is longer than {MAX_PICKLE_BYTES // 1024**2} MiB")
+            raise Refused(f"its description is longer than {limits.PICKLE_BYTES // 1024**2} MiB")
         return n
 
     def read(self, n: int) -> bytes:
@@ -68,7 +64,7 @@ def read_pickle(file: BinaryIO) -> tuple[Any, list[StorageRef]]:
         # A damaged name may look like Python text with an odd escape, which is not worth a warning.
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             for count, (opcode, argument, _) in enumerate(pickletools.genops(limited)):
-                if count >= MAX_OPCODES:
+                if count >= limits.PICKLE_OPCODES:
                     raise Refused("its description has too many parts")
                 machine.step(opcode.name, argument)
     except Refused:
