@@ -201,8 +201,7 @@ def test_a_native_file_that_is_cut_off_while_it_is_read(light_field_file):
         with light_field_file.open("r+b") as other:
             other.truncate(header.n_bytes + 8)
         with pytest.raises(ValueError, match="ends in the middle"):
-            for name in header.tensors:
-                read_tensor(file, header, name)
+            [read_tensor(file, header, name) for name in header.tensors]
 
 
 def test_tables_of_poses_are_not_mapped(tmp_path):
