@@ -34,6 +34,7 @@ from r2l_core.datasets.base import (
     pictures_in,
 )
 from r2l_core.datasets.fields import MAX_COORDINATE, bad_file
+from r2l_core.errors import DatasetError
 
 POSES = "poses_bounds.npy"
 HOLD_OUT_EVERY = 8
@@ -112,14 +113,11 @@ def load(request: Request) -> Dataset:
 
 def _read(file: Path) -> _Capture:
     try:
-        table = _table(file)
-        shape = "x".join(str(size) for size in table.shape)
-        fits = table.ndim == 2 and table.shape[1] == 17 and 1 <= len(table) <= limits.VIEWS
-        rows = np.array(table if fits else (), dtype=np.float64)
+        rows = _table(file).astype(np.float64)
+    except DatasetError:
+        raise
     except Exception as error:  # damaged headers raise all kinds
         raise bad_file(file, f"it is no table of numbers ({error})") from error
-    if not fits:
-        raise bad_file(file, f"it is {shape}, not 1 to {limits.VIEWS} rows of 17 numbers")
     wrong = ~np.isfinite(rows) | (np.abs(rows) > MAX_COORDINATE)
     if wrong.any():
         row, column = (int(i) for i in np.argwhere(wrong)[0])
@@ -138,21 +136,22 @@ def _read(file: Path) -> _Capture:
 
 
 def _table(file: Path) -> NDArray[Any]:
-    """The numbers of an `.npy` file. Raises all kinds of errors where it is none.
+    """The rows of the file. Raises all kinds of errors where it is none.
 
     Read, not mapped: the process that reads a mapped file dies when somebody cuts it off. The
     header may lie about the size, so it is compared with what there is before memory is reserved.
     """
     with file.open("rb") as stream:
-        data = stream.read(limits.JSON_BYTES + 1)
-    if len(data) > limits.JSON_BYTES:
-        raise ValueError(f"it is larger than {limits.JSON_BYTES >> 20} MiB")
+        data = stream.read(limits.JSON_BYTES)
     head = io.BytesIO(data)
     version = np.lib.format.read_magic(head)
     if version == (1, 0):
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(head)
     else:
         shape, by_columns, dtype = np.lib.format.read_array_header_2_0(head)
+    if len(shape) != 2 or shape[1] != 17 or not 1 <= shape[0] <= limits.VIEWS:
+        is_shape = "x".join(map(str, shape))
+        raise bad_file(file, f"it is {is_shape}, not 1 to {limits.VIEWS} rows of 17 numbers")
     if dtype.kind not in "fiu" or math.prod(shape) * dtype.itemsize != len(data) - head.tell():
         raise ValueError("its header and its size do not fit together")
     numbers = np.frombuffer(data, dtype, offset=head.tell())
