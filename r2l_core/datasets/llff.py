@@ -149,10 +149,12 @@ def _table(file: Path) -> NDArray[Any]:
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(head)
     else:
         shape, by_columns, dtype = np.lib.format.read_array_header_2_0(head)
+    if dtype.kind not in "fiu":
+        raise ValueError("its entries are no numbers")
     if len(shape) != 2 or shape[1] != 17 or not 1 <= shape[0] <= limits.VIEWS:
         is_shape = "x".join(map(str, shape))
         raise bad_file(file, f"it is {is_shape}, not 1 to {limits.VIEWS} rows of 17 numbers")
-    if dtype.kind not in "fiu" or math.prod(shape) * dtype.itemsize != len(data) - head.tell():
+    if math.prod(shape) * dtype.itemsize != len(data) - head.tell():
         raise ValueError("its header and its size do not fit together")
     numbers = np.frombuffer(data, dtype, offset=head.tell())
     return numbers.reshape(shape, order="F" if by_columns else "C")
