@@ -160,6 +160,7 @@ class App(QObject):
         thread.busy_changed.connect(window.show_busy)
         thread.failed.connect(self._thread_failed)
         thread.measured.connect(self.report.measured)
+        thread.exact_ready.connect(self.report.exact)
         self._saver.failed.connect(self.show_error)
         self.compare.failed.connect(self.show_error)
         self.dataset.failed.connect(self.show_error)

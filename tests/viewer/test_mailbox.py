@@ -27,7 +27,8 @@ def test_the_latest_of_each_kind_wins():
     for wish in WISHES:
         mailbox.want(wish)
     mailbox.measure(CAMERA)
-    assert mailbox.take() == Work(WISHES[-1], REQUESTS[-1], CAMERA)
+    mailbox.exact(CAMERA)
+    assert mailbox.take() == Work(WISHES[-1], REQUESTS[-1], CAMERA, CAMERA)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +37,9 @@ def test_the_latest_of_each_kind_wins():
         lambda mailbox: mailbox.want(WISHES[0]),
         lambda mailbox: mailbox.submit(REQUESTS[0]),
         lambda mailbox: mailbox.measure(CAMERA),
+        lambda mailbox: mailbox.exact(CAMERA),
     ],
-    ids=["wish", "request", "measure"],
+    ids=["wish", "request", "measure", "exact"],
 )
 def test_pending_until_taken(write):
     mailbox = Mailbox()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,16 +15,20 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
 from viewer.rendering import report as report_module
-from viewer.rendering.render_thread import Measured
+from viewer.rendering.render_thread import Exact, Measured
 from viewer.rendering.report import Report
 
 KEYS = [
+    "processor",
+    "first_preview_s",
     "first_frame_s",
     "gui_blocked_ms_max",
     "gui_blocked_ms_p99",
     "images_per_s",
     "latency_ms_p50",
     "latency_ms_p95",
+    "rays_per_image_median",
+    "psnr_db_shown_mean",
     "krays_per_s_used",
     "krays_per_s_bench",
     "full_frame_s",
@@ -78,6 +84,7 @@ def test_what_was_not_measured_is_null(written):
     values = written()
     assert list(values) == KEYS
     assert {key for key, value in values.items() if value is not None} == {
+        "processor",
         "stale_frames",
         "errors",
     }
@@ -97,6 +104,79 @@ def test_the_first_picture_is_the_first_complete_one_on_the_screen(qtbot, report
         report.painted(1)
     assert report.has_picture
     assert written()["first_frame_s"] == pytest.approx(1.5)
+
+
+def test_the_first_preview_is_the_first_picture_of_a_network(report, clock, written):
+    report.frames_shown((replace(frame(1), why_blank="there is none"),))
+    report.painted(1)
+    assert not report.has_picture
+    clock.now += 1.0
+    report.frames_shown((frame(2, stride=32),))
+    report.painted(2)
+    clock.now += 1.0
+    report.frames_shown((frame(2),))
+    report.painted(2)
+    values = written()
+    assert values["first_preview_s"] == pytest.approx(2.5)
+    assert values["first_frame_s"] == pytest.approx(3.5)
+
+
+def dragged(report: Report, clock, shown: list[Frame]) -> None:
+    report.begin_drag()
+    clock.now += 10.0
+    for one in shown:
+        report.frames_shown((one,))
+    report.end_drag()
+
+
+def judged(report: Report, image: np.ndarray) -> list[Camera]:
+    """Have every picture compared with `image`; the cameras that were asked for."""
+    cameras = []
+    while (camera := report.next_camera()) is not None:
+        cameras.append(camera)
+        report.exact(Exact(camera, image))
+        assert report.n_judged == len(cameras)
+    return cameras
+
+
+@pytest.mark.parametrize("n", [0, 1, 19, 20, 21, 39, 40, 41, 79, 80, 300])
+def test_twenty_pictures_spread_over_the_drag_are_compared(report, clock, n):
+    shown = [frame(seq, created_s=200.0) for seq in range(n)]
+    dragged(report, clock, shown)
+    cameras = judged(report, shown[0].image if shown else np.zeros(0))
+    assert len(cameras) == min(n, 20)
+    order = {id(one.camera): k for k, one in enumerate(shown)}
+    places = [order[id(camera)] for camera in cameras]
+    if n >= 20:
+        assert places[0] == 0
+        assert places[-1] >= 0.85 * (n - 1)
+        assert max(np.diff(places)) <= 2 * n / 20
+    assert places == sorted(set(places))
+
+
+def test_what_was_shown_is_compared_with_what_it_stands_for(report, clock, written):
+    exact = np.full((4, 4, 3), 100, np.uint8)
+    grey = [replace(frame(k, created_s=200.0), image=exact + np.uint8(k)) for k in (1, 2, 4)]
+    report.frames_shown((frame(0, created_s=99.0),))
+    dragged(report, clock, grey)
+    assert not report.has_judged(1)
+    assert judged(report, exact) == [one.camera for one in grey]
+    assert report.has_judged(3)
+    expected = [20 * math.log10(255 / k) for k in (1, 2, 4)]
+    assert written()["psnr_db_shown_mean"] == pytest.approx(sum(expected) / 3)
+
+
+def test_nothing_but_exact_pictures_has_no_decibels(report, clock, written):
+    dragged(report, clock, [frame(1, created_s=200.0)])
+    judged(report, frame(1).image)
+    assert written()["psnr_db_shown_mean"] is None
+
+
+def test_how_many_rays_a_picture_had(report, clock, written):
+    """Of those that asked for any."""
+    rays = (500, 0, 700, 900, 100_000)
+    dragged(report, clock, [frame(k, network_rays=n, created_s=200.0) for k, n in enumerate(rays)])
+    assert written()["rays_per_image_median"] == 800
 
 
 def test_errors_that_a_script_wanted_do_not_count(report, written):

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import RenderRequest
 from viewer.state.wish import Wish
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -21,6 +17,7 @@ class Work:
     wish: Wish | None = None
     request: RenderRequest | None = None
     measure: Camera | None = None
+    exact: Camera | None = None
 
 
 class Mailbox:
@@ -34,19 +31,25 @@ class Mailbox:
     def want(self, wish: Wish) -> None:
         """Replace the pending wish."""
         with self._condition:
-            self._work = Work(wish, self._work.request, self._work.measure)
+            self._work = replace(self._work, wish=wish)
             self._condition.notify()
 
     def submit(self, request: RenderRequest) -> None:
         """Replace the pending request."""
         with self._condition:
-            self._work = Work(self._work.wish, request, self._work.measure)
+            self._work = replace(self._work, request=request)
             self._condition.notify()
 
     def measure(self, camera: Camera) -> None:
         """Ask for one timed full frame."""
         with self._condition:
-            self._work = Work(self._work.wish, self._work.request, camera)
+            self._work = replace(self._work, measure=camera)
+            self._condition.notify()
+
+    def exact(self, camera: Camera) -> None:
+        """Ask for the complete picture of a camera that the window need not show."""
+        with self._condition:
+            self._work = replace(self._work, exact=camera)
             self._condition.notify()
 
     def stop(self) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QThread, pyqtSignal
 
 from r2l_core.errors import R2LError
@@ -75,6 +77,14 @@ class Measured:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """The first pane's complete picture of a camera: uint8 (height_px, width_px, 3)."""
+
+    camera: Camera
+    image: NDArray[np.uint8]
+
+
 class RenderThread(QThread):
     """Signals carry frozen objects."""
 
@@ -82,6 +92,7 @@ class RenderThread(QThread):
     """tuple[Frame, ...], one for each pane, of the same pass."""
     running_changed = pyqtSignal(object)
     measured = pyqtSignal(object)
+    exact_ready = pyqtSignal(object)
     busy_changed = pyqtSignal(object)
     """str while something slow is under way, None when it is over."""
     failed = pyqtSignal(object, object)
@@ -106,6 +117,8 @@ class RenderThread(QThread):
                 self._attempt(partial(worker.fulfil, work.wish), work.wish)
             if work.measure is not None:
                 self._attempt(partial(worker.measure, work.measure))
+            if work.exact is not None:
+                self._attempt(partial(worker.exact, work.exact))
             worker.request = work.request or worker.request
             self._attempt(worker.render)
 
@@ -200,6 +213,17 @@ class _Worker:
         render_image(self._renderer.panes[0].source, camera, whole=True)
         seconds = time.perf_counter() - start
         self._thread.measured.emit(Measured(camera.width_px * camera.height_px, seconds))
+
+    def exact(self, camera: Camera) -> None:
+        """Render the whole picture of the first pane as the window shows it in the end."""
+        from r2l_core.render.progressive_image import render_image
+        from r2l_core.render.renderer import to_uint8
+
+        if self._renderer is None:
+            return
+        colors = render_image(self._renderer.panes[0].source, camera)
+        assert colors is not None
+        self._thread.exact_ready.emit(Exact(camera, to_uint8(colors)))
 
 
 def _choices(device: str) -> dict[Precision, tuple[str, ...]]:

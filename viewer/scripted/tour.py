@@ -1,7 +1,8 @@
 """Scripted runs of the real window, with real mouse and key events.
 
 `drag`: one second of warm-up, ten of orbiting at 60 mouse events a second, release, refine until
-complete, three idle. `all`: every feature once, for the picture and the video of the README.
+complete, three idle; then some of the pictures that were shown are rendered exactly and compared.
+`all`: every feature once, for the picture and the video of the README.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,10 +40,11 @@ _ORBIT_PX_PER_EVENT = 4.0
 @dataclass(frozen=True)
 class TourPace:
     """events_per_s: mouse events while a button is down. hurry: seconds of the script that pass in
-    a real one."""
+    a real one. patient: whether each of these events waits for the picture of the one before."""
 
     events_per_s: int = 60
     hurry: float = 1.0
+    patient: bool = False
     window_px: tuple[int, int] = (1440, 900)
 
 
@@ -125,14 +128,15 @@ class Tour(QObject):
             self._screens.mkdir(parents=True, exist_ok=True)
             iio.imwrite(self._screens / name, pixels(self._app.window.grab().toImage()))
 
-    def _complete(self) -> bool:
-        frame = self._last_frame
-        wanted = self._app.controller.camera()
-        return (
-            frame is not None
-            and frame.complete
-            and np.array_equal(frame.camera.T_world_camera, wanted.T_world_camera)
+    def _shown(self) -> bool:
+        """Whether the last picture is one of where the camera is now."""
+        frame, wanted = self._last_frame, self._app.controller.camera()
+        return frame is not None and np.array_equal(
+            frame.camera.T_world_camera, wanted.T_world_camera
         )
+
+    def _complete(self) -> bool:
+        return self._shown() and self._last_frame is not None and self._last_frame.complete
 
     def _measurable(self) -> bool:
         return self._last_frame is not None and self._last_frame.colors is not None
@@ -167,6 +171,15 @@ class Tour(QObject):
         report.begin_idle()
         yield IDLE_S
         report.end_idle()
+        yield from self._judge()
+
+    def _judge(self) -> Script:
+        """Compare what was shown during the drag with the exact pictures, one after another."""
+        report = self._app.report
+        while (camera := report.next_camera()) is not None:
+            n_judged = report.n_judged + 1
+            self._app.render_thread.mailbox.exact(camera)
+            yield partial(report.has_judged, n_judged)
 
     def _orbit(self, seconds: float, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> Script:
         """A smooth figure while a button is down: around, and gently up and down."""
@@ -174,6 +187,8 @@ class Tour(QObject):
         for step in range(round(seconds * events_per_s)):
             due = start + step / events_per_s
             yield max(0.0, due - self._now_s())
+            if self._pace.patient:
+                yield self._shown
             rise = math.sin(2 * math.pi * step / (4 * events_per_s))
             self._move(QPointF(_ORBIT_PX_PER_EVENT, 0.6 * rise), button)
 
