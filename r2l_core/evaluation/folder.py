@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.files import save_image, save_video, write_json
+from r2l_core.images.difference import DifferenceKind, difference_map
 
 VIDEO_FPS = 30.0
 
@@ -42,9 +43,10 @@ class EvaluationFolder:
         image: NDArray[np.float32],
         truth: NDArray[np.float32],
     ) -> None:
-        """Keep a rendered view, its truth, and their absolute difference."""
+        """Keep a rendered view, its truth, and the absolute difference of the worst channel."""
         save_image(self._picture(index, "truth"), truth)
-        save_image(self._picture(index, f"{name}_error"), np.abs(image - truth))
+        error = difference_map(DifferenceKind.ABSOLUTE, image, truth)
+        save_image(self._picture(index, f"{name}_error"), np.repeat(error[..., None], 3, axis=2))
         save_image(self._picture(index, name), image)
 
     def record(self, index: int, name: str, key: str, scores: Mapping[str, Any]) -> None:

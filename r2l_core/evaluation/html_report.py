@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cmap import Colormap
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from r2l_core.evaluation.evaluation import EvaluatedView
 from r2l_core.files import write_text
-from r2l_core.images.difference import difference
-from r2l_core.images.metrics import STEP_8_BIT, Image, pixel_errors
+from r2l_core.images.colors import color_map
+from r2l_core.images.difference import WORST_CHANNEL, DifferenceKind, Image, difference_map
+from r2l_core.images.metrics import STEP_8_BIT, pixel_errors
 from r2l_core.model.light_field import LightField
 from r2l_core.types import Precision
 
@@ -107,6 +107,7 @@ class HtmlReport:
         text = template.render(
             light_field=self._light_field,
             report=report,
+            difference=WORST_CHANNEL,
             views=[(index, self._truths[index], self._rows[index]) for index in sorted(self._rows)],
             scale=_png(np.arange(_COLORS, dtype=np.uint8)[None], _palette()),
         )
@@ -121,15 +122,14 @@ def picture_uri(colors: Image) -> str:
 
 def map_uri(image: Image, reference: Image) -> str:
     """The absolute difference of two pictures as a PNG data URI, in colour."""
-    values = difference(image, reference).values
+    values = difference_map(DifferenceKind.ABSOLUTE, image, reference)
     share = np.log(np.clip(values, LOWEST, 1.0) / LOWEST) / math.log(1.0 / LOWEST)
     indices = np.rint(np.nan_to_num(share) * (_COLORS - 1)).astype(np.uint8)
     return _png(np.where(np.isnan(values), np.uint8(_NOT_FINITE), indices), _palette())
 
 
 def _palette() -> bytes:
-    colors = np.asarray(Colormap("inferno")(np.linspace(0, 1, _COLORS)))[:, :3]
-    return np.rint(colors * 255).astype(np.uint8).tobytes() + bytes((128, 128, 128))
+    return color_map("inferno", _COLORS).tobytes() + bytes((128, 128, 128))
 
 
 def _png(pixels: NDArray[np.uint8], palette: bytes | None = None) -> str:

@@ -1,123 +1,162 @@
-"""Where two pictures differ: one number per pixel, with its unit and its natural range."""
+"""How much two pictures differ, pixel by pixel: one definition for window, films and reports.
+
+The value of a pixel is that of its worst channel, so that no difference hides behind an equal one:
+the greatest value of a map is the `max_abs` of the metrics, and the share of its pixels that reach
+1/255 is their `off_by_1_255_percent`. Needs neither torch nor Qt.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.images.metrics import Image, as_float, flip_map
+Level = TypeVar("Level", np.uint8, np.float32)
 
-RELATIVE_FLOOR = 0.01
-"""Added to what a relative difference is divided by, so that black pixels have one too."""
+Image = NDArray[np.float32]
 
-LOG_FLOOR = 1e-5
-"""Where histograms with a logarithmic axis begin: smaller differences count as `below`."""
+Map = NDArray[np.float32]
+"""float32 (H, W): the difference of each pixel, NaN where a picture is not finite."""
+
+WORST_CHANNEL = "difference of the worst channel"
+"""What every place that shows a difference calls it."""
+
+_RELATIVE_FLOOR = 0.01
+"""Added to the divisor, as tev does, so that black does not make every difference infinite."""
 
 
 class DifferenceKind(StrEnum):
-    """What a difference map shows; a pixel's value is the mean over its channels.
+    """What is shown of A against B; colours are taken as 0 to 1.
 
-    The mean of an absolute map is the mean absolute error, of a squared map the mean squared
-    error, of a FLIP map the FLIP error.
+    absolute: |a - b|. signed: a - b. squared: (a - b)^2. relative: |a - b| / (b + 0.01). All of a
+    pixel's worst channel, which has the greatest |a - b| (of a relative one: the greatest value).
+    FLIP: error of Andersson et al. 2020, which weighs the surroundings as well.
     """
 
     ABSOLUTE = "absolute"
     SIGNED = "signed"
     SQUARED = "squared"
     RELATIVE = "relative"
-    FLIP = "flip"
+    FLIP = "FLIP"
+
+    @property
+    def signed(self) -> bool:
+        """Whether values lie on both sides of 0."""
+        return self is DifferenceKind.SIGNED
+
+    @property
+    def quick(self) -> bool:
+        """Whether a map is there within a frame's time."""
+        return self is not DifferenceKind.FLIP
+
+    @property
+    def factor(self) -> float:
+        """What a value is multiplied by to be read in `unit`."""
+        return _UNITS[self][0]
+
+    @property
+    def unit(self) -> str:
+        """Unit of what is read; a level is one step of 8 bits, 1/255."""
+        return _UNITS[self][1]
 
 
-_UNITS = {
-    DifferenceKind.ABSOLUTE: "of full scale",
-    DifferenceKind.SIGNED: "of full scale",
-    DifferenceKind.SQUARED: "of full scale, squared",
-    DifferenceKind.RELATIVE: "of the reference",
-    DifferenceKind.FLIP: "FLIP error",
+_UNITS: dict[str, tuple[float, str]] = {
+    DifferenceKind.ABSOLUTE: (255.0, "levels"),
+    DifferenceKind.SIGNED: (255.0, "levels"),
+    DifferenceKind.SQUARED: (255.0**2, "levels²"),
+    DifferenceKind.RELATIVE: (100.0, "%"),
+    DifferenceKind.FLIP: (1.0, "FLIP"),
 }
 
 
-@dataclass(frozen=True, eq=False)
-class DifferenceMap:
-    """values: float32 (H, W), NaN where a picture is not finite; `n_not_finite` such pixels.
+def difference_map(kind: DifferenceKind, a: NDArray[Any], b: NDArray[Any]) -> Map:
+    """The difference of `a` against `b`: both (H, W, 3), uint8 or float in [0, 1].
 
-    low, high: the natural range, in `unit`. Only relative differences can lie beyond it.
+    Values are within 0 to 1 (signed: -1 to 1; relative may exceed 1). Raises ValueError for images
+    that are not alike.
     """
-
-    kind: DifferenceKind
-    values: Image
-    unit: str
-    low: float
-    high: float
-    n_not_finite: int
-
-
-@dataclass(frozen=True, eq=False)
-class Histogram:
-    """counts: int64 (bins,) between `edges`, float64 (bins + 1,); values on the last edge are in.
-
-    below, above: values outside of the edges, so that a logarithmic axis hides none; n_not_finite:
-    those with no place on any axis.
-    """
-
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    below: int
-    above: int
-    n_not_finite: int
+    if a.shape != b.shape or a.ndim != 3 or a.shape[2] != 3:
+        raise ValueError(f"{a.shape} and {b.shape} are not two (H, W, 3) images")
+    if a.dtype == b.dtype == np.uint8 and kind.quick:
+        return _of_bytes(kind, a, b)
+    a, b = as_float(a), as_float(b)
+    not_finite: NDArray[np.bool_] = ~np.all(np.isfinite(a) & np.isfinite(b), axis=2)
+    if not_finite.any():
+        # Made equal, so that it spreads no error over FLIP's surroundings.
+        a, b = np.where(not_finite[..., None], np.float32(0), (a, b))
+    values = _of_floats(kind, a, b)
+    values[not_finite] = np.nan
+    return values
 
 
-def difference(
-    image: NDArray[Any],
-    reference: NDArray[Any],
-    kind: DifferenceKind = DifferenceKind.ABSOLUTE,
-) -> DifferenceMap:
-    """Compare pixel by pixel. Both (H, W, 3), float in [0, 1] or uint8; signed differences are
-    positive where the image is brighter. Raises ValueError for images that are not alike."""
-    image, reference = as_float(image), as_float(reference)
-    if image.shape != reference.shape or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"{image.shape} and {reference.shape} are not two (H, W, 3) images")
-    finite = np.asarray(np.isfinite([image, reference]).all(axis=(0, 3)))
-    # What is not finite is made equal, and so spreads no error over FLIP's neighbourhood.
-    image, reference = np.where(finite[..., None], (image, reference), np.float32(0))
-    change = image.astype(np.float64) - reference
-    if kind is DifferenceKind.ABSOLUTE:
-        values = np.abs(change).mean(axis=2)
-    elif kind is DifferenceKind.SIGNED:
-        values = change.mean(axis=2)
-    elif kind is DifferenceKind.SQUARED:
-        values = (change * change).mean(axis=2)
-    elif kind is DifferenceKind.RELATIVE:
-        values = np.abs(change).mean(axis=2) / (np.abs(reference).mean(axis=2) + RELATIVE_FLOOR)
-    else:
-        values = flip_map(image, np.clip(reference, 0.0, 1.0))
-    masked = np.where(finite, values, np.nan).astype(np.float32)
-    low = -1.0 if kind is DifferenceKind.SIGNED else 0.0
-    n_not_finite = int(finite.size - finite.sum())
-    return DifferenceMap(kind, masked, _UNITS[kind], low, 1.0, n_not_finite)
+def as_float(image: NDArray[Any]) -> Image:
+    """uint8 [0, 255] to float32 [0, 1]; floats become float32 as they are."""
+    if image.dtype == np.uint8:
+        return image.astype(np.float32) / np.float32(255)
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ValueError(f"images are uint8 or floating, not {image.dtype}")
+    return image.astype(np.float32, copy=False)
 
 
-def histogram(difference: DifferenceMap, bins: int = 64, log: bool = False) -> Histogram:
-    """How often which difference occurs, over the map's natural range.
+def flip_map(image: Image, reference: Image) -> Image:
+    """FLIP error of each pixel (Andersson et al. 2020, LDR, NVIDIA's own implementation, 67 pixels
+    per degree): float32 (H, W) in [0, 1], 0 is identical."""
+    import flip_evaluator
 
-    `log`: magnitudes, in bins of equal ratio from LOG_FLOOR up.
-    """
-    finite = np.isfinite(difference.values)
-    values = difference.values[finite].astype(np.float64)
-    if log:
-        values = np.abs(values)
-        edges = np.geomspace(LOG_FLOOR, difference.high, bins + 1)
-    else:
-        edges = np.linspace(difference.low, difference.high, bins + 1)
-    counts, _ = np.histogram(values, edges)
-    return Histogram(
-        edges=edges,
-        counts=counts.astype(np.int64),
-        below=int((values < edges[0]).sum()),
-        above=int((values > edges[-1]).sum()),
-        n_not_finite=int(finite.size - finite.sum()),
+    errors, _, _ = flip_evaluator.evaluate(
+        np.ascontiguousarray(reference, dtype=np.float32),
+        np.ascontiguousarray(np.clip(image, 0.0, 1.0), dtype=np.float32),
+        "LDR",
+        applyMagma=False,
+        computeMeanError=False,
     )
+    result: Image = np.asarray(errors, dtype=np.float32).reshape(reference.shape[:2])
+    return result
+
+
+def _of_floats(kind: DifferenceKind, a: Image, b: Image) -> Map:
+    if kind is DifferenceKind.FLIP:
+        return flip_map(a, np.clip(b, 0.0, 1.0))
+    change = np.abs(a - b)
+    if kind is DifferenceKind.RELATIVE:
+        return _worst(change / (b + np.float32(_RELATIVE_FLOOR)))
+    worst = _worst(change)
+    if kind is DifferenceKind.SIGNED:
+        return np.where(_worst(a - b) >= worst, worst, -worst)
+    return worst if kind is DifferenceKind.ABSOLUTE else worst * worst
+
+
+def _of_bytes(kind: DifferenceKind, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Map:
+    if kind is DifferenceKind.RELATIVE:
+        relative: Map = np.take(_relative_table(), a.astype(np.uint16) * np.uint16(256) + b)
+        return _worst(relative)
+    # Subtracted as bytes: a fraction of the time that floats would take.
+    levels = _worst(np.maximum(a, b) - np.minimum(a, b))
+    if kind is DifferenceKind.SIGNED:
+        positive = _worst(a - np.minimum(a, b)) >= levels
+        signed: Map = np.where(positive, _LEVELS[levels], -_LEVELS[levels])
+        return signed
+    table = _LEVELS if kind is DifferenceKind.ABSOLUTE else _LEVELS**2
+    values: Map = np.take(table, levels)
+    return values
+
+
+_LEVELS: NDArray[np.float32] = (np.arange(256) / 255).astype(np.float32)
+
+
+@cache
+def _relative_table() -> Map:
+    """float32 (65536,): relative difference of the bytes a and b at 256 a + b."""
+    a, b = _LEVELS[:, None], _LEVELS[None, :]
+    table: Map = (np.abs(a - b) / (b + np.float32(_RELATIVE_FLOOR))).ravel()
+    return table
+
+
+def _worst(channels: NDArray[Level]) -> NDArray[Level]:
+    """The greatest of the three channels; numpy's own maximum along so short an axis is slow."""
+    first = np.maximum(channels[..., 0], channels[..., 1])
+    worst: NDArray[Level] = np.maximum(first, channels[..., 2])
+    return worst

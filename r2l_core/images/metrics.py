@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core.images.difference import Image, as_float, flip_map
 from r2l_core.images.perceptual import lpips
-
-Image = NDArray[np.float32]
 
 STEP_8_BIT = 1 / 255
 """The least difference that an eight-bit screen can show."""
@@ -91,15 +90,6 @@ def pixel_errors(image: NDArray[Any], reference: NDArray[Any]) -> PixelErrors:
     )
 
 
-def as_float(image: NDArray[Any]) -> Image:
-    """uint8 [0, 255] to float32 [0, 1]; floats become float32 as they are."""
-    if image.dtype == np.uint8:
-        return image.astype(np.float32) / np.float32(255)
-    if not np.issubdtype(image.dtype, np.floating):
-        raise ValueError(f"images are uint8 or floating, not {image.dtype}")
-    return image.astype(np.float32, copy=False)
-
-
 def mse(image: Image, reference: Image) -> float:
     """Mean squared error over all pixels and channels."""
     difference = image.astype(np.float64) - reference.astype(np.float64)
@@ -136,19 +126,3 @@ def ssim(image: Image, reference: Image) -> float:
 def flip(image: Image, reference: Image) -> float:
     """Mean of `flip_map`."""
     return float(flip_map(image, reference).mean(dtype=np.float64))
-
-
-def flip_map(image: Image, reference: Image) -> Image:
-    """FLIP error of each pixel (Andersson et al. 2020, LDR, NVIDIA's own implementation, 67 pixels
-    per degree): float32 (H, W) in [0, 1], 0 is identical."""
-    import flip_evaluator
-
-    errors, _, _ = flip_evaluator.evaluate(
-        np.ascontiguousarray(reference, dtype=np.float32),
-        np.ascontiguousarray(np.clip(image, 0.0, 1.0), dtype=np.float32),
-        "LDR",
-        applyMagma=False,
-        computeMeanError=False,
-    )
-    result: Image = np.asarray(errors, dtype=np.float32).reshape(reference.shape[:2])
-    return result

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.recording.plan import Mode
 
 Colors = NDArray[np.float32]
@@ -17,7 +18,7 @@ def composed(mode: Mode, panes: Sequence[Colors], wipe: float, gain: float) -> P
     """uint8 (H, W, 3), or (H, 2W, 3) side by side, from float32 (H, W, 3) panes in [0, 1].
 
     wipe: share of the width, from the left, that shows the first pane. gain: the difference
-    picture is |A - B| * gain, clipped.
+    picture is the absolute difference of the worst channel * gain, clipped, in grey.
     """
     if mode == "single":
         return as_picture(panes[0])
@@ -29,7 +30,8 @@ def composed(mode: Mode, panes: Sequence[Colors], wipe: float, gain: float) -> P
         column = wipe_column(wipe, picture.shape[1])
         picture[:, :column] = as_picture(a[:, :column])
         return picture
-    return as_picture(np.abs(a - b) * np.float32(gain))
+    values = difference_map(DifferenceKind.ABSOLUTE, a, b) * np.float32(gain)
+    return np.repeat(as_picture(values)[..., None], 3, axis=2)
 
 
 def wipe_column(wipe: float, width_px: int) -> int:

@@ -14,22 +14,10 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from r2l_core.images.colors import PRECISION_COLORS
 from r2l_core.recording.compose import Picture, wipe_column
 from r2l_core.recording.plan import RecordingPlan, Shot
 from r2l_core.types import EngineInfo, Precision
-
-PRECISION_COLORS: dict[str, str] = {
-    "fp32": "#8ab4f8",
-    "bf16": "#3fc6a0",
-    "fp16": "#f2c14e",
-    "int8-static-sim": "#b79cf0",
-    "int8-sim": "#ee86bd",
-    "int8": "#f4794f",
-    "weights-bf16": "#9fce62",
-    "weights-int8-fake": "#cda68a",
-    "dynamic-int8-fake": "#6cd0e8",
-}
-"""One colour per precision, as the window has them on dark."""
 
 Color = tuple[int, int, int]
 WHITE: Color = (245, 245, 245)
@@ -96,11 +84,12 @@ def labelled(
         board.put(_pane_label(panes[1], live), width - width // 2, width // 2, "top-right")
     else:
         names = [_name(pane) for pane in panes]
-        gain: Line = (_gain(shot.gain),)
+        gains = [(_gain(shot.gain, name),) for name in ("worst-channel difference", "difference")]
         short: Line = (*names[0], Text("-", GREY), *names[1])
         full = [(*name, _ms(pane)) for name, pane in zip(names, panes, strict=True)]
-        choices = [[*full, gain]] if live else []
-        board.put([*choices, [short, gain], [short]], 0, width, "top-left")
+        fuller = [full] if live else []
+        choices = [[*lines, gain] for lines in (*fuller, [short]) for gain in gains]
+        board.put([*choices, [short]], 0, width, "top-left")
     if live and psnr_db is not None:
         board.put([[_psnr(psnr_db)]], 0, picture.shape[1], "bottom")
     return board.picture()
@@ -130,9 +119,9 @@ def _ms(pane: PaneNumbers) -> Text:
     return Text(f"{pane.ms / 1e3:.1f} s", WHITE, "000.0 s")
 
 
-def _gain(gain: float) -> Text:
+def _gain(gain: float, name: str) -> Text:
     number = f"{gain:.1f}" if gain >= 1 else f"{gain:.2g}"
-    return Text(f"difference, gain {number}", GREY, "difference, gain 00.0")
+    return Text(f"{name}, gain {number}", GREY, f"{name}, gain 00.0")
 
 
 def _psnr(psnr_db: float) -> Line:
@@ -235,7 +224,7 @@ def _rounded(size: tuple[int, int], radius: int) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def _swatch(swatch: Swatch, side: int) -> Image.Image:
-    color = ImageColor.getrgb(PRECISION_COLORS[swatch.precision])
+    color = ImageColor.getrgb(PRECISION_COLORS[swatch.precision][0])
     large = Image.new("RGB", (side * _SMOOTHING, side * _SMOOTHING), color)
     if swatch.hatched:
         large = Image.blend(Image.new("RGB", large.size, _BACK[:3]), large, 0.3)

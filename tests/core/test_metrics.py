@@ -12,7 +12,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import build_engine
-from r2l_core.images.metrics import compare, flip, flip_map, mse, pixel_errors, psnr_db, ssim
+from r2l_core.images.difference import flip_map
+from r2l_core.images.metrics import compare, flip, mse, pixel_errors, psnr_db, ssim
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.training.teachers import supersampled_image, teacher_of

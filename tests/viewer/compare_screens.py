@@ -28,13 +28,13 @@ from PyQt6.QtWidgets import QAbstractButton, QApplication, QDockWidget, QLabel
 
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import PRESETS
+from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
-from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import NOTHING, TRUTH, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme
-from viewer.widgets.compare.difference import difference_map
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity
@@ -206,7 +206,7 @@ class Studio:
         """Show that kind, also where its map would come from elsewhere."""
         compare = self.window.compare
         compare.difference.set_options(DifferenceOptions(kind, **options))
-        if not kind.computed:
+        if not kind.quick:
             a, b = compare.view.pane.frames[:2]
             values = difference_map(DifferenceKind.ABSOLUTE, a.image, b.image) ** 0.7
             values[60:62, 40:80] = np.nan

@@ -14,9 +14,10 @@ from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
 from r2l_core.geometry.camera import Camera
+from r2l_core.images.difference import DifferenceKind
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
-from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import TRUTH, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare import compare_surface, pane_label

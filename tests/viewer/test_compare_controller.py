@@ -17,6 +17,7 @@ from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.evaluation.evaluation import Evaluation
 from r2l_core.evaluation.references import TeacherReference
 from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.images.difference import DifferenceKind
 from r2l_core.images.metrics import compare
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig, R2LNetwork
@@ -27,7 +28,6 @@ from r2l_core.types import Precision
 from viewer.app import App
 from viewer.compare import analysis
 from viewer.compare.helper_process import HelperProcess
-from viewer.state.difference_options import DifferenceKind
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.state.wish import Wish
 from viewer.widgets.panels.metrics_panel import MetricsReadout

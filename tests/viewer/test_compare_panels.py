@@ -13,12 +13,13 @@ from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QAction, QGuiApplication, QImage
 from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMenu, QSlider
 
+from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Availability, Precision
-from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import TRUTH
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
-from viewer.widgets.compare.difference import DifferenceReadout
+from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.compare.pane_setup import PaneChoice, PaneSetup
 from viewer.widgets.controls.file_names import distinct_names
 from viewer.widgets.controls.value_spin import ValueSpin

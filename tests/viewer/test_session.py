@@ -12,8 +12,9 @@ from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.errors import SessionError
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS
+from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Precision
-from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
 from viewer.state.viewpoint import Viewpoint

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
+from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
 from viewer.compare.helper_process import HelperProcess
 from viewer.rendering.render_thread import Running
-from viewer.state.difference_options import DifferenceKind
 from viewer.state.panes import LETTERS, TRUTH
 from viewer.widgets.controls import wording
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
@@ -223,10 +223,7 @@ def _pair_metrics(
 
 
 def _flip_map(apart: HelperProcess, a: Frame, b: Frame) -> NDArray[np.float32]:
-    from r2l_core.images import difference
-
-    kind = difference.DifferenceKind.FLIP
-    return apart.call(difference.difference, _exact(a), _exact(b), kind).values
+    return apart.call(difference_map, DifferenceKind.FLIP, _exact(a), _exact(b))
 
 
 def _divergence(

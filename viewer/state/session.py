@@ -34,6 +34,7 @@ from r2l_core.errors import SceneError, SessionError
 from r2l_core.files import replacing
 from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.images.difference import DifferenceKind
 from r2l_core.json_fields import Fields
 from r2l_core.types import Precision
 from viewer.state.bookmarks import NUMBERS
@@ -42,7 +43,6 @@ from viewer.state.difference_options import (
     MAX_GAIN,
     SCALES,
     SIGNED_SCALES,
-    DifferenceKind,
     DifferenceOptions,
 )
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice

@@ -22,6 +22,8 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle, QStyle, QStyleOption, QWidget
 
+from r2l_core.images.colors import PRECISION_COLORS
+
 
 @dataclass(frozen=True)
 class Tones:
@@ -70,18 +72,6 @@ LIGHT = Tones(
     error="#b3312a",
 )
 
-# (on dark, on light). Told apart by lightness as well as by hue, so also by colour-blind eyes.
-_PRECISION_COLORS: dict[str, tuple[str, str]] = {
-    "fp32": ("#8ab4f8", "#2b62c4"),
-    "bf16": ("#3fc6a0", "#0b7f60"),
-    "fp16": ("#f2c14e", "#a87400"),
-    "int8-static-sim": ("#b79cf0", "#6d4bc0"),
-    "int8-sim": ("#ee86bd", "#b52f7c"),
-    "int8": ("#f4794f", "#c2431a"),
-    "weights-bf16": ("#9fce62", "#4f7a12"),
-    "weights-int8-fake": ("#cda68a", "#85593a"),
-    "dynamic-int8-fake": ("#6cd0e8", "#0f6f88"),
-}
 CONTROL_PADDING_PX = 9
 """Height of a button, field or list above that of its text, in logical pixels."""
 
@@ -102,14 +92,14 @@ def tones_of(widget: QWidget) -> Tones:
 
 def precision_color(precision: str, dark: bool) -> QColor:
     """The one colour of a precision, wherever it appears; grey for a name not in the table."""
-    pair = _PRECISION_COLORS.get(precision, _OTHER_PRECISION)
+    pair = PRECISION_COLORS.get(precision, _OTHER_PRECISION)
     return QColor(pair[0] if dark else pair[1])
 
 
 def source_color(source: str, widget: QWidget) -> QColor:
     """The colour of what a pane shows, on the ground of `widget`: of a precision, or that of text
     for what is none."""
-    if source in _PRECISION_COLORS:
+    if source in PRECISION_COLORS:
         return precision_color(source, is_dark(widget.palette()))
     return QColor(tones_of(widget).text)
 

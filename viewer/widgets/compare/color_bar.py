@@ -6,16 +6,17 @@ import math
 from functools import cache
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
+from r2l_core.images.colors import color_map
+from r2l_core.images.difference import WORST_CHANNEL, DifferenceKind
 from viewer.state.difference_options import SCALES, SIGNED_SCALES, DifferenceOptions
 from viewer.widgets import theme
-from viewer.widgets.compare import difference
-from viewer.widgets.compare.difference import CLIPPED, INVALID
+from viewer.widgets.compare import difference_scale
+from viewer.widgets.compare.difference_scale import CLIPPED, INVALID
 from viewer.widgets.picture.picture import Picture
 
 CLIPPED_COLOR = "#ff2ee6"
@@ -24,9 +25,9 @@ INVALID_COLOR = "#39ff14"
 
 @cache
 def color_table(name: str) -> NDArray[np.uint32]:
-    """uint32 (258,) of 0xffRRGGBB for every code of `color_codes`; `name` is pyqtgraph's."""
+    """uint32 (258,) of 0xffRRGGBB for every code of `color_codes`; `name` is cmap's."""
     count = 255 if name in SIGNED_SCALES.values() else 256
-    rgb = pg.colormap.get(name).getLookupTable(nPts=count).astype(np.uint32)
+    rgb = color_map(name, count).astype(np.uint32)
     table = np.zeros(INVALID + 1, np.uint32)
     table[:count] = 0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
     table[CLIPPED], table[INVALID] = QColor(CLIPPED_COLOR).rgb(), QColor(INVALID_COLOR).rgb()
@@ -63,7 +64,6 @@ class ColorBar(QWidget):
         self._names_unit = names_unit
         self._options = DifferenceOptions()
         self._top = 1.0
-        self._colors = Picture(np.zeros((1, 1), np.uint32))
         self.setFont(theme.font(self, _TEXT_SCALE, tabular=True))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Colour scale")
@@ -72,12 +72,10 @@ class ColorBar(QWidget):
     def show_scale(self, options: DifferenceOptions, top: float) -> None:
         """Show the colours of `options` for a scale that ends at `top` (colours being 0 to 1)."""
         self._options, self._top = options, top
-        count = 255 if options.kind.signed else 256
-        self._colors = Picture(colors_of(options)[None, :count])
         low = -top if options.kind.signed else 0.0
-        ends = (difference.words(options.kind, value) for value in (low, top))
+        ends = (difference_scale.words(options.kind, value) for value in (low, top))
         self.setToolTip(
-            f"{options.kind} difference, {' to '.join(ends)} {options.kind.unit}. "
+            f"{_named(options.kind)}, {' to '.join(ends)} {options.kind.unit}. "
             "Pixels beyond the ends have the colour of the block at the right."
         )
         self.setAccessibleDescription(self.toolTip())
@@ -99,7 +97,7 @@ class ColorBar(QWidget):
         return [
             (
                 (value + top) / (2 * top) if kind.signed else value / top,
-                difference.words(kind, value / kind.factor),
+                difference_scale.words(kind, value / kind.factor),
             )
             for value in values
         ]
@@ -110,7 +108,9 @@ class ColorBar(QWidget):
         painter = QPainter(self)
         left = self._inset_px
         bar = QRectF(left, 0, self.width() - BEYOND_PX - left, _BAR_PX)
-        painter.drawImage(bar, self._colors.image, QRectF(self._colors.image.rect()))
+        count = 255 if self._options.kind.signed else 256
+        colors = Picture(colors_of(self._options)[None, :count]).image
+        painter.drawImage(bar, colors, QRectF(colors.rect()))
         ends = [bar.right() + _GAP_PX]
         if self._options.kind.signed:
             ends.append(bar.left() - BEYOND_PX)
@@ -140,6 +140,10 @@ class ColorBar(QWidget):
             start = max(x - advance(text) / 2, 0.0)
             if start + advance(text) <= room:
                 painter.drawText(QRectF(start, row.top(), advance(text) + 1, row.height()), 0, text)
+
+
+def _named(kind: DifferenceKind) -> str:
+    return "FLIP error" if kind is DifferenceKind.FLIP else f"{kind} {WORST_CHANNEL}".capitalize()
 
 
 def _round_step(largest: float) -> float:

@@ -9,7 +9,7 @@ from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
-from viewer.widgets.compare.difference import DifferenceReadout
+from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_toggle import FlatToggle
 

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QWidget
 from r2l_core.errors import plain
 from r2l_core.render.frames import Frame
 from viewer.state.panes import LETTERS, CompareMode
-from viewer.widgets.compare import difference
+from viewer.widgets.compare import difference_scale
 from viewer.widgets.compare.compare_surface import CompareSurface
 from viewer.widgets.compare.wipe_divider import WipeDivider
 from viewer.widgets.controls.timers import Throttle
@@ -206,7 +206,7 @@ class ComparePane(CompareSurface):
             kind, values = self.difference.options.kind, self.difference.values()
             if values is None:
                 return ""
-            return f"{kind} {difference.words(kind, float(values[y_px, x_px]))} {kind.unit}"
+            return f"{kind} {difference_scale.words(kind, float(values[y_px, x_px]))} {kind.unit}"
         if self._mode is CompareMode.SINGLE or self.difference.pair is None:
             return ""
         a, b = (frame.image[y_px, x_px].astype(int) for frame in self._frames[:2])

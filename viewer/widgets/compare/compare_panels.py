@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
+from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.render.frames import Frame
 from r2l_core.types import Availability, Precision
-from viewer.state.difference_options import DifferenceKind
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.widgets.compare.compare_view import CompareView
-from viewer.widgets.compare.difference import Map
 from viewer.widgets.compare.pane_setup import PaneSetup
 from viewer.widgets.panels.difference_panel import DifferencePanel
 from viewer.widgets.panels.divergence_plot import DivergencePlot, DivergenceReadout

@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QWidget
 from r2l_core.render.frames import Frame
 from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets import theme
-from viewer.widgets.compare import difference, pane_label
+from viewer.widgets.compare import difference_scale, pane_label
 from viewer.widgets.compare.difference_view import DifferenceView
 from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel
 from viewer.widgets.picture.image_pane import ImagePane
@@ -218,7 +218,7 @@ class CompareSurface(ImagePane):
             assert values is not None
 
             def words(x: int, y: int) -> tuple[str, ...]:
-                return (difference.words(options.kind, float(values[y, x])),)
+                return (difference_scale.words(options.kind, float(values[y, x])),)
 
             self._paint_cell(painter, 0, picture, words)
         self._paint_pair(painter)

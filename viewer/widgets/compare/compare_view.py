@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
+from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.render.frames import Frame
-from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import CompareMode
 from viewer.widgets.compare.compare_bar import CompareBar
 from viewer.widgets.compare.compare_pane import ComparePane
-from viewer.widgets.compare.difference import Map
 from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.picture.message_bar import MessageBar
 from viewer.widgets.picture.picture_footer import PictureFooter
@@ -119,7 +119,7 @@ class CompareView(QWidget):
         if not self._counting.isActive():
             self._counting.start()
         pair, kind = self.pane.difference.pair, self.pane.difference.options.kind
-        wanted = self.mode is CompareMode.DIFFERENCE and not kind.computed
+        wanted = self.mode is CompareMode.DIFFERENCE and not kind.quick
         if wanted and pair is not None and pair[0].complete and self._asked != pair:
             self._asked = pair
             self.map_wanted.emit(kind, *pair)

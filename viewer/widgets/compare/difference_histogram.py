@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 from viewer.state.difference_options import DifferenceOptions
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import BEYOND_PX, colors_of
-from viewer.widgets.compare.difference import DifferenceReadout
+from viewer.widgets.compare.difference_scale import DifferenceReadout
 
 AXIS_PX = 38
 _HEIGHT_PX = 84

@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core.images.difference import DifferenceKind, Map, difference_map
 from r2l_core.render.frames import Frame
-from viewer.state.difference_options import DifferenceKind, DifferenceOptions
+from viewer.state.difference_options import DifferenceOptions
 from viewer.widgets.compare.color_bar import colors_of
-from viewer.widgets.compare.difference import (
+from viewer.widgets.compare.difference_scale import (
     DifferenceReadout,
-    Map,
     color_codes,
-    difference_map,
-    exact_difference_map,
     fitting_gain,
     measure,
 )
@@ -66,14 +64,13 @@ class DifferenceView:
     def values(self) -> Map | None:
         """The difference itself, or None while there is none."""
         kind = self._options.kind
-        if kind not in self._maps and kind.computed and self._pair is not None:
+        if kind not in self._maps and kind.quick and self._pair is not None:
             a, b = self._pair
             # Complete pictures are compared as the table and `eval` do, before any rounding.
-            self._maps[kind] = (
-                difference_map(kind, a.image, b.image)
-                if a.colors is None or b.colors is None
-                else exact_difference_map(kind, a.colors, b.colors)
-            )
+            if a.colors is not None and b.colors is not None:
+                self._maps[kind] = difference_map(kind, a.colors, b.colors)
+            else:
+                self._maps[kind] = difference_map(kind, a.image, b.image)
         return self._maps.get(kind)
 
     def picture(self) -> Picture | None:

@@ -9,17 +9,17 @@ from PyQt6.QtCore import QEvent, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
+from r2l_core.images.difference import DifferenceKind
 from viewer.state.difference_options import (
     MAX_GAIN,
     SCALES,
     SIGNED_SCALES,
-    DifferenceKind,
     DifferenceOptions,
 )
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import CLIPPED_COLOR, INVALID_COLOR, ColorBar
-from viewer.widgets.compare.difference import DifferenceReadout
 from viewer.widgets.compare.difference_histogram import AXIS_PX, DifferenceHistogram
+from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.field_grid import FieldGrid
 from viewer.widgets.controls.flat_combo import FlatCombo
@@ -57,7 +57,7 @@ class DifferencePanel(QWidget):
         self._kind, self._scale = FlatCombo(self), FlatCombo(self)
         self._kind.setAccessibleName("Kind of difference")
         for at, (kind, explanation) in enumerate(_KINDS.items()):
-            self._kind.addItem(kind.capitalize() if kind.computed else str(kind), kind)
+            self._kind.addItem(kind.capitalize() if kind.quick else str(kind), kind)
             self._kind.setItemData(at, explanation, Qt.ItemDataRole.ToolTipRole)
         self._kind.activated.connect(self._choose_kind)
         self._scale.setAccessibleName("Colours of the difference")

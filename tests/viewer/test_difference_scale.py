@@ -1,4 +1,4 @@
-"""The arithmetic of differences: maps, colours, counts and automatic scales."""
+"""Differences on a colour scale: colours, counts and automatic scales."""
 
 from __future__ import annotations
 
@@ -8,88 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from r2l_core.images.metrics import as_float, pixel_errors
-from viewer.state.difference_options import SCALES, SIGNED_SCALES, DifferenceKind
+from r2l_core.images.difference import DifferenceKind
+from viewer.state.difference_options import SCALES, SIGNED_SCALES
 from viewer.widgets.compare.color_bar import CLIPPED_COLOR, INVALID_COLOR, color_table
-from viewer.widgets.compare.difference import (
+from viewer.widgets.compare.difference_scale import (
     CLIPPED,
     INVALID,
     color_codes,
-    difference_map,
-    exact_difference_map,
     fitting_gain,
     measure,
     words,
 )
-
-COMPUTED = [kind for kind in DifferenceKind if kind.computed]
-IMAGES = arrays.arrays(np.uint8, (4, 5, 3))
-
-
-def readable(kind: DifferenceKind, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The definitions, channel by channel, in double precision."""
-    x, y = a / 255.0, b / 255.0
-    if kind is DifferenceKind.SIGNED:
-        at = np.abs(x - y).argmax(axis=2)[..., None]
-        # Of two equally bad channels the one that is more in A.
-        d = np.where(np.isclose((x - y).max(axis=2), np.abs(x - y).max(axis=2)), 1, -1)
-        return np.abs(np.take_along_axis(x - y, at, axis=2)[..., 0]) * d
-    values = {
-        DifferenceKind.ABSOLUTE: np.abs(x - y),
-        DifferenceKind.SQUARED: (x - y) ** 2,
-        DifferenceKind.RELATIVE: np.abs(x - y) / (y + 0.01),
-    }[kind]
-    return values.max(axis=2)
-
-
-class TestMaps:
-    @pytest.mark.parametrize("kind", COMPUTED)
-    @given(a=IMAGES, b=IMAGES)
-    def test_fast_maps_are_the_definitions(self, kind, a, b):
-        got = difference_map(kind, a, b)
-        assert got.dtype == np.float32
-        np.testing.assert_allclose(got, readable(kind, a, b), rtol=1e-5, atol=1e-6)
-
-    @pytest.mark.parametrize("kind", COMPUTED)
-    @given(a=IMAGES, b=IMAGES)
-    def test_maps_of_exact_colours_are_the_same_definitions(self, kind, a, b):
-        got = exact_difference_map(kind, as_float(a), as_float(b))
-        assert got.dtype == np.float32
-        expected = readable(kind, a, b)
-        if kind is DifferenceKind.SIGNED:  # two channels are hardly ever equally bad
-            got, expected = np.abs(got), np.abs(expected)
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
-
-    def test_exact_maps_agree_with_the_metrics(self):
-        a, b = np.random.default_rng(3).uniform(size=(2, 9, 8, 3)).astype(np.float32)
-        errors = pixel_errors(a, b)
-        assert exact_difference_map(DifferenceKind.ABSOLUTE, a, b).max() == errors.max_abs
-        signed = exact_difference_map(DifferenceKind.SIGNED, a, b)
-        at = np.unravel_index(np.abs(signed).argmax(), signed.shape)
-        change = (a - b)[at]
-        assert signed[at] == change[np.abs(change).argmax()]
-        a[0, 0, 1] = np.nan
-        assert np.isnan(exact_difference_map(DifferenceKind.ABSOLUTE, a, b)[0, 0])
-
-    def test_one_channel_is_enough_to_differ(self):
-        a = np.zeros((1, 1, 3), np.uint8)
-        b = a.copy()
-        b[..., 1] = 51
-        assert difference_map(DifferenceKind.ABSOLUTE, a, b)[0, 0] == pytest.approx(0.2)
-        assert difference_map(DifferenceKind.SIGNED, a, b)[0, 0] == pytest.approx(-0.2)
-        assert difference_map(DifferenceKind.SIGNED, b, a)[0, 0] == pytest.approx(0.2)
-
-    def test_opposite_channels_do_not_cancel(self):
-        a = np.array([[[10, 0, 0]]], np.uint8)
-        b = np.array([[[0, 10, 0]]], np.uint8)
-        assert abs(difference_map(DifferenceKind.SIGNED, a, b)[0, 0]) == pytest.approx(10 / 255)
-
-    def test_a_slow_kind_is_not_computed_here(self):
-        image = np.zeros((2, 2, 3), np.uint8)
-        with pytest.raises(ValueError, match="FLIP"):
-            difference_map(DifferenceKind.FLIP, image, image)
-        with pytest.raises(ValueError, match="FLIP"):
-            exact_difference_map(DifferenceKind.FLIP, as_float(image), as_float(image))
 
 
 class TestCodes:

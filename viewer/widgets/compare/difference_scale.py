@@ -1,31 +1,20 @@
-"""How much two pictures differ, pixel by pixel. Plain numpy, no Qt.
-
-The value of a pixel is that of its worst channel, so that no difference hides behind an equal one.
-"""
+"""A difference map on a colour scale: which colour each pixel has, and how many have which."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from viewer.state.difference_options import MAX_GAIN, DifferenceKind
-
-Level = TypeVar("Level", np.uint8, np.float32)
-
-Map = NDArray[np.float32]
-"""float32 (H, W): the difference of each pixel, NaN where it is not defined."""
+from r2l_core.images.difference import DifferenceKind, Map
+from viewer.state.difference_options import MAX_GAIN
 
 CLIPPED = 256
 """Code of a pixel beyond the end of the scale."""
 INVALID = 257
 """Code of a pixel whose value is not a number."""
 
-_RELATIVE_FLOOR = 0.01
-"""Added to the divisor, as tev does, so that black does not make every difference infinite."""
 _BINS = 64
 _MOST_CLIPPED = 0.001
 """Share of the pixels that an automatic scale may leave beyond its end."""
@@ -50,43 +39,6 @@ class DifferenceReadout:
     def gain(self) -> float:
         """How much the scale is stretched."""
         return 1.0 / self.top
-
-
-def exact_difference_map(
-    kind: DifferenceKind, a: NDArray[np.float32], b: NDArray[np.float32]
-) -> Map:
-    """As `difference_map`, of colours that were not rounded to 8 bits: float32 (H, W, 3) each."""
-    if not kind.computed:
-        raise ValueError(f"a map of kind {kind} is not computed here")
-    change = np.abs(a - b)
-    if kind is DifferenceKind.RELATIVE:
-        return _worst(change / (b + np.float32(_RELATIVE_FLOOR)))
-    worst = _worst(change)
-    if kind is DifferenceKind.SIGNED:
-        return np.where(_worst(a - b) >= worst, worst, -worst)
-    return worst if kind is DifferenceKind.ABSOLUTE else worst * worst
-
-
-def difference_map(kind: DifferenceKind, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Map:
-    """The difference of `a` against `b`, uint8 (H, W, 3) of one size; float32 (H, W).
-
-    absolute: |a - b|. signed: a - b. squared: (a - b)^2. relative: |a - b| / (b + 0.01). All with
-    colours from 0 to 1, so the values are within 0 to 1 (signed: -1 to 1; relative may exceed 1).
-    """
-    if not kind.computed:
-        raise ValueError(f"a map of kind {kind} is not computed here")
-    if kind is DifferenceKind.RELATIVE:
-        relative: Map = np.take(_relative_table(), a.astype(np.uint16) * np.uint16(256) + b)
-        return _worst(relative)
-    # Subtracted as bytes: a fraction of the time that floats would take.
-    levels = _worst(np.maximum(a, b) - np.minimum(a, b))
-    if kind is DifferenceKind.SIGNED:
-        positive = _worst(a - np.minimum(a, b)) >= levels
-        signed: Map = np.where(positive, _LEVELS[levels], -_LEVELS[levels])
-        return signed
-    table = _LEVELS if kind is DifferenceKind.ABSOLUTE else _LEVELS**2
-    values: Map = np.take(table, levels)
-    return values
 
 
 def color_codes(values: Map, top: float, signed: bool) -> NDArray[np.uint16]:
@@ -144,21 +96,3 @@ def words(kind: DifferenceKind, value: float) -> str:
     number = value * kind.factor
     text = f"{number:+.3g}" if kind.signed and round(number, 3) else f"{number:.3g}"
     return text.replace("-", "−")
-
-
-_LEVELS: NDArray[np.float32] = (np.arange(256) / 255).astype(np.float32)
-
-
-@cache
-def _relative_table() -> Map:
-    """float32 (65536,): relative difference of the bytes a and b at 256 a + b."""
-    a, b = _LEVELS[:, None], _LEVELS[None, :]
-    table: Map = (np.abs(a - b) / (b + np.float32(_RELATIVE_FLOOR))).ravel()
-    return table
-
-
-def _worst(channels: NDArray[Level]) -> NDArray[Level]:
-    """The greatest of the three channels; numpy's own maximum along so short an axis is slow."""
-    first = np.maximum(channels[..., 0], channels[..., 1])
-    worst: NDArray[Level] = np.maximum(first, channels[..., 2])
-    return worst
