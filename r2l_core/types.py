@@ -59,7 +59,9 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a precision can run here, and if not, why (a clause for a tooltip)."""
+    """Whether a precision can run here, and if not, why (a clause for a tooltip). `emulated`: it
+    would be values of that precision in another arithmetic, at no gain in speed."""
 
     available: bool
     why_not: str = ""
+    emulated: bool = False

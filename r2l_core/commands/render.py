@@ -155,6 +155,7 @@ class _Watched:
         self.info = engine.info
         self.tile_rays = engine.tile_rays
         self.small_tiles = engine.small_tiles
+        self.any_rays = engine.any_rays
         self.quiet_torch = engine.quiet_torch
 
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:

@@ -15,6 +15,7 @@ import torch
 from r2l_core.engines import choice
 from r2l_core.engines.base import Engine, EngineFactory, Shaded
 from r2l_core.engines.cuda.engine import CudaFactory
+from r2l_core.engines.fused.engine import FusedFactory
 from r2l_core.engines.openvino_engine import OpenVinoFactory
 from r2l_core.engines.reference import ReferenceFactory
 from r2l_core.engines.simulated import SimulatedFactory
@@ -37,6 +38,7 @@ __all__ = [
 
 ENGINES: dict[str, EngineFactory] = {
     "cuda": CudaFactory(),
+    "fused": FusedFactory(),
     "torch": TorchFactory(),
     "openvino": OpenVinoFactory(),
     "simulated": SimulatedFactory(),
@@ -55,15 +57,15 @@ def devices(device: str) -> list[str]:
 
 def availability(precision: Precision, engine: str = "auto", device: str = "auto") -> Availability:
     """Whether `precision` can run on this machine, and why not."""
-    _, names, why_not = _candidates(precision, engine, device)
-    return Availability(True) if names else Availability(False, why_not)
+    place, names, why_not = _candidates(precision, engine, device)
+    return ENGINES[names[0]].available(precision, place) if names else Availability(False, why_not)
 
 
 def default_precision(
     light_field: LightField | None = None, engine: str = "auto", device: str = "auto"
 ) -> Precision:
     """What a light field opens in: the recipe it was quantised with; otherwise the fastest
-    floating precision the machine calculates in.
+    floating precision the machine itself calculates in.
 
     bf16 comes first on GPUs as well: fp16 is as fast there, but ends at 65,504, and the residual of
     a deep network may not.
@@ -74,7 +76,8 @@ def default_precision(
             return wish
     for place in devices(device):
         for wish in (Precision.BF16, *([Precision.FP16] if place == "cuda" else [])):
-            if availability(wish, engine, place).available:
+            answer = availability(wish, engine, place)
+            if answer.available and not answer.emulated:
                 return wish
     return Precision.FP32
 
@@ -168,9 +171,10 @@ def _candidates(precision: Precision, engine: str, device: str) -> tuple[str, li
 def _places(precision: Precision, engine: str, device: str) -> Iterator[tuple[str, list[str]]]:
     """Devices that have an engine, best first, and the names of their engines that can."""
     for place in devices(device):
-        names = [n for n in _asked(engine) if ENGINES[n].available(precision, place).available]
-        if names:
-            yield place, names
+        answers = {name: ENGINES[name].available(precision, place) for name in _asked(engine)}
+        if able := [name for name, answer in answers.items() if answer.available]:
+            # What a device calculates in need not be emulated there.
+            yield place, [name for name in able if not answers[name].emulated] or able
 
 
 def _asked(engine: str) -> list[str]:

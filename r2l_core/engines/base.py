@@ -40,9 +40,10 @@ def failures_of(info: EngineInfo) -> Iterator[None]:
 class Engine(Protocol):
     """Renders rays of one light field in one precision. Used by one thread at a time.
 
-    A ray's colour must depend on the ray alone, bit for bit. The result of a matrix product may
-    depend on its shape, so calls have few shapes: `tile_rays` rays, or one of
-    `small_tiles` if that was found to give the same bits (see `tiles.Tiles`, which also pads).
+    A ray's colour must depend on the ray alone, bit for bit. The result of a library's matrix
+    product may depend on its shape, so calls have few shapes: `tile_rays` rays, or one of
+    `small_tiles` if that was found to give the same bits (see `tiles.Tiles`, which also pads). An
+    engine with `any_rays` needs none of this.
     The reference engine, which is no fast path, keeps this only to rounding.
     """
 
@@ -59,12 +60,16 @@ class Engine(Protocol):
         seen (oneDNN 2.6 MB), so these are few."""
 
     @property
+    def any_rays(self) -> bool:
+        """Whether calls may have any number of rays up to `tile_rays`, and give the same bits."""
+
+    @property
     def quiet_torch(self) -> bool:
         """Whether torch should use one thread between calls: its idle ones go on spinning for a
         while, and slow down a backend with threads of its own."""
 
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
-        """Colours of `tile_rays` rays, or of as many as a small tile has.
+        """Colours of `tile_rays` rays, of as many as a small tile has, or with `any_rays` of fewer.
 
         origins, directions and colours: float32 (n, 3), on the CPU.
 

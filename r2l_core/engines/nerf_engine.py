@@ -36,6 +36,7 @@ class NerfEngine:
 
     tile_rays = _TILE_RAYS
     small_tiles: tuple[int, ...] = ()
+    any_rays = False
     quiet_torch = False
 
     def __init__(self, teacher: NerfTeacher, device: str = "cpu") -> None:

@@ -51,6 +51,7 @@ class OpenVinoEngine:
 
     tile_rays = _TILE_RAYS
     small_tiles = _SMALL_TILES
+    any_rays = False
     quiet_torch = True
 
     def __init__(self, light_field: LightField, precision: Precision) -> None:

@@ -50,6 +50,11 @@ class Processor:
     flags: frozenset[str]
     level: str
 
+    @property
+    def reached(self) -> list[str]:
+        """All of `LEVELS` that it reaches, older ones first."""
+        return _reached(self.flags)
+
     def has_any(self, *flags: str) -> bool:
         """Whether it has one of these."""
         return not self.flags.isdisjoint(flags)
@@ -73,7 +78,7 @@ def pretended(native: Processor, level: str) -> Processor:
     """`native` without what came after `level`. See `this_processor`."""
     if level == NATIVE:
         return native
-    able = _reached(native.flags)
+    able = native.reached
     if level not in able:
         raise EngineUnavailable(
             f"The processor cannot pretend to be '{level}', as {VARIABLE} says",

@@ -18,6 +18,7 @@ class ReferenceEngine:
 
     tile_rays = 4096
     small_tiles: tuple[int, ...] = ()
+    any_rays = False
     quiet_torch = False
 
     def __init__(self, light_field: LightField) -> None:

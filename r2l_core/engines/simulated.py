@@ -46,6 +46,7 @@ class SimulatedEngine:
 
     tile_rays = _TILE_RAYS
     small_tiles: tuple[int, ...] = ()
+    any_rays = False
     quiet_torch = False
 
     def __init__(
@@ -113,7 +114,7 @@ class SimulatedFactory:
             return Availability(False, "the simulations run on the CPU")
         if precision not in _ARITHMETIC:
             return Availability(False, "the simulations are of eight bits only")
-        return Availability(True)
+        return Availability(True, emulated=True)
 
     def build(self, light_field: LightField, precision: Precision, device: str) -> SimulatedEngine:
         """See EngineFactory.build."""

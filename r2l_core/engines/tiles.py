@@ -27,7 +27,7 @@ class Tiles:
     A matrix product's result may depend on its shape, and a picture made in passes has to equal
     the one made at once, bit for bit. So a shape smaller than the full tile is compared with that,
     on the rays at hand, before it is used; where they differ, only full tiles are used from then
-    on.
+    on. Engines that take any number of rays get what there is.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -44,10 +44,13 @@ class Tiles:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many rays a call may have, ascending; fewer are filled up."""
-        return tuple(self._sizes)
+        """How many rays a call may have, ascending; fewer are filled up. Empty where any number up
+        to `size` will do."""
+        return () if self._engine.any_rays else tuple(self._sizes)
 
     def _shape(self, n_rays: int) -> int:
+        if self._engine.any_rays:
+            return n_rays
         return next(n for n in self._sizes if n >= n_rays)
 
     def shade(self, origins: Tensor, directions: Tensor) -> Tile:
@@ -55,7 +58,7 @@ class Tiles:
         start = time.perf_counter()
         n = len(origins)
         rows = self._shape(n)
-        if rows not in self._proven:
+        if rows not in self._proven and not self._engine.any_rays:
             shaded = self._prove(rows, origins, directions)
         else:
             shaded = self._padded(rows, origins, directions)

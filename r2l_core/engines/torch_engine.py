@@ -79,6 +79,7 @@ class PackedLinear:
 class TorchEngine:
     """Floating precisions and weight-only roundings on the CPU. See Engine for the contract."""
 
+    any_rays = False
     quiet_torch = False
 
     def __init__(self, light_field: LightField, precision: Precision) -> None:
@@ -182,7 +183,9 @@ class TorchFactory:
             Precision.WEIGHTS_BF16,
             Precision.WEIGHTS_INT8_FAKE,
         ):
-            return Availability(True)
+            rounded = precision.published_recipe or precision is Precision.FP16
+            native_fp16 = precision is Precision.FP16 and _fp16_arithmetic()
+            return Availability(True, emulated=rounded and not native_fp16)
         return Availability(False, "the torch engine has no eight-bit arithmetic")
 
     def build(self, light_field: LightField, precision: Precision, device: str) -> TorchEngine:

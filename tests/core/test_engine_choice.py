@@ -27,6 +27,7 @@ class FakeEngine:
 
     tile_rays = 100
     small_tiles = ()
+    any_rays = False
     quiet_torch = False
 
     def __init__(self, light_field, precision: Precision, name: str, error: float) -> None:

@@ -30,6 +30,7 @@ class FakeEngine:
     """Colours computed from the ray by hand, times `gain`."""
 
     info = INFO
+    any_rays = False
     quiet_torch = False
     small_tiles = ()
     tile_rays = 64

@@ -36,6 +36,7 @@ class FakeEngine:
     """
 
     info = INFO
+    any_rays = False
     quiet_torch = False
 
     def __init__(
@@ -74,7 +75,7 @@ class RecordingEngine:
         self._engine = engine
         self.info = engine.info
         self.tile_rays, self.small_tiles = engine.tile_rays, engine.small_tiles
-        self.quiet_torch = engine.quiet_torch
+        self.any_rays, self.quiet_torch = engine.any_rays, engine.quiet_torch
         self.colors: dict[bytes, bytes] = {}
 
     def shade(self, origins: torch.Tensor, directions: torch.Tensor) -> Shaded:

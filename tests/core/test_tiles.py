@@ -13,6 +13,7 @@ from r2l_core.types import Precision
 class FakeEngine:
     """Answers with the rays; `bias_below`: smaller batches get colours that are off by a bit."""
 
+    any_rays = False
     quiet_torch = False
 
     tile_rays = 64

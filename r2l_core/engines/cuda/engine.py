@@ -55,6 +55,7 @@ class CudaEngine:
 
     tile_rays = TILE_RAYS
     small_tiles: tuple[int, ...] = ()
+    any_rays = False
     quiet_torch = False
 
     def __init__(

@@ -1,0 +1,192 @@
+"""The native library: which file, which of its levels, and its functions as ctypes sees them.
+
+A library holds the same code for several levels of instruction sets. The level is chosen when an
+engine is built: the newest that the processor reaches (`processor.this_processor`, which obeys
+`R2L_CPU_LEVEL`) and that the library itself finds by CPUID.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from r2l_core.engines.processor import Processor
+from r2l_core.errors import EngineUnavailable
+
+BUILT = Path(__file__).parent / "built"
+
+X86_64_LEVELS = ("avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16", "amx")
+"""x86-64, older ones first, in the order of the bits of `supported_levels` (source/levels.c)."""
+
+_AT_HWCAP, _HWCAP_ASIMDDP = 16, 1 << 20
+_REMEDY = "Choose another engine."
+
+
+class Layer(ctypes.Structure):
+    """See `Layer` in source/products.h."""
+
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("inputs", ctypes.c_int32),
+        ("weights", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("scale", ctypes.c_void_p),
+        ("start", ctypes.c_void_p),
+        ("modes", ctypes.c_void_p),
+    )
+
+
+class Network(ctypes.Structure):
+    """See `Network` in source/network.c."""
+
+    _fields_ = (
+        ("width", ctypes.c_int32),
+        ("n_blocks", ctypes.c_int32),
+        ("n_sample", ctypes.c_int32),
+        ("n_coordinates", ctypes.c_int32),
+        ("n_frequencies", ctypes.c_int32),
+        ("use_residual", ctypes.c_int32),
+        ("depths", ctypes.c_void_p),
+        ("head", Layer),
+        ("tail_weight", ctypes.c_void_p),
+        ("tail_bias", ctypes.c_void_p),
+        ("layers", ctypes.c_void_p),
+    )
+
+
+class Call(ctypes.Structure):
+    """See `Call` in source/network.c."""
+
+    _fields_ = (
+        ("n", ctypes.c_int32),
+        ("tile", ctypes.c_int32),
+        ("origins", ctypes.c_void_p),
+        ("directions", ctypes.c_void_p),
+        ("colors", ctypes.c_void_p),
+        ("next", ctypes.c_int32),
+        ("cancelled", ctypes.c_int32),
+    )
+
+
+Spent = ctypes.c_uint64 * 2
+"""Ticks for the encoding, and for everything."""
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """The functions of one level, and how it wants weights packed.
+
+    panel: outputs packed together. grain: rays are calculated in multiples of this. dot4: whether
+    it multiplies bytes in fours. byte_offset: added to signed levels. bf16: whether it
+    multiplies bfloat16. amx: whether that is the matrix unit's work.
+    """
+
+    name: str
+    run: Any
+    scratch_bytes: Any
+    multiply_only: Any
+    panel: int
+    grain: int
+    dot4: bool
+    byte_offset: int
+    bf16: bool
+    amx: bool
+
+
+def library_name(system: str, architecture: str) -> str:
+    """File of a system (`linux`, `darwin`, `windows`) and architecture (`x86_64`, `aarch64`)."""
+    suffix = {"windows": "dll", "darwin": "dylib"}.get(system, "so")
+    return f"fused-{system}-{architecture}.{suffix}"
+
+
+def level_for(processor: Processor) -> Level:
+    """The newest level that runs on `processor`. Raises EngineUnavailable where there is none."""
+    names = levels_for(processor)
+    if names:
+        return level_of(load(library_path()), names[-1])
+    raise EngineUnavailable(
+        "The fused engine cannot run here",
+        f"{processor.name} ({processor.level}) has neither AVX2 and FMA nor NEON",
+        _REMEDY,
+    )
+
+
+def level_of(library: ctypes.CDLL, name: str) -> Level:
+    """One level of a loaded library; running it is up to who knows that the processor can."""
+    suffix = name.replace("-", "_")
+    run = getattr(library, f"run_{suffix}")
+    run.restype, run.argtypes = None, [ctypes.c_void_p] * 4
+    scratch_bytes = getattr(library, f"scratch_bytes_{suffix}")
+    scratch_bytes.restype, scratch_bytes.argtypes = ctypes.c_size_t, [ctypes.c_void_p, ctypes.c_int]
+    multiply_only = getattr(library, f"multiply_only_{suffix}")
+    multiply_only.restype, multiply_only.argtypes = ctypes.c_int64, [ctypes.c_int, ctypes.c_int]
+    facts = (ctypes.c_int32 * 6)()
+    getattr(library, f"layout_{suffix}")(facts)
+    panel, grain, dot4, byte_offset, bf16, amx = facts
+    return Level(
+        name,
+        run,
+        scratch_bytes,
+        multiply_only,
+        panel,
+        grain,
+        bool(dot4),
+        byte_offset,
+        bool(bf16),
+        bool(amx),
+    )
+
+
+@functools.cache
+def load(path: Path) -> ctypes.CDLL:
+    """The library at `path`. Raises EngineUnavailable where the system does not take it."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise EngineUnavailable(
+            "The fused engine's library could not be loaded", lines[0], _REMEDY
+        ) from error
+
+
+def library_path() -> Path:
+    """The library for this system. Raises EngineUnavailable where none was built for it."""
+    system, architecture = sys.platform, platform.machine().lower()
+    system = {"win32": "windows"}.get(system, system)
+    architecture = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture)
+    path = BUILT / library_name(system, architecture)
+    if not path.exists():
+        raise EngineUnavailable(
+            "The fused engine cannot run here",
+            f"there is no library for {system} on {architecture}",
+            _REMEDY,
+        )
+    return path
+
+
+def levels_for(processor: Processor) -> list[str]:
+    """Those that run on `processor`, which is this one or one it pretends to be; older ones first.
+
+    Raises EngineUnavailable where there is no library.
+    """
+    found = load(library_path()).supported_levels()
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return ["neon", "neon-dotprod"] if _arm_has_dot_products() else ["neon"]
+    able = [name for i, name in enumerate(X86_64_LEVELS) if found >> i & 1]
+    return [name for name in able if name in processor.reached]
+
+
+def _arm_has_dot_products() -> bool:
+    if sys.platform != "linux":
+        return True  # every Mac with an Apple processor
+    try:
+        getauxval = ctypes.CDLL(None).getauxval
+    except (OSError, AttributeError):
+        return False
+    getauxval.restype, getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
+    return bool(getauxval(_AT_HWCAP) & _HWCAP_ASIMDDP)

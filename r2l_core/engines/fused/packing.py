@@ -1,0 +1,287 @@
+"""A light field's weights as the fused kernel reads them: padded, permuted and in panels.
+
+A panel holds `level.panel` outputs of all inputs: [inputs][panel] in float32,
+[inputs / 2][panel][2] in bfloat16, [inputs / 4][panel][4] in bytes. docs/cpu.md draws them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from r2l_core.engines.fused import library
+from r2l_core.engines.fused.library import Level
+from r2l_core.geometry.rays import sample_depths
+from r2l_core.model.light_field import LightField
+from r2l_core.model.network import NetworkConfig
+from r2l_core.model.quantized import QuantizedLinear
+from r2l_core.quantization.dynamic import folded_biases
+from r2l_core.types import Precision
+
+Array = NDArray[Any]
+
+MAX_WIDTH = 512
+MAX_INPUTS = 8192
+"""Most features of a ray: the kernel's memory grows with them."""
+
+# The numbers of `Kind` and `Mode` in source/products.h.
+_FLOAT, _FLOAT_BF16, _FLOAT_FP16, _BF16, _BYTES, _SPLIT = range(6)
+_PAIRS = 0
+
+_WIDTH_MULTIPLE = 64
+_COORDINATE_MULTIPLE = 16
+_INPUT_MULTIPLE = 32
+_LARGEST_SUM = 32767
+_LARGEST_LEVEL = 127
+_WINDOWS = (8, 4, 2, 1)
+_BALANCED_WINDOW = 4
+
+
+def why_not(network: NetworkConfig) -> str:
+    """Why the kernel cannot run a network, as a clause; empty where it can."""
+    if network.width > MAX_WIDTH:
+        return f"it is {network.width} wide, and the kernel's tiles hold up to {MAX_WIDTH} channels"
+    if not network.standard_blocks or network.act != "relu":
+        return "its blocks are not as published (two layers, a ReLU after the first and the head)"
+    if _inputs(network) > MAX_INPUTS:
+        return f"a ray has {network.input_size} features, and the kernel takes up to {MAX_INPUTS}"
+    return ""
+
+
+class PackedNetwork:
+    """Weights in the kernel's order, and the structure that points to them.
+
+    `quantized`: the layers in eight bits. What `precision` asks for is emulated in float32 where
+    the level has no such arithmetic.
+    """
+
+    def __init__(
+        self,
+        light_field: LightField,
+        precision: Precision,
+        quantized: Mapping[str, QuantizedLinear],
+        level: Level,
+    ) -> None:
+        network = light_field.network
+        self._level = level
+        self._kept: list[Array] = []
+        self.width = -(-network.width // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE
+        self._tensors = light_field.tensors
+        self._biases = folded_biases(light_field, quantized)
+        self._quantized = quantized
+        kind = _float_kind(precision, level)
+        head_kind = _SPLIT if quantized and level.amx else kind
+        layers = (library.Layer * max(2 * network.n_blocks, 1))()
+        for k in range(network.n_blocks):
+            layers[2 * k], layers[2 * k + 1] = self._block(network, k, kind)
+        self._layers = layers
+        points = 0 if network.plucker else network.n_sample
+        depths = sample_depths(light_field.scene, points).numpy() if points else np.zeros(1, "f4")
+        self.structure = library.Network(
+            width=self.width,
+            n_blocks=network.n_blocks,
+            n_sample=points,
+            n_coordinates=_coordinates(network),
+            n_frequencies=network.n_frequencies,
+            use_residual=network.use_residual,
+            depths=self._keep(depths),
+            head=self._head(network, head_kind),
+            tail_weight=self._keep(self._padded(self._tensors["tail.0.weight"], rows=3)),
+            tail_bias=self._keep(self._tensors["tail.0.bias"].numpy()),
+            layers=ctypes.addressof(layers),
+        )
+
+    def _keep(self, array: Array) -> int:
+        """The address of an aligned copy that lives as long as this."""
+        memory = np.zeros(array.nbytes + 64, np.uint8)
+        start = -memory.ctypes.data % 64
+        copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        copy[...] = array
+        self._kept.append(copy)
+        return int(copy.ctypes.data)
+
+    def _padded(self, tensor: Tensor, rows: int | None = None) -> Array:
+        """(out, in) or (out,) filled up with zeros to the kernel's width."""
+        rows = self.width if rows is None else rows
+        shape = (rows, self.width)[: tensor.dim()]
+        result = np.zeros(shape, tensor.numpy().dtype)
+        result[tuple(slice(n) for n in tensor.shape)] = tensor.numpy()
+        return result
+
+    def _head(self, network: NetworkConfig, kind: int) -> library.Layer:
+        """Columns from the published order to the kernel's: see `encode` in source/network.c."""
+        slots, points = 2 * network.n_frequencies + 1, network.n_coordinates
+        weight = self._tensors["head.0.weight"].numpy().reshape(network.width, points, slots)
+        ordered = np.zeros((self.width, slots, _coordinates(network)), np.float32)
+        ordered[: network.width, :, :points] = weight.transpose(0, 2, 1)
+        columns = np.zeros((self.width, _inputs(network)), np.float32)
+        columns[:, : ordered[0].size] = ordered.reshape(self.width, -1)
+        return self._float_layer(kind, columns, self._padded(self._tensors["head.0.bias"]))
+
+    def _block(
+        self, network: NetworkConfig, block: int, kind: int
+    ) -> tuple[library.Layer, library.Layer]:
+        first, last = network.block_layers(block)
+        order = np.arange(self.width)
+        if last in self._quantized and not self._level.dot4:
+            order = balanced_order(self._padded(self._quantized[last].weight.values))
+        return (
+            self._layer(first, kind, order),
+            self._layer(last, kind, order, second=True, scale=network.res_scale),
+        )
+
+    def _layer(
+        self,
+        name: str,
+        kind: int,
+        order: NDArray[np.intp],
+        second: bool = False,
+        scale: float = 1.0,
+    ) -> library.Layer:
+        """One of a block's two layers, its hidden channels in this order."""
+
+        def ordered(array: Array) -> Array:
+            # Hidden channels are the first layer's outputs and the second's inputs.
+            if second:
+                return array[:, order] if array.ndim == 2 else array
+            return array[order]
+
+        bias = ordered(self._padded(self._biases[name]))
+        if name not in self._quantized:
+            weight = self._padded(self._tensors[f"{name}.weight"] * scale)
+            return self._float_layer(kind, ordered(weight), bias)
+        rowwise = self._quantized[name].weight
+        values = ordered(self._padded(rowwise.values))
+        packed, start, modes = _packed_bytes(values, self._level, second)
+        return library.Layer(
+            kind=_BYTES,
+            inputs=values.shape[1],
+            weights=self._keep(packed),
+            bias=self._keep(bias),
+            scale=self._keep(ordered(self._padded(rowwise.scale[:, 0] * scale))),
+            start=self._keep(start),
+            modes=self._keep(modes),
+        )
+
+    def _float_layer(self, kind: int, weight: Array, bias: Array) -> library.Layer:
+        panel = self._level.panel
+        matrix = torch.from_numpy(np.ascontiguousarray(weight))
+        if kind in (_BF16, _SPLIT):
+            high = matrix.to(torch.bfloat16)
+            parts = [high] if kind == _BF16 else [high, (matrix - high.float()).to(torch.bfloat16)]
+            packed: Array = np.stack(
+                [panels(part.view(torch.int16).numpy(), panel, 2) for part in parts], axis=1
+            )
+        else:
+            rounded = {_FLOAT_BF16: torch.bfloat16, _FLOAT_FP16: torch.float16}.get(kind)
+            if rounded is not None:
+                matrix = matrix.to(rounded).float()
+            packed = panels(matrix.numpy(), panel, 1)
+        return library.Layer(
+            kind=kind,
+            inputs=matrix.shape[1],
+            weights=self._keep(packed),
+            bias=self._keep(bias),
+        )
+
+
+def _float_kind(precision: Precision, level: Level) -> int:
+    if precision is Precision.BF16:
+        return _BF16 if level.bf16 else _FLOAT_BF16
+    return _FLOAT_FP16 if precision is Precision.FP16 else _FLOAT
+
+
+def _coordinates(network: NetworkConfig) -> int:
+    return -(-network.n_coordinates // _COORDINATE_MULTIPLE) * _COORDINATE_MULTIPLE
+
+
+def _inputs(network: NetworkConfig) -> int:
+    features = _coordinates(network) * (2 * network.n_frequencies + 1)
+    return -(-features // _INPUT_MULTIPLE) * _INPUT_MULTIPLE
+
+
+def panels(weight: Array, panel: int, group: int) -> Array:
+    """(out, in) -> (out / panel, in / group, panel, group)."""
+    n_out, n_in = weight.shape
+    return weight.reshape(n_out // panel, panel, n_in // group, group).transpose(0, 2, 1, 3)
+
+
+def _packed_bytes(values: Array, level: Level, second: bool) -> tuple[Array, Array, Array]:
+    """Integers (out, in) in panels, what sums start with, int32 (out,), and every panel's mode.
+
+    second: whether inputs come from a ReLU, so that no level is negative.
+    """
+    n_panels = len(values) // level.panel
+    none = np.zeros(len(values), np.int32)
+    modes = np.full(n_panels, _PAIRS, np.uint8)
+    wide = values.astype(np.int32)
+    if level.dot4:
+        start = none if second else -level.byte_offset * wide.sum(1, dtype=np.int32)
+        return panels(values, level.panel, 4), start, modes
+    if second:
+        parts = values.reshape(n_panels, level.panel, -1)
+        modes = np.array([longest_window(part) for part in parts], np.uint8)
+        return panels(values, level.panel, 4), none, modes
+    # Winograd's pairs: inputs k, k+1 meet inputs k+2, k+3.
+    fours = wide.reshape(len(wide), -1, 2, 2)
+    start = -(fours[:, :, 0] * fours[:, :, 1]).sum((1, 2), dtype=np.int32)
+    halves = fours.astype(np.int16).reshape(n_panels, level.panel, -1, 2, 2)
+    return halves.transpose(0, 2, 3, 1, 4), start, modes
+
+
+def longest_window(values: Array) -> int:
+    """Most steps of four inputs whose products cannot overflow 16 bits, for outputs (n, in).
+
+    Inputs are levels from 0 to 127. A lane adds inputs 0 and 1, or 2 and 3, of every step; its sum
+    is largest where only positive, or only negative weights meet the largest level. Two products
+    always fit, so that 1 is always right.
+    """
+    pairs = values.astype(np.int32).reshape(len(values), -1, 2, 2)
+    for window in _WINDOWS:
+        if pairs.shape[1] % window:
+            continue
+        lanes = pairs.reshape(len(values), -1, window, 2, 2)
+        positive = np.maximum(lanes, 0).sum((2, 4))
+        negative = np.maximum(-lanes, 0).sum((2, 4))
+        if max(positive.max(), negative.max()) * _LARGEST_LEVEL <= _LARGEST_SUM:
+            return window
+    raise ValueError("weights are not within -127 and 127")
+
+
+def balanced_order(values: Array) -> NDArray[np.intp]:
+    """An order of inputs in which long windows fit: int (in,), for integers (out, in).
+
+    The order of a block's hidden channels is free. Greedily, the heaviest first, each goes to the
+    window in which the largest sums stay smallest (a power of six stands for the maximum).
+    """
+    n_in = values.shape[1]
+    size = 2 * _BALANCED_WINDOW
+    positive = np.maximum(values, 0).astype(np.float32)
+    negative = np.maximum(-values.astype(np.int16), 0).astype(np.float32)
+    sums = np.zeros((2, n_in // size, len(values)), np.float32)
+    windows: list[list[int]] = [[] for _ in range(n_in // size)]
+    open_windows = np.arange(len(windows))
+    costs = np.zeros(len(windows), np.float64)
+    for k in np.argsort(-(positive + negative).sum(0), kind="stable"):
+        grown = np.maximum(
+            sums[0, open_windows] + positive[:, k], sums[1, open_windows] + negative[:, k]
+        )
+        square = grown * grown
+        new_costs = (square * square * square).sum(1, dtype=np.float64)
+        best = int(np.argmin(new_costs - costs[open_windows]))
+        window = int(open_windows[best])
+        windows[window].append(int(k))
+        sums[0, window] += positive[:, k]
+        sums[1, window] += negative[:, k]
+        costs[window] = new_costs[best]
+        if len(windows[window]) == size:
+            open_windows = np.delete(open_windows, best)
+    # A step takes two inputs of each of a pair of windows: its two 16-bit lanes.
+    pairs = np.array(windows).reshape(-1, 2, _BALANCED_WINDOW, 2)
+    return pairs.transpose(0, 2, 1, 3).reshape(-1)
