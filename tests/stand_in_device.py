@@ -71,6 +71,8 @@ class StandInDevice:
     def captured(self, run: Callable[[], None], warm_ups: int = 3) -> Callable[[], None]:
         """Capturing runs it once, where CUDA only records. Without warm-ups, what it does counts:
         it takes the place of the first replay."""
+        if warm_ups:
+            run()
         with _Capturing():
             run()
         self.graphs += 1

@@ -16,8 +16,11 @@ from r2l_core.commands.shared import (
     open_to_render,
 )
 from r2l_core.commands.values import positive_int, precisions, size
+from r2l_core.engines.processor import this_processor
+from r2l_core.errors import R2LError
 from r2l_core.evaluation.bench import ROUNDS, Bench
 from r2l_core.files import write_json
+from r2l_core.geometry.scene import load_scene
 
 
 def add(commands: Subparsers) -> None:
@@ -30,18 +33,17 @@ def add(commands: Subparsers) -> None:
         "times the published way of computing the same.",
         examples=[
             ("Four precisions at 400x400", "--checkpoint demo --precision fp32,bf16,fp16,int8"),
+            ("The processor's share of a picture made on a GPU", "--overhead"),
             (
                 "One engine at 800x800, as JSON",
                 "--checkpoint demo --precision fp32 --engine torch --size 800 --json bench.json",
             ),
         ],
     )
-    light_field_options(bench)
+    light_field_options(bench, required=False)
     engine_options(bench)
     bench.add_argument("--size", type=size, default=(400, 400), metavar="N|WxH", help="(400)")
-    bench.add_argument(
-        "--precision", type=precisions, required=True, metavar="P,P,...", help="which to time"
-    )
+    bench.add_argument("--precision", type=precisions, metavar="P,P,...", help="which to time")
     bench.add_argument(
         "--rounds",
         type=positive_int,
@@ -52,11 +54,40 @@ def add(commands: Subparsers) -> None:
     bench.add_argument(
         "--teacher", metavar="NERF.tar", help="a NeRF to time beside them, on a sample of its rays"
     )
+    bench.add_argument(
+        "--overhead",
+        action="store_true",
+        help="instead: processor time of a whole picture around an engine whose device answers at "
+        "once",
+    )
     json_option(bench)
     bench.set_defaults(command=_bench)
 
 
+def _overhead(options: argparse.Namespace) -> int:
+    # Imported here: nothing else needs it.
+    from r2l_core.evaluation.overhead import overhead_ms
+
+    processor = this_processor().name
+    measured_ms = overhead_ms(load_scene("demo"), (400, 800))
+    print(f"Processor time from the camera to the host's 8-bit image, {processor}:")
+    for side_px, ms in measured_ms.items():
+        print(f"{side_px}x{side_px}{ms:>10.2f} ms")
+    if options.json:
+        write_json(options.json, {"overhead_ms": measured_ms, "processor": processor})
+    return 0
+
+
 def _bench(options: argparse.Namespace) -> int:
+    if options.overhead:
+        return _overhead(options)
+    for flag in ("checkpoint", "precision"):
+        if getattr(options, flag) is None:
+            raise R2LError(
+                f"bench needs --{flag}",
+                "it says what to time",
+                f"Name one with --{flag}, or ask for --overhead alone.",
+            )
     light_field, ray_mode = open_to_render(options)
     width_px, height_px = options.size
     scene = light_field.scene

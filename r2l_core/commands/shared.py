@@ -23,10 +23,10 @@ else:
     Subparsers = object
 
 
-def light_field_options(parser: argparse.ArgumentParser) -> None:
+def light_field_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument(
         "--checkpoint",
-        required=True,
+        required=required,
         metavar="C",
         help="a file, or the name of one that comes along, such as demo",
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.errors import EngineError
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
-from r2l_core.types import Availability, EngineInfo, Precision
+from r2l_core.types import Availability, EngineInfo, Precision, RayMode
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,44 @@ class Engine(Protocol):
 
         Raises EngineError where the backend fails.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class WholePicture:
+    """A picture made in one piece on an engine's device.
+
+    image: uint8 (H, W, 3), rounded to nearest, read-only, owned. network_rays: pixels that the
+    network was asked about. device_ms: the device's time for all of it, measured there. colors:
+    gives the picture before rounding, float32 (H, W, 3) on the CPU; it stays on the device until
+    asked for, and is gone with the next picture of the same size.
+    """
+
+    image: NDArray[np.uint8]
+    network_rays: int
+    device_ms: float
+    colors: Callable[[], Tensor]
+
+
+class WholePictures(Protocol):
+    """Makes whole pictures, from the camera to 8 bits, on an engine's device."""
+
+    def seconds(self, n_pixels: int) -> float:
+        """How long a picture is going to take, from those before; infinite before the first."""
+
+    def render(self, camera: Camera, skip_background: bool) -> WholePicture:
+        """The picture of a camera.
+
+        `skip_background`: rays that miss the scene's bounding sphere become background without
+        asking the network. Raises EngineError where the engine fails.
+        """
+
+
+@runtime_checkable
+class PictureEngine(Engine, Protocol):
+    """An engine that makes whole pictures by itself, faster than tile by tile."""
+
+    def whole_pictures(self, scene: SceneSpec, ray_mode: RayMode) -> WholePictures:
+        """What makes whole pictures of a scene."""
 
 
 class EngineFactory(Protocol):

@@ -6,6 +6,7 @@ Source of the conventions: the released R2L code (model/nerf_raybased.py, `get_r
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -24,20 +25,34 @@ MAX_SPREAD = 1e4
 
 
 def pixel_rays(camera: Camera, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """World-space rays through the given pixels.
+    """World-space rays through the given pixels, on their device.
 
     columns, rows: (N,) pixel coordinates, integer or fractional; pixel (i, j) means the ray of the
     released code, without a half-pixel offset. Returns origins and directions, float32 (N, 3);
     directions are not normalised: their component along the optical axis is 1.
     """
-    device = columns.device
-    pose = torch.tensor(camera.T_world_camera, dtype=torch.float32, device=device)
-    center_x_px, center_y_px = camera.center_px
-    x = (columns.to(torch.float32) - center_x_px) / camera.focal_px
-    y = -(rows.to(torch.float32) - center_y_px) / camera.fy_px
+    return rays_through(camera_values(camera).to(columns.device), columns, rows)
+
+
+def camera_values(camera: Camera) -> Tensor:
+    """All that `rays_through` needs of a camera: float32 (16,) on the CPU.
+
+    The upper three rows of `T_world_camera`, row by row, then the centre and the focal lengths, x
+    before y, in pixels.
+    """
+    pose = camera.T_world_camera[:3].reshape(-1).tolist()
+    return torch.tensor([*pose, *camera.center_px, camera.focal_px, camera.fy_px])
+
+
+def rays_through(camera: Tensor, columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """`pixel_rays` of a camera's `camera_values`, which are on the pixels' device."""
+    pose = camera[:12].view(3, 4)
+    center_x_px, center_y_px, focal_x_px, focal_y_px = camera[12:].unbind()
+    x = (columns.to(torch.float32) - center_x_px) / focal_x_px
+    y = -(rows.to(torch.float32) - center_y_px) / focal_y_px
     directions_camera = torch.stack([x, y, -torch.ones_like(x)], dim=-1)
-    directions = (directions_camera[:, None, :] * pose[:3, :3]).sum(-1)
-    origins = pose[:3, 3].expand_as(directions)
+    directions = (directions_camera[:, None, :] * pose[:, :3]).sum(-1)
+    origins = pose[:, 3].expand_as(directions)
     return origins, directions
 
 
@@ -87,7 +102,7 @@ def canonicalise(origins: Tensor, directions: Tensor, scene: SceneSpec) -> tuple
     radius = scene.origin_radius
     if radius is None:
         return origins, directions
-    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    center = _point(scene.center, origins.device)
     unit = directions / directions.norm(dim=-1, keepdim=True)
     relative = origins - center
     along = -(relative * unit).sum(-1, keepdim=True)
@@ -102,9 +117,16 @@ def canonicalise(origins: Tensor, directions: Tensor, scene: SceneSpec) -> tuple
     return entry + center, unit / towards_center
 
 
+@functools.lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def _point(xyz: tuple[float, float, float], device: torch.device) -> Tensor:
+    """float32 (3,); kept, as a CUDA graph cannot hold a copy from the host's memory."""
+    return torch.tensor(xyz, dtype=torch.float32, device=device)
+
+
 def hits_bounds(origins: Tensor, directions: Tensor, scene: SceneSpec) -> Tensor:
     """Which rays meet the scene's bounding sphere, in front of their origin: bool (N,)."""
-    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    center = _point(scene.center, origins.device)
     relative = origins - center
     a = (directions * directions).sum(-1)
     b = (relative * directions).sum(-1)
@@ -117,7 +139,7 @@ def looks_away(origins: Tensor, directions: Tensor, scene: SceneSpec) -> Tensor:
 
     They see background. A network that has only seen rays that come in cannot know that.
     """
-    center = torch.tensor(scene.center, dtype=torch.float32, device=origins.device)
+    center = _point(scene.center, origins.device)
     relative = origins - center
     outwards = (relative * directions).sum(-1)
     # Lines that only graze the sphere run neither in nor out, but for rounding.

@@ -13,7 +13,7 @@ from torch import Tensor
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import STRIDES, FrameTimings
 from r2l_core.render.pixel_grids import flat_cells, grid_pixels, interpolated
-from r2l_core.render.sources import Batch, PixelSource, RenderCost
+from r2l_core.render.sources import Batch, NetworkSource, PixelSource, RenderCost
 from r2l_core.torch_threads import one_torch_thread
 
 _CHUNK_PIXELS = 65536
@@ -162,6 +162,8 @@ def render_image(
 
     `whole`: no pixel may be skipped.
     """
+    if isinstance(source, NetworkSource) and source.pictures is not None:
+        return source.whole_picture(camera, whole).colors()
     image = ProgressiveImage(source, camera)
     return image.colors if _complete(image, cancelled, whole) else None
 
@@ -169,6 +171,13 @@ def render_image(
 def timed_image(source: PixelSource, camera: Camera) -> TimedImage:
     """One whole image and where its time went."""
     start = time.perf_counter()
+    if isinstance(source, NetworkSource) and source.pictures is not None:
+        picture = source.whole_picture(camera)
+        colors, seconds = picture.colors(), time.perf_counter() - start
+        timings = FrameTimings(
+            network_ms=picture.device_ms, copy_ms=max(seconds * 1e3 - picture.device_ms, 0.0)
+        )
+        return TimedImage(colors, timings, seconds)
     image = ProgressiveImage(source, camera)
     _complete(image)
     return TimedImage(image.colors, image.take_cost().timings, time.perf_counter() - start)

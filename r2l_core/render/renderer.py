@@ -29,6 +29,7 @@ from r2l_core.render.image_set import ImageSet
 from r2l_core.render.pixel_grids import by_contrast, grid_pixels, interpolated, new_pixels
 from r2l_core.render.progressive_image import ProgressiveImage, chunks, never
 from r2l_core.render.sources import Batch, PixelSource
+from r2l_core.render.whole_frames import WholeFrames
 
 SHOW_EVERY_S = 0.1
 """How often a long refinement pass shows what it has."""
@@ -74,6 +75,7 @@ class Renderer:
         """What the last preview chose."""
         self._picture: Tensor | None = None
         """The first pane's as it was shown last, float32 (H, W, 3)."""
+        self._whole = WholeFrames()
 
     def frames(
         self,
@@ -81,12 +83,17 @@ class Renderer:
         cancelled: Callable[[], bool] = never,
         abandoned: Callable[[], bool] = never,
     ) -> Iterator[tuple[Frame, ...]]:
-        """One frame of each pane, again and again, coarse to fine.
+        """One frame of each pane, again and again, coarse to fine; at once complete where engines
+        make whole pictures in time.
 
         The first pictures of a new camera come unless `abandoned` says that nobody will look at
         them; refinement stops between tiles once `cancelled` says so. Pixels already known for the
         same camera are kept.
         """
+        if self._whole.fit(self.panes, request):
+            self._picture = None
+            yield from self._whole.frames(self.panes, self.epoch, request, cancelled)
+            return
         start = time.perf_counter()
         tolerance = request.flat_tolerance if len(self.panes) == 1 else 0.0
         images = ImageSet(pane.image(request.camera, tolerance) for pane in self.panes)

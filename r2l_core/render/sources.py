@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from r2l_core.engines.base import Engine
+from r2l_core.engines.base import Engine, PictureEngine, WholePicture
 from r2l_core.engines.tiles import Tiles
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import canonicalise, hits_bounds, looks_away, pixel_rays
@@ -143,6 +143,10 @@ class NetworkSource:
         self.ray_mode: RayMode = ray_mode
         self.skip_background = skip_background
         self.tiles = Tiles(engine)
+        self.pictures = (
+            engine.whole_pictures(scene, ray_mode) if isinstance(engine, PictureEngine) else None
+        )
+        """What makes whole pictures faster than tile by tile, if anything does."""
 
     @property
     def info(self) -> EngineInfo:
@@ -164,6 +168,17 @@ class NetworkSource:
         camera = self.scene.home_camera()
         pixels = torch.arange(self.tiles.size) % (camera.width_px * camera.height_px)
         self.tiles.warm_up(*self._rays(camera, pixels))
+        if self.pictures is not None:
+            for _ in range(2):
+                self.whole_picture(camera)
+
+    def whole_picture(self, camera: Camera, whole: bool = False) -> WholePicture:
+        """A picture in one piece, of a source that has `pictures`.
+
+        `whole`: no pixel may be skipped. Raises R2LError where the engine fails.
+        """
+        assert self.pictures is not None
+        return self.pictures.render(camera, self.skip_background and not whole)
 
     def plan(self, camera: Camera, pixels: Tensor, whole: bool = False) -> Plan:
         """See PixelSource.plan."""

@@ -74,6 +74,8 @@ class CudaDevice:
         self.capability: tuple[int, int] = torch.cuda.get_device_capability(index)
         # Its own stream: whatever else uses the GPU from this process does not wait for a tile.
         self._stream = torch.cuda.Stream(self.torch_device)
+        # What graphs need in between can be the same memory for all: one runs at a time.
+        self._graph_memory = torch.cuda.graph_pool_handle()
 
     def host_memory(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """See Device.host_memory."""
@@ -99,7 +101,12 @@ class CudaDevice:
                     run()
             stream.synchronize()
             # thread_local: other threads of the process may go on allocating GPU memory meanwhile.
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(
+                graph,
+                pool=self._graph_memory,
+                stream=stream,
+                capture_error_mode="thread_local",
+            ):
                 run()
         replay: Callable[[], None] = graph.replay
         return replay

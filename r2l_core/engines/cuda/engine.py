@@ -1,9 +1,10 @@
 """The CUDA engine: captured graphs, and the fastest way through the network that works.
 
 A tile is one copy of rays to the GPU, two graph replays (encoding, network) and one copy of colours
-back. The 16-bit formats and int8 run all residual blocks in one fused Triton kernel; where that
-cannot be built, or draws a wrong picture, they run layer by layer through cuBLAS, as fp32 always
-does. `EngineInfo.kernel` says what runs, `EngineInfo.fallback` what failed before.
+back; a whole picture is one replay (`pictures`). The 16-bit formats and int8 run all residual
+blocks in one fused Triton kernel; where that cannot be built, or draws a wrong picture, they run
+layer by layer through cuBLAS, as fp32 always does. `EngineInfo.kernel` says what runs,
+`EngineInfo.fallback` what failed before.
 
 State: everything but `device.CudaDevice` is tested on a processor, kernels in Triton's interpreter.
 Streams, graphs, events and pinned copies have never run on hardware; docs/gpu.md tells how to.
@@ -11,8 +12,7 @@ Streams, graphs, events and pinned copies have never run on hardware; docs/gpu.m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -22,13 +22,16 @@ from torch import Tensor
 from r2l_core.engines import choice
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.cuda.device import Device, cuda_device
+from r2l_core.engines.cuda.failures import failures, require_finite
 from r2l_core.engines.cuda.network import DTYPES, FUSED_WIDTHS, DeviceNetwork
+from r2l_core.engines.cuda.pictures import CudaPictures
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.errors import EngineError
+from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import described
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.types import Availability, EngineInfo, Precision
+from r2l_core.types import Availability, EngineInfo, Precision, RayMode
 
 TILE_RAYS = 16384
 """About as many rays as the fused kernels of one H100 have in flight (132 multiprocessors, one or
@@ -67,7 +70,7 @@ class CudaEngine:
     ) -> None:
         self._device = device
         self._precision = precision
-        with _failures("could not be built", precision):
+        with failures("could not be built", precision):
             network = self._capture(light_field, fused_for)
             self.info = engine_info(light_field, precision, device.name, network.n_fused_blocks)
 
@@ -79,10 +82,9 @@ class CudaEngine:
         self._colors_host = device.host_memory(self.tile_rays, 3)
         self._rays = torch.zeros(2, self.tile_rays, 3, device=place)
         self._colors = torch.empty(self.tile_rays, 3, device=place)
-        encoder = FeatureEncoder(light_field, self.tile_rays, place)
-        network = DeviceNetwork(light_field, self._precision, encoder, fused_for)
-        # A replayed graph uses the memory it was captured with, so that has to stay.
-        self._held = (encoder, network)
+        # A replayed graph uses the memory it was captured with, so these have to stay.
+        self._encoder = encoder = FeatureEncoder(light_field, self.tile_rays, place)
+        self._on_device = network = DeviceNetwork(light_field, self._precision, encoder, fused_for)
 
         def encode() -> None:
             encoder.encode(self._rays[0], self._rays[1])
@@ -97,9 +99,9 @@ class CudaEngine:
     @torch.inference_mode()
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         """See Engine.shade."""
-        with _failures("failed", self._precision):
+        with failures("failed", self._precision):
             shaded = self._shade(origins, directions)
-        require_numbers(shaded.colors, self._precision)
+        require_finite(bool(shaded.colors.isfinite().all()), self._precision)
         return shaded
 
     def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:
@@ -119,43 +121,14 @@ class CudaEngine:
         colors = self._colors_host.clone()
         return Shaded(colors, start.elapsed_time(encoded), encoded.elapsed_time(done))
 
+    def whole_pictures(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPictures:
+        """See PictureEngine.whole_pictures."""
 
-def require_numbers(colors: Tensor, precision: Precision) -> None:
-    """Raise EngineError where colours are not finite, which in fp16 has one cause."""
-    if bool(colors.isfinite().all()):
-        return
-    why, remedy = "its colours are not numbers", "Choose another precision."
-    if precision is Precision.FP16:
-        why = "activations of this light field exceed 65,504, the largest float16"
-        remedy = "Choose bf16, which is as fast and has no such limit."
-    raise EngineError(f"The cuda engine failed in {precision}", why, remedy)
+        def shade(origins: Tensor, directions: Tensor) -> Tensor:
+            self._encoder.encode(origins, directions)
+            return self._on_device(self._encoder.features)
 
-
-@contextmanager
-def _failures(what: str, precision: Precision) -> Iterator[None]:
-    """Turn whatever the GPU, its driver or Triton's compiler raise into one EngineError."""
-    try:
-        yield
-    except EngineError:
-        raise
-    except Exception as error:
-        what = f"The cuda engine {what} in {precision}"
-        if isinstance(error, torch.OutOfMemoryError):
-            why = "the GPU's memory is used up"
-            remedy = "Close other programs that use the GPU, or choose --device cpu."
-        elif isinstance(error, torch.AcceleratorError):
-            why = f"the GPU no longer answers ({_first_line(error)})"
-            remedy = "Start the program again, with --device cpu if it goes on."
-        else:
-            # Triton's compiler raises errors of all kinds, for want of a C compiler, say.
-            why = _first_line(error)
-            remedy = "Choose another precision, or --device cpu."
-        raise EngineError(what, why, remedy) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+        return CudaPictures(self._device, shade, self.tile_rays, self._precision, scene, ray_mode)
 
 
 def ways(
@@ -232,7 +205,7 @@ class CudaFactory:
 
     def build(self, light_field: LightField, precision: Precision, device: str) -> CudaEngine:
         """See EngineFactory.build. The first way that can be built and draws the right picture."""
-        with _failures("could not be started", precision):
+        with failures("could not be started", precision):
             place = self._device()
             left, failure = ways(light_field, precision, place)
         while True:
