@@ -73,6 +73,7 @@ class _InstantEngine:
     info: EngineInfo
     tile_rays: int = 16384
     small_tiles: tuple[int, ...] = ()
+    any_rays: bool = False
     quiet_torch: bool = False
 
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:

@@ -83,8 +83,7 @@ class Renderer:
         cancelled: Callable[[], bool] = never,
         abandoned: Callable[[], bool] = never,
     ) -> Iterator[tuple[Frame, ...]]:
-        """One frame of each pane, again and again, coarse to fine; at once complete where engines
-        make whole pictures in time.
+        """One frame of each pane, again and again, coarse to fine; or one, if whole pictures fit.
 
         The first pictures of a new camera come unless `abandoned` says that nobody will look at
         them; refinement stops between tiles once `cancelled` says so. Pixels already known for the
