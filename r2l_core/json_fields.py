@@ -35,9 +35,31 @@ def read_json(path: Path, what: str, error: type[R2LError], remedy: str) -> Any:
             what, f"it is larger than {limits.JSON_BYTES >> 20} MiB", "Choose another file."
         )
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as problem:
+        return parse_json(data)
+    except ValueError as problem:
         raise error(what, f"it is not JSON ({problem})", remedy) from problem
+
+
+def parse_json(data: str | bytes, nan: bool = False) -> Any:
+    """What a JSON text, UTF-8 where it is bytes, says. Every text from outside goes through here.
+
+    nan: take NaN and Infinity, which are no JSON numbers, as Python's own writer makes them. Raises
+    ValueError for what is no JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(data, parse_constant=None if nan else _refuse_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def stored_object(data: str | bytes) -> dict[str, Any]:
+    """The JSON object that we stored somewhere; empty where it is gone or damaged by now. Its
+    values have to be looked at one by one."""
+    try:
+        values = parse_json(data, nan=True)
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 class Fields:

@@ -27,7 +27,7 @@ from r2l_core.camera_paths.camera_path import (
     Keyframe,
 )
 from r2l_core.errors import CameraError
-from r2l_core.json_fields import Fields
+from r2l_core.json_fields import Fields, parse_json
 
 Dialect = Literal["list", "string"]
 
@@ -131,8 +131,8 @@ def _share(entry: Fields) -> float:
 
 def _parsed(entry: Fields, name: str) -> Any:
     try:
-        return json.loads(entry.text(name))
-    except (ValueError, RecursionError):
+        return parse_json(entry.text(name), nan=True)
+    except ValueError:
         entry.refuse(name, "is a text that is not JSON")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
 import os
 import ssl
 import urllib.error
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 
 from r2l_core.errors import DownloadError
 from r2l_core.files import write_json
+from r2l_core.json_fields import stored_object
 
 _RELEASES = "https://github.com/MingSun-Tse/Efficient-NeRF/releases/download"
 _TIMEOUT_S = 30.0
@@ -192,10 +192,9 @@ def _notes_file(file: Path) -> Path:
 def _notes(file: Path) -> dict[str, Any]:
     """What is known of a file, or nothing where the notes are missing or damaged."""
     try:
-        values = json.loads(_notes_file(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return stored_object(_notes_file(file).read_bytes())
+    except OSError:
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _note(file: Path, values: dict[str, Any]) -> None:

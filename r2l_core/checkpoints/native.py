@@ -6,7 +6,6 @@ What such a file holds is written down in `checkpoint`.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from r2l_core.checkpoints.packing import unpacked
 from r2l_core.checkpoints.safetensors_header import Header, read_header, read_tensor
 from r2l_core.errors import CheckpointError, SceneError
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.json_fields import parse_json
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig
 
@@ -41,7 +41,7 @@ def open_native(path: Path, scene: SceneSpec | None) -> LightField:
         notes = (NO_SCENE.format(SceneSpec(path.stem)),)
     try:
         tensors, quantization = unpacked(tensors, header.get("quantization"))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise cannot_open(
             path, f"its quantised layers are damaged ({error})", "Quantise the original again."
         ) from error
@@ -128,16 +128,16 @@ def _describe(
             "Update the viewer.",
         )
     try:
-        network = json.loads(header["network"])
+        network = parse_json(header["network"])
         if not isinstance(network, dict):
             raise TypeError("the network is no JSON object")
         config = NetworkConfig.from_mapping(network)
-        scene_values = json.loads(header["scene"]) if "scene" in header else None
-        provenance = json.loads(header.get("provenance", "{}"))
+        scene_values = parse_json(header["scene"]) if "scene" in header else None
+        provenance = parse_json(header.get("provenance", "{}"), nan=True)
         has_scene = isinstance(scene_values, dict) or "scene" not in header
         if not has_scene or not isinstance(provenance, dict):
             raise TypeError("scene and provenance must be JSON objects")
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise cannot_open(
             path,
             f"its header does not describe a network and a scene ({error!r})",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import get_args
 
 import torch
 from torch import Tensor
 
+from r2l_core.json_fields import parse_json
 from r2l_core.model.arithmetic import QuantizedRows
 from r2l_core.model.quantized import Quantization, QuantizedLinear, Recipe
 
@@ -45,7 +45,7 @@ def unpacked(
     tensors = dict(stored)
     if description is None:
         return tensors, None
-    values = json.loads(description)
+    values = parse_json(description, nan=True)
     if not isinstance(values, dict) or values.get("recipe") not in get_args(Recipe):
         raise ValueError("the header names no known recipe")
     layers: dict[str, QuantizedLinear] = {}

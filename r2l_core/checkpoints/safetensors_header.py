@@ -10,7 +10,6 @@ process that reads it dies. Here everything is read.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from r2l_core import limits
+from r2l_core.json_fields import parse_json
 
 _MAX_DIMENSIONS = 8
 _MAX_NUMEL = 2**48
@@ -73,10 +73,7 @@ def read_header(file: BinaryIO) -> Header:
         raise ValueError("its header is not complete")
     if length > limits.HEADER_BYTES:
         raise ValueError(f"its header is longer than {limits.HEADER_BYTES >> 20} MiB")
-    try:
-        entries = json.loads(file.read(length))
-    except RecursionError as error:
-        raise ValueError("its header is nested too deeply") from error
+    entries = parse_json(file.read(length))
     if not isinstance(entries, dict):
         raise ValueError("its header is not a JSON object")
     metadata = entries.pop("__metadata__", None) or {}

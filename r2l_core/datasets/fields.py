@@ -5,7 +5,6 @@ Datasets come from strangers: nothing here trusts a type, a size or a path.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from r2l_core import limits
 from r2l_core.errors import DatasetError
-from r2l_core.json_fields import Fields
+from r2l_core.json_fields import Fields, parse_json
 
 MAX_COORDINATE = 1e6
 """Positions further out have no sub-pixel meaning left in float32 rays."""
@@ -52,8 +51,8 @@ class DatasetFields(Fields):
         text = read_text(file)
         try:
             # A NaN, which is no JSON, stands only in the way of what needs that number.
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            values = parse_json(text, nan=True)
+        except ValueError as error:
             raise bad_file(file, f"it is not JSON ({error})") from error
         if not isinstance(values, dict):
             raise bad_file(file, "it is not a JSON object")

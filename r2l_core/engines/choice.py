@@ -21,6 +21,7 @@ from r2l_core.errors import EngineError
 from r2l_core.files import replacing
 from r2l_core.geometry.rays import image_rays
 from r2l_core.images.metrics import psnr_db
+from r2l_core.json_fields import stored_object
 from r2l_core.model.light_field import LightField
 from r2l_core.types import Precision
 
@@ -156,10 +157,9 @@ def _path() -> Path:
 
 def _memory() -> dict[str, str]:
     try:
-        choices = json.loads(_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return stored_object(_path().read_bytes())
+    except OSError:
         return {}
-    return choices if isinstance(choices, dict) else {}
 
 
 def _key(light_field: LightField, precision: Precision, device: str, names: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -171,7 +170,7 @@ class Evaluation:
         self._settings = {
             "checkpoint": light_field.sha256,
             "network": light_field.network.to_dict(),
-            "scene": json.loads(light_field.scene.to_json()),
+            "scene": asdict(light_field.scene),
             "rays": ray_mode,
             "lpips": not unavailable(),
         }

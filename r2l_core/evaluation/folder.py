@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from r2l_core.files import save_image, save_video, write_json
 from r2l_core.images.difference import DifferenceKind, difference_map
+from r2l_core.json_fields import stored_object
 
 VIDEO_FPS = 30.0
 
@@ -56,10 +57,10 @@ class EvaluationFolder:
     def recorded(self, index: int, name: str, key: str) -> dict[str, Any] | None:
         """What was measured of a view under the same key, as JSON has it, or None."""
         try:
-            values = json.loads(self._record(index, name).read_text(encoding="utf-8"))
-            scores = values["scores"] if values["key"] == key else None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            return None  # not there, or cut off in the middle of writing
+            values = stored_object(self._record(index, name).read_bytes())
+        except OSError:
+            return None
+        scores = values.get("scores") if values.get("key") == key else None
         whole = isinstance(scores, dict) and self._picture(index, name).is_file()
         return scores if whole else None
 

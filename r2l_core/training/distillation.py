@@ -7,7 +7,6 @@ network's function does not change at that moment.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from r2l_core.engines.cuda.device import Device
 from r2l_core.errors import CheckpointError
 from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.json_fields import parse_json
 from r2l_core.model.encoding import RayCoordinates
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig, R2LNetwork
@@ -217,7 +217,7 @@ class Trainer:
                 self.state_path, weights_only=True, map_location=self._place
             )
             same = (
-                SceneSpec.from_mapping(json.loads(state["scene"])) == self.scene
+                SceneSpec.from_mapping(parse_json(state["scene"])) == self.scene
                 and NetworkConfig.from_mapping(state["network"]) == self.final_network
             )
         except Exception as error:

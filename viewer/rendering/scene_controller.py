@@ -11,6 +11,7 @@ from PyQt6.QtCore import QObject
 
 from r2l_core.errors import SceneError, plain
 from r2l_core.geometry.scene import PRESETS, SceneSpec
+from r2l_core.json_fields import stored_object
 from viewer.rendering.controller import Controller
 from viewer.rendering.opening import SceneFrom
 from viewer.rendering.render_thread import Running
@@ -154,11 +155,7 @@ class SceneController(QObject):
 
     def _remembered(self) -> dict[str, Any]:
         """Scenes by the SHA-256 of their files: names of presets, or their entries."""
-        try:
-            found = json.loads(self._preferences.text(_KEY) or "{}")
-        except (ValueError, RecursionError):
-            found = None
-        return found if isinstance(found, dict) else {}
+        return stored_object(self._preferences.text(_KEY))
 
 
 def _parsed(remembered: Any) -> str | SceneSpec | None:

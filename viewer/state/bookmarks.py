@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit, wrap_deg
+from r2l_core.json_fields import stored_object
 from viewer.state.viewpoint import Viewpoint
 
 NUMBERS = range(1, 10)
@@ -27,7 +28,7 @@ class Bookmarks:
     def __init__(self, text: str = "") -> None:
         """`text`: what `text()` gave once; anything else counts as none."""
         self._views: dict[str, dict[int, Viewpoint]] = {}
-        for name, marks in _mapping(text).items():
+        for name, marks in stored_object(text).items():
             for digit, values in marks.items() if isinstance(marks, dict) else ():
                 view = _viewpoint(values)
                 if view is not None and digit in map(str, NUMBERS):
@@ -64,14 +65,6 @@ def _values(view: Viewpoint) -> dict[str, Any]:
         "pivot": list(orbit.pivot),
         "fov_x_deg": view.fov_x_deg,
     }
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _viewpoint(values: Any) -> Viewpoint | None:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from r2l_core.json_fields import parse_json
+
 
 @runtime_checkable
 class Blob(Protocol):
@@ -72,8 +74,8 @@ class RecentFiles:
     def files(self) -> list[str]:
         """Absolute paths; whether they are still there is not known."""
         try:
-            found = json.loads(self._preferences.text(self._key))
-        except (ValueError, RecursionError):
+            found = parse_json(self._preferences.text(self._key))
+        except ValueError:
             return []
         files = found if isinstance(found, list) else []
         return [file for file in files if isinstance(file, str)][:MOST]

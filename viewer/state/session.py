@@ -35,7 +35,7 @@ from r2l_core.files import replacing
 from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.difference import DifferenceKind
-from r2l_core.json_fields import Fields
+from r2l_core.json_fields import Fields, parse_json
 from r2l_core.types import Precision
 from viewer.state.bookmarks import NUMBERS
 from viewer.state.dataset_choice import DatasetChoice
@@ -125,8 +125,8 @@ def parse_session(text: str) -> Session:
     """Read a session that was kept as text. Raises SessionError naming the field."""
     what = "The last session cannot be used"
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        values = parse_json(text)
+    except ValueError as error:
         raise SessionError(what, f"it is not JSON ({error})", "Begin a new one.") from error
     if not isinstance(values, dict):
         raise SessionError(what, "it is not a JSON object", "Begin a new one.")
