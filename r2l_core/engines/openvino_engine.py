@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ from r2l_core.types import Availability, EngineInfo, Precision
 
 if TYPE_CHECKING:
     import openvino as ov
+
+# OpenVINO reports every import to an analytics host, and keeps an id for that in the home folder,
+# unless its package for it is missing. Nothing here leaves the machine, so it is: None makes an
+# import fail as if nothing of that name were installed.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 _TILE_RAYS = 1024
 _SMALL_TILES = (64, 160, 256, 400, 576, 800)
