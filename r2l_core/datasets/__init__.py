@@ -12,7 +12,7 @@ from r2l_core.datasets import blender, deepvoxels, donerf, llff, transforms
 from r2l_core.datasets.base import Dataset, NoSuchSplit, Progress, Request, View
 from r2l_core.errors import DatasetError
 
-__all__ = ["Dataset", "NoSuchSplit", "Progress", "View", "open_dataset"]
+__all__ = ["Dataset", "NoSuchSplit", "Progress", "View", "dataset_around", "open_dataset"]
 
 # Asked in this order: a DONeRF scene is a Blender scene with one file more.
 _FORMATS: tuple[tuple[Callable[[Request], bool], Callable[[Request], Dataset]], ...] = (
@@ -33,7 +33,8 @@ def open_dataset(
     keep_background: bool = False,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Open one split of the dataset in the folder `path`; its format is found out.
+    """Open one split of the dataset in the folder `path`, or around the file `path`; its format is
+    found out.
 
     Descriptions, poses and the headers of all pictures are checked now, the pictures themselves
     are decoded when they are asked for. `half_res`: give pictures out at half their size,
@@ -45,9 +46,10 @@ def open_dataset(
         root = Path(path).expanduser()
     except RuntimeError:  # the home of nobody
         root = Path(path)
-    request = Request(root, split, half_res, spherify, keep_background, progress)
-    what = f"The dataset {request.root} cannot be opened"
+    what = f"The dataset {root} cannot be opened"
     try:
+        root = dataset_around(root) or root
+        request = Request(root, split, half_res, spherify, keep_background, progress)
         if not request.root.is_dir():
             raise DatasetError(what, "there is no such folder", "Give the folder of a scene.")
         for recognises, load in _FORMATS:
@@ -60,3 +62,14 @@ def open_dataset(
         "it has none of transforms_test.json, transforms.json, poses_bounds.npy and intrinsics.txt",
         "Give the folder of a Blender, DONeRF, LLFF, DeepVoxels or nerfstudio scene.",
     )
+
+
+def dataset_around(path: Path) -> Path | None:
+    """The folder of the dataset that `path` is, or lies in as a file; None where there is none."""
+    # A picture lies up to two folders below: in BASE/train/SCENE/rgb of DeepVoxels.
+    folders = (path,) if path.is_dir() else tuple(path.parents[:2]) if path.is_file() else ()
+    for folder in folders:
+        request = Request(folder, "test")
+        if folder.is_dir() and any(recognises(request) for recognises, _ in _FORMATS):
+            return folder
+    return None

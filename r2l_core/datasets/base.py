@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.datasets.fields import DatasetFields, bad_file
+from r2l_core.datasets.fields import bad_file
 from r2l_core.datasets.images import (
     SUFFIXES,
     Background,
@@ -174,36 +174,26 @@ class Request:
         if self.progress is not None:
             self.progress(done, total)
 
+    def given_size(self, stored_px: tuple[int, int]) -> tuple[int, int]:
+        """Width and height at which a picture of that size is given out."""
+        if not self.half:
+            return stored_px
+        return max(stored_px[0] // 2, 1), max(stored_px[1] // 2, 1)
+
     def output_size(self, path: Path) -> tuple[int, int]:
         """Width and height at which a picture is given out. Raises DatasetError."""
-        width_px, height_px = image_size(path)
-        if self.half:
-            width_px, height_px = max(width_px // 2, 1), max(height_px // 2, 1)
-        return width_px, height_px
-
-    def picture_of(self, frame: DatasetFields) -> Path:
-        """The picture that a frame's `file_path` names, with or without its ending. Raises
-        DatasetError where it is not there or not inside the dataset."""
-        name = frame.text("file_path")
-        wanted = self.root / name
-        known = wanted.suffix.lower() in SUFFIXES
-        candidates = [wanted] if known else [Path(f"{wanted}{suffix}") for suffix in SUFFIXES]
-        try:
-            found = next((path for path in candidates if path.is_file()), None)
-        except (OSError, ValueError):  # a name no file system takes
-            found = None
-        # Before the question whether it is there, so that nobody learns what lies outside.
-        if not is_inside(self.root, found or candidates[0]):
-            frame.refuse("file_path", f"{name[:200]!r} leads out of the dataset's folder")
-        if found is None:
-            frame.refuse("file_path", f"names {name[:200]!r}, and there is no such picture")
-        return found
+        return self.given_size(image_size(path))
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """All pictures of a folder of the dataset, sorted by name. Raises DatasetError."""
     try:
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            # Hidden files, such as macOS leaves on other disks, are no pictures.
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        )
     except OSError as error:
         raise bad_file(folder, f"it cannot be listed ({error.strerror})") from error
     for path in found:

@@ -11,6 +11,7 @@ import numpy as np
 from r2l_core.datasets import blender
 from r2l_core.datasets.base import Dataset, Request
 from r2l_core.datasets.fields import MAX_COORDINATE, DatasetFields
+from r2l_core.datasets.frames import read_views
 
 _INFO = "dataset_info.json"
 
@@ -25,9 +26,9 @@ def load(request: Request) -> Dataset:
     splits = blender.existing_splits(request)
     request.choose(splits)
     info = DatasetFields(request.root / _INFO)
-    angle_x_rad = blender.camera_angle_x_rad(info)
     near, far = info.numbers("depth_range", 2, 0.0, MAX_COORDINATE)
-    views = blender.views_of(request, blender.read_frames(request), angle_x_rad)
+    file = blender.read_frames(request)
+    views, notes = read_views(request, [info, file], file.frames(), centred=True)
     positions = np.array([view.camera.position for view in views])
     x, y, z = (float(value) for value in positions.mean(0))
     return request.dataset(
@@ -36,6 +37,7 @@ def load(request: Request) -> Dataset:
         views,
         None,
         info.file,
+        notes=notes,
         near=near,
         far=far,
         center=(x, y, z),

@@ -38,7 +38,8 @@ def read_text(file: Path) -> str:
             file, f"it is larger than {limits.JSON_BYTES >> 20} MiB", "Split the dataset."
         )
     try:
-        return data.decode("utf-8")
+        # Editors and shells of Windows begin with a mark of the byte order.
+        return data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as error:
         raise bad_file(file, "it is not UTF-8 text") from error
 
@@ -58,6 +59,10 @@ class DatasetFields(Fields):
             raise bad_file(file, "it is not a JSON object")
         super().__init__(values, _what(file), DatasetError)
         self.file = file
+
+    def integer_part(self, name: str) -> int:
+        """A number of pixels, which some programs write as 800.0."""
+        return int(self.number(name, low=1, high=65_536))
 
     def texts(self, name: str) -> list[str]:
         """A list of texts."""
@@ -81,9 +86,13 @@ class DatasetFields(Fields):
         return frames
 
     def pose(self, name: str) -> NDArray[np.float64]:
-        """A 3x4 or 4x4 matrix as nested lists, as float64 (4, 4)."""
-        rows = self.values(name, 4)
-        if len(rows) < 3 or not all(isinstance(row, list) and len(row) == 4 for row in rows):
+        """A 3x4 or 4x4 matrix, nested lists or row after row, as float64 (4, 4)."""
+        rows = self.values(name, 16)
+        if len(rows) in (12, 16) and not any(isinstance(row, list) for row in rows):
+            rows = [rows[at : at + 4] for at in range(0, len(rows), 4)]
+        if not 3 <= len(rows) <= 4 or not all(
+            isinstance(row, list) and len(row) == 4 for row in rows
+        ):
             self.refuse(name, "is not a matrix of three or four rows of four numbers")
         matrix = np.eye(4)
         for i, row in enumerate(rows):

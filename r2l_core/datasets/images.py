@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from r2l_core import limits
 from r2l_core.errors import DatasetError
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 Background = tuple[float, float, float] | None
 """What shows through transparent pixels, sRGB in [0, 1]; None drops the transparency instead."""
 
@@ -95,7 +96,7 @@ def _opened(path: Path) -> Image.Image:
     try:
         if not path.is_file():
             raise _unreadable(path, "there is no such file")
-        image = Image.open(path, formats=("PNG", "JPEG"))
+        image = Image.open(path, formats=("PNG", "JPEG", "WEBP"))
     except DatasetError:
         raise
     except Exception as error:  # as above; a size beyond Pillow's own limit comes here, too
@@ -103,14 +104,18 @@ def _opened(path: Path) -> Image.Image:
     width, height = image.size
     if width * height > limits.PICTURE_PX:
         image.close()
-        raise _unreadable(path, f"{width}x{height} is more than {limits.PICTURE_PX} pixels")
+        raise _unreadable(
+            path,
+            f"{width}x{height} is more than the {limits.PICTURE_PX} pixels that are opened",
+            f"Make the pictures smaller, up to {math.isqrt(limits.PICTURE_PX)} by as many pixels.",
+        )
     return image
 
 
-def _unreadable(path: Path, why: str) -> DatasetError:
-    return DatasetError(
-        f"The picture {path} cannot be read", why, "Give PNG or JPEG pictures of 8 bits a channel."
-    )
+def _unreadable(
+    path: Path, why: str, remedy: str = "Give PNG, JPEG or WebP pictures of 8 bits a channel."
+) -> DatasetError:
+    return DatasetError(f"The picture {path} cannot be read", why, remedy)
 
 
 def _reason(error: Exception) -> str:

@@ -66,10 +66,7 @@ def load(request: Request) -> Dataset:
     poses, bounds = _recentred(file, capture)
     if request.spherify:
         poses, bounds = _spherified(file, poses, bounds)
-    folder, factor = _pictures_folder(request)
-    pictures = pictures_in(folder)
-    if len(pictures) != len(poses):
-        raise bad_file(file, f"it has {len(poses)} poses, and {folder} {len(pictures)} pictures")
+    pictures, factor, notes = _pictures(request, file, len(poses))
     held_out = set(range(0, len(poses), HOLD_OUT_EVERY))
     chosen = [i for i in range(len(poses)) if (i in held_out) == (request.split != "train")]
     splits = ("train", "val", "test") if len(held_out) < len(poses) else ("val", "test")
@@ -100,6 +97,7 @@ def load(request: Request) -> Dataset:
         views,
         None,
         file,
+        notes=notes,
         near=near,
         far=far,
         background_rgb=BLACK,
@@ -206,18 +204,31 @@ def _unit(file: Path, vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return vector / length
 
 
-def _pictures_folder(request: Request) -> tuple[Path, int]:
-    """Where the pictures are, and how many times smaller than the full size: eight as published,
-    else the smallest there are."""
-    factors = []
+def _pictures(request: Request, file: Path, n_poses: int) -> tuple[list[Path], int, list[str]]:
+    """The pictures, how many times smaller than the full size they are, and notes.
+
+    From the folder of eight times smaller ones as published, else the smallest there are; a folder
+    that has not one for every pose gives way to one that has.
+    """
+    factors = {}
     for path in request.root.iterdir():
-        match = re.fullmatch(r"images_(\d{1,2})", path.name)
-        if match and int(match[1]) > 0 and path.is_dir():
-            factors.append(int(match[1]))
-    if factors:
-        factor = PUBLISHED_FACTOR if PUBLISHED_FACTOR in factors else max(factors)
-        return request.root / f"images_{factor}", factor
-    return request.root / "images", 1
+        match = re.fullmatch(r"images(?:_(\d{1,2}))?", path.name)
+        if match and path.is_dir() and (factor := int(match[1] or 1)) > 0:
+            factors[factor] = path
+    order = sorted(factors, key=lambda factor: (factor != PUBLISHED_FACTOR, -factor))
+    counts: list[str] = []
+    for factor in order:
+        pictures = pictures_in(factors[factor])
+        if len(pictures) == n_poses:
+            told = f"{' and '.join(counts)} do not fit the {n_poses} poses"
+            return pictures, factor, [f"{told}: {factors[factor].name} is used"] if counts else []
+        counts.append(f"{factors[factor].name} with {len(pictures)} pictures")
+    raise bad_file(
+        file,
+        f"it has {n_poses} poses, and there is no folder with as many pictures "
+        f"({', '.join(counts) or 'there is no images folder'})",
+        "Give a complete dataset.",
+    )
 
 
 def _check_size(file: Path, size_px: tuple[int, int], capture: _Capture, shrunk: int) -> None:

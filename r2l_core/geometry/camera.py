@@ -62,7 +62,7 @@ class Camera:
                 f"it must be a finite 4x4 matrix, not shape {pose.shape}",
                 "Give a camera-to-world matrix as four rows of four numbers.",
             )
-        if not _is_rotation(pose[:3, :3].tolist()):
+        if not is_rotation(pose[:3, :3].tolist()):
             raise CameraError(
                 "The camera pose cannot be used",
                 "its upper-left 3x3 block is not a rotation",
@@ -245,7 +245,7 @@ class Orbit:
         return replace(self, radius=radius, pivot=_moved(self.pivot, step))
 
 
-def _is_rotation(rows: list[list[float]]) -> bool:
+def is_rotation(rows: list[list[float]]) -> bool:
     """Whether three rows are orthonormal and right-handed, to 1e-3.
 
     In plain numbers: a camera is made for every move of the mouse, and numpy takes longer.

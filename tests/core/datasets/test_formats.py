@@ -296,7 +296,7 @@ def test_estimates_and_distortion_are_stated(write_dataset):
         ({"camera_model": "OPENCV_FISHEYE"}, "camera_model"),
         ({"camera_model": "EQUIRECTANGULAR"}, "camera_model"),
         ({"is_fisheye": True}, "is_fisheye"),
-        ({"w": 25}, "w is 25"),
+        ({"w": 50}, "w and h are 50x16"),
         ({"test_filenames": ["images/nosuch.png"]}, "test_filenames"),
         ({"applied_transform": [[1, 2], [3, 4]]}, "applied_transform"),
     ],

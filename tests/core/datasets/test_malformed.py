@@ -26,7 +26,6 @@ from r2l_core.geometry.camera import Camera
 REPOSITORY = Path(__file__).parents[3]
 SINGULAR = np.zeros((4, 4)).tolist()
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0]).tolist()
-SCALED = np.diag([2.0, 2.0, 2.0, 1.0]).tolist()
 SHEARED = [[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 # Examples share the folder that the fixture has written; each writes the file it damages anew.
 FUZZ = settings(
@@ -100,7 +99,7 @@ BAD_FRAMES = {
     "3x3": ({"transform_matrix": np.eye(3).tolist()}, "frames[2].transform_matrix is not a matrix"),
     "5x4": (
         {"transform_matrix": np.ones((5, 4)).tolist()},
-        "frames[2].transform_matrix has 5 entries; there may be 4",
+        "frames[2].transform_matrix is not a matrix of three or four rows",
     ),
     "ragged": (
         {"transform_matrix": [[1, 0, 0, 0], [0, 1, 0], [0, 0, 1, 0]]},
@@ -108,7 +107,6 @@ BAD_FRAMES = {
     ),
     "zero determinant": ({"transform_matrix": SINGULAR}, "frames[2].transform_matrix"),
     "mirrored": ({"transform_matrix": MIRROR}, "frames[2].transform_matrix: its upper-left"),
-    "scaled": ({"transform_matrix": SCALED}, "frames[2].transform_matrix: its upper-left"),
     "sheared": ({"transform_matrix": SHEARED}, "frames[2].transform_matrix: its upper-left"),
     "transposed": (
         {"transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 2, 3, 1]]},
@@ -129,8 +127,6 @@ BAD_FRAMES = {
     "no path": ({"file_path": None}, "frames[2].file_path is missing"),
     "path a number": ({"file_path": 7}, "frames[2].file_path is not a text"),
     "path empty": ({"file_path": ""}, "frames[2].file_path"),
-    "path missing": ({"file_path": "train/nosuch"}, "frames[2].file_path names 'train/nosuch'"),
-    "path a folder": ({"file_path": "train"}, "frames[2].file_path names 'train'"),
     "path with zero": ({"file_path": "train/\0r_2"}, "frames[2].file_path"),
     "path with a line break": ({"file_path": "train\nr_2"}, "frames[2].file_path"),
     "path of 100 kB": ({"file_path": "x" * 100_000}, "frames[2].file_path"),
@@ -362,11 +358,13 @@ def test_sixteen_bit_pictures_are_named(write_dataset):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-@pytest.mark.parametrize("name", ["train/r_0.png", "transforms_train.json"])
-def test_pipes_do_not_make_it_wait(write_dataset, name):
+def test_pipes_do_not_make_it_wait(write_dataset):
     folder = write_dataset("blender")
-    (folder / name).unlink()
-    os.mkfifo(folder / name)
+    (folder / "train" / "r_0.png").unlink()
+    os.mkfifo(folder / "train" / "r_0.png")
+    assert "1 of 4 pictures are missing" in open_dataset(folder, "train").notes[0]
+    (folder / "transforms_train.json").unlink()
+    os.mkfifo(folder / "transforms_train.json")
     refused(folder)
 
 

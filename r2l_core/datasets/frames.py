@@ -1,0 +1,133 @@
+"""The frames of any `transforms*.json` to views: pictures found, poses made rigid, lenses read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.datasets.base import NoSuchSplit, Request, View, camera_of
+from r2l_core.datasets.fields import DatasetFields
+from r2l_core.datasets.images import image_size
+from r2l_core.datasets.intrinsics import read_lens
+from r2l_core.datasets.pictures import PictureFinder
+from r2l_core.geometry.camera import is_rotation
+
+_SCALES = (1e-4, 1e4)
+
+
+@dataclass
+class _Remarks:
+    """What is told of the frames as a whole."""
+
+    missing: list[str] = field(default_factory=list)
+    masked: int = 0
+    scaled: int = 0
+    distorted_px: float = 0.0
+
+    def notes(self, n_frames: int) -> list[str]:
+        notes = []
+        if self.missing:
+            notes.append(
+                f"{len(self.missing)} of {n_frames} pictures are missing, such as "
+                f"{self.missing[0][:200]!r}; the rest is opened"
+            )
+        if self.scaled:
+            notes.append(f"the rotations of {self.scaled} poses have a scale, which was taken off")
+        if self.masked:
+            notes.append(
+                f"the masks of {self.masked} pictures are not used: errors count all pixels"
+            )
+        if self.distorted_px > 0:
+            notes.append(
+                f"lens distortion is not undone: up to {self.distorted_px:.1f} pixels in a corner"
+            )
+        return notes
+
+
+def read_views(
+    request: Request,
+    shared: Sequence[DatasetFields],
+    frames: Sequence[DatasetFields],
+    *,
+    centred: bool,
+) -> tuple[tuple[View, ...], list[str]]:
+    """A view for every frame whose picture is there, and notes; every picture's header is read.
+
+    `shared`: what holds the fields that frames leave out. `centred`: see `read_lens`. Where no
+    picture at all is there, but sizes are stated, the views are poses: their pictures cannot be
+    read. Raises DatasetError.
+    """
+    finder, remarks, views = PictureFinder(request.root), _Remarks(), []
+    for done, frame in enumerate(frames):
+        if (view := _view(request, shared, frame, finder, remarks, centred)) is not None:
+            views.append(view)
+        request.tell(done + 1, len(frames))
+    if views:
+        return tuple(views), remarks.notes(len(frames))
+    stated = {"w", "h"}
+    if all(any(key in one for one in (frame, *shared)) for frame in frames for key in stated):
+        alone = _Remarks()
+        for frame in frames:
+            view = _view(request, shared, frame, None, alone, centred)
+            assert view is not None  # nothing is looked for
+            views.append(view)
+        note = f"none of the {len(frames)} pictures of this split is there: these are poses alone"
+        return tuple(views), [note, *alone.notes(len(frames))]
+    raise NoSuchSplit(
+        f"The split '{request.split}' of the dataset {request.root} cannot be opened",
+        f"none of its {len(frames)} pictures is there, such as {remarks.missing[0][:200]!r}",
+        "Give a complete dataset, or choose another split.",
+    )
+
+
+def _view(
+    request: Request,
+    shared: Sequence[DatasetFields],
+    frame: DatasetFields,
+    finder: PictureFinder | None,
+    remarks: _Remarks,
+    centred: bool,
+) -> View | None:
+    """The view of a frame; None where its picture is missing. Without a `finder`, a pose."""
+    name, sources = frame.text("file_path"), (frame, *shared)
+    if finder is None:
+        path = request.root / name
+        w, h = (next(one for one in sources if key in one).integer_part(key) for key in ("w", "h"))
+        stored_px = (w, h)
+    else:
+        if not name or any(ord(sign) < 32 for sign in name):
+            frame.refuse("file_path", "names no file")
+        try:
+            found = finder.find(name)
+        except ValueError as error:
+            frame.refuse("file_path", f"{name[:200]!r} {error}")
+        if found is None:
+            remarks.missing.append(name)
+            return None
+        path, stored_px = found, image_size(found)
+    given_px = request.given_size(stored_px)
+    lens = read_lens(sources, stored_px, given_px, centred=centred)
+    pose = frame.pose("transform_matrix")
+    scale = _scale(pose[:3, :3])
+    if scale != 1.0:
+        pose[:3, :3] /= scale
+        remarks.scaled += 1
+    remarks.masked += "mask_path" in frame
+    where = f"{frame.prefix}transform_matrix"
+    camera = camera_of(shared[0].file, where, pose, given_px, lens.focal_px, **lens.others)
+    remarks.distorted_px = max(remarks.distorted_px, lens.distorted_px(camera))
+    return View(name.replace("\\", "/").removeprefix("./"), path, camera)
+
+
+def _scale(block: NDArray[np.float64]) -> float:
+    """By how much a rotation is scaled, alike along all axes; 1 where it is not, or no rotation."""
+    if is_rotation(block.tolist()):
+        return 1.0
+    volume = float(np.linalg.det(block))
+    scale = volume ** (1 / 3) if volume > 0 else 0.0
+    if not _SCALES[0] <= scale <= _SCALES[1] or not is_rotation((block / scale).tolist()):
+        return 1.0
+    return scale

@@ -1,0 +1,157 @@
+"""The lens of a photograph, as the family of `transforms*.json` describes it.
+
+One reader for all of them, whether nerfstudio, instant-ngp, a Blender add-on or the NeRF synthetic
+scenes have written it: any field may stand in the frame or, for all of them, in the file.
+
+    fl_x fl_y                 focal lengths in pixels
+    camera_angle_x, _y        fields of view in radians; x_fov, y_fov the same in degrees
+    cx cy                     where the optical axis meets the picture, in pixels
+    w h                       size of the picture that those pixels are of
+    camera_model, is_fisheye  what is no pinhole camera is refused
+    k1 k2 k3 k4 p1 p2         distortion as OpenCV has it; FULL_OPENCV divides by 1 + k4 r^2 + ...
+
+There, pixel (i, j) is the square from (i, j) to (i + 1, j + 1) and its ray goes through the middle,
+so our principal point lies half a pixel before theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from r2l_core.datasets.fields import DatasetFields
+from r2l_core.geometry.camera import Camera
+
+_MAX_FOCAL_PX = 1e6
+_MAX_SIZE_PX = 65_536
+_SAME_SHAPE = 0.02
+"""How far the sides' ratio of a picture may be off that of `w` and `h`, as a share: rounding."""
+
+_PINHOLE_MODELS = (
+    *("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE"),
+    *("SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"),
+)
+_DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a camera has beside its pose, in pixels of the picture as it is given out. `others`:
+    further arguments of Camera. `distortion`: OpenCV's coefficients that are not 0, by name."""
+
+    focal_px: float
+    others: dict[str, Any]
+    distortion: dict[str, float]
+    rational: bool
+
+    def distorted_px(self, camera: Camera) -> float:
+        """The largest shift of a corner by distortion, in pixels; 0 without any."""
+        if not self.distortion:
+            return 0.0
+        return max(
+            self._shift_px(camera, column, row)
+            for column in (0.0, camera.width_px)
+            for row in (0.0, camera.height_px)
+        )
+
+    def _shift_px(self, camera: Camera, column: float, row: float) -> float:
+        k = [self.distortion.get(f"k{n}", 0.0) for n in range(1, 7)]
+        p1, p2 = (self.distortion.get(name, 0.0) for name in ("p1", "p2"))
+        x = (column - camera.center_px[0]) / camera.focal_px
+        y = (row - camera.center_px[1]) / camera.fy_px
+        r2 = x * x + y * y
+        radial = r2 * (k[0] + r2 * (k[1] + r2 * k[2]))
+        if self.rational:
+            below = 1 + r2 * (k[3] + r2 * (k[4] + r2 * k[5]))
+            radial = (1 + radial) / below - 1 if below else math.inf
+        else:
+            radial += r2**4 * k[3]
+        dx = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+        dy = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+        return math.hypot(dx * camera.focal_px, dy * camera.fy_px)
+
+
+def read_lens(
+    sources: Sequence[DatasetFields],
+    stored_px: tuple[int, int],
+    given_px: tuple[int, int],
+    *,
+    centred: bool,
+) -> Lens:
+    """The lens of a picture. `sources`: where its fields are looked for, the frame first.
+
+    `stored_px`, `given_px`: width and height of the file, and as it is given out. `centred`: what
+    says nothing of cx and cy has its axis at (W/2, H/2), as published for the synthetic scenes;
+    otherwise half a pixel before, as above. Raises DatasetError that names the field.
+    """
+
+    def source(key: str) -> DatasetFields:
+        return next((one for one in sources if key in one), sources[-1])
+
+    def number(key: str, low: float, high: float) -> float | None:
+        return source(key).optional_number(key, low, high)
+
+    def focal_px(axis: str, side_px: float, across: float) -> float | None:
+        """In pixels of the given picture; `across`: how many of these one of the file's is."""
+        stated = number(f"fl_{axis}", 1e-3, _MAX_FOCAL_PX)
+        if stated is not None:
+            return stated * across
+        angle = number(f"camera_angle_{axis}", 1e-3, math.pi - 1e-3)
+        if angle is None and (degrees := number(f"{axis}_fov", 0.05, 179.9)) is not None:
+            angle = math.radians(degrees)
+        return None if angle is None else side_px / 2 / math.tan(angle / 2)
+
+    rational = _refuse_other_lenses(source)
+    width = number("w", 1, _MAX_SIZE_PX) or float(stored_px[0])
+    height = number("h", 1, _MAX_SIZE_PX) or float(stored_px[1])
+    _check_shape(source, (width, height), stored_px)
+    across, down = given_px[0] / width, given_px[1] / height
+    if int(width) == stored_px[0] and given_px[0] == stored_px[0]:
+        across = 1.0
+    if int(height) == stored_px[1] and given_px[1] == stored_px[1]:
+        down = 1.0
+    fx, fy = focal_px("x", given_px[0], across), focal_px("y", given_px[1], down)
+    if fx is None:
+        if fy is None:
+            why = "is missing, and so are fl_x, x_fov and all else that says how far it is seen"
+            source("camera_angle_x").refuse("camera_angle_x", why)
+        fx = fy / down * across
+    elif fy is None and "fl_x" in source("fl_x"):
+        fy = fx / across * down  # its pixels are square
+    others: dict[str, Any] = {}
+    if fy is not None and not math.isclose(fx, fy, rel_tol=1e-9):
+        others["focal_y_px"] = fy
+    cx, cy = (number(key, -_MAX_FOCAL_PX, _MAX_FOCAL_PX) for key in ("cx", "cy"))
+    if not centred or cx is not None or cy is not None:
+        cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
+        others["principal_px"] = (cx * across - 0.5, cy * down - 0.5)
+    found = {key: number(key, -1e3, 1e3) or 0.0 for key in _DISTORTION}
+    distortion = {key: value for key, value in found.items() if value}
+    return Lens(fx, others, distortion, rational)
+
+
+def _check_shape(source: Any, stated: tuple[float, float], stored_px: tuple[int, int]) -> None:
+    """Pictures made smaller as a whole keep their lens; others have another."""
+    shape = stated[0] / stated[1] / (stored_px[0] / stored_px[1])
+    exact = all(int(said) == is_px for said, is_px in zip(stated, stored_px, strict=True))
+    if not exact and abs(shape - 1) > _SAME_SHAPE:
+        key = "w" if "w" in source("w") else "h"
+        source(key).refuse(
+            key,
+            f"and h are {stated[0]:g}x{stated[1]:g}, and the picture is of another shape: "
+            f"{stored_px[0]}x{stored_px[1]}",
+        )
+
+
+def _refuse_other_lenses(source: Any) -> bool:
+    """Whether distortion is a quotient. Raises DatasetError for what is no pinhole camera."""
+    fields: DatasetFields = source("camera_model")
+    model = fields.text("camera_model") if "camera_model" in fields else "PINHOLE"
+    if model.upper() not in _PINHOLE_MODELS:
+        fields.refuse("camera_model", f"is {model[:40]!r}, not a pinhole camera")
+    fields = source("is_fisheye")
+    if fields.mapping.get("is_fisheye"):
+        fields.refuse("is_fisheye", "is set, and only pinhole cameras can be opened")
+    return model.upper() == "FULL_OPENCV"
