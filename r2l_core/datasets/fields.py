@@ -5,6 +5,7 @@ Datasets come from strangers: nothing here trusts a type, a size or a path.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Self
 
