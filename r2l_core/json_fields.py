@@ -185,14 +185,19 @@ class Fields:
         return entries
 
     def matrix(self, name: str, value: Any = None) -> NDArray[np.float64]:
-        """A 4x4 matrix, row-major: sixteen numbers or four rows of four. float64 (4, 4).
+        """A 4x4 matrix, row-major: sixteen numbers or four rows of four, of which the last may be
+        missing. float64 (4, 4).
 
         `value`: what to take instead of the field's own, in its name.
         """
         found = self._value(name, None) if value is None else value
         rows = found if isinstance(found, list) else []
-        nested = len(rows) == 4 and all(isinstance(row, list) and len(row) == 4 for row in rows)
+        nested = len(rows) in (3, 4) and all(
+            isinstance(row, list) and len(row) == 4 for row in rows
+        )
         numbers = [number for row in rows for number in row] if nested else rows
+        if len(numbers) == 12:
+            numbers = [*numbers, 0, 0, 0, 1]
         if len(numbers) != 16 or any(
             isinstance(number, bool) or not isinstance(number, int | float) for number in numbers
         ):
@@ -204,6 +209,13 @@ class Fields:
         if not np.isfinite(matrix).all():
             self.refuse(name, "holds a number that is not finite")
         return matrix.reshape(4, 4)
+
+    def vector(self, name: str, count: int) -> list[float]:
+        """A list of `count` finite numbers up to a billion."""
+        values = self.values(name, count)
+        if len(values) != count:
+            self.refuse(name, f"is not a list of {count} numbers")
+        return [self._number(f"{name}[{at}]", one, -1e9, 1e9) for at, one in enumerate(values)]
 
     def _part(self, values: Mapping[str, Any], where: str) -> Self:
         part = copy.copy(self)

@@ -95,6 +95,7 @@ class PathView:
 class CameraPath:
     """One or more keyframes in order, and how to get from each to the next.
 
+    notes: sentences on what a file left open or had otherwise, for people.
     loop: whether the last leads back to the first. even_speed: the path is passed at one speed in
     the same time in all, so that the times of its keyframes, and pauses, no longer count. tension:
     of Kochanek-Bartels splines, -1 to 1; 0 is Catmull-Rom, 1 stops at every keyframe.
@@ -104,6 +105,7 @@ class CameraPath:
     loop: bool = False
     even_speed: bool = False
     tension: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.keyframes) <= limits.KEYFRAMES:

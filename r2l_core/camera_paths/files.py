@@ -23,6 +23,12 @@ from r2l_core.camera_paths.camera_path import (
     CameraPath,
     Keyframe,
 )
+from r2l_core.camera_paths.instant_ngp import (
+    is_instant_ngp,
+    is_transforms,
+    read_instant_ngp,
+    read_transforms,
+)
 from r2l_core.camera_paths.nerfstudio import (
     Dialect,
     is_nerfstudio,
@@ -41,10 +47,15 @@ _PRECISIONS = {precision.value: precision for precision in Precision}
 
 
 def load_camera_path(file: Path) -> CameraPath:
-    """Read our own JSON or nerfstudio's. Raises CameraPathError naming the file and the field."""
+    """Read our own JSON, nerfstudio's, instant-ngp's or a dataset's `transforms.json`. Raises
+    CameraPathError naming the file and the field."""
     fields = Fields.of_file(file, f"The camera path {file} cannot be used", CameraPathError)
     if is_nerfstudio(fields):
         return read_nerfstudio(fields)
+    if "format" not in fields and is_instant_ngp(fields):
+        return read_instant_ngp(fields)
+    if "format" not in fields and is_transforms(fields):
+        return read_transforms(fields)
     return read_camera_path(fields)
 
 

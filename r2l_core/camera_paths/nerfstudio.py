@@ -13,6 +13,7 @@ viewer/app/src/modules/SidePanel/CameraPanel/CameraPanel.jsx.
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -26,7 +27,8 @@ from r2l_core.camera_paths.camera_path import (
     CameraPath,
     Keyframe,
 )
-from r2l_core.errors import CameraError
+from r2l_core.errors import CameraError, CameraPathError
+from r2l_core.geometry.camera import without_scale
 from r2l_core.json_fields import Fields, parse_json
 
 Dialect = Literal["list", "string"]
@@ -35,6 +37,8 @@ _DEFAULT_TRANSITION_S = 2.0
 _DEFAULT_SECONDS = 4.0
 _DEFAULT_FPS = 30.0
 _SHORTEST_S = 1e-3
+_RADIANS = 3.2
+"""Fields of view that are all below this may be radians: telescopes have them in degrees."""
 
 
 def is_nerfstudio(fields: Fields) -> bool:
@@ -57,7 +61,8 @@ def read_nerfstudio(fields: Fields) -> CameraPath:
     if "matrix" in entries[0] and entries[0].is_text("matrix"):
         smoothness = fields.number("smoothness_value", 0.5, 0.0, 1.0)
         timed = _with_times(keys, _times_s(fields, entries, loop))
-        return CameraPath(timed, loop, fields.boolean("is_linear", False), 1 - 2 * smoothness)
+        linear = fields.boolean("is_linear", False)
+        return CameraPath(timed, loop, linear, 1 - 2 * smoothness, _notes(entries, "matrix", keys))
     tension = fields.number("smoothness_value", 0.0, 0.0, 1.0)
     transition_s = fields.number(
         "default_transition_sec", _DEFAULT_TRANSITION_S, _SHORTEST_S, MAX_TRANSITION_S
@@ -68,7 +73,8 @@ def read_nerfstudio(fields: Fields) -> CameraPath:
         else transition_s
         for entry in entries
     ]
-    return CameraPath(_with_times(keys, transitions_s), loop, tension=tension)
+    notes = _notes(entries, "matrix", keys)
+    return CameraPath(_with_times(keys, transitions_s), loop, tension=tension, notes=notes)
 
 
 def _from_frames(fields: Fields, loop: bool) -> CameraPath:
@@ -78,17 +84,43 @@ def _from_frames(fields: Fields, loop: bool) -> CameraPath:
     if not frames:
         fields.refuse("camera_path", "is empty")
     frame_s = 1 / fields.number("fps", _DEFAULT_FPS, 0.1, 1 / _SHORTEST_S)
+    if "fps" not in fields and "seconds" in fields and len(frames) > 1:
+        # Scripts that say how long it takes, and leave the rate to whoever renders.
+        steps = len(frames) if loop else len(frames) - 1
+        seconds = fields.number("seconds", None, _SHORTEST_S, MAX_TRANSITION_S)
+        frame_s = max(seconds / steps, _SHORTEST_S)
     keys = [
         _posed(frame, "camera_to_world", frame.matrix("camera_to_world"), fields)
         for frame in frames
     ]
-    return CameraPath(_with_times(keys, [frame_s] * len(keys)), loop)
+    notes = _notes(frames, "camera_to_world", keys)
+    return CameraPath(_with_times(keys, [frame_s] * len(keys)), loop, notes=notes)
+
+
+def _notes(entries: list[Fields], name: str, keys: list[Keyframe]) -> tuple[str, ...]:
+    """What people should know of a file that was understood."""
+    notes = []
+    if all(key.fov_y_deg < _RADIANS for key in keys):
+        degrees = math.degrees(keys[0].fov_y_deg)
+        notes.append(
+            f"all fields of view are below {_RADIANS:g}: if they are radians, such as "
+            f"{degrees:.1f}° for the first, the file has to say degrees"
+        )
+    scaled = sum(without_scale(_matrix(entry, name))[1] != 1.0 for entry in entries)
+    if scaled:
+        notes.append(f"the rotations of {scaled} cameras have a scale, which was taken off")
+    return tuple(notes)
 
 
 def _keyframe(entry: Fields, fields: Fields) -> Keyframe:
-    if not ("matrix" in entry and entry.is_text("matrix")):
-        return _posed(entry, "matrix", entry.matrix("matrix"), fields)
-    return _posed(entry, "matrix", entry.matrix("matrix", _parsed(entry, "matrix")).T, fields)
+    return _posed(entry, "matrix", _matrix(entry, "matrix"), fields)
+
+
+def _matrix(entry: Fields, name: str) -> NDArray[np.float64]:
+    """The pose in a field; the older dialect's texts hold it column by column."""
+    if entry.is_text(name):
+        return entry.matrix(name, _parsed(entry, name)).T
+    return entry.matrix(name)
 
 
 def _posed(entry: Fields, name: str, pose: NDArray[np.float64], fields: Fields) -> Keyframe:
@@ -97,35 +129,47 @@ def _posed(entry: Fields, name: str, pose: NDArray[np.float64], fields: Fields) 
     fov_name = "fov" if source is entry else "default_fov"
     fov_y_deg = source.number(fov_name, None, *FOV_Y_RANGE_DEG)
     try:
-        return Keyframe(pose, fov_y_deg)
+        return Keyframe(without_scale(pose)[0], fov_y_deg)
     except CameraError as error:
         entry.refuse(name, f"is no camera pose: {error.why}")
 
 
 def _times_s(fields: Fields, entries: list[Fields], loop: bool) -> list[float]:
-    """Transitions of the older dialect: from the TIMEs of the keyframes, which are shares of
-    `seconds`, where all have one; otherwise all alike."""
+    """Transitions of the older dialect: from the TIMEs of the keyframes where all have one;
+    otherwise all alike.
+
+    The viewer writes shares of `seconds`, of which the last is 1; its Blender add-on writes seconds
+    themselves, which end a frame before `seconds`.
+    """
     seconds = fields.number("seconds", _DEFAULT_SECONDS, _SHORTEST_S, MAX_TRANSITION_S)
     if len(entries) == 1:
         return [seconds]
     steps = len(entries) if loop else len(entries) - 1
     if loop or not all("properties" in entry for entry in entries):
         return [max(seconds / steps, _SHORTEST_S)] * len(entries)
-    shares = [_share(entry) for entry in entries]
-    for entry, (before, after) in zip(entries[1:], pairwise(shares), strict=True):
+    times = [_time(entry) for entry in entries]
+    for entry, (before, after) in zip(entries[1:], pairwise(times), strict=True):
         if not after > before:
             entry.refuse("properties", "has a TIME that is not later than the one before")
-    return [seconds, *(max((b - a) * seconds, _SHORTEST_S) for a, b in pairwise(shares))]
+    frame_s = 1 / fields.number("fps", _DEFAULT_FPS, 0.1, 1 / _SHORTEST_S)
+    ends_with_film = -1e-3 <= seconds - times[-1] <= 1.001 * frame_s
+    if times[-1] > 1 or (ends_with_film and not math.isclose(times[-1], 1.0)):
+        # Stretched to the film's length, so that all of it is filmed.
+        length = times[-1] - times[0]
+        factor = seconds / length if ends_with_film else 1.0
+    else:
+        factor = seconds
+    return [seconds, *(max((b - a) * factor, _SHORTEST_S) for a, b in pairwise(times))]
 
 
-def _share(entry: Fields) -> float:
+def _time(entry: Fields) -> float:
     properties = _parsed(entry, "properties") if entry.is_text("properties") else None
     pairs = properties if isinstance(properties, list) else []
     times = [
         pair[1] for pair in pairs if isinstance(pair, list) and pair[:1] == ["TIME"] and pair[1:]
     ]
-    if not (times and type(times[0]) in (int, float) and 0 <= times[0] <= 1):
-        entry.refuse("properties", "names no TIME from 0 to 1")
+    if not (times and type(times[0]) in (int, float) and 0 <= times[0] <= MAX_TRANSITION_S):
+        entry.refuse("properties", f"names no TIME from 0 to {MAX_TRANSITION_S:g}")
     return float(times[0])
 
 
@@ -153,6 +197,13 @@ def nerfstudio_values(
     """
     aspect = width_px / height_px
     n_frames = max(1, round(path.seconds * fps))
+    if n_frames > limits.KEYFRAMES:
+        raise CameraPathError(
+            "The camera path cannot be written for nerfstudio",
+            f"its {path.seconds:g} s at {fps:g} frames a second are {n_frames} frames, and there "
+            f"may be {limits.KEYFRAMES}",
+            "Make the path shorter.",
+        )
     views = [path.at(frame / fps) for frame in range(n_frames)]
     keys = path.keyframes
     entries: list[dict[str, Any]]

@@ -20,6 +20,7 @@ from r2l_core.commands.shared import (
     engine_options,
     json_option,
     open_to_render,
+    print_notes,
 )
 from r2l_core.commands.values import positive_float, precision, precisions, size
 from r2l_core.errors import R2LError, RecordingError
@@ -292,6 +293,7 @@ def _camera_path(
         fov_y_deg = home.camera(width_px, height_px, scene.focal_px(width_px)).fov_y_deg
         return preset(name, home, fov_y_deg, options.seconds or _SECONDS, scene.bound_radius)
     path = load_camera_path(Path(name))
+    print_notes(path.notes)
     return path if options.seconds is None else path.lasting(options.seconds)
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
+from r2l_core import limits
 from r2l_core.datasets.base import NoSuchSplit, Request, View, camera_of
 from r2l_core.datasets.fields import DatasetFields
 from r2l_core.datasets.images import image_size
 from r2l_core.datasets.intrinsics import read_lens
 from r2l_core.datasets.pictures import PictureFinder
-from r2l_core.geometry.camera import is_rotation
-
-_SCALES = (1e-4, 1e4)
+from r2l_core.geometry.camera import without_scale
 
 
 @dataclass
@@ -97,6 +93,8 @@ def _view(
         path = request.root / name
         w, h = (next(one for one in sources if key in one).integer_part(key) for key in ("w", "h"))
         stored_px = (w, h)
+        if w * h > limits.PICTURE_PX:
+            frame.refuse("w", f"and h are {w}x{h}, more than {limits.PICTURE_PX} pixels")
     else:
         if not name or any(ord(sign) < 32 for sign in name):
             frame.refuse("file_path", "names no file")
@@ -110,24 +108,10 @@ def _view(
         path, stored_px = found, image_size(found)
     given_px = request.given_size(stored_px)
     lens = read_lens(sources, stored_px, given_px, centred=centred)
-    pose = frame.pose("transform_matrix")
-    scale = _scale(pose[:3, :3])
-    if scale != 1.0:
-        pose[:3, :3] /= scale
-        remarks.scaled += 1
+    pose, scale = without_scale(frame.pose("transform_matrix"))
+    remarks.scaled += scale != 1.0
     remarks.masked += "mask_path" in frame
     where = f"{frame.prefix}transform_matrix"
     camera = camera_of(shared[0].file, where, pose, given_px, lens.focal_px, **lens.others)
     remarks.distorted_px = max(remarks.distorted_px, lens.distorted_px(camera))
     return View(name.replace("\\", "/").removeprefix("./"), path, camera)
-
-
-def _scale(block: NDArray[np.float64]) -> float:
-    """By how much a rotation is scaled, alike along all axes; 1 where it is not, or no rotation."""
-    if is_rotation(block.tolist()):
-        return 1.0
-    volume = float(np.linalg.det(block))
-    scale = volume ** (1 / 3) if volume > 0 else 0.0
-    if not _SCALES[0] <= scale <= _SCALES[1] or not is_rotation((block / scale).tolist()):
-        return 1.0
-    return scale

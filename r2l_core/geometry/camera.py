@@ -262,6 +262,26 @@ def is_rotation(rows: list[list[float]]) -> bool:
     return a * (e * i_ - f * h) - b * (d * i_ - f * g) + c * (d * h - e * g) > 0
 
 
+def without_scale(
+    T_world_camera: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], float]:
+    """The pose (4, 4) without the scale of its rotation, alike along all axes, and that scale.
+
+    Some programs leave one there. What is a rotation already, or no scaled one, comes back as it
+    is, with a scale of 1.
+    """
+    block = T_world_camera[:3, :3]
+    if not np.isfinite(block).all() or is_rotation(block.tolist()):
+        return T_world_camera, 1.0
+    volume = float(np.linalg.det(block))
+    scale = volume ** (1 / 3) if volume > 0 else 0.0
+    if not 1e-4 <= scale <= 1e4 or not is_rotation((block / scale).tolist()):
+        return T_world_camera, 1.0
+    pose = T_world_camera.copy()
+    pose[:3, :3] /= scale
+    return pose, scale
+
+
 def _moved(
     point: tuple[float, float, float], step: NDArray[np.float64]
 ) -> tuple[float, float, float]:

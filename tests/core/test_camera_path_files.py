@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
@@ -237,3 +239,132 @@ def test_files_that_are_not_there_or_cannot_be_written(tmp_path):
     blocked.write_text("")
     with pytest.raises(CameraPathError, match=r"path\.json"):
         save_camera_path(a_path(), blocked / "path.json")
+
+
+# --- as programs and people write them ----------------------------------------------------------
+
+
+def shot(step: int, scale: float = 1.0) -> np.ndarray:
+    pose = Orbit(20.0 * step, 25.0, 4.0).T_world_camera()
+    pose[:3, :3] *= scale
+    return pose
+
+
+def addon(n: int, fps: float, scale: float = 1.0) -> dict:
+    """A keyframe for every frame, with its TIME in seconds, as the Blender add-on writes it."""
+    keyframes = [
+        {
+            "matrix": str(shot(k, scale).T.reshape(-1).tolist()),
+            "fov": 40,
+            "aspect": 1,
+            "properties": f'[["FOV",40],["NAME","Camera {k}"],["TIME",{k / fps}]]',
+        }
+        for k in range(n)
+    ]
+    return {"keyframes": keyframes, "fps": fps, "seconds": n / fps, "smoothness_value": 0}
+
+
+def script(n: int, pose=lambda k: shot(k).reshape(-1).tolist(), **fields) -> dict:
+    frames = [{"camera_to_world": pose(k), "fov": 50, "aspect": 1} for k in range(n)]
+    return {"camera_type": "perspective", "camera_path": frames, **fields}
+
+
+def opened(tmp_path, values):
+    (tmp_path / "path.json").write_text(json.dumps(values))
+    return load_camera_path(tmp_path / "path.json")
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        (addon(12, 24), 0.5),
+        (addon(72, 24), 3.0),
+        (addon(10, 30), 1 / 3),
+        (addon(48, 24), 2.0),
+        (script(8, seconds=8), 8.0),
+        (script(8, seconds=8, fps=1), 7.0),
+        (script(8), 7 / 30),
+        (script(4, seconds=8, is_cycle=True), 8.0),
+    ],
+    ids=["12", "72", "10 at 30", "48", "script", "script at 1", "bare script", "cycle"],
+)
+def test_times_of_other_programs(tmp_path, values, seconds):
+    assert opened(tmp_path, values).seconds == pytest.approx(seconds, abs=2e-3)
+
+
+def test_shares_of_the_older_viewer_stay_shares(tmp_path):
+    values = addon(4, 1.0)
+    for k, key in enumerate(values["keyframes"]):
+        key["properties"] = json.dumps([["TIME", [0, 0.2, 0.5, 1][k]]])
+    path = opened(tmp_path, {**values, "seconds": 4, "fps": 24})
+    assert path.key_seconds == pytest.approx((0, 0.8, 2.0, 4.0))
+
+
+@pytest.mark.parametrize("values", [addon(6, 24, 0.5), script(5, lambda k: shot(k, 3).tolist())])
+def test_scaled_cameras_are_normalised(tmp_path, values):
+    path = opened(tmp_path, values)
+    np.testing.assert_allclose(path.keyframes[2].T_world_camera, shot(2), atol=1e-9)
+    assert "have a scale" in path.notes[0]
+
+
+@pytest.mark.parametrize(
+    "pose", [lambda k: shot(k)[:3].tolist(), lambda k: shot(k)[:3].ravel().tolist()]
+)
+def test_three_rows_are_enough(tmp_path, pose):
+    path = opened(tmp_path, script(3, pose))
+    np.testing.assert_allclose(path.keyframes[1].T_world_camera, shot(1), atol=1e-12)
+
+
+def test_radians_are_hinted_at(tmp_path):
+    values = script(3)
+    for frame in values["camera_path"]:
+        frame["fov"] = 0.8727
+    path = opened(tmp_path, values)
+    assert path.keyframes[0].fov_y_deg == 0.8727
+    assert "radians, such as 50.0° for the first" in path.notes[0]
+
+
+def test_the_path_of_instant_ngp(tmp_path):
+    """From its own coordinates back: x y z became y z x, scaled by 0.33 about 0.5."""
+    pose = shot(3)
+    turned = pose.copy()
+    turned[:3, 1:3] *= -1
+    turned[:3, 3] = turned[:3, 3] * 0.33 + 0.5
+    turned[:3] = turned[[1, 2, 0]]
+    x, y, z, w = Rotation.from_matrix(turned[:3, :3]).as_quat()
+    key = {"R": [x, y, z, w], "T": turned[:3, 3].tolist(), "fov": 50.6, "slice": 0.0}
+    path = opened(tmp_path, {"loop": True, "time": 0.0, "path": [key, key]})
+    np.testing.assert_allclose(path.keyframes[0].T_world_camera, pose, atol=1e-9)
+    assert (path.keyframes[0].fov_y_deg, path.loop) == (50.6, True)
+    assert "instant-ngp" in path.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("lens", "fov_y_deg"),
+    [
+        ({"camera_angle_x": math.radians(40)}, 40.0),
+        ({"camera_angle_x": 0.7, "camera_angle_y": math.radians(30)}, 30.0),
+        ({"fl_x": 100.0, "w": 50, "h": 200}, 90.0),
+        ({"fl_x": 50.0, "fl_y": 100.0, "h": 200}, 90.0),
+        (
+            {"camera_angle_x": math.radians(90), "w": 200, "h": 100},
+            math.degrees(2 * math.atan(0.5)),
+        ),
+    ],
+    ids=str,
+)
+def test_the_photographs_of_a_dataset_as_a_path(tmp_path, lens, fov_y_deg):
+    frames = [{"file_path": "a", "transform_matrix": shot(k).tolist()} for k in range(3)]
+    path = opened(tmp_path, {**lens, "frames": frames})
+    assert len(path.keyframes) == 3
+    assert path.keyframes[0].fov_y_deg == pytest.approx(fov_y_deg)
+    np.testing.assert_allclose(path.keyframes[2].T_world_camera, shot(2), atol=1e-12)
+    assert "dataset" in path.notes[0]
+
+
+def test_a_day_is_not_written_frame_by_frame(tmp_path):
+    """Six hundred bytes would become gigabytes, on the window's thread."""
+    path = CameraPath((Keyframe(shot(0), 40.0), Keyframe(shot(1), 40.0, 86_400.0)))
+    with pytest.raises(CameraPathError, match="2592000 frames, and there may be 10000"):
+        save_nerfstudio(path, tmp_path / "x.json", 64, 64, 30.0)
+    assert list(tmp_path.iterdir()) == []

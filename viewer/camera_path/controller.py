@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QWidget
 
 from r2l_core.camera_paths.camera_path import Keyframe, PathView
 from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
-from r2l_core.errors import R2LError
+from r2l_core.errors import CameraPathError, R2LError
 from viewer.camera_path.path_editor import PathEditor
 from viewer.rendering.controller import Controller
 from viewer.state.difference_options import MAX_GAIN
@@ -49,7 +49,11 @@ class CameraPathController(QObject):
     def open(self, file: str) -> None:
         """Take the path that a file holds."""
         try:
-            self.editor.use(load_camera_path(Path(file)))
+            path = load_camera_path(Path(file))
+            self.editor.use(path)
+            if path.notes:
+                what = f"The camera path {file} is open, and something was assumed"
+                self.failed.emit(CameraPathError(what, "; ".join(path.notes)))
         except R2LError as error:
             self.failed.emit(error)
 

@@ -500,7 +500,7 @@ def test_llff_pictures_must_be_there(write_dataset):
     (folder / "images_8" / "IMG_003.png").unlink()
     refused(folder, "9 poses", "8 pictures")
     (folder / "images_8").rename(folder / "pictures")
-    refused(folder, str(folder / "images"))
+    refused(folder, "there is no images folder")
 
 
 BAD_VOXELS = {
