@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, QTimer
 from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QLabel
 
 from r2l_core.geometry.camera import Camera
 from r2l_core.images.difference import DifferenceKind
@@ -153,6 +153,7 @@ class TestModes:
         assert not shows(view, A.image, 2)
 
     def test_side_by_side_has_one_pixel_grid(self, view):
+        view.pane.set_integer_zoom(True)
         view.set_mode(CompareMode.SIDE)
         (a,), (b,) = shows(view, A.image, 1), shows(view, B.image, 1)
         assert a.y() == b.y()
@@ -160,6 +161,7 @@ class TestModes:
 
     def test_up_to_four(self, view):
         frames = [make_frame(p) for p in list(Precision)[:4]]
+        view.pane.set_integer_zoom(True)
         view.set_mode(CompareMode.SIDE)
         view.show_frames(frames)
         places = [shows(view, frame.image, 1) for frame in frames]
@@ -341,7 +343,24 @@ class TestMagnifying:
         assert colors(48.0, 2) == 3
         assert colors(48.0, 1) > 10
 
+    @pytest.mark.parametrize(("panes", "width"), [(2, 1600), (3, 2560), (3, 1024), (4, 2560)])
+    @pytest.mark.parametrize("mode", [mode for mode in CompareMode if mode is not mode.SINGLE])
+    def test_fit_fits_however_panes_are_compared(self, qtbot, view, mode, panes, width):
+        view.pane.setFixedSize(width, 640)
+        view.set_mode(mode)
+        view.show_frames([make_frame(one, size_px=100) for one in list(Precision)[:panes]])
+        view.pane.show_scale(2.0)
+        view.bar.fit_requested.emit()
+        pictures = panes if mode is CompareMode.SIDE else 1
+        scale = view.pane.logical_px_per_image_px()
+        # Nothing but margins, labels and gaps is left of the width or of the height.
+        assert max(pictures * 100 * scale / width, 100 * scale / 640) > 0.9
+        assert f"{scale:.2f}× smooth" in {one.text() for one in view.footer.findChildren(QLabel)}
+        view.pane.set_integer_zoom(True)
+        assert view.pane.logical_px_per_image_px() == int(scale)
+
     def test_gestures_count_in_pixels_of_the_picture_under_the_pointer(self, qtbot, view):
+        view.pane.show_scale(1.0)
         view.set_mode(CompareMode.SIDE)
         for x in (60, 170):
             at = (view.pane.image_center(QPointF(x, 114)) + QPointF(10, -5)).toPoint()
@@ -403,6 +422,7 @@ class TestDivider:
 
 class TestPointer:
     def test_values_of_all_panes_and_their_difference(self, view):
+        view.pane.set_integer_zoom(True)
         view.set_mode(CompareMode.SIDE)
         view.show_frames([make_frame(Precision.FP32, 40), make_frame(Precision.INT8, 43)])
         probes: list[PixelProbe | None] = []

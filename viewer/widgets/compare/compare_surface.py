@@ -162,10 +162,6 @@ class CompareSurface(ImagePane):
         gap = round(_GAP_PX * ratio)
         return count, Spacing(strip, gap, slack=gap // 2)
 
-    def _whole_scales(self) -> bool:
-        # Pixels that are compared must not be mixed with their neighbours.
-        return super()._whole_scales() or self._mode is not CompareMode.SINGLE
-
     # Painting
 
     def _paint_picture(self, painter: QPainter) -> None:

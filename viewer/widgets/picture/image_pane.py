@@ -203,10 +203,6 @@ class ImagePane(PictureGestures):
         """How many cells there are, and the room around them."""
         return 1, Spacing(slack=round(_MARGIN_PX * self.devicePixelRatioF()))
 
-    def _whole_scales(self) -> bool:
-        """Whether a fitted picture is shown at whole scales only, as far as it is enlarged."""
-        return self._integer_zoom
-
     def _place(self) -> None:
         if self._picture is None:
             return
@@ -219,7 +215,7 @@ class ImagePane(PictureGestures):
             max(1, round((self.width() - 2 * _MARGIN_PX) * ratio)),
             max(1, round((self.height() - 2 * _MARGIN_PX) * ratio)),
             self._viewport,
-            self._whole_scales(),
+            self._integer_zoom,
             spacing,
         )
         if self.placement != before:
