@@ -30,6 +30,7 @@ from viewer.compare import analysis
 from viewer.compare.helper_process import HelperProcess
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.state.wish import Wish
+from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.panels.metrics_panel import MetricsReadout
 
 SCENE = SceneSpec("tiny", width_px=64, height_px=64)
@@ -155,15 +156,37 @@ def test_a_pane_that_cannot_be_built_leaves_the_others(desk, lab):
 
 def test_layers_are_switched_measured_and_saved(desk, tmp_path):
     desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
-    desk.app.window.compare.layer_toggled.emit("body.0.body.0", True)
+    desk.app.window.compare.layers.layer_toggled.emit("body.0.body.0", True)
     layers = frozenset({"body.0.body.0"})
     desk.until(lambda: desk.app.controller.running.wish.layers_in_fp32 == layers)
     desk.app.window.mix_save_requested.emit(str(tmp_path / "mix.json"))
     assert json.loads((tmp_path / "mix.json").read_text()) == {"body.0.body.0": "fp32"}
-    desk.app.window.compare.restore_requested.emit()
+    desk.app.window.compare.layers.restore_requested.emit()
     desk.until(lambda: not desk.app.controller.running.wish.layers_in_fp32)
-    desk.app.window.compare.worst_requested.emit()
+    desk.app.window.compare.layers.worst_requested.emit()
     desk.until(lambda: len(desk.app.controller.running.wish.layers_in_fp32) == 4)
+
+
+def test_opening_the_panel_measures_the_layers_and_changes_nothing(desk):
+    desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
+    strip = desk.app.window.compare.layers
+    keep = next(one for one in strip.findChildren(FlatButton) if one.text().startswith("Keep"))
+    assert not keep.isEnabled()
+    running = desk.app.controller.running
+    desk.app.window.open_panel("Layers")
+    desk.until(keep.isEnabled)
+    assert desk.app.controller.running is running
+    assert not running.wish.layers_in_fp32
+    keep.click()
+    desk.until(lambda: len(desk.app.controller.running.wish.layers_in_fp32) == 4)
+
+
+def test_a_picked_pixel_raises_what_is_said_of_it(desk):
+    desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
+    seen = []
+    desk.app.window.layers_seen.connect(seen.append)
+    desk.app.window.compare.pixel_picked.emit(30, 30)
+    desk.until(lambda: seen[-1:] == [True] and desk.app.window.compare.divergence.has_lines)
 
 
 def test_a_pixel_is_followed_through_the_layers(desk):

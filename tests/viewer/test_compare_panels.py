@@ -290,20 +290,39 @@ class TestLayers:
             [LayerSensitivity("a", float("nan")), LayerSensitivity("b", float("inf"), True)]
         )
         assert not strip.grab().isNull()
-        assert "1 of 2 high" in texts(strip)
+        assert "1 of 2 in fp32" in texts(strip)
         assert LayerSensitivity("a", float("nan")).words == "a: not measured, runs in int8"
 
     def test_buttons(self, qtbot, strip):
         for text, signal in (
-            ("Find the worst", strip.worst_requested),
+            ("Measure layers", strip.measure_requested),
+            ("Keep worst 4 in fp32", strip.worst_requested),
             ("Restore all", strip.restore_requested),
             ("Save mix…", strip.save_requested),
         ):
             with qtbot.waitSignal(signal):
                 qtbot.mouseClick(button(strip, text), Qt.MouseButton.LeftButton)
-        strip.show_layers((), "not those of this engine")
+        strip.show_layers((), "No light field is open yet.")
         assert not button(strip, "Save mix…").isEnabled()
-        assert "The layers are not those of this engine." in texts(strip)
+        assert not button(strip, "Keep worst 4 in fp32").isEnabled()
+        assert "No light field is open yet." in texts(strip)
+
+    def test_what_cannot_be_switched_can_still_be_read(self, qtbot, strip):
+        strip.show_layers(LAYERS, "Choose int8 to switch layers.")
+        bars = strip.findChild(LayerBars)
+        place = bars._bar(3).center().toPoint()
+        with qtbot.waitSignal(bars.pointed) as pointed:
+            qtbot.mouseMove(bars, place)
+        assert pointed.args == ["4 of 10, body.3: 23.0 dB, runs in int8"]
+        assert pointed.args[0] in texts(strip)
+        with qtbot.assertNotEmitted(strip.layer_toggled):
+            qtbot.mouseClick(bars, Qt.MouseButton.LeftButton, pos=place)
+
+    def test_measuring_says_how_far_it_is(self, strip):
+        strip.show_progress(0.4)
+        assert not button(strip, "Measuring… 40 %").isEnabled()
+        strip.show_progress(None)
+        assert button(strip, "Measure layers").isEnabled()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 SENSITIVITY_RAYS = 128
 """Enough to rank the layers; the command line takes more."""
 WORST_LAYERS = 4
-"""Layers that "Find the worst" leaves in fp32."""
+"""Layers that "Keep worst 4 in fp32" keeps there."""
+_LOOK_S = 0.2
+"""How soon measuring that waits for a picture notices that nobody wants it any more."""
 
 Answer = TypeVar("Answer")
 
@@ -47,7 +50,8 @@ class Analyst(QObject):
     divergence_ready = pyqtSignal(DivergenceReadout)
     sensitivity_ready = pyqtSignal(tuple, tuple)
     """tuple[LayerSensitivity, ...] in the order of the network, and the names of the worst."""
-    busy_changed = pyqtSignal(object)
+    sensitivity_progress = pyqtSignal(object)
+    """Share of the layers that are measured, 0 to 1; None once nothing is measured any more."""
     failed = pyqtSignal(Exception)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -58,6 +62,15 @@ class Analyst(QObject):
         self._latest: dict[str, int] = {}
         self._numbers = itertools.count()
         self._stopped = False
+        self._calm = threading.Event()
+        self._calm.set()
+
+    def set_calm(self, on: bool) -> None:
+        """Go on measuring layers, or wait with it: a picture needs the processor."""
+        if on:
+            self._calm.set()
+        else:
+            self._calm.clear()
 
     def compare(self, frames: Sequence[Frame]) -> None:
         """Numbers for every pair of panes, or why there are none."""
@@ -96,16 +109,15 @@ class Analyst(QObject):
     def sensitivity(self, running: Running) -> None:
         """Measure what every layer loses in eight bits, and which cost the picture most."""
         number = self._begin("sensitivity")
-        told = [-1]
-
-        def progress(done: int, total: int) -> None:
-            percent = 100 * done // total
-            if percent != told[0]:
-                told[0] = percent
-                self.busy_changed.emit(f"Measuring the layers… {percent} %")
+        self.sensitivity_progress.emit(0.0)
 
         def cancelled() -> bool:
             return self._stopped or self._latest["sensitivity"] != number
+
+        def progress(done: int, total: int) -> None:
+            self.sensitivity_progress.emit(done / total)
+            while not (cancelled() or self._calm.wait(_LOOK_S)):
+                pass
 
         def finish(answer: tuple[object, object] | None) -> None:
             if answer is not None:
@@ -162,7 +174,7 @@ class Analyst(QObject):
                 return
             finally:
                 if kind == "sensitivity":
-                    self.busy_changed.emit(None)
+                    self.sensitivity_progress.emit(None)
             if self._latest.get(kind) == number:
                 finish(answer)
 

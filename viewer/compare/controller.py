@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from r2l_core.errors import R2LError
 from r2l_core.render.frames import Frame
-from viewer.compare import analysis
 from viewer.compare.analysis import Analyst
+from viewer.compare.layers_controller import LayersController
 from viewer.rendering.controller import Controller
 from viewer.rendering.render_thread import Running
 from viewer.state.panes import PaneChoice
 from viewer.state.preferences import Preferences, RecentFiles
 from viewer.widgets.compare.compare_panels import ComparePanels
 from viewer.widgets.controls.file_dialogs import ask_light_field
-from viewer.widgets.panels.layer_bars import LayerSensitivity
 from viewer.window.main_window import MainWindow
-
-_NO_LAYERS = "those of a precision with eight-bit layers: choose int8, int8-sim or int8-static-sim"
 
 
 class CompareController(QObject):
@@ -42,9 +37,10 @@ class CompareController(QObject):
         self._desk: ComparePanels = window.compare
         self._controller = controller
         self._analyst = Analyst(self)
+        self._layers = LayersController(window, controller, self._analyst, self)
+        self._layers.failed.connect(self.failed)
         self._running: Running | None = None
         self._frames: tuple[Frame, ...] = ()
-        self._layers: tuple[LayerSensitivity, ...] = ()
         self._wire()
 
     def _wire(self) -> None:
@@ -55,28 +51,19 @@ class CompareController(QObject):
         desk.file_wanted.connect(self._ask_light_field)
         desk.map_wanted.connect(analyst.map)
         desk.pixel_picked.connect(self._probe)
-        desk.layer_toggled.connect(self._controller.switch_layer)
-        desk.restore_requested.connect(lambda: self._controller.set_layers(frozenset()))
-        desk.worst_requested.connect(self._find_worst)
-        self._window.mix_save_requested.connect(self._save_mix)
         self._controller.frames_shown.connect(self._show_frames)
         self._controller.kept.connect(lambda running: self._show_panes(running.wish.panes))
         analyst.metrics_ready.connect(desk.show_metrics)
         analyst.map_ready.connect(desk.set_map)
         analyst.divergence_ready.connect(desk.show_divergence)
-        analyst.sensitivity_ready.connect(self._measured)
-        analyst.busy_changed.connect(self._window.show_busy)
         analyst.failed.connect(self.failed)
 
     def running_changed(self, running: Running) -> None:
         """Something new renders."""
-        before, self._running = self._running, running
+        self._running = running
         self._desk.set_offers(running.precisions, running.truth, running.choices)
         self._offer_light_fields(running)
-        if before is None or before.light_field is not running.light_field:
-            self._analyst.stop_sensitivity()
-            self._layers = analysis.layers_of(running)
-        self._show_layers()
+        self._layers.running_changed(running)
         self._show_engine()
 
     def close(self) -> None:
@@ -117,6 +104,7 @@ class CompareController(QObject):
     def _show_frames(self, frames: tuple[Frame, ...]) -> None:
         self._window.show_frames(frames)
         self._shown(frames)
+        self._layers.frames_shown(frames)
 
     def _shown(self, frames: tuple[Frame, ...]) -> None:
         before, self._frames = self._frames, frames
@@ -130,30 +118,3 @@ class CompareController(QObject):
     def _probe(self, column: int, row: int) -> None:
         if self._running is not None and self._frames:
             self._analyst.probe(self._running, self._frames, column, row)
-
-    def _find_worst(self) -> None:
-        if self._running is not None:
-            self._analyst.sensitivity(self._running)
-
-    def _measured(self, layers: tuple[LayerSensitivity, ...], worst: tuple[str, ...]) -> None:
-        found = {layer.name: layer for layer in layers}
-        self._layers = tuple(found.get(layer.name, layer) for layer in self._layers)
-        self._controller.set_layers(frozenset(worst))
-        self._show_layers()
-
-    def _show_layers(self) -> None:
-        running = self._running
-        if running is None:
-            return
-        if analysis.eight_bit_precision(running) is None:
-            self._desk.show_layers((), _NO_LAYERS)
-            return
-        high = running.wish.layers_in_fp32
-        self._desk.show_layers([replace(one, high=one.name in high) for one in self._layers])
-
-    def _save_mix(self, path: str) -> None:
-        if self._running is not None:
-            try:
-                analysis.save_mix(Path(path), self._running.wish.layers_in_fp32)
-            except R2LError as error:
-                self.failed.emit(error)

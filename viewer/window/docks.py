@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
@@ -110,6 +110,15 @@ class Docks:
             toggle = dock.toggleViewAction()
             if dock.windowTitle() == name and toggle is not None and toggle.isChecked():
                 dock.raise_()
+
+    def watch(self, name: str, seen: Callable[[bool], object]) -> None:
+        """Have `seen` told whether the dock of that name can be seen, whenever that changes.
+
+        Docks that share a place lie behind each other: for Qt all of their contents are visible.
+        """
+        for dock in self:
+            if dock.windowTitle() == name:
+                dock.visibilityChanged.connect(seen)
 
     def open(self, name: str) -> None:
         """Show the dock of that name, even where it was closed."""

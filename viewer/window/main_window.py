@@ -79,6 +79,8 @@ class MainWindow(QMainWindow):
     copy_requested = pyqtSignal()
     export_requested = pyqtSignal(str)
     mix_save_requested = pyqtSignal(str)
+    layers_seen = pyqtSignal(bool)
+    """Whether the Layers panel can be seen."""
     bookmark_set = pyqtSignal(int)
     bookmark_recalled = pyqtSignal(int)
     undo_requested = pyqtSignal()
@@ -226,10 +228,17 @@ class MainWindow(QMainWindow):
         """Say something quiet below the picture; empty takes it away."""
         self._view.footer.show_note(text)
 
+    def open_panel(self, name: str) -> None:
+        """Show the panel of that name in front, also where it was closed; where all are hidden,
+        say how to see it."""
+        if self.commands.hide_panels.isChecked():
+            self.show_note(f"More in the panel {name}: H shows the panels")
+        else:
+            self._docks.open(name)
+
     def open_timeline(self) -> None:
-        """Show the timeline, unless nothing but the picture is to be seen."""
-        if not self.commands.hide_panels.isChecked():
-            self._docks.open("Timeline")
+        """Show the timeline."""
+        self.open_panel("Timeline")
 
     def show_performance(self, readout: PerformanceReadout) -> None:
         """Show one reading; at most about five a second can be read by anyone."""
@@ -329,6 +338,8 @@ class MainWindow(QMainWindow):
         view.bar.upright_chosen.connect(lambda on: compare.level.setChecked(not on))
         self.compare.mode_changed.connect(self._compare_in)
         self.compare.save_requested.connect(self._ask_mix)
+        self._docks.watch("Layers", self.layers_seen.emit)
+        self.compare.pixel_picked.connect(lambda _x, _y: self.open_panel("Layers"))
 
     # What the user does
 

@@ -18,7 +18,6 @@ from viewer.widgets.compare.compare_view import CompareView
 from viewer.widgets.compare.pane_setup import PaneSetup
 from viewer.widgets.panels.difference_panel import DifferencePanel
 from viewer.widgets.panels.divergence_plot import DivergencePlot, DivergenceReadout
-from viewer.widgets.panels.layer_bars import LayerSensitivity
 from viewer.widgets.panels.metrics_panel import MetricsPanel, MetricsReadout
 from viewer.widgets.panels.sensitivity_strip import SensitivityStrip
 
@@ -41,12 +40,6 @@ class ComparePanels(QObject):
     """DifferenceKind, Frame A, Frame B: a slow map, to be computed and given to `set_map`."""
     pixel_picked = pyqtSignal(int, int)
     """Column and row of the pixel to be followed through the layers."""
-    layer_toggled = pyqtSignal(str, bool)
-    """Name of a layer, and whether it should run in high precision."""
-    worst_requested = pyqtSignal()
-    """Measure how much each layer loses in int8."""
-    restore_requested = pyqtSignal()
-    """Run every layer in int8 again."""
     save_requested = pyqtSignal()
     """Save the mix of layers: the window asks where."""
 
@@ -79,10 +72,6 @@ class ComparePanels(QObject):
     def show_metrics(self, readout: MetricsReadout) -> None:
         """Show how alike the panes are."""
         self.metrics.show_readout(readout)
-
-    def show_layers(self, layers: Sequence[LayerSensitivity], why_not: str = "") -> None:
-        """Show what each layer loses; `why_not`: why that is not known, a clause."""
-        self.layers.show_layers(layers, why_not)
 
     def show_divergence(self, readout: DivergenceReadout | None) -> None:
         """Show the pixel that was picked; None once the picture has moved on."""
@@ -131,9 +120,6 @@ class ComparePanels(QObject):
         self.difference.options_changed.connect(view.set_difference)
         self.difference.seen_changed.connect(view.set_counted)
         view.set_counted(False)
-        self.layers.layer_toggled.connect(self.layer_toggled)
-        self.layers.worst_requested.connect(self.worst_requested)
-        self.layers.restore_requested.connect(self.restore_requested)
         self.layers.save_requested.connect(self.save_requested)
 
     def _mode_changed(self, mode: CompareMode) -> None:

@@ -58,6 +58,11 @@ class DivergencePlot(QWidget):
         column.addWidget(self._key)
         self._plot.hide()
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether the lines of a pixel are shown."""
+        return self._readout is not None and bool(self._readout.lines)
+
     def show_readout(self, readout: DivergenceReadout | None) -> None:
         """Show the lines of a pixel; None once it is no longer that of the picture."""
         self._readout = readout

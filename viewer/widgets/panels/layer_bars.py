@@ -22,7 +22,9 @@ from viewer.widgets import theme
 
 _LEAST_BAR_PX = 5
 _ROW_PX = 58
-_ROW_GAP_PX = 7
+_ROW_GAP_PX = 19
+"""Below a row, for the numbers of its layers."""
+_NUMBER_EVERY = 10
 _AXIS_PX = 24
 _TOP_DB = 60.0
 """Where the axis ends at least; it grows in steps of 20."""
@@ -38,7 +40,7 @@ _STEPS: dict[int, tuple[int, int]] = {
 class LayerSensitivity:
     """A layer: signal to quantisation noise of the picture's rays in dB when it is int8 alone.
 
-    `high`: it runs in high precision now. sqnr_db: NaN where it was not measured, infinite where
+    `high`: it runs in float32 now. sqnr_db: NaN where it was not measured, infinite where
     int8 changes nothing.
     """
 
@@ -53,7 +55,7 @@ class LayerSensitivity:
             ratio = "not measured"
         else:
             ratio = "no noise at all" if math.isinf(self.sqnr_db) else f"{self.sqnr_db:.1f} dB"
-        return f"{self.name}: {ratio}, runs in {'high precision' if self.high else 'int8'}"
+        return f"{self.name}: {ratio}, runs in {'fp32' if self.high else 'int8'}"
 
 
 class LayerBars(QWidget):
@@ -63,13 +65,16 @@ class LayerBars(QWidget):
     """
 
     layer_toggled = pyqtSignal(str, bool)
-    """Name of a layer, and whether it should run in high precision."""
+    """Name of a layer, and whether it should run in float32."""
+    pointed = pyqtSignal(str)
+    """What is to be said of the layer under the pointer; empty where there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._layers: tuple[LayerSensitivity, ...] = ()
         self._current = 0
         self._hovered = -1
+        self._switchable = True
         self.setAccessibleName("Signal to quantisation noise of each layer in dB")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
@@ -84,6 +89,10 @@ class LayerBars(QWidget):
         self._choose(self._current)
         self.updateGeometry()
         self.update()
+
+    def set_switchable(self, on: bool) -> None:
+        """Whether a click switches a layer."""
+        self._switchable = on
 
     def hasHeightForWidth(self) -> bool:
         """Narrower means more rows."""
@@ -133,7 +142,7 @@ class LayerBars(QWidget):
         self.update()
 
     def _toggle(self) -> None:
-        if self._layers:
+        if self._layers and self._switchable:
             layer = self._layers[self._current]
             self.layer_toggled.emit(layer.name, not layer.high)
 
@@ -159,10 +168,14 @@ class LayerBars(QWidget):
         if position != self._hovered:
             self._hovered = position
             over = position >= 0
+            self.pointed.emit(self._words(position) if over else "")
             self.setCursor(
                 Qt.CursorShape.PointingHandCursor if over else Qt.CursorShape.ArrowCursor
             )
             self.update()
+
+    def _words(self, position: int) -> str:
+        return f"{position + 1} of {len(self._layers)}, {self._layers[position].words}"
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Choose a layer and toggle it."""
@@ -186,7 +199,7 @@ class LayerBars(QWidget):
             assert isinstance(event, QHelpEvent)
             position = self._at(QPointF(event.pos()))
             if position >= 0:
-                words = f"{self._layers[position].words}.\nClick to change."
+                words = f"Layer {self._words(position)}."
                 QToolTip.showText(event.globalPos(), words, self)
             else:
                 QToolTip.hideText()
@@ -204,6 +217,7 @@ class LayerBars(QWidget):
         for first in range(0, max(len(self._layers), 1), per_row):
             ground = self._bar(first).united(self._bar(first + per_row - 1))
             self._paint_ground(painter, ground, tones, top_db)
+            self._paint_numbers(painter, first, per_row, tones)
         int8, high = theme.precision_color("int8", dark), QColor(tones.muted)
         for position, layer in enumerate(self._layers):
             self._paint_bar(painter, position, layer, high if layer.high else int8, top_db)
@@ -220,6 +234,23 @@ class LayerBars(QWidget):
             numbers.moveCenter(QPoint(numbers.center().x(), min(y, round(ground.bottom()) - 5)))
             painter.setPen(QColor(tones.muted))
             painter.drawText(numbers, int(Qt.AlignmentFlag.AlignRight), str(db))
+
+    def _paint_numbers(
+        self, painter: QPainter, first: int, per_row: int, tones: theme.Tones
+    ) -> None:
+        """Count the layers below their bars: the first of a row, and every tenth."""
+        painter.setPen(QColor(tones.muted))
+        metrics, free = self.fontMetrics(), 0.0
+        for position in range(first, min(first + per_row, len(self._layers))):
+            number = position + 1
+            if position != first and number % _NUMBER_EVERY:
+                continue
+            text = f"layer {number}" if position == first else str(number)
+            bar, width = self._bar(position), metrics.horizontalAdvance(text)
+            left = bar.left() if position == first else bar.center().x() - width / 2
+            if left >= free and left + width <= self.width():
+                painter.drawText(QPointF(left, bar.bottom() + metrics.ascent() + 2), text)
+                free = left + width + 6
 
     def _paint_bar(
         self,

@@ -1,0 +1,113 @@
+"""The layers of the open light field: measured in the background, switched, kept in a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from r2l_core.errors import R2LError
+from r2l_core.render.frames import Frame
+from viewer.compare import analysis
+from viewer.compare.analysis import Analyst
+from viewer.rendering.controller import Controller
+from viewer.rendering.render_thread import Running
+from viewer.widgets.panels.layer_bars import LayerSensitivity
+from viewer.window.main_window import MainWindow
+
+_NO_EIGHT_BITS = (
+    "Nothing that is shown has layers in eight bits: choose int8, int8-sim or int8-static-sim to "
+    "switch layers and see what that does."
+)
+
+
+class LayersController(QObject):
+    """Measures once somebody looks and the picture is complete; changes nothing unless asked to."""
+
+    failed = pyqtSignal(Exception)
+
+    def __init__(
+        self, window: MainWindow, controller: Controller, analyst: Analyst, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._strip = window.compare.layers
+        self._controller = controller
+        self._analyst = analyst
+        self._running: Running | None = None
+        self._layers: tuple[LayerSensitivity, ...] = ()
+        self._worst: tuple[str, ...] = ()
+        self._seen = False
+        self._complete = False
+        self._measuring = False
+        self._keeps_worst = False
+        window.layers_seen.connect(self._set_seen)
+        self._strip.measure_requested.connect(self._measure)
+        self._strip.worst_requested.connect(self._keep_worst)
+        self._strip.layer_toggled.connect(controller.switch_layer)
+        self._strip.restore_requested.connect(lambda: controller.set_layers(frozenset()))
+        window.mix_save_requested.connect(self._save)
+        analyst.sensitivity_progress.connect(self._strip.show_progress)
+        analyst.sensitivity_ready.connect(self._measured)
+
+    def running_changed(self, running: Running) -> None:
+        """Something new renders."""
+        before, self._running = self._running, running
+        if before is None or before.light_field is not running.light_field:
+            self._analyst.stop_sensitivity()
+            self._layers, self._worst = analysis.layers_of(running), ()
+            self._measuring = self._keeps_worst = False
+        self._show()
+
+    def frames_shown(self, frames: tuple[Frame, ...]) -> None:
+        """While a picture is made, measuring waits."""
+        complete = all(frame.complete for frame in frames)
+        if complete != self._complete:
+            self._complete = complete
+            self._analyst.set_calm(complete)
+            self._measure_if_wanted()
+
+    def _set_seen(self, on: bool) -> None:
+        self._seen = on
+        self._measure_if_wanted()
+
+    def _measure_if_wanted(self) -> None:
+        if self._seen and self._complete and not self._worst and not self._measuring:
+            self._measure()
+
+    def _measure(self) -> None:
+        if self._running is not None:
+            self._measuring = True
+            self._analyst.sensitivity(self._running)
+
+    def _measured(self, layers: tuple[LayerSensitivity, ...], worst: tuple[str, ...]) -> None:
+        found = {layer.name: layer for layer in layers}
+        self._layers = tuple(found.get(layer.name, layer) for layer in self._layers)
+        self._worst = worst
+        self._measuring = False
+        self._show()
+        if self._keeps_worst:
+            self._keep_worst()
+
+    def _keep_worst(self) -> None:
+        self._keeps_worst = not self._worst
+        if self._worst:
+            self._controller.set_layers(frozenset(self._worst))
+        elif not self._measuring:
+            self._measure()
+
+    def _show(self) -> None:
+        running = self._running
+        if running is None:
+            return
+        able = analysis.eight_bit_precision(running) is not None
+        high = running.wish.layers_in_fp32
+        layers = [replace(one, high=one.name in high) for one in self._layers]
+        self._strip.show_layers(layers, "" if able else _NO_EIGHT_BITS)
+
+    def _save(self, path: str) -> None:
+        if self._running is not None:
+            try:
+                analysis.save_mix(Path(path), self._running.wish.layers_in_fp32)
+            except R2LError as error:
+                self.failed.emit(error)
