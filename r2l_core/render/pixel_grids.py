@@ -11,12 +11,16 @@ import functools
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from r2l_core.render.frames import STRIDES
 
 _FEW_POINTS = 32
 """Up to so many points a side, two small products make the picture two to five times as fast as
 doubling it step by step."""
+
+_EXTRA_LEVELS = 3
+"""From so many finer grids a preview takes the pixels that its own has no room for."""
 
 BLOCK_PX = 16
 """Side of the square blocks by whose contrast the refinement is ordered."""
@@ -120,20 +124,83 @@ def by_contrast(pixels: Tensor, picture: Tensor) -> Tensor:
     # Every second pixel each way: what a block's contrast is, the others hardly change.
     side = BLOCK_PX // 2
     luma = picture[::2, ::2].mean(-1)
-    padded = torch.nn.functional.pad(
+    padded = functional.pad(
         luma[None, None],
         (0, columns * side - luma.shape[1], 0, rows * side - luma.shape[0]),
         mode="replicate",
     )
-    contrast = torch.nn.functional.max_pool2d(padded, side) + torch.nn.functional.max_pool2d(
-        -padded, side
-    )
+    contrast = functional.max_pool2d(padded, side) + functional.max_pool2d(-padded, side)
     rank = torch.empty(rows * columns, dtype=torch.int64)
     rank[contrast.reshape(-1).argsort(descending=True, stable=True)] = torch.arange(rows * columns)
     row = torch.div(pixels, width, rounding_mode="floor")
     block = torch.div(row, BLOCK_PX, rounding_mode="floor") * columns
     block += torch.div(pixels - row * width, BLOCK_PX, rounding_mode="floor")
     return pixels[rank[block].argsort(stable=True)]
+
+
+def telling_pixels(picture: Tensor, stride: int, n_pixels: int) -> Tensor:
+    """The pixels between the points at `stride`, above 1, that tell most about the picture.
+
+    picture: what it probably looks like, float32 (H, W, 3). They are of the next finer grids; the
+    higher the contrast around one and the wider the gap that it fills, the sooner it comes. Returns
+    flat indices (n,), at most `n_pixels`.
+    """
+    height, width, _ = picture.shape
+    pixels, places = _finer_pixels(width, height, stride)
+    scores = torch.cat([one.reshape(-1) for one in _gap_scores(picture, _finer(stride))])[places]
+    return pixels[scores.topk(min(n_pixels, len(pixels))).indices]
+
+
+def _finer(stride: int) -> tuple[int, ...]:
+    """The strides that extra pixels are taken from, coarse to fine. The finest of all have so many
+    pixels that looking through them takes longer than they gain."""
+    finer = tuple(one for one in STRIDES if 2 <= one < stride)
+    return finer[:_EXTRA_LEVELS] or (1,)
+
+
+@functools.lru_cache(maxsize=8)
+def _finer_pixels(width_px: int, height_px: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Flat indices of the pixels at the finer strides, and where their scores are among those of
+    all these grids' points in turn: int64 (n,) each."""
+    pixels, places, before = [], [], 0
+    for finer in _finer(stride):
+        new = new_pixels(width_px, height_px, finer)
+        n_columns = -(-width_px // finer)
+        row, column = new // width_px // finer, new % width_px // finer
+        pixels.append(new)
+        places.append(before + row * n_columns + column)
+        before += -(-height_px // finer) * n_columns
+    return torch.cat(pixels), torch.cat(places)
+
+
+def _gap_scores(picture: Tensor, strides: tuple[int, ...]) -> list[Tensor]:
+    """Contrast around each point of these grids, coarse to fine, times the stride: float32 (rows,
+    columns) each."""
+    height, width, _ = picture.shape
+    # As in `by_contrast`, every second pixel each way is enough; the finest grid is no finer.
+    highest = picture[::2, ::2].mean(-1)[None]
+    lowest, side = -highest, 2
+    scores: list[Tensor] = []
+    for stride in reversed(strides):
+        while side < stride:
+            highest, lowest = (_largest_of_two(one) for one in (highest, lowest))
+            side *= 2
+        # Of the four blocks that meet at a point.
+        contrast = _around_points(highest) + _around_points(lowest)
+        if stride == 1:
+            contrast = contrast.repeat_interleave(2, 1).repeat_interleave(2, 2)
+        shape = (-(-height // stride), -(-width // stride))
+        scores.append(contrast[0, : shape[0], : shape[1]] * stride)
+    return scores[::-1]
+
+
+def _around_points(blocks: Tensor) -> Tensor:
+    return functional.max_pool2d(functional.pad(blocks, (1, 0, 1, 0), mode="replicate"), 2, 1)
+
+
+def _largest_of_two(blocks: Tensor) -> Tensor:
+    """Blocks of twice the side: (1, rows, columns) to half of that, rounded up."""
+    return functional.max_pool2d(blocks, 2, ceil_mode=True)
 
 
 def flat_cells(grid: Tensor, tolerance: float) -> Tensor:
@@ -143,8 +210,8 @@ def flat_cells(grid: Tensor, tolerance: float) -> Tensor:
     its four corners and the twelve points around them. They are flat where no channel differs by
     more than `tolerance` among them.
     """
-    padded = torch.nn.functional.pad(grid.permute(2, 0, 1)[None], (1, 2, 1, 2), mode="replicate")
-    highest = torch.nn.functional.max_pool2d(padded, 4, stride=1)
-    lowest = -torch.nn.functional.max_pool2d(-padded, 4, stride=1)
+    padded = functional.pad(grid.permute(2, 0, 1)[None], (1, 2, 1, 2), mode="replicate")
+    highest = functional.max_pool2d(padded, 4, stride=1)
+    lowest = -functional.max_pool2d(-padded, 4, stride=1)
     flat: Tensor = ((highest - lowest) <= tolerance).all(1)[0]
     return flat

@@ -1,8 +1,8 @@
 """Requests to frames, pass by pass: of one picture, or of several that are compared.
 
-While the camera moves, one set of frames per request: the finest complete stride that fits the
-time, plus the pixels of the next stride where the last picture had the highest contrast, for what
-is left of it. Then passes refine the same pictures up to full resolution; a polled flag ends them
+While the camera moves, one set of frames per request: a complete grid for half of the time or less,
+plus pixels of finer grids where the last picture had the highest contrast, for what is left of it.
+Then passes refine the same pictures up to full resolution; a polled flag ends them
 between tiles.
 
 What is shown together always has the same camera, the same pixels and the same pass, so that a
@@ -26,7 +26,13 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.render.budget import extra_rays, finest_stride, time_for_pixels
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
 from r2l_core.render.image_set import ImageSet
-from r2l_core.render.pixel_grids import by_contrast, grid_pixels, interpolated, new_pixels
+from r2l_core.render.pixel_grids import (
+    by_contrast,
+    grid_pixels,
+    interpolated,
+    new_pixels,
+    telling_pixels,
+)
 from r2l_core.render.progressive_image import ProgressiveImage, chunks, never
 from r2l_core.render.sources import Batch, PixelSource
 from r2l_core.render.whole_frames import WholeFrames
@@ -36,6 +42,9 @@ SHOW_EVERY_S = 0.1
 
 _FLAT_STRIDE = 8
 """Points farther apart say too little about what is between them to call it flat."""
+
+_FINE_STRIDE = 2
+"""Up to here, a preview is a whole grid."""
 
 _WORTH_FILLING = 64
 """Fewer rays than this, to fill up a tile, are not worth finding out which."""
@@ -72,7 +81,7 @@ class Renderer:
         self.overhead_s = 0.005
         """Smoothed time of a preview outside the sources."""
         self._last_stride: int | None = None
-        """What the last preview chose."""
+        """The finest that would have fit the time of the last preview."""
         self._picture: Tensor | None = None
         """The first pane's as it was shown last, float32 (H, W, 3)."""
         self._whole = WholeFrames()
@@ -140,7 +149,10 @@ class Renderer:
                 if speed is not None
             )
 
-        stride = min(finest_stride(seconds_at, available_s, self._last_stride), request.max_stride)
+        affordable = finest_stride(seconds_at, available_s, self._last_stride)
+        fills_up = self._picture is not None and self._picture.shape[:2] == (height, width)
+        stride = _base_stride(affordable) if fills_up else affordable
+        stride = min(stride, request.max_stride)
         pixels = images.unknown(grid_pixels(width, height, stride))
         *full, last = chunks(pixels)
         images.charge(time.perf_counter() - start)
@@ -159,13 +171,13 @@ class Renderer:
             for pane, image in zip(self.panes, images, strict=True):
                 if len(pixels):
                     pane.asked_share = (n_asked[image] + len(batches[image])) / len(pixels)
-            if stride > 1:
-                self._fill_up(images, batches, available_s, stride // 2)
+            if stride > 1 and fills_up:
+                self._fill_up(images, batches, available_s, stride)
         for image, batch in batches.items():
             for _ in image.shade(batch):
                 if abandoned():
                     return False
-        self._last_stride = stride
+        self._last_stride = affordable
         images.complete(stride)
         return True
 
@@ -176,21 +188,18 @@ class Renderer:
         available_s: float,
         stride: int,
     ) -> None:
-        """Add new pixels at `stride` where the last picture had the highest contrast, as many as
-        fit the time beside `batches`."""
+        """Add pixels between those at `stride` where the last picture had the highest contrast, as
+        many as fit the time beside `batches`."""
         began = time.perf_counter()
-        camera, picture = images.first.camera, self._picture
+        picture = self._picture
         speeds = ((image.source.speed, len(batch)) for image, batch in batches.items())
         n_rays = extra_rays([(speed, n) for speed, n in speeds if speed is not None], available_s)
         if n_rays < _WORTH_FILLING or picture is None:
             return
-        if picture.shape[:2] != (camera.height_px, camera.width_px):
-            return
-        pixels = images.unknown(new_pixels(camera.width_px, camera.height_px, stride))
         # Skipped rays cost nothing, so one picture may need more pixels than rays; several have to
         # take the same pixels.
         n_pixels = 2 * n_rays if len(images) == 1 else n_rays
-        pixels = by_contrast(pixels, picture)[:n_pixels]
+        pixels = images.unknown(telling_pixels(picture, stride, n_pixels))
         images.charge(time.perf_counter() - began)
         for image, batch in batches.items():
             more = image.plan(image.unknown(pixels)).rows(slice(n_rays))
@@ -290,6 +299,12 @@ class Renderer:
                 )
             )
         return tuple(frames)
+
+
+def _base_stride(affordable: int) -> int:
+    """The grid that a preview completes where it could afford a finer one: pixels say more where
+    something is to be seen. With most of the pixels affordable, there is little to choose."""
+    return affordable if affordable <= _FINE_STRIDE else min(2 * affordable, STRIDES[0])
 
 
 def to_uint8(colors: Tensor) -> NDArray[np.uint8]:

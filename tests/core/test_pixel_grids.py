@@ -16,6 +16,7 @@ from r2l_core.render.pixel_grids import (
     grid_pixels,
     interpolated,
     new_pixels,
+    telling_pixels,
 )
 
 SIZES = [(1, 1), (7, 3), (3, 7), (8, 8), (9, 16), (17, 1), (1, 33), (50, 37), (400, 400)]
@@ -184,6 +185,49 @@ def test_blocks_come_in_the_order_of_their_contrast():
 
 def test_nothing_to_order():
     assert by_contrast(torch.empty(0, dtype=torch.int64), random_image(20, 20)).numel() == 0
+
+
+# --- pixels of choice --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("stride", STRIDES[:-1])
+def test_pixels_of_choice_are_those_of_the_next_finer_grids(width, height, stride):
+    finer = [one for one in STRIDES if 2 <= one < stride][:3] or [1]
+    possible = torch.cat([new_pixels(width, height, one) for one in finer])
+    chosen = telling_pixels(random_image(width, height), stride, width * height)
+    assert torch.equal(chosen.sort().values, possible.sort().values)
+    few = telling_pixels(random_image(width, height), stride, 3)
+    assert len(few) == len(few.unique()) == min(3, len(possible))
+    assert torch.isin(few, possible).all()
+
+
+def test_edges_come_first_and_wide_gaps_before_narrow_ones():
+    """Columns from 40 on are white."""
+    picture = torch.zeros(64, 96, 3)
+    picture[:, 40:] = 1.0
+    chosen = telling_pixels(picture, 32, 10_000)
+    rows, columns = chosen // 96, chosen % 96
+    strides = torch.tensor(
+        [
+            next(s for s in STRIDES if r % s == 0 == c % s)
+            for r, c in zip(rows.tolist(), columns.tolist(), strict=True)
+        ]
+    )
+    # A point sees as far as its grid is wide.
+    sees_edge = (columns - strides < 40) & (columns + strides > 40)
+    n = int(sees_edge.sum())
+    assert sees_edge[:n].all()
+    assert strides[:n].tolist() == sorted(strides[:n].tolist(), reverse=True)
+    assert set(strides[:n].tolist()) == {16, 8, 4}
+
+
+def test_the_finest_pixels_of_choice_see_the_contrast_around_them():
+    picture = torch.zeros(40, 40, 3)
+    picture[21, 30:] = 1.0
+    picture[20, 30:] = 1.0
+    first = telling_pixels(picture, 2, 20)
+    assert ((first // 40 >= 18) & (first // 40 <= 23)).all()
 
 
 # --- flat areas --------------------------------------------------------------------------------

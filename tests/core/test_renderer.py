@@ -391,9 +391,11 @@ def test_the_stride_does_not_flicker(scene):
     strides = []
     for number, budget_rays in enumerate([1024, 1000, 1040, 990, 1030, 900, 1030, 1000, 1150]):
         renderer.tiles.rays_per_s = (budget_rays + 0.5) / 0.1
+        renderer.overhead_s = 0.005  # whatever the clock said of the picture before
         camera = camera_at(float(number), 64, 64)
         strides.append(next(renderer.frames(request(camera, target_ms=105.0))).stride)
-    assert strides == [2, 2, 2, 2, 2, 4, 4, 4, 2]
+    # Where stride 4 is the finest that fits, only half of it is completed, for pixels of choice.
+    assert strides == [2, 2, 2, 2, 2, 8, 8, 8, 2]
 
 
 class Edge(FakeEngine):
@@ -413,7 +415,7 @@ def edge_camera(forward: float = 0.0) -> Camera:
 
 @pytest.mark.parametrize(
     ("small_tiles", "left_over", "expected"),
-    [(ANY_SIZE[:47], 45, 45), ((16, 32), 45, 48), ((16, 32), 38, 32)],
+    [(ANY_SIZE[:47], 45, 93), ((16, 32), 45, 96), ((16, 32), 38, 80)],
 )
 def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(
     scene, small_tiles, left_over, expected, monkeypatch
@@ -427,15 +429,17 @@ def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(
     renderer.overhead_s = 0.005
     frames = renderer.frames(request(edge_camera(0.1), target_ms=105.0))
     first = next(frames)
-    assert first.stride == 8
-    n_extra = first.network_rays - 64
+    assert first.stride == 16, "half of what would have fit"
+    n_extra = first.network_rays - 16
     assert n_extra == expected, "as many as make whole tiles, and about fit"
     extra = torch.cat(engine.asked[asked:]).unique(dim=0)
     columns = extra[:, 0] * 40 + 32
     rows = 32 - extra[:, 1] * 40
-    extra_columns = columns[(columns.round() % 8 != 0) | (rows.round() % 8 != 0)]
+    extra_columns = columns[(columns.round() % 16 != 0) | (rows.round() % 16 != 0)]
     assert len(extra_columns) == n_extra
-    assert ((extra_columns >= 48) & (extra_columns < 64)).all()
+    at_edge = (extra_columns >= 44) & (extra_columns <= 60)
+    # All that there are at the edge of these three grids, and a few elsewhere.
+    assert at_edge.float().mean() > 0.8
 
 
 def test_nothing_is_known_of_the_contrast_before_the_first_picture(scene):
