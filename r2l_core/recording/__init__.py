@@ -7,8 +7,7 @@ formats    endings of video files and how ffmpeg is asked for them
 fragments  whole frames in a file that is being written, or was cut off
 ffmpeg     the encoder as a process of its own; counting and joining without decoding
 loading    sidecars that are read, also those of strangers
-sidecar    x.json beside x.mp4: everything needed to record it again, and how far it got
-owner      which process writes a recording
+sidecar    x.json beside x.mp4: all that is needed to record it again, how far it got, who writes it
 table      x.csv beside it: one row a frame
 writer     the one thread that encodes and writes
 recorder   renders frame after frame and hands them on

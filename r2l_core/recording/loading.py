@@ -14,9 +14,8 @@ from r2l_core.errors import RecordingError, SceneError
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields
 from r2l_core.recording.formats import FORMATS, VideoFormat
-from r2l_core.recording.owner import other_writer
 from r2l_core.recording.plan import FPS_RANGE, MAX_SECONDS, Labels, Mode, RecordingPlan
-from r2l_core.recording.sidecar import FORMAT, PANES, VERSION, Engines, Recipe, State
+from r2l_core.recording.sidecar import FORMAT, PANES, VERSION, Engines, Recipe, State, other_writer
 from r2l_core.types import Precision, RayMode
 
 _PRECISIONS = {precision.value: precision for precision in Precision}

@@ -7,6 +7,7 @@ a recording is cut off. Beside it lies the table `x.csv` (see `table`).
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,12 +16,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from r2l_core.camera_paths.files import camera_path_values
 from r2l_core.errors import RecordingError
 from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.recording.formats import VideoFormat
-from r2l_core.recording.owner import this_process
 from r2l_core.recording.plan import RecordingPlan
 from r2l_core.types import EngineInfo, Precision, RayMode
 
@@ -33,6 +35,9 @@ State = Literal["recording", "finished", "aborted", "failed"]
 Engines = Mapping[Precision, tuple[str, str]]
 
 _PACKAGES = ("torch", "numpy", "scipy", "openvino", "pillow", "imageio", "imageio-ffmpeg")
+
+_SAME_S = 0.5
+"""Two processes of one number do not begin closer than this; clocks differ by less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,3 +158,20 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": packages,
     }
+
+
+def this_process() -> dict[str, float]:
+    """For a sidecar: number of this process, and when it began, as Unix time."""
+    return {"pid": os.getpid(), "started_s": psutil.Process().create_time()}
+
+
+def other_writer(owner: Mapping[str, Any]) -> int | None:
+    """The number of the process that a sidecar names, if that is not this one and still runs."""
+    pid, started_s = owner.get("pid"), owner.get("started_s")
+    if type(pid) is not int or not isinstance(started_s, int | float) or pid == os.getpid():
+        return None
+    try:
+        runs = abs(psutil.Process(pid).create_time() - started_s) < _SAME_S
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+    return pid if runs else None

@@ -3,6 +3,11 @@
 `pickletools` cuts the bytes into opcodes; the few that torch checkpoints use are interpreted here,
 and the rest is refused. Python's own pickle machine, which calls what a file tells it to, takes no
 part in it.
+
+`torch.load(weights_only=True)` runs no code of strangers either, but it has no bounds: it allocates
+what a few bytes ask for, and builds lists and memos as long as the file likes. Here the number of
+opcodes, the bytes and the size of every number are limited before they are spent, and tensors are
+only described, so that a shape can be refused before its weights are read.
 """
 
 from __future__ import annotations
