@@ -108,7 +108,9 @@ def _zipped(file: BinaryIO, size: int) -> Archive:
     if len(archive.namelist()) > limits.ZIP_ENTRIES:
         raise Refused("the table of contents of its zip archive is too long")
     pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-    if len(pickles) != 1:
+    if len(pickles) > 1:
+        raise Refused("it holds several checkpoints: there is more than one data.pkl in it")
+    if not pickles:
         raise Refused(*described_zip(archive.namelist()))
     folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in archive.namelist():
