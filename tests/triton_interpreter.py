@@ -18,12 +18,9 @@ from r2l_core.engines.cuda.network import FusedBlocks
 REPOSITORY = Path(__file__).resolve().parents[1]
 N_RAYS = 16
 
-INTERPRETER = """
-import pickle, sys
+PREPARATION = """
 import numpy, torch, triton.language as tl
 from triton.runtime import interpreter
-from r2l_core.engines.cuda.network import DeviceNetwork
-from r2l_core.engines.features import FeatureEncoder
 
 torch.set_num_threads(1)
 numpy.seterr(over="ignore", invalid="ignore")  # GPUs do not warn of either
@@ -44,6 +41,13 @@ def widened(self, x):
 builder.create_dot = lambda self, a, b, *rest: create_dot(
     self, widened(self, a), widened(self, b), *rest
 )
+"""
+"""Mends the interpreter; run it where TRITON_INTERPRET is set, before any kernel."""
+
+INTERPRETER = """
+import pickle, sys
+from r2l_core.engines.cuda.network import DeviceNetwork
+from r2l_core.engines.features import FeatureEncoder
 
 def run_blocks(blocks, x, rays_per_program):
     blocks(x, rays_per_program)
@@ -73,7 +77,7 @@ def interpreted():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": path}
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", INTERPRETER],
+            [sys.executable, "-W", "error", "-c", PREPARATION + INTERPRETER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

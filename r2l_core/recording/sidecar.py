@@ -135,9 +135,7 @@ class Sidecar:
         head = json.dumps(now, indent=1, ensure_ascii=False)[:-2]
         what = f"The sidecar {self.path} could not be written"
         with replacing(self.path, RecordingError, what, make_folder=False) as new:
-            text = f"{head},\n{self._fixed}\n}}\n"
-            # Names that are not UTF-8 stand there as their escapes.
-            new.write_text(text, encoding="utf-8", errors="backslashreplace")
+            new.write_text(f"{head},\n{self._fixed}\n}}\n", encoding="utf-8")
 
 
 def _machine() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from r2l_core.engines import choice
 from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda import engine as cuda_engine
 from r2l_core.engines.cuda.device import cuda_device
-from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory, ways
+from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError
@@ -29,25 +29,35 @@ from tests.cuda_cases import (
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(params=RUNS)
-def precision(request):
-    answer = CudaFactory().available(request.param, "cuda")
+# fp32 has no fused kernel.
+WAYS = [(precision, False) for precision in RUNS]
+WAYS += [(precision, True) for precision in RUNS if precision is not Precision.FP32]
+
+
+@pytest.fixture(
+    params=WAYS, ids=[f"{precision}-{'fused' if fused else 'cublas'}" for precision, fused in WAYS]
+)
+def way(request):
+    """A precision, and whether its blocks are fused."""
+    answer = CudaFactory().available(request.param[0], "cuda")
     if not answer.available:
         pytest.skip(answer.why_not)
     return request.param
 
 
-@pytest.fixture(params=["fused", "layer by layer"])
-def build(request, precision):
+@pytest.fixture
+def precision(way):
+    return way[0]
+
+
+@pytest.fixture
+def build(way):
     """A function that builds an engine of one way for a light field."""
+    precision, fused = way
 
     def build_it(light_field) -> CudaEngine:
         device = cuda_device()
-        possible, _ = ways(light_field, precision, device)
-        if request.param == "fused" and possible[0] is None:
-            pytest.skip("nothing is fused")
-        fused_for = possible[0] if request.param == "fused" else None
-        return CudaEngine(light_field, precision, device, fused_for)
+        return CudaEngine(light_field, precision, device, device.capability if fused else None)
 
     return build_it
 
@@ -124,6 +134,7 @@ def test_agrees_with_the_interpreter(run_blocks, width):
     assert (result.cpu() - expected).norm() < 2e-3 * expected.norm()
 
 
+@pytest.mark.parametrize("precision", RUNS)
 def test_the_best_way_is_fused(light_field, precision):
     info = CudaFactory().build(light_field, precision, "cuda").info
     assert info.fallback == ""

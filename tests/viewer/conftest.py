@@ -84,6 +84,8 @@ class Lab:
         self.shade_error: Exception | None = None
         self.tiles: list[tuple[float, ...]] = []
         """Origin of the first ray of each tile."""
+        self.attempts = 0
+        """Tiles that were asked for."""
         self.built: list[weakref.ref[LabEngine]] = []
         self.on_build: Callable[[], None] = lambda: None
         self._gate, self._arrived = threading.Event(), threading.Event()
@@ -121,6 +123,7 @@ class Lab:
         """Called on the render thread before each tile."""
         self._arrived.set()
         assert self._gate.wait(TIMEOUT_MS / 1e3)
+        self.attempts += 1
         if self.shade_error is not None:
             raise self.shade_error
         self.tiles.append(origin)

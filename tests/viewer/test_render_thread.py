@@ -353,6 +353,26 @@ class TestFailures:
         assert ready.failures == [(cause, None)], "said once, not tried for ever"
         assert ready.frames == []
 
+    def test_a_drag_that_goes_on_failing_is_one_error(self, ready, lab):
+        lost = EngineError("The GPU failed", "it no longer answers", "Restart.")
+
+        def drag_to(*numbers: int) -> None:
+            for seq in numbers:
+                lab.shade_error, tried = lost, lab.attempts
+                ready.mailbox.submit(request(seq))
+                ready.until(lambda tried=tried: lab.attempts > tried)
+                lab.shade_error = None
+                ready.settle()
+
+        drag_to(1, 2, 3)
+        assert ready.failures == [(lost, None)]
+        drag_to(3)
+        assert ready.failures == [(lost, None)] * 2, "who asks for the same again is answered"
+        ready.mailbox.submit(request(4))
+        ready.complete(4)
+        drag_to(5)
+        assert ready.failures == [(lost, None)] * 3, "it had worked in between"
+
     def test_what_failed_can_be_asked_for_again(self, ready, lab, wish):
         lab.unavailable = {Precision.FP16}
         for _ in range(3):

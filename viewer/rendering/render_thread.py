@@ -148,6 +148,8 @@ class _Worker:
         self._renderer: Renderer | None = None
         self._said: frozenset[str] = frozenset()
         """Why panes cannot be shown, as far as that was reported."""
+        self._failed: tuple[str, Camera] | None = None
+        """What the last picture failed of, and of which camera it was; None where it did not."""
         self.request: RenderRequest | None = None
         """What `render` has yet to complete."""
 
@@ -197,9 +199,18 @@ class _Worker:
             return
         complete = False
         mailbox = self._thread.mailbox
-        for frames in self._renderer.frames(request, mailbox.pending, mailbox.urgent):
-            complete = frames[0].complete
-            self._thread.frames_ready.emit(frames)
+        try:
+            for frames in self._renderer.frames(request, mailbox.pending, mailbox.urgent):
+                complete = frames[0].complete
+                self._thread.frames_ready.emit(frames)
+        except Exception as error:
+            failed, self._failed = self._failed, (str(error), request.camera)
+            # A GPU that is lost fails at every step of a drag. Who asks for the same picture once
+            # more wants to know.
+            if failed is None or failed[0] != str(error) or failed[1].same_view(request.camera):
+                raise
+            return
+        self._failed = None
         if not complete:
             self.request = request
 

@@ -1,0 +1,33 @@
+"""A rehearsal's device: a processor in the place of the GPU, kernels in Triton's interpreter.
+
+Python runs this before anything else in every process that has the folder on its path.
+"""
+
+import os
+
+if os.environ.get("R2L_REHEARSAL") == "1":
+    os.environ["TRITON_INTERPRET"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+    torch.cuda.is_available = lambda: True
+    torch.cuda.current_device = lambda: 0
+    torch.cuda.get_device_name = lambda device=None: "rehearsal"
+    torch.cuda.get_device_capability = lambda device=None: (9, 0)
+    torch.cuda.is_current_stream_capturing = lambda: False
+    torch.Tensor.cuda = lambda self: self.clone()
+
+    from r2l_core.engines.cuda import device
+    from tests.stand_in_device import StandInDevice
+    from tests.triton_interpreter import PREPARATION
+
+    stand_in = StandInDevice()
+    device._device = lambda index: stand_in
+    exec(PREPARATION)
+
+    from r2l_core.engines.cuda.engine import CudaEngine
+    from r2l_core.training import distillation
+
+    # An interpreter would take hours for the real ones.
+    CudaEngine.tile_rays = 64
+    distillation._RAYS_AT_ONCE = 2**13
