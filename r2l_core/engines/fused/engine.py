@@ -32,9 +32,6 @@ from r2l_core.types import Availability, EngineInfo, Precision
 
 PRECISIONS = (Precision.FP32, Precision.BF16, Precision.FP16, Precision.INT8)
 
-_TILE_RAYS = 96
-"""Rays that a thread takes at a time, at most: their activations stay in its own cache."""
-
 _CALL_TILES = 16
 """Tiles in a call for each thread: long enough to lose little at its end."""
 
@@ -72,9 +69,9 @@ class FusedEngine:
         self._packed = PackedNetwork(light_field, precision, quantized, level)
         self._level = level
         self._threads = torch.get_num_threads() if n_threads is None else n_threads
-        self.tile_rays = _TILE_RAYS * _CALL_TILES * self._threads
+        self.tile_rays = level.tile * _CALL_TILES * self._threads
         self._network = ctypes.addressof(self._packed.structure)
-        n_bytes = level.scratch_bytes(self._network, _TILE_RAYS)
+        n_bytes = level.scratch_bytes(self._network, level.tile)
         self._memory = [np.zeros(n_bytes + 64, np.uint8) for _ in range(self._threads)]
         self._scratch = [m.ctypes.data + -m.ctypes.data % 64 for m in self._memory]
         self._spent = [Spent() for _ in range(self._threads)]
@@ -124,9 +121,9 @@ class FusedEngine:
     def _tile(self, n_rays: int) -> int:
         """Rays of a tile, so that all threads have equal work."""
         grain = self._level.grain
-        turns = max(-(-n_rays // (_TILE_RAYS * self._threads)), 1)
+        turns = max(-(-n_rays // (self._level.tile * self._threads)), 1)
         share = -(-n_rays // (turns * self._threads))
-        return min(max(-(-share // grain) * grain, grain), _TILE_RAYS)
+        return min(max(-(-share // grain) * grain, grain), self._level.tile)
 
 
 def _checked(rays: Tensor) -> Tensor:

@@ -83,7 +83,8 @@ class Level:
 
     panel: outputs packed together. grain: rays are calculated in multiples of this. dot4: whether
     it multiplies bytes in fours. byte_offset: added to signed levels. bf16: whether it
-    multiplies bfloat16. amx: whether that is the matrix unit's work.
+    multiplies bfloat16. amx: whether that is the matrix unit's work. tile: rays that a thread
+    takes at a time, at most; their activations stay in its own cache. one_layer: for tests.
     """
 
     name: str
@@ -96,6 +97,8 @@ class Level:
     byte_offset: int
     bf16: bool
     amx: bool
+    tile: int
+    one_layer: Any
 
 
 def library_name(system: str, architecture: str) -> str:
@@ -125,9 +128,12 @@ def level_of(library: ctypes.CDLL, name: str) -> Level:
     scratch_bytes.restype, scratch_bytes.argtypes = ctypes.c_size_t, [ctypes.c_void_p, ctypes.c_int]
     multiply_only = getattr(library, f"multiply_only_{suffix}")
     multiply_only.restype, multiply_only.argtypes = ctypes.c_int64, [ctypes.c_int, ctypes.c_int]
-    facts = (ctypes.c_int32 * 6)()
+    facts = (ctypes.c_int32 * 7)()
     getattr(library, f"layout_{suffix}")(facts)
-    panel, grain, dot4, byte_offset, bf16, amx = facts
+    one_layer = getattr(library, f"one_layer_{suffix}")
+    one_layer.restype = None
+    one_layer.argtypes = [ctypes.c_void_p, *[ctypes.c_int] * 3, *[ctypes.c_void_p] * 3]
+    panel, grain, dot4, byte_offset, bf16, amx, tile = facts
     return Level(
         name,
         run,
@@ -139,6 +145,8 @@ def level_of(library: ctypes.CDLL, name: str) -> Level:
         byte_offset,
         bool(bf16),
         bool(amx),
+        tile,
+        one_layer,
     )
 
 

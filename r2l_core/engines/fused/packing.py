@@ -27,9 +27,6 @@ from r2l_core.types import Precision
 Array = NDArray[Any]
 
 MAX_WIDTH = 512
-MAX_INPUTS = 8192
-"""Most features of a ray: the kernel's memory grows with them."""
-
 # The numbers of `Kind` and `Mode` in source/products.h.
 _FLOAT, _FLOAT_BF16, _FLOAT_FP16, _BF16, _BYTES, _SPLIT = range(6)
 _PAIRS = 0
@@ -49,8 +46,6 @@ def why_not(network: NetworkConfig) -> str:
         return f"it is {network.width} wide, and the kernel's tiles hold up to {MAX_WIDTH} channels"
     if not network.standard_blocks or network.act != "relu":
         return "its blocks are not as published (two layers, a ReLU after the first and the head)"
-    if _inputs(network) > MAX_INPUTS:
-        return f"a ray has {network.input_size} features, and the kernel takes up to {MAX_INPUTS}"
     return ""
 
 

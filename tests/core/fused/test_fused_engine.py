@@ -195,7 +195,6 @@ def test_senseless_rays_harm_no_others(light_field, scene_rays, value):
         ({"inact": "lrelu"}, "not as published"),
         ({"outact": "relu"}, "not as published"),
         ({"act": "none"}, "not as published"),
-        ({"n_sample": 200, "n_frequencies": 10}, "features"),
     ],
 )
 def test_networks_it_cannot_run_go_to_another_engine(make_light_field, network, reason):

@@ -1,5 +1,5 @@
 // Layers on Intel's matrix unit (AMX): tiles of 16 rows of 64 bytes. A block is 32 rays by 32 outputs, in four tiles
-// of sums; while the unit multiplies one block, the vector units finish the block before.
+// of sums; while the unit multiplies one block, the vector units finish the block before, some rows after every step.
 #pragma once
 #include "products.h"
 
@@ -21,69 +21,69 @@ INLINE void configure_tiles(void) {
   _tile_loadconfig(&config);
 }
 
-// Adds products over `bytes` bytes of inputs to tiles 0 to 3.
-#define TILE_PRODUCT(multiply, a, stride, w, bytes)                                                           \
-  for (int k = 0; k < (bytes); k += 64) {                                                                     \
-    _tile_loadd(4, (a) + k, stride);                                                                          \
-    _tile_loadd(6, (w) + (size_t)k / 4 * 4 * PANEL, 4 * PANEL);                                               \
-    multiply(0, 4, 6);                                                                                        \
-    _tile_loadd(7, (w) + (size_t)k / 4 * 4 * PANEL + 64, 4 * PANEL);                                          \
-    multiply(1, 4, 7);                                                                                        \
-    _tile_loadd(5, (a) + 16 * (size_t)(stride) + k, stride);                                                  \
-    multiply(2, 5, 6);                                                                                        \
-    multiply(3, 5, 7);                                                                                        \
-  }
-
-INLINE void finish_block(int bytes, int to, const Layer *layer, int outputs, int o, int r0, const int32_t *sums,
-                         const Tile *t, float *out) {
-#pragma clang loop unroll_count(4)
-  for (int r = 0; r < 32; r++) {
-    float *to_row = out + (size_t)(r0 + r) * outputs + o, *peak = t->peak + (size_t)(r0 + r) * VF;
+// Results of rows `from` to `to_row` of a block whose sums are there.
+INLINE void finish_rows(int bytes, int to, const Layer *layer, int outputs, int o, int r0, const int32_t *sums,
+                        const Tile *t, float *out, int from, int end) {
+  for (int r = from; r < end; r++) {
+    float *to_row = out + (size_t)(r0 + r) * outputs + o;
     vi s[NV] = {load_i(sums + r * 32), load_i(sums + r * 32 + VF)};
     if (bytes) {
-      finish_bytes(to, layer, o, s, t->scale[r0 + r], to_row, peak);
+      finish_bytes(to, layer, o, s, t->scale[r0 + r], to_row);
     } else {
       vf y[NV] = {(vf)s[0] + load(layer->bias + o), (vf)s[1] + load(layer->bias + o + VF)};
-      finish(to, y, to_row, peak, o == 0);
+      finish(to, y, to_row);
     }
   }
 }
 
+// One step of a block: 64 bytes of the inputs of 32 rays by as many of 32 outputs, added to tiles 0 to 3.
+#define TILE_STEP(multiply, a, stride, w)                                                                     \
+  _tile_loadd(4, a, stride);                                                                                  \
+  _tile_loadd(6, w, 4 * PANEL);                                                                               \
+  multiply(0, 4, 6);                                                                                          \
+  _tile_loadd(7, (w) + 64, 4 * PANEL);                                                                        \
+  multiply(1, 4, 7);                                                                                          \
+  _tile_loadd(5, (a) + 16 * (size_t)(stride), stride);                                                        \
+  multiply(2, 5, 6);                                                                                          \
+  multiply(3, 5, 7);
+
 INLINE void layer_amx(int kind, int to, const Layer *layer, int outputs, int n, const void *in, const Tile *t, float *out) {
   const size_t row = (size_t)layer->inputs * (kind == BYTES ? 1 : 2), panel = row * PANEL;
-  const size_t stride = kind == SPLIT ? 2 * row : row;
+  const size_t stride = kind == SPLIT ? 2 * row : row, panels_bytes = panel * (kind == SPLIT ? 2 : 1);
+  const int steps = (int)(row / 64) * (kind == SPLIT ? 3 : 1);
   const char *w = layer->weights;
-  int before_o = -1, before_r0 = 0, turn = 0;
-  for (int o = 0; o < outputs; o += PANEL) {
+  int before_o = 0, before_r0 = 0, turn = 0, rows = 0;  // the block before, and how many rows of it to finish
+  for (int o = 0; o < outputs; o += PANEL, w += panels_bytes) {
     for (int r0 = 0; r0 < n; r0 += 32, turn ^= 1) {
       const char *a = (const char *)in + (size_t)r0 * stride;
+      const int32_t *before = t->sums + (turn ^ 1) * 32 * 32;
       int32_t *sums = t->sums + turn * 32 * 32;
-      fetch(w + panel * (kind == SPLIT ? 2 : 1), panel * (kind == SPLIT ? 2 : 1), r0, n, 32);
       _tile_zero(0);
       _tile_zero(1);
       _tile_zero(2);
       _tile_zero(3);
-      if (kind == BYTES) {
-        TILE_PRODUCT(_tile_dpbssd, a, stride, w, row)
-      } else {
-        TILE_PRODUCT(_tile_dpbf16ps, a, stride, w, row)
-        if (kind == SPLIT) {
-          TILE_PRODUCT(_tile_dpbf16ps, a + row, stride, w, row)
-          TILE_PRODUCT(_tile_dpbf16ps, a, stride, w + panel, row)
+      for (int s = 0; s < steps; s++) {
+        // SPLIT: high by high, low by high, high by low parts
+        const size_t k = (size_t)64 * s, in_k = kind == SPLIT && k >= 2 * row ? k - 2 * row : k;
+        const char *a_k = a + in_k, *w_k = w + (kind == SPLIT && k >= row ? k - row : k) * PANEL;
+        if (kind == BYTES) {
+          TILE_STEP(_tile_dpbssd, a_k, stride, w_k)
+        } else {
+          TILE_STEP(_tile_dpbf16ps, a_k, stride, w_k)
         }
+        finish_rows(kind == BYTES, to, layer, outputs, before_o, before_r0, before, t, out, rows * s / steps,
+                    rows * (s + 1) / steps);
       }
-      if (before_o >= 0)
-        finish_block(kind == BYTES, to, layer, outputs, before_o, before_r0, t->sums + (turn ^ 1) * 32 * 32, t, out);
       _tile_stored(0, sums, 128);
       _tile_stored(1, sums + 16, 128);
       _tile_stored(2, sums + 16 * 32, 128);
       _tile_stored(3, sums + 16 * 32 + 16, 128);
       before_o = o;
       before_r0 = r0;
+      rows = 32;
     }
-    w += panel * (kind == SPLIT ? 2 : 1);
   }
-  finish_block(kind == BYTES, to, layer, outputs, before_o, before_r0, t->sums + (turn ^ 1) * 32 * 32, t, out);
+  finish_rows(kind == BYTES, to, layer, outputs, before_o, before_r0, t->sums + (turn ^ 1) * 32 * 32, t, out, 0, rows);
 }
 #else
 #define AMX 0

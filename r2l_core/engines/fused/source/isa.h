@@ -65,14 +65,30 @@ INLINE vi four_bytes(const void *p) {
   return all_i(x);
 }
 INLINE float largest(vf v) {
-  float most = v[0];
-  for (int i = 1; i < VF; i++) most = most > v[i] ? most : v[i];
-  return most;
+#if VF == 16
+  return _mm512_reduce_max_ps((__m512)v);
+#elif VF == 8
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+#else
+  return vmaxnmvq_f32((float32x4_t)v);
+#endif
 }
 INLINE float sum(vf v) {
   float total = v[0];
   for (int i = 1; i < VF; i++) total += v[i];
   return total;
+}
+// To the nearest integer, ties to even.
+INLINE vi nearest(vf v) {
+#if VF == 16
+  return (vi)_mm512_cvtps_epi32((__m512)v);
+#elif VF == 8
+  return (vi)_mm256_cvtps_epi32((__m256)v);
+#else
+  return (vi)vcvtnq_s32_f32((float32x4_t)v);
+#endif
 }
 
 // A clock of constant rate, for shares of time.

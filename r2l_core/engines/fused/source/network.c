@@ -4,6 +4,10 @@
 
 #define GRAIN (AMX ? 32 : 12)  // rays are calculated in multiples of this
 #define HOLD (AMX ? 96 : 12)   // memory is for a multiple of this many: whole blocks of every kind of layer
+#define TILE (AMX ? 192 : 96)  // rays in a tile; a faster unit needs more to be worth a fetch of the weights
+// Rays that pass through both layers of a block before the next ones: what they need at a time fits the two nearest
+// caches, which AMX would otherwise wait for.
+#define GROUP (AMX ? 96 : TILE)
 #define JOINED(name, level) name##_##level
 #define NAMED(name, level) JOINED(name, level)
 #if defined(_WIN32)
@@ -117,37 +121,66 @@ INLINE vi levels(vf x, float scale, float reciprocal) {
   vf quotient = x * all(reciprocal);
   vf rest = x - quotient * all(scale);
   quotient += rest * all(reciprocal);
-  return (vi)(quotient + 12582912.0f) - 0x4B400000;
+  return nearest(quotient);
 }
 
-// Rows of x, whose largest magnitudes are in `peak`, to levels with a scale for each ray.
-INLINE void quantise(int to, int width, int n, const float *x, Tile *t) {
-  for (int r = 0; r < n; r++, x += width) {
-    const float most = largest(load(t->peak + (size_t)r * VF));
-    const float scale = most > 0x1p-24f ? most / 127.0f : 0.0f;
-    const float divisor = most > 0x1p-24f ? scale : 1.0f, reciprocal = 1.0f / divisor;
-    t->scale[r] = scale;
-#if !DOT4
-    if (to == RELU) {  // signed inputs, for product_pairs
-      int16_t *q = (int16_t *)t->q + (size_t)r * width;
-      vi own = {0};
-      for (int k = 0; k < width; k += 2 * VF) {
-        store_halves(q + k, levels(load(x + k), divisor, reciprocal), levels(load(x + k + VF), divisor, reciprocal));
-        // Every product a0 a1 appears twice.
-        vi a = load_i(q + k);
-        own += multiply_add((vh)a, (vh)__builtin_shufflevector(a, a, PAIRWISE_SWAPPED));
-      }
-      int32_t total = 0;
-      for (int i = 0; i < VF; i++) total += own[i];
-      t->own[r] = total / 2;
-      continue;
+// The scale of a ray's levels, and what to divide by and to multiply with to get them.
+typedef struct {
+  float scale, divisor, reciprocal;
+} Scale;
+INLINE Scale scale_of(int to, int width, const float *x) {
+  vf most[4] = {{0}, {0}, {0}, {0}};
+  for (int k = 0; k < width; k += 4 * VF)
+    UNROLL for (int i = 0; i < 4; i++) {
+      vf v = load(x + k + i * VF);
+      most[i] = max_f(to == RELU ? abs_f(v) : v, most[i]);  // no negative ones come from a ReLU
     }
+  const float amax = largest(max_f(max_f(most[0], most[1]), max_f(most[2], most[3])));
+  const int some = amax > 0x1p-24f;
+  Scale s = {some ? amax / 127.0f : 0.0f, some ? amax / 127.0f : 1.0f, 0};
+  s.reciprocal = 1.0f / s.divisor;
+  return s;
+}
+#if !DOT4
+// Signed levels in 16 bits, for product_pairs, and the products of neighbouring pairs with each other.
+INLINE void quantise_halves(int width, const float *x, Scale s, int16_t *q, int32_t *own) {
+  vi total = {0};
+  for (int k = 0; k < width; k += 2 * VF) {
+    store_halves(q + k, levels(load(x + k), s.divisor, s.reciprocal), levels(load(x + k + VF), s.divisor, s.reciprocal));
+    vi a = load_i(q + k);
+    total += multiply_add((vh)a, (vh)__builtin_shufflevector(a, a, PAIRWISE_SWAPPED));
+  }
+  *own = 0;
+  for (int i = 0; i < VF; i++) *own += total[i];
+  *own /= 2;  // every product is there twice
+}
 #endif
-    int8_t *q = (int8_t *)t->q + (size_t)r * width;
-    for (int k = 0; k < width; k += 4 * VF) {
-      vi v[4];
-      UNROLL for (int i = 0; i < 4; i++) v[i] = levels(load(x + k + i * VF), divisor, reciprocal);
-      store_bytes(q + k, v[0], v[1], v[2], v[3], to == RELU ? BYTE_OFFSET : 0);
+INLINE void quantise_bytes(int to, int width, const float *x, Scale s, int8_t *q) {
+  for (int k = 0; k < width; k += 4 * VF) {
+    vi v[4];
+    UNROLL for (int i = 0; i < 4; i++) v[i] = levels(load(x + k + i * VF), s.divisor, s.reciprocal);
+    store_bytes(q + k, v[0], v[1], v[2], v[3], to == RELU ? BYTE_OFFSET : 0);
+  }
+}
+// Rows of x to levels with a scale for each ray, four rows at a time: finding a scale takes long, but the
+// processor does several at once.
+INLINE void quantise(int to, int width, int n, const float *x, Tile *t) {
+  for (int r0 = 0; r0 < n; r0 += 4, x += 4 * (size_t)width) {
+    Scale s[4];
+    UNROLL for (int r = 0; r < 4; r++) {
+      s[r] = scale_of(to, width, x + (size_t)r * width);
+      t->scale[r0 + r] = s[r].scale;
+    }
+    UNROLL for (int r = 0; r < 4; r++) {
+      const float *row = x + (size_t)r * width;
+      const size_t at = (size_t)(r0 + r) * width;
+#if !DOT4
+      if (to == RELU) {
+        quantise_halves(width, row, s[r], (int16_t *)t->q + at, t->own + r0 + r);
+        continue;
+      }
+#endif
+      quantise_bytes(to, width, row, s[r], (int8_t *)t->q + at);
     }
   }
 }
@@ -164,10 +197,10 @@ INLINE void multiply(int kind, int to, const Layer *layer, int width, int n, con
 #if AMX
     layer_amx(kind, to, layer, width, n, in, t, out);
 #elif DOT2
-    layer_bf16(to, layer, width, n, in, out, t->peak);
+    layer_bf16(to, layer, width, n, in, out);
 #endif
   } else {
-    layer_float(to, layer, width, n, in, out, t->peak);
+    layer_float(to, layer, width, n, in, out);
   }
 }
 
@@ -201,8 +234,12 @@ INLINE void layer(int to, const Network *net, const Layer *layer, int n, const f
   EACH_KIND(layer->kind, RUN)
 #undef RUN
 }
-static void layer_relu(const Network *net, const Layer *l, int n, Tile *t) { layer(RELU, net, l, n, t->x, t->y, t); }
-static void layer_add(const Network *net, const Layer *l, int n, Tile *t) { layer(ADD, net, l, n, t->y, t->x, t); }
+static void layer_first(const Network *net, const Layer *l, int n, const float *in, float *out, Tile *t) {
+  layer(RELU, net, l, n, in, out, t);
+}
+static void layer_second(const Network *net, const Layer *l, int n, const float *in, float *out, Tile *t) {
+  layer(ADD, net, l, n, in, out, t);
+}
 
 // 1 / (1 + exp(-t)), within 2e-7.
 INLINE vf sigmoid(vf t) {
@@ -252,7 +289,6 @@ static size_t arrange(const Network *net, int tile, char *scratch, Tile *t) {
   t->y = (float *)place(scratch, &used, rays * row);
   t->hidden = (float *)place(scratch, &used, rays * row);
   t->q = (void *)place(scratch, &used, rays * row);
-  t->peak = (float *)place(scratch, &used, rays * 4 * VF);
   t->scale = (float *)place(scratch, &used, rays * 4);
   t->own = (int32_t *)place(scratch, &used, rays * 4);
   t->row = (float *)place(scratch, &used, sizeof(float) * net->head.inputs);
@@ -293,8 +329,12 @@ EXPORT(void, run)(const Network *net, Call *call, char *scratch, uint64_t spent[
       for (size_t i = 0; i < (size_t)n * net->width; i += VF) store(t.hidden + i, load(t.x + i));
     for (int b = 0; b < net->n_blocks; b++) {
       if (__atomic_load_n(&call->cancelled, __ATOMIC_RELAXED)) goto done;
-      layer_relu(net, net->layers + 2 * b, n, &t);
-      layer_add(net, net->layers + 2 * b + 1, n, &t);
+      for (int r = 0; r < n; r += GROUP) {
+        const int rays = n - r < GROUP ? n - r : GROUP;
+        float *x = t.x + (size_t)r * net->width;
+        layer_first(net, net->layers + 2 * b, rays, x, t.y, &t);
+        layer_second(net, net->layers + 2 * b + 1, rays, t.y, x, &t);
+      }
     }
     tail(net, m, &t, call->colors + 3 * (size_t)at);
   }
@@ -304,6 +344,21 @@ done:
 #endif
   spent[0] = encoding;
   spent[1] = ticks() - began;
+}
+
+// One body layer alone, for tests: n rays, a multiple of GRAIN and at most `tile`, (n, width) in and out. The first of
+// a block stores max(y, 0), the second adds y.
+EXPORT(void, one_layer)(const Network *net, int index, int n, int tile, const float *in, float *out, char *scratch) {
+  Tile t;
+  arrange(net, tile, scratch, &t);
+#if AMX
+  configure_tiles();
+#endif
+  if (index % 2) layer_second(net, net->layers + index, n, in, out, &t);
+  else layer_first(net, net->layers + index, n, in, out, &t);
+#if AMX
+  _tile_release();
+#endif
 }
 
 // ---- the processor's peak -------------------------------------------------------------------------
@@ -361,11 +416,12 @@ EXPORT(int64_t, multiply_only)(int kind, int rounds) {
 }
 
 // How this level wants its weights, for packing.py.
-EXPORT(void, layout)(int32_t facts[6]) {
+EXPORT(void, layout)(int32_t facts[7]) {
   facts[0] = PANEL;
   facts[1] = GRAIN;
   facts[2] = DOT4;
   facts[3] = BYTE_OFFSET;
   facts[4] = DOT2;
   facts[5] = AMX;
+  facts[6] = TILE;
 }

@@ -25,7 +25,6 @@ typedef struct {
 
 typedef struct {
   float *x, *y, *hidden;  // (rays, width): residual stream, inside of a block, head's output
-  float *peak;            // (rays, VF): largest magnitudes of what was written last
   float *scale;           // (rays,) of the levels
   int32_t *own;           // (rays,) PAIRS: the products of each ray with itself
   void *q;                // (rays, width) inputs in the type of the products
@@ -43,19 +42,14 @@ INLINE void fetch(const void *weights, size_t bytes, int r0, int n, int rays) {
   for (; p < end; p += 64) __builtin_prefetch(p, 0, 2);
 }
 
-// Results of one ray and panel to where they belong; keeps the ray's largest magnitude on the way.
-INLINE void finish(int to, vf y[NV], float *out, float *peak, int first_panel) {
-  vf most = {0};
-  UNROLL for (int j = 0; j < NV; j++) {
-    vf v = to == RELU ? max_f(y[j], (vf){0}) : y[j] + load(out + j * VF);
-    store(out + j * VF, v);
-    most = max_f(to == RELU ? v : abs_f(v), most);
-  }
-  store(peak, first_panel ? most : max_f(most, load(peak)));
+// Results of one ray and panel to where they belong.
+INLINE void finish(int to, vf y[NV], float *out) {
+  UNROLL for (int j = 0; j < NV; j++)
+    store(out + j * VF, to == RELU ? max_f(y[j], (vf){0}) : y[j] + load(out + j * VF));
 }
 
 // ---- float32 --------------------------------------------------------------------------------------
-INLINE void layer_float(int to, const Layer *layer, int outputs, int n, const float *in, float *out, float *peak) {
+INLINE void layer_float(int to, const Layer *layer, int outputs, int n, const float *in, float *out) {
   const int K = layer->inputs;
   const float *w = layer->weights;
   for (int o = 0; o < outputs; o += PANEL, w += (size_t)K * PANEL)
@@ -73,13 +67,13 @@ INLINE void layer_float(int to, const Layer *layer, int outputs, int n, const fl
         }
       }
       UNROLL for (int r = 0; r < R; r++)
-        finish(to, acc[r], out + (size_t)(r0 + r) * outputs + o, peak + (size_t)(r0 + r) * VF, o == 0);
+        finish(to, acc[r], out + (size_t)(r0 + r) * outputs + o);
     }
 }
 
 // ---- bfloat16 -------------------------------------------------------------------------------------
 #if DOT2
-INLINE void layer_bf16(int to, const Layer *layer, int outputs, int n, const uint16_t *in, float *out, float *peak) {
+INLINE void layer_bf16(int to, const Layer *layer, int outputs, int n, const uint16_t *in, float *out) {
   const int K = layer->inputs;
   const uint16_t *w = layer->weights;
   for (int o = 0; o < outputs; o += PANEL, w += (size_t)K * PANEL)
@@ -97,19 +91,19 @@ INLINE void layer_bf16(int to, const Layer *layer, int outputs, int n, const uin
         }
       }
       UNROLL for (int r = 0; r < R; r++)
-        finish(to, acc[r], out + (size_t)(r0 + r) * outputs + o, peak + (size_t)(r0 + r) * VF, o == 0);
+        finish(to, acc[r], out + (size_t)(r0 + r) * outputs + o);
     }
 }
 #endif
 
 // ---- eight bits -----------------------------------------------------------------------------------
 // Sums of integers to results: sum * (weight's scale * ray's scale) + bias.
-INLINE void finish_bytes(int to, const Layer *layer, int o, vi sums[NV], float ray_scale, float *out, float *peak) {
+INLINE void finish_bytes(int to, const Layer *layer, int o, vi sums[NV], float ray_scale, float *out) {
   vf y[NV];
   UNROLL for (int j = 0; j < NV; j++)
     y[j] = __builtin_convertvector(sums[j], vf) * (load(layer->scale + o + j * VF) * all(ray_scale)) +
            load(layer->bias + o + j * VF);
-  finish(to, y, out, peak, o == 0);
+  finish(to, y, out);
 }
 
 #if DOT4
@@ -171,8 +165,7 @@ INLINE void product_windows(const int window, int K, const uint8_t *a, const int
     fetch(w + (panel_bytes), panel_bytes, r0, n, rays);                                                       \
     product;                                                                                                  \
     UNROLL for (int r = 0; r < rays; r++)                                                                     \
-      finish_bytes(to, layer, o, acc[r], t->scale[r0 + r], out + (size_t)(r0 + r) * outputs + o,              \
-                   t->peak + (size_t)(r0 + r) * VF);                                                          \
+      finish_bytes(to, layer, o, acc[r], t->scale[r0 + r], out + (size_t)(r0 + r) * outputs + o);             \
   }
 
 INLINE void layer_bytes(int to, const Layer *layer, int outputs, int n, const Tile *t, float *out) {
