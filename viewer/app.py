@@ -184,6 +184,7 @@ class App(QObject):
         self.compare.close()
         self.dataset.close()
         self.controller.close()
+        self.window.closing.agree()
         self.window.close()
 
     def show_error(self, error: Exception, again: Callable[[], object] | None = None) -> None:

@@ -226,6 +226,24 @@ class Orbit:
         step = (-dx_px * pose[:3, 0] + dy_px * pose[:3, 1]) * world_per_px
         return replace(self, pivot=_moved(self.pivot, step))
 
+    def aimed(self, x_px: float, y_px: float, focal_px: float) -> Orbit:
+        """The camera stays and looks along the ray of a pixel; the new pivot lies on that ray, in
+        the plane of the old one.
+
+        `x_px` to the right and `y_px` downwards, in image pixels from the centre.
+        """
+        pose = self.T_world_camera()
+        pivot = self.panned(-x_px, -y_px, focal_px).pivot
+        x, y, z = (float(one) for one in pose[:3, 3] - np.array(pivot))
+        return replace(
+            self,
+            # Straight above its pivot, where the azimuth cannot be told, a camera keeps it.
+            azimuth_deg=math.degrees(math.atan2(y, x)) if math.hypot(x, y) else self.azimuth_deg,
+            elevation_deg=math.degrees(math.atan2(z, math.hypot(x, y))),
+            radius=math.hypot(x, y, z),
+            pivot=pivot,
+        )
+
     def zoomed(
         self,
         factor: float,

@@ -161,6 +161,16 @@ def test_panning_drags_the_pivot_plane_by_exactly_the_pixels(orbit, x, y, dx, dy
     assert seen == pytest.approx((x + dx, y + dy), abs=1e-6)
 
 
+@given(ORBITS, PIXELS, PIXELS, FOCALS, st.floats(0.2, 5.0))
+def test_aiming_brings_a_pixel_to_the_middle_at_any_distance(orbit, x, y, focal, share):
+    pose = orbit.T_world_camera()
+    point = pose[:3, 3] + share * (in_pivot_plane(orbit, x, y, focal) - pose[:3, 3])
+    aimed = orbit.aimed(x, y, focal)
+    np.testing.assert_allclose(aimed.T_world_camera()[:3, 3], pose[:3, 3], atol=1e-6)
+    seen = project(aimed.T_world_camera(), point, focal)
+    assert seen == pytest.approx((0.0, 0.0), abs=1e-4 * focal)
+
+
 @given(ORBITS, PIXELS, PIXELS, FOCALS)
 def test_panning_changes_nothing_but_the_pivot(orbit, dx, dy, focal):
     moved = orbit.panned(dx, dy, focal)

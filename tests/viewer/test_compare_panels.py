@@ -437,12 +437,17 @@ class TestPaneSetup:
     def test_a_light_field_can_be_chosen(self, qtbot, setup, told, monkeypatch):
         setup.set_light_fields("demo", ["/a/lego/ckpt.tar", "/a/chair/ckpt.tar"])
         menu = self.menu(setup, "B")
-        assert list(menu) == ["demo (the open one)", "lego/ckpt", "chair/ckpt", "Choose a &file…"]
+        assert list(menu) == [
+            "demo (the open one)",
+            "lego/ckpt",
+            "chair/ckpt",
+            "From another &file…",
+        ]
         assert menu["demo (the open one)"].isChecked()
         opened: list[QMenu] = []
         monkeypatch.setattr(QMenu, "popup", lambda one, _at: opened.append(one))
         source = self.combo(setup, "What pane B shows")
-        source.activated.emit(source.findText("Of a light field…"))
+        source.activated.emit(source.findText("From another light field…"))
         assert opened == [setup.findChildren(QMenu)[1]]
         assert (source.currentText(), told) == ("int8", [])
         menu["chair/ckpt"].trigger()
@@ -460,7 +465,7 @@ class TestPaneSetup:
         assert told[-1][1] == PaneChoice(Precision.INT8)
         assert "of chair/ckpt" not in texts(setup)
         with qtbot.waitSignal(setup.file_wanted) as wanted:
-            self.menu(setup, "A")["Choose a &file…"].trigger()
+            self.menu(setup, "A")["From another &file…"].trigger()
         assert wanted.args == [0]
 
     def test_the_truth_is_never_of_another_light_field(self, setup, told):

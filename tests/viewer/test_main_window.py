@@ -448,6 +448,17 @@ class TestKeys:
             assert action.statusTip(), action.text()
             assert action.shortcut().toString() in action.toolTip()
 
+    @pytest.mark.parametrize("size", [(1600, 1000), (1024, 640), (2560, 1440), (800, 600)])
+    def test_the_keys_are_never_wider_than_the_window(self, qtbot, window, size):
+        window.resize(*size)
+        sheet = window.findChild(KeyHelp)
+        sheet.toggle()
+        area = sheet.findChild(QScrollArea)
+        assert area.widget().width() <= area.viewport().width()
+        assert window.rect().contains(area.geometry())
+        window.resize(900, size[1])
+        assert area.widget().width() <= area.viewport().width()
+
     def test_the_sheet_lists_every_key_of_the_menus(self, qtbot, window):
         sheet = window.findChild(KeyHelp)
         qtbot.keyClick(window.pane, Qt.Key.Key_Question)

@@ -6,13 +6,16 @@ import csv
 import gc
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PyQt6.QtWidgets import QLabel, QMessageBox
 
 from r2l_core import engines
+from r2l_core.recording.loading import unfinished
 from r2l_core.types import Precision
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
@@ -251,6 +254,51 @@ class TestOffline:
         assert "f.png" in recording.panel._resume.text()
         on_path.expect_error()
 
+    def test_closing_asks_once_and_keeps_the_film_resumable(self, on_path, tmp_path, until):
+        window, recording, seen = on_path.window, on_path.recording, []
+        recording.start(settings(tmp_path / "f.png", seconds=50.0))
+        recording._thread.progressed.connect(seen.append)
+        until(lambda: bool(seen))
+
+        def boxes() -> list[QMessageBox]:
+            return [one for one in window.findChildren(QMessageBox) if one.isVisible()]
+
+        def answer(text: str) -> None:
+            (box,) = boxes()
+            assert "A film is being made" in box.text()
+            next(one for one in box.buttons() if one.text() == text).click()
+
+        assert not window.close()
+        assert not window.close()
+        assert len(boxes()) == 1, "asked once"
+        answer("Go on")
+        assert window.isVisible()
+        assert recording.running
+        assert not window.close()
+        answer("Close, and keep what is done")
+        until(lambda: not window.isVisible())
+        found = unfinished(tmp_path / "f.json")
+        assert found is not None
+        assert found.frames_done >= 1
+
+    def test_nothing_is_asked_where_nothing_is_made(self, on_path):
+        assert on_path.window.close()
+
+    def test_resuming_shows_what_the_film_is_like(self, on_path, tmp_path, until):
+        recording, seen = on_path.recording, []
+        made = settings(tmp_path / "f.png", seconds=3.0)
+        recording.open()
+        recording.start(made)
+        recording._thread.progressed.connect(seen.append)
+        until(lambda: bool(seen))
+        recording.abort()
+        until(lambda: not recording.running)
+        recording.panel.show_settings(replace(made, width_px=99, seconds=7.0, title="Other"))
+        recording.resume()
+        assert recording.panel.settings() == made
+        recording.abort()
+        until(lambda: not recording.running)
+
     def test_closing_the_window_closes_the_film(self, on_path, tmp_path, until):
         recording, seen = on_path.recording, []
         recording.start(settings(tmp_path / "f.png", seconds=50.0))
@@ -266,6 +314,13 @@ class TestLive:
         live.finished.connect(told.append)
         live.start(str(tmp_path / "f.png"))
         assert app.window.commands.record.live.isChecked()
+        filming = next(
+            one
+            for one in app.window.pane.findChildren(QLabel)
+            if one.accessibleName() == "Filming the screen"
+        )
+        assert filming.isVisible()
+        assert filming.text().startswith("REC 00:0")
         before = app.window.pane.frames[0].seq
         app.controller.orbit_dragged(40.0, 0.0)
         until(lambda: app.window.pane.frames[0].seq > before and app.window.pane.frames[0].complete)
@@ -277,6 +332,7 @@ class TestLive:
         assert told[0].frames_done == len(files)
         assert np.array_equal(iio.imread(files[-1]), app.window.pane.frames[0].image)
         assert not app.window.commands.record.live.isChecked()
+        assert not filming.isVisible()
 
     def test_the_pointer_is_drawn_only_if_wanted(self, app, tmp_path, until):
         live, pane = app.live_capture, app.window.pane

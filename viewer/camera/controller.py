@@ -166,9 +166,12 @@ class CameraControl(QObject):
         self._go(view.moved_to(orbit))
 
     def centred(self, x_px: float, y_px: float) -> None:
-        """Look at, and turn about, what lies there in the pivot's plane (image pixels)."""
+        """Look at, and turn about, what lies there (image pixels).
+
+        The camera turns where it stands, so that the point comes to the middle at any distance.
+        """
         view = self._view
-        orbit = view.orbit.panned(-x_px, -y_px, self.camera().focal_px)
+        orbit = view.orbit.aimed(x_px, y_px, self.camera().focal_px)
         self._jump(view.moved_to(orbit))
 
     def go_to_pose(self, camera: Camera) -> None:

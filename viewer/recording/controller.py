@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.camera_paths.camera_path import CameraPath
 from r2l_core.errors import R2LError, RecordingError
-from r2l_core.recording.loading import Unfinished, unfinished
+from r2l_core.recording.loading import Unfinished, load_sidecar, unfinished
 from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
 from r2l_core.types import Precision
 from viewer.camera_path.path_editor import PathEditor
@@ -83,6 +84,9 @@ class RecordingController(QObject):
         """Complete the film that was interrupted last."""
         if not self.running and self._unfinished is not None:
             sidecar = self._unfinished.sidecar
+            # A sidecar that cannot be read is refused, with its reason, where the film is resumed.
+            with contextlib.suppress(R2LError):
+                self.panel.show_settings(_settings_of(sidecar))
             self._run(ResumeJob(sidecar), sidecar)
 
     def _run(self, job: RecordingJob | ResumeJob, sidecar: Path) -> None:
@@ -111,6 +115,7 @@ class RecordingController(QObject):
 
     def _wire(self) -> None:
         window, panel = self._window, self.panel
+        window.closing.add_reason(self._why_not_close)
         window.commands.record.record.triggered.connect(self.open)
         window.timeline.record_requested.connect(self.open)
         self._paths.path_changed.connect(self._path_changed)
@@ -123,6 +128,14 @@ class RecordingController(QObject):
         panel.pause_toggled.connect(self._pause)
         panel.browse_requested.connect(
             lambda: window.ask_file(partial(ask_film, name="r2l.mp4"), panel.show_file)
+        )
+
+    def _why_not_close(self) -> str:
+        if not self.running:
+            return ""
+        return (
+            "A film is being made. Closing ends it here: what is done stays and plays, and "
+            "Record > Record… offers to complete it next time."
         )
 
     def _pause(self, on: bool) -> None:
@@ -236,6 +249,21 @@ class RecordingController(QObject):
         self._thread = None
         self._offer_modes()
         self._offer_resume()
+
+
+def _settings_of(sidecar: Path) -> RecordSettings:
+    """What the film of a sidecar is like. Raises RecordingError and others."""
+    loaded = load_sidecar(sidecar)
+    plan = loaded.recipe.plan
+    return RecordSettings(
+        width_px=plan.width_px,
+        height_px=plan.height_px,
+        fps=plan.fps,
+        seconds=plan.seconds,
+        mode=plan.mode,
+        file=str(loaded.video),
+        title=plan.title,
+    )
 
 
 def _seen_as_a(path: CameraPath) -> CameraPath:

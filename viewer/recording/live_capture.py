@@ -18,6 +18,7 @@ from viewer.recording.recording_thread import RecordingEnd
 from viewer.runtime import lower_thread_priority
 from viewer.widgets.controls.file_dialogs import ask_film
 from viewer.widgets.controls.timers import make_timer
+from viewer.widgets.panels.timeline_readout import clock
 from viewer.window.main_window import MainWindow
 
 _QUEUED = 32
@@ -66,7 +67,7 @@ class LiveThread(QThread):
 FPS = 30.0
 _TRAIL_S = 0.6
 """How much of the pointer's path is drawn."""
-_NOTE = "Filming what is seen – Ctrl+Shift+R stops"
+_NOTE = "REC {} – Ctrl+Shift+R stops"
 
 
 class LiveCapture(QObject):
@@ -109,7 +110,7 @@ class LiveCapture(QObject):
         self._began_s, self._told = time.perf_counter(), None
         self._trail.clear()
         self._action.setChecked(True)
-        self._window.show_note(_NOTE)
+        self._show_clock()
         thread.start()
         self._timer.start()
         self._look()
@@ -151,6 +152,7 @@ class LiveCapture(QObject):
         if thread is None or not self._timer.isActive():
             return
         now_s = self._now_s()
+        self._show_clock()
         while self._trail and self._trail[0][0] < now_s - _TRAIL_S:
             self._trail.popleft()
         drawn = self._window.commands.record.live_pointer.isChecked()
@@ -161,6 +163,9 @@ class LiveCapture(QObject):
             # Held, so that no other picture can take its place in memory and pass for it.
             self._told, self._held = told, pane.frames
             thread.show(Seen(now_s, pixels, pointer, self._facts()))
+
+    def _show_clock(self) -> None:
+        self._window.pane.show_filming(_NOTE.format(clock(self._now_s())))
 
     def _facts(self) -> dict[str, Any]:
         frames = self._window.pane.frames
@@ -179,11 +184,11 @@ class LiveCapture(QObject):
         self.finished.emit(end)
 
     def _failed(self, error: Exception) -> None:
-        self._window.show_note("")
         self.failed.emit(error)
 
     def _stopped(self) -> None:
         self._timer.stop()
         self._held = ()
         self._thread = None
+        self._window.pane.show_filming(None)
         self._action.setChecked(False)

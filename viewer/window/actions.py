@@ -130,7 +130,7 @@ class Actions(ActionMaker):
         group.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
         own = self._add(
             menu,
-            "As the &file says",
+            "Read from the &file",
             "",
             "Use the scene in the file; a released file takes that of the open dataset",
             True,

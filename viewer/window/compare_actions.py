@@ -23,7 +23,7 @@ class CompareActions(ActionMaker):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         menu = self._menu("C&ompare")
-        self.next_mode = self._add(menu, "&Next way", "C", "Compare in the next way")
+        self.next_mode = self._add(menu, "&Next compare mode", "C", "Compare in the next mode")
         self.modes = {
             mode: self._add(menu, text, "", tip, True) for mode, (text, tip) in _MODES.items()
         }
@@ -32,8 +32,8 @@ class CompareActions(ActionMaker):
             group.addAction(action)
         menu.addSeparator()
         self.level = self._add(menu, "Le&vel divider", "V", "", True)
-        self.divider_back = self._add(menu, "Divider &back", "[", "")
-        self.divider_on = self._add(menu, "Divider &on", "]", "")
+        self.divider_back = self._add(menu, "Divider &left", "[", "")
+        self.divider_on = self._add(menu, "Divider &right", "]", "")
         self.divider_middle = self._add(menu, "Divider to the &middle", "", "")
         self.show_mode(CompareMode.SINGLE)
 

@@ -44,6 +44,7 @@ from viewer.widgets.panels.status_line import StatusLine
 from viewer.widgets.panels.timeline import Timeline
 from viewer.widgets.picture.picture_gestures import GESTURES
 from viewer.window.actions import THEMES, Actions
+from viewer.window.closing import Closing
 from viewer.window.docks import Docks
 from viewer.window.held_keys import HeldKeys
 
@@ -116,6 +117,7 @@ class MainWindow(QMainWindow):
         self.commands = Actions(self, list(self._docks))
         self._key_help = KeyHelp(self, GESTURES)
         self._held_keys = HeldKeys(self.pane, self)
+        self.closing = Closing(self)
         self._connect_widgets()
         self._connect_commands()
         self._restore()
@@ -485,7 +487,10 @@ class MainWindow(QMainWindow):
             self.commands.full_screen.setChecked(self.isFullScreen())
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Remember the layout and say so."""
+        """Remember the layout and say so, unless something is to be asked first."""
+        if event is not None and not self.closing.may_close():
+            event.ignore()
+            return
         self.commands.hide_panels.setChecked(False)
         self._preferences.store("geometry", self.saveGeometry())
         self._preferences.store("layout", self._docks.layout())

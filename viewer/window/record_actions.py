@@ -43,10 +43,18 @@ class RecordActions(ActionMaker):
         menu.addSeparator()
         self.record = self._add(menu, "Re&cord…", "Ctrl+R", "Make a film of the camera path")
         self.live = self._add(
-            menu, "&Live", "Ctrl+Shift+R", "Film what is seen, as it is seen, until stopped", True
+            menu,
+            "Film the &screen",
+            "Ctrl+Shift+R",
+            "Film what is seen, as it is seen, until stopped",
+            True,
         )
         self.live_pointer = self._add(
-            menu, "Po&inter in live films", "", "Draw where the pointer goes into live films", True
+            menu,
+            "Po&inter in films of the screen",
+            "",
+            "Draw where the pointer goes into them",
+            True,
         )
         self.show_path(TimelineReadout())
 

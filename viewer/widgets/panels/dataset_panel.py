@@ -119,7 +119,7 @@ class DatasetPanel(QWidget):
     def _word_pose(self) -> None:
         count = len(self._names)
         self._at.setText(
-            f"{count} poses, camera at none"
+            f"{count} poses, not at a pose"
             if self._position is None
             else f"{self._position + 1} of {count} · {self._names[self._position]}"
         )

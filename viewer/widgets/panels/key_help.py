@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import combinations, pairwise
 
 from PyQt6.QtCore import QEvent, QObject, QRect, Qt
 from PyQt6.QtGui import (
@@ -18,6 +19,7 @@ from PyQt6.QtWidgets import QFrame, QLabel, QMainWindow, QMenu, QScrollArea, QWi
 
 from viewer.widgets import theme
 
+_MOST_COLUMNS = 2
 _MARGIN_PX = 28
 _PADDING_PX = 24
 Section = tuple[str, list[tuple[str, str]]]
@@ -71,6 +73,7 @@ class KeyHelp(QWidget):
         self._text.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._sheet = QScrollArea(self)
         self._sheet.setFrameShape(QFrame.Shape.NoFrame)
+        self._sheet.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._sheet.setWidget(self._text)
         window.installEventFilter(self)
         self.hide()
@@ -81,7 +84,6 @@ class KeyHelp(QWidget):
             self.hide()
             return
         self._had_focus = self._window.focusWidget()
-        self._fill()
         self._arrange()
         self.show()
         self.raise_()
@@ -116,32 +118,47 @@ class KeyHelp(QWidget):
 
     def _arrange(self) -> None:
         self.setGeometry(self._window.rect())
-        self._text.adjustSize()
         room = self.rect().adjusted(_MARGIN_PX, _MARGIN_PX, -_MARGIN_PX, -_MARGIN_PX)
-        size = self._text.size().boundedTo(room.size())
-        sheet = QRect(room.topLeft(), size)
+        bar = self._sheet.verticalScrollBar()
+        assert bar is not None
+        bar_px = bar.sizeHint().width()
+        # As many columns as fit: what is too high scrolls, what is too wide could not be read.
+        for columns in range(_MOST_COLUMNS, 0, -1):
+            self._fill(columns)
+            self._text.adjustSize()
+            if self._text.width() + bar_px <= room.width():
+                break
+        size = self._text.size()
+        if size.height() > room.height():
+            size.setWidth(size.width() + bar_px)
+        sheet = QRect(room.topLeft(), size.boundedTo(room.size()))
         sheet.moveCenter(room.center())
         self._sheet.setGeometry(sheet)
 
-    def _fill(self) -> None:
+    def _fill(self, columns: int) -> None:
         muted = theme.tones_of(self).muted
-        sections = sections_of(self._window, self._gestures)
-        # Two columns, split where the longer one is shortest; each section stays whole.
-        split = min(
-            range(1, len(sections) + 1),
-            key=lambda at: max(_height(sections[:at]), _height(sections[at:])),
-        )
-        columns = sections[:split], sections[split:]
+        parts = _in_columns(sections_of(self._window, self._gestures), columns)
         cells = "".join(
-            f"<td style='padding-right:{36 if column is columns[0] else 0}px'>"
-            f"<table cellspacing='0'>{''.join(_section_html(one, muted) for one in column)}"
+            f"<td style='padding-right:{0 if part is parts[-1] else 36}px'>"
+            f"<table cellspacing='0'>{''.join(_section_html(one, muted) for one in part)}"
             "</table></td>"
-            for column in columns
+            for part in parts
         )
         self._text.setText(
             f"<table cellspacing='0'><tr>{cells}</tr></table>"
             f"<span style='color:{muted}'>Esc closes this sheet.</span>"
         )
+
+
+def _in_columns(sections: list[Section], columns: int) -> list[list[Section]]:
+    """Whole sections in their order, in columns of which the longest is as short as it can be."""
+    best = [sections]
+    for cuts in combinations(range(1, len(sections)), columns - 1):
+        ends = (0, *cuts, len(sections))
+        parts = [sections[a:b] for a, b in pairwise(ends)]
+        if max(map(_height, parts)) < max(map(_height, best)):
+            best = parts
+    return best
 
 
 def _height(sections: list[Section]) -> int:

@@ -104,6 +104,15 @@ class RecordPanel(QDialog):
             title=self._title.text().strip(),
         )
 
+    def show_settings(self, settings: RecordSettings) -> None:
+        """Show what a film is like."""
+        self.show_size(settings.width_px, settings.height_px)
+        self._fps.show_value(settings.fps)
+        self._seconds.show_value(settings.seconds)
+        self._mode.setCurrentIndex(self._mode.findData(settings.mode))
+        self._file.setText(settings.file)
+        self._title.setText(settings.title)
+
     def show_file(self, file: str) -> None:
         """Show where the film will go."""
         self._file.setText(file)

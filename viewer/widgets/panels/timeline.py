@@ -40,7 +40,7 @@ class Timeline(QWidget):
         self._time.setAlignment(Qt.AlignmentFlag.AlignCenter)
         add = FlatButton("+ Key", "Add the present view as a keyframe (K)", self)
         self._key = FlatButton(
-            "Key…", "Edit the marked keyframe: field of view, precisions, wipe, gain", self
+            "Edit key…", "Edit the marked keyframe: field of view, precisions, wipe, gain", self
         )
         self._delete = FlatButton(
             "Delete", "Delete the marked keyframe (Del in the timeline)", self

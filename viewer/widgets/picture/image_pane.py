@@ -26,6 +26,7 @@ from viewer.widgets.picture.placement import Arrangement, Placement, Spacing, Vi
 _MARGIN_PX = 14
 """Grey kept free on every side of the picture, in logical pixels."""
 _OVERLAY_INSET_PX = 12
+_FILMING = QColor(120, 12, 8, 235)
 _EMPTY_TEXT = "No picture yet. Open a light field with Ctrl+O, or drop its file here."
 
 
@@ -55,6 +56,7 @@ class ImagePane(PictureGestures):
         self._viewport = Viewport()
         self._arrangement: Arrangement | None = None
         self._busy = OverlayLabel("Busy", self, QColor("#f2c14e"))
+        self._filming = OverlayLabel("Filming the screen", self, QColor("#ff3b30"), _FILMING)
         self._badge = OverlayLabel("Remark on this view", self, QColor("#b8b8b8"))
         self._hint = OverlayLabel("First steps", self)
         self.drag_started.connect(self._dismiss_hint)
@@ -108,6 +110,11 @@ class ImagePane(PictureGestures):
     def show_busy(self, text: str | None) -> None:
         """Say in the corner what is being waited for, or nothing more."""
         self._busy.show_text(text)
+        self._arrange_overlays()
+
+    def show_filming(self, text: str | None) -> None:
+        """Say in the middle above the picture that the screen is being filmed; None: no more."""
+        self._filming.show_text(text)
         self._arrange_overlays()
 
     def show_badge(self, text: str | None) -> None:
@@ -242,7 +249,9 @@ class ImagePane(PictureGestures):
 
     def _arrange_overlays(self) -> None:
         inset = _OVERLAY_INSET_PX
-        self._busy.move(inset, inset)
+        self._filming.move((self.width() - self._filming.width()) // 2, 2)
+        # At the lower edge, where no header of a pane lies.
+        self._busy.move(inset, self.height() - self._busy.height() - inset)
         self._badge.move(self.width() - self._badge.width() - inset, inset)
         self._hint.move(
             (self.width() - self._hint.width()) // 2,

@@ -16,9 +16,12 @@ _CORNER_PX = 5.0
 class OverlayLabel(QLabel):
     """Light text on a dark translucent plate, in both schemes: what lies under it is a picture."""
 
-    def __init__(self, name: str, parent: QWidget, marker: QColor | None = None) -> None:
+    def __init__(
+        self, name: str, parent: QWidget, marker: QColor | None = None, plate: QColor = _BACKGROUND
+    ) -> None:
         super().__init__(parent)
         self._marker = marker
+        self._plate = plate
         self.setAccessibleName(name)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         theme.set_text_color(self, _TEXT)
@@ -39,7 +42,7 @@ class OverlayLabel(QLabel):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(_BACKGROUND)
+        painter.setBrush(self._plate)
         painter.drawRoundedRect(QRectF(self.rect()), _CORNER_PX, _CORNER_PX)
         if self._marker is not None:
             painter.setBrush(self._marker)
