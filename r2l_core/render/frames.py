@@ -69,7 +69,7 @@ class Frame:
     `colors`: the same picture before rounding to 8 bits, float32 (height_px, width_px, 3), where
     somebody will compare it. `why_blank`: why there is nothing to see, a clause; `image` is then of
     one colour and must not be compared. Empty where there is a picture. `light_field`: its name,
-    where panes show more than one; else empty.
+    where panes show more than one; else empty. `known_share`: of the pixels that are exact, 0 to 1.
     """
 
     seq: int
@@ -86,6 +86,7 @@ class Frame:
     colors: NDArray[np.float32] | None = None
     why_blank: str = ""
     light_field: str = ""
+    known_share: float = 1.0
 
     @property
     def complete(self) -> bool:

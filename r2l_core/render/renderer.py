@@ -267,6 +267,7 @@ class Renderer:
         stride = images.stride
         with images.quiet():
             known = images.known()
+            share = 1.0 if stride == 1 else float(known.float().mean())
             exact = len(images) > 1 and stride == 1 and not len(images.skipped())
         images.charge(time.perf_counter() - began)
         frames: list[Frame] = []
@@ -296,6 +297,7 @@ class Renderer:
                     colors=image.colors.numpy() if exact else None,
                     why_blank=image.source.why_blank(image.camera),
                     light_field=pane.light_field,
+                    known_share=share,
                 )
             )
         return tuple(frames)

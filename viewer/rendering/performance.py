@@ -143,6 +143,7 @@ class Performance:
             latency_p50_ms=_percentile(latencies, 0.50),
             latency_p95_ms=_percentile(latencies, 0.95),
             stride=self._shown_stride,
+            moving=len({sample.seq for sample in recent}) > 1,
             width_px=last.width_px,
             height_px=last.height_px,
             memory_mb=_resident_mb(),

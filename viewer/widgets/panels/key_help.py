@@ -129,7 +129,12 @@ class KeyHelp(QWidget):
             if self._text.width() + bar_px <= room.width():
                 break
         size = self._text.size()
-        if size.height() > room.height():
+        scrolls = size.height() > room.height()
+        policy = Qt.ScrollBarPolicy
+        self._sheet.setVerticalScrollBarPolicy(
+            policy.ScrollBarAlwaysOn if scrolls else policy.ScrollBarAlwaysOff
+        )
+        if scrolls:
             size.setWidth(size.width() + bar_px)
         sheet = QRect(room.topLeft(), size.boundedTo(room.size()))
         sheet.moveCenter(room.center())

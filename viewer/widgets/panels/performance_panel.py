@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtGui import QPalette
+from PyQt6.QtGui import QFontMetrics, QPalette
 from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from viewer.widgets import theme
@@ -37,6 +37,7 @@ class PerformancePanel(QWidget):
         self.setAccessibleName("Performance")
         self._values: dict[str, QLabel] = {}
         self._units: dict[str, QLabel] = {}
+        self._rate_is_large = False
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -50,6 +51,7 @@ class PerformancePanel(QWidget):
     def show_readout(self, readout: PerformanceReadout) -> None:
         """Show one reading."""
         self._values["New images"].setText(wording.number(readout.images_per_s))
+        self._size_rate(readout.moving)
         self._values["Frame"].setText(wording.number(readout.frame_ms))
         latencies = (readout.latency_p50_ms, readout.latency_p95_ms)
         self._values["Latency p50 · p95"].setText(" · ".join(map(wording.number, latencies)))
@@ -61,6 +63,13 @@ class PerformancePanel(QWidget):
             self._plot.show_rendered(readout.width_px, readout.height_px, readout.stride)
         self._readout = readout
         self._plotting.ask()
+
+    def _size_rate(self, moving: bool) -> None:
+        """The rate is what matters while something moves, and only then."""
+        if moving != self._rate_is_large:
+            self._rate_is_large = moving
+            scale = _RATE_SCALE if moving else 1.0
+            self._values["New images"].setFont(theme.font(self, scale, tabular=True))
 
     def _plot_costs(self) -> None:
         if self._readout is not None:
@@ -77,7 +86,11 @@ class PerformancePanel(QWidget):
         grid.setColumnStretch(1, 1)
         for row, (name, (unit, explanation)) in enumerate(_NUMBERS.items()):
             label, value, unit_label = QLabel(name), QLabel(wording.DASH), QLabel(unit)
-            value.setFont(theme.font(self, _RATE_SCALE if row == 0 else 1.0, tabular=True))
+            value.setFont(theme.font(self, tabular=True))
+            if row == 0:
+                # Room for the large digits, so that nothing below moves when they come.
+                large = QFontMetrics(theme.font(self, _RATE_SCALE, tabular=True))
+                value.setMinimumHeight(large.height())
             value.setAccessibleName(f"{name} {unit}".strip())
             self._values[name], self._units[name] = value, unit_label
             for part in (label, unit_label):

@@ -36,6 +36,7 @@ class PerformanceReadout:
     image. krays_per_s: thousands of rays through the network a second. latency_p50_ms and
     latency_p95_ms: from a gesture to the pixels on the screen, over the last two seconds. stride,
     width_px, height_px: what was rendered. memory_mb: resident memory in units of 1,000,000 bytes.
+    moving: pictures of more than one camera came in the last second.
     mean: parts of the images of the last second. history: the latest images, oldest first.
     """
 
@@ -45,6 +46,7 @@ class PerformanceReadout:
     latency_p50_ms: float = 0.0
     latency_p95_ms: float = 0.0
     stride: int = 1
+    moving: bool = False
     width_px: int = 0
     height_px: int = 0
     memory_mb: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QPainter, QPaintEvent, QPalette, QPen
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from r2l_core.render.frames import STRIDES, Frame
@@ -13,10 +13,13 @@ from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.picture.pixel_readout import PixelProbe, PixelReadout
 from viewer.widgets.picture.placement import Placement
+from viewer.widgets.picture.refining import Refining, RefiningClock
 
 _SWATCH_PX = 9
 _INSET_PX = 10
 _LOCK_PX = 10
+_BAR_PX = 3
+_REFINING_SCALE = 1.25
 
 
 class _Lock(QLabel):
@@ -54,6 +57,12 @@ class PictureFooter(QWidget):
         self._precision = QLabel(self)
         self._precision.setFont(theme.font(self, bold=True))
         self._rendered = ElidedLabel(parent=self)
+        self._refining = QLabel(self)
+        self._refining.setAccessibleName("Refining")
+        self._refining.setFont(theme.font(self, _REFINING_SCALE, bold=True, tabular=True))
+        self._refining.hide()
+        self._share: float | None = None
+        self._clock = RefiningClock()
         self._pixel = PixelReadout(self)
         self._note = ElidedLabel(parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -75,6 +84,7 @@ class PictureFooter(QWidget):
         row.setSpacing(10)
         row.addSpacing(_SWATCH_PX + 7)
         row.addWidget(self._precision)
+        row.addWidget(self._refining)
         row.addWidget(self._rendered)
         row.addWidget(self._pixel, 1)
         row.addWidget(self._note)
@@ -85,9 +95,18 @@ class PictureFooter(QWidget):
     def show_frame(self, frame: Frame) -> None:
         """Name the precision that made `frame` and the pixels it really has."""
         self._rendered.setText(wording.rendered(frame))
+        self._show_refining(self._clock.add(frame))
         self._precision.setText(wording.source(frame.engine, frame.light_field))
         if frame.engine != self._engine:
             self._engine = frame.engine
+            self.update()
+
+    def _show_refining(self, refining: Refining | None) -> None:
+        self._refining.setText(refining.words if refining is not None else "")
+        self._refining.setVisible(refining is not None)
+        share = refining.share if refining is not None else None
+        if share != self._share:
+            self._share = share
             self.update()
 
     def show_placement(self, placement: Placement) -> None:
@@ -110,7 +129,10 @@ class PictureFooter(QWidget):
         self._note.setVisible(bool(text))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Paint the precision's swatch."""
+        """Paint the precision's swatch, and how far the picture is as a thin bar above."""
+        if self._share is not None:
+            bar = QRectF(0, 0, self.width() * self._share, _BAR_PX)
+            QPainter(self).fillRect(bar, QColor(theme.tones_of(self).accent))
         if self._engine is not None:
             theme.paint_swatch(
                 QPainter(self),

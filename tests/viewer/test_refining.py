@@ -1,0 +1,80 @@
+"""What is said of a picture on its way to exact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PyQt6.QtWidgets import QLabel
+
+from r2l_core.geometry.camera import Camera
+from r2l_core.render.frames import Frame, FrameTimings
+from r2l_core.types import EngineInfo, Precision
+from viewer.widgets.panels.performance_panel import PerformancePanel
+from viewer.widgets.panels.performance_readout import PerformanceReadout
+from viewer.widgets.picture.picture_footer import PictureFooter
+from viewer.widgets.picture.refining import RefiningClock
+
+CAMERA = Camera(np.eye(4), 60, 60, 80.0)
+INFO = EngineInfo("torch", Precision.FP32, "cpu", "fp32", "fp32", "oneDNN", 1)
+
+
+def frame(share: float, elapsed_ms: float, seq: int = 1, stride: int = 8) -> Frame:
+    image = np.zeros((60, 60, 3), np.uint8)
+    made = Frame(seq, 1, CAMERA, image, stride, 10, FrameTimings(), elapsed_ms, INFO)
+    return replace(made, known_share=share)
+
+
+def test_the_time_left_follows_from_the_pace():
+    clock = RefiningClock()
+    assert clock.add(frame(0.02, 50)) is None, "the first picture of a camera moves"
+    refining = clock.add(frame(0.62, 20_050))
+    assert refining.remaining_s == pytest.approx(0.38 / 0.6 * 20)
+    assert refining.words == "exact in 13 s – 62 %"
+    assert clock.add(frame(1.0, 30_000, stride=1)) is None
+
+
+def test_a_new_camera_begins_anew():
+    clock = RefiningClock()
+    for seq in range(1, 5):
+        assert clock.add(frame(0.05, 30, seq)) is None
+    assert clock.add(frame(0.051, 40, 4)).words == "refining – 5 %"
+    assert clock.add(frame(0.5, 140_030, 4)).words == "exact in 2 min 36 s – 50 %"
+
+
+@pytest.fixture
+def footer(qtbot):
+    footer = PictureFooter()
+    qtbot.addWidget(footer)
+    footer.resize(700, 30)
+    footer.show()
+    return footer
+
+
+def test_the_footer_says_it_larger_than_anything_else_and_draws_a_bar(footer):
+    footer.show_frame(frame(0.02, 50))
+    (label,) = (one for one in footer.findChildren(QLabel) if one.accessibleName() == "Refining")
+    assert not label.isVisible()
+    before = footer.grab().toImage()
+    footer.show_frame(frame(0.5, 1050))
+    assert label.isVisible()
+    assert label.text() == "exact in 2 s – 50 %"
+    others = [one for one in footer.findChildren(QLabel) if one is not label and one.isVisible()]
+    assert all(one.font().pointSizeF() < label.font().pointSizeF() for one in others)
+    after = footer.grab().toImage()
+    assert after.pixel(300, 1) != before.pixel(300, 1)
+    assert after.pixel(400, 1) == before.pixel(400, 1)
+    footer.show_frame(frame(1.0, 2000, stride=1))
+    assert not label.isVisible()
+
+
+def test_the_rate_is_large_only_while_something_moves(qtbot):
+    panel = PerformancePanel()
+    qtbot.addWidget(panel)
+    rate = next(o for o in panel.findChildren(QLabel) if o.accessibleName() == "New images /s")
+    small = rate.font().pointSizeF()
+    panel.show_readout(PerformanceReadout(images_per_s=28.0, moving=True))
+    assert rate.font().pointSizeF() > 2 * small
+    panel.show_readout(PerformanceReadout(images_per_s=6.0, moving=False))
+    assert rate.font().pointSizeF() == small

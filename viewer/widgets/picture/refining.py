@@ -1,0 +1,55 @@
+"""How far a picture at rest is from exact, reckoned from the frames that are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from r2l_core.render.frames import Frame
+
+_LEAST_SHARE = 0.005
+"""Of the pixels that must have followed before their pace says anything."""
+
+
+@dataclass(frozen=True)
+class Refining:
+    """share: of the pixels that are exact, 0 to 1. remaining_s: until all are; None: not known."""
+
+    share: float
+    remaining_s: float | None
+
+    @property
+    def words(self) -> str:
+        """For people: "exact in 12 s – 62 %"."""
+        percent = f"{int(100 * self.share)} %"
+        if self.remaining_s is None:
+            return f"refining – {percent}"
+        return f"exact in {_duration(self.remaining_s)} – {percent}"
+
+
+class RefiningClock:
+    """Follows the frames of one request: the later ones of these refine, the first one moves."""
+
+    def __init__(self) -> None:
+        self._first: Frame | None = None
+
+    def add(self, frame: Frame) -> Refining | None:
+        """What there is to say with this frame; None while the camera moves and once all is exact.
+
+        By the time that the frames themselves took, so that nothing depends on when they are shown.
+        """
+        first = self._first
+        if first is None or (frame.seq, frame.epoch) != (first.seq, first.epoch):
+            self._first = frame
+            return None
+        if frame.complete or frame.why_blank:
+            return None
+        won, took_ms = frame.known_share - first.known_share, frame.elapsed_ms - first.elapsed_ms
+        if won < _LEAST_SHARE or took_ms <= 0:
+            return Refining(frame.known_share, None)
+        return Refining(frame.known_share, (1 - frame.known_share) / won * took_ms / 1e3)
+
+
+def _duration(seconds: float) -> str:
+    """Rounded up, so that nobody waits longer than was said for want of a second."""
+    whole = int(seconds) + 1
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
