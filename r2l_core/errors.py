@@ -40,14 +40,15 @@ def plain(text: str, most: int = MAX_SHOWN) -> str:
     # Cut first: cleaning five megabytes would take seconds.
     if len(text) > 8 * most:
         text = f"{text[: 4 * most]}…{text[-4 * most :]}"
-    text = "".join(map(_shown, " ".join(text.split())))
+    text = "".join(map(shown, " ".join(text.split())))
     if len(text) <= most:
         return text
     tail = (most - 1) // 2
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
 
 
-def _shown(character: str) -> str:
+def shown(character: str) -> str:
+    """One character as it may be shown: itself, or escaped; see `plain`."""
     if character.isprintable() or character in _JOINERS:
         return character
     code = ord(character)

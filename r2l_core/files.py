@@ -121,7 +121,8 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 report. Raises RecordingError."""
     with replacing(path, RecordingError, f"The report {path} could not be written") as new:
-        new.write_text(text, encoding="utf-8")
+        # Names that are not UTF-8 stand in JSON as their escapes, and are read back as they are.
+        new.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _finite(value: Any) -> Any:

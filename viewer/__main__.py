@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from r2l_core.commands.arguments import Parser, program_name
+from r2l_core.commands.streams import prepare_streams, require_working_directory
+from r2l_core.errors import R2LError
 from viewer import system_check
 from viewer.display_server import why_no_window
 from viewer.runtime import limit_idle_spinning
@@ -16,7 +18,13 @@ from viewer.runtime import limit_idle_spinning
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse arguments, make sure Qt can start, and run the viewer; returns the exit code."""
+    prepare_streams()
     options = parser(program_name("r2l-viewer", "viewer")).parse_args(arguments)
+    try:
+        require_working_directory()
+    except R2LError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     limit_idle_spinning()
     if not system_check.has_display(os.environ, sys.platform):
         # The same window, drawn into memory: what can be shown without a screen is shown.
@@ -46,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_to_the_end() -> NoReturn:
     """Run the viewer and end the process with its exit code: the program `r2l-viewer`."""
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        code = 130
     sys.stdout.flush()
     sys.stderr.flush()
     # Nothing is left to do, and the interpreter would take Qt apart in an order of its own.

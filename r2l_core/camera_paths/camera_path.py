@@ -29,6 +29,9 @@ _AT_KEY = 1e-6
 """A keyframe counts as reached this much of a step before it: times such as 0.1 + 0.2 s must not
 miss the one at 0.3 s."""
 
+_Said = tuple[NDArray[np.float64], NDArray[np.float64]] | None
+"""Numbers of the keyframes that say something, and what they say; None where none does."""
+
 _MAX_SAMPLES_PER_STEP = 256
 _MAX_SAMPLES = 200_000
 """For measuring lengths: the first keeps the speed even to a percent where the path bends most,
@@ -202,28 +205,48 @@ class CameraPath:
         pose[:3, :3] = self._curves.rotations.at(u).as_matrix()[0]
         pose[:3, 3] = self._curves.positions.at(u)[0]
         pose.flags.writeable = False
-        passed = self.keyframes[: math.floor(float(u[0]) + _AT_KEY) + 1]
+        last = min(math.floor(float(u[0]) + _AT_KEY), len(self.keyframes) - 1)
+        precision_a, precision_b = self._latest_precisions[last]
         return PathView(
             T_world_camera=pose,
             fov_y_deg=float(self._curves.fov_y_deg(u)[0]),
-            precision_a=_latest([key.precision_a for key in passed]),
-            precision_b=_latest([key.precision_b for key in passed]),
-            wipe=self._between([key.wipe for key in self.keyframes], float(u[0])),
-            gain=self._between([key.gain for key in self.keyframes], float(u[0])),
+            precision_a=precision_a,
+            precision_b=precision_b,
+            wipe=self._between(self._said_wipes, float(u[0])),
+            gain=self._between(self._said_gains, float(u[0])),
         )
 
     def camera_at(self, seconds: float, width_px: int, height_px: int) -> Camera:
         """The camera at `seconds` (see `at`) for a picture of that size."""
         return self.at(seconds).camera(width_px, height_px)
 
-    def _between(self, values: list[float | None], u: float) -> float | None:
+    # Each made once: a path has thousands of keyframes, and is asked at thousands of moments.
+
+    @cached_property
+    def _latest_precisions(self) -> tuple[tuple[Precision | None, Precision | None], ...]:
+        """Of panes A and B, from each keyframe on."""
+        latest: list[tuple[Precision | None, Precision | None]] = []
+        a: Precision | None = None
+        b: Precision | None = None
+        for key in self.keyframes:
+            a, b = key.precision_a or a, key.precision_b or b
+            latest.append((a, b))
+        return tuple(latest)
+
+    @cached_property
+    def _said_wipes(self) -> _Said:
+        return _said([key.wipe for key in self.keyframes])
+
+    @cached_property
+    def _said_gains(self) -> _Said:
+        return _said([key.gain for key in self.keyframes])
+
+    def _between(self, said: _Said, u: float) -> float | None:
         """Linear between the keyframes that say something; None where none does."""
-        known = [(float(i), value) for i, value in enumerate(values) if value is not None]
-        if not known:
+        if said is None:
             return None
-        period = float(len(values)) if self.loop else None
-        at, numbers = zip(*known, strict=True)
-        return float(np.interp(u, at, numbers, period=period))
+        period = float(len(self.keyframes)) if self.loop else None
+        return float(np.interp(u, *said, period=period))
 
     @cached_property
     def _curves(self) -> _Curves:
@@ -279,8 +302,12 @@ class _Curves:
         return numbers
 
 
-def _latest(values: list[Precision | None]) -> Precision | None:
-    return next((value for value in reversed(values) if value is not None), None)
+def _said(values: list[float | None]) -> _Said:
+    known = [(float(i), value) for i, value in enumerate(values) if value is not None]
+    if not known:
+        return None
+    at, numbers = zip(*known, strict=True)
+    return np.array(at), np.array(numbers)
 
 
 def _require(

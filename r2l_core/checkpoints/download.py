@@ -70,6 +70,16 @@ Progress = Callable[[int, int | None], None]
 """Told how many bytes there are, and of how many where that is known."""
 
 
+def is_trusted(asset: Asset, file: Path, digest: str) -> bool:
+    """Whether somebody stands for a fetched file: its publisher, or a person who was asked."""
+    return asset.sha256 == digest or _notes(file).get("trusted") == digest
+
+
+def trust(file: Path, digest: str) -> None:
+    """Remember that a person stands for a fetched file of that SHA-256."""
+    _note(file, {**_notes(file), "trusted": digest})
+
+
 def fetch(asset: Asset, folder: Path, progress: Progress) -> tuple[Path, str]:
     """The asset's file in `folder` and its SHA-256, downloading what is missing of it.
 
@@ -93,7 +103,9 @@ def fetch(asset: Asset, folder: Path, progress: Progress) -> tuple[Path, str]:
             )
         if not file.exists():
             os.replace(part, file)
-        _note(file, {"url": asset.url, "bytes": file.stat().st_size, "sha256": digest})
+        trusted = {"trusted": digest} if notes.get("trusted") == digest else {}
+        size = file.stat().st_size
+        _note(file, {"url": asset.url, "bytes": size, "sha256": digest, **trusted})
     except OSError as error:
         raise DownloadError(
             f"{file} could not be written",

@@ -22,18 +22,32 @@ from r2l_core.checkpoints.opening import (
     reason_of,
 )
 from r2l_core.checkpoints.packing import unpacked
+from r2l_core.checkpoints.released.opening import open_bare
 from r2l_core.checkpoints.safetensors_header import Header, read_header, read_tensor
 from r2l_core.errors import CheckpointError, SceneError
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import parse_json
 from r2l_core.model.light_field import LightField
+from r2l_core.model.nerf import NerfTeacher
 from r2l_core.model.network import NetworkConfig
 
 _STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
-def open_native(path: Path, scene: SceneSpec | None) -> LightField:
-    """Open a native file; `scene` replaces its own. Raises CheckpointError."""
+def open_native(
+    path: Path, scene: SceneSpec | None, assumed: Mapping[str, Any]
+) -> LightField | NerfTeacher:
+    """Open a native file; `scene` replaces its own. Raises CheckpointError.
+
+    Bare weights under the released names, without our header, open like a released file that says
+    nothing: where a scene is given. `assumed` is for those alone.
+    """
+    if _is_bare(path):
+        return open_bare(path, scene, assumed)
+    if assumed:
+        raise cannot_open(
+            path, "--assume does not go with it: a native file says all", "Leave --assume out."
+        )
     header, tensors, sha256 = _read(path)
     config, file_scene, provenance = _describe(path, header)
     notes: tuple[str, ...] = ()
@@ -60,6 +74,17 @@ def open_native(path: Path, scene: SceneSpec | None) -> LightField:
         says_scene=file_scene is not None,
         notes=notes,
     )
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether a file holds the weights of a light field and nothing that describes them."""
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+    except (OSError, ValueError):
+        return False  # whatever is wrong is said when it is read
+    named = any(name.endswith("head.0.weight") for name in header.tensors)
+    return named and header.metadata.get("format", "pt") == "pt"
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor], str]:

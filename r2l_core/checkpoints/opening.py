@@ -20,6 +20,7 @@ import safetensors.torch
 from torch import Tensor
 
 from r2l_core import limits
+from r2l_core.checkpoints.kinds import described
 from r2l_core.checkpoints.packing import packed
 from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file
 from r2l_core.errors import CheckpointError
@@ -78,22 +79,22 @@ def load_checkpoint(
 
         return open_released(path, scene, assumed or {})
     if head[8:9] != b"{":
-        is_tar = head[257:262] == b"ustar"
-        raise cannot_open(
-            path,
-            "it is a tar archive, and released checkpoints only end like one"
-            if is_tar
-            else "it is truncated, or not a .safetensors file and no checkpoint of torch either",
-            "Unpack it first." if is_tar else "Download or copy it again, or choose another file.",
-        )
-    if assumed:
-        raise cannot_open(
-            path, "--assume does not go with it: a native file says all", "Leave --assume out."
-        )
+        raise cannot_open(path, *described(head))
     # Imported here, because it makes what this module defines.
     from r2l_core.checkpoints.native import open_native
 
-    return open_native(path, scene)
+    return open_native(path, scene, assumed or {})
+
+
+def checkpoint_file(name_or_path: str) -> Path:
+    """Where an embedded light field or a file lies, whether or not it is there."""
+    path = Path(name_or_path)
+    try:
+        if name_or_path in embedded_names() and not path.is_file():
+            return CHECKPOINTS_DIR / f"{name_or_path}.safetensors"
+        return path.expanduser()
+    except (OSError, ValueError, RuntimeError):  # names no file system takes, homes of nobody
+        return path
 
 
 def is_released(name_or_path: str) -> bool:

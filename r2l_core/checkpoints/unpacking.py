@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gzip
 import lzma
+import os
 import shutil
 import stat
 import tarfile
@@ -20,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
+from r2l_core.checkpoints.zip_directory import require_short_directory
 from r2l_core.errors import DownloadError
 
 MAX_ENTRIES = 1_000_000
 MAX_GROWTH = 200
 """Unpacked size in multiples of the archive's: pictures and weights hardly shrink at all."""
+_MAX_DIRECTORY_BYTES = 128 * 1024**2
 _SMALL_BYTES = 1 << 20
 """Archives that unpack to no more than this are not suspected of anything."""
 
@@ -45,17 +48,25 @@ class _Entry:
 
 
 def unpack(archive: Path, folder: Path) -> int:
-    """Unpack a zip or tar archive into `folder`; returns how many files it holds.
+    """Unpack a zip or tar archive into a `folder` of its own; returns how many files it holds.
 
-    Files that are there already, of the right size, are left alone. Raises DownloadError, and has
-    then written nothing if the reason is what the archive holds.
+    The folder appears when it is whole. One that is there already is left alone: it is the same
+    archive's, or DownloadError. Raises that also for what cannot be unpacked, and has then written
+    nothing if the reason is what the archive holds.
     """
     listed = _zip_entries if archive.suffix == ".zip" else _tar_entries
+    growing = folder.with_name(f"{folder.name}.unpacking")
     try:
         with listed(archive) as members:
-            entries = _checked(archive, members, folder)
-            for entry in entries:
-                _write(entry, folder / entry.name)
+            if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+                entries = _checked(archive, members, folder)
+                _require_same(archive, entries, folder)
+            else:
+                entries = _checked(archive, members, growing)
+                for entry in entries:
+                    _write(entry, growing / entry.name)
+                growing.mkdir(parents=True, exist_ok=True)
+                os.replace(growing, folder)
     except _DAMAGED as error:
         raise _refused(archive, f"it is damaged ({error})") from error
     except OSError as error:
@@ -67,8 +78,22 @@ def unpack(archive: Path, folder: Path) -> int:
     return sum(not entry.is_folder for entry in entries)
 
 
+def _require_same(archive: Path, entries: list[_Entry], folder: Path) -> None:
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_folder or (path.is_file() and path.stat().st_size == entry.size_bytes):
+            continue
+        raise DownloadError(
+            f"The archive {archive} is not unpacked into {folder}",
+            f"the folder is there already, and {entry.name[:200]!r} in it is missing or another",
+            "Move the folder away, or choose another with --out.",
+        )
+
+
 @contextmanager
 def _zip_entries(archive: Path) -> Iterator[Iterator[_Entry]]:
+    with archive.open("rb") as file:
+        require_short_directory(file, _MAX_DIRECTORY_BYTES)
     with zipfile.ZipFile(archive) as source:
         yield (
             _Entry(

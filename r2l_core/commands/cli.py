@@ -24,7 +24,9 @@ from r2l_core.commands import (
     sensitivity,
 )
 from r2l_core.commands.arguments import EXIT_CODES, Parser, program_name
-from r2l_core.errors import R2LError
+from r2l_core.commands.outputs import require_own_outputs
+from r2l_core.commands.streams import lost_output
+from r2l_core.errors import R2LError, plain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,9 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(program_name("r2l", "r2l_core")).parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        require_own_outputs(options)
+        code = command(options)
+        if (why := lost_output()) is not None:
+            raise R2LError("The standard output could not be written", why.lower())
+        return code
     except R2LError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        # The machine's doing, such as a file that went away in between: nobody's bug.
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

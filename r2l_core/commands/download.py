@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from r2l_core.checkpoints.download import CATALOGUE, UNPUBLISHED, fetch
+from r2l_core.checkpoints.download import CATALOGUE, UNPUBLISHED, fetch, is_trusted, trust
 from r2l_core.checkpoints.unpacking import unpack
 from r2l_core.commands.shared import Subparsers, json_option
 from r2l_core.errors import DownloadError
@@ -33,6 +33,9 @@ def add(commands: Subparsers) -> None:
         metavar="DIR",
         help="where the published scripts would be run (.)",
     )
+    download.add_argument(
+        "--sha256", metavar="HEX", help="what the file has to be, where its publisher does not say"
+    )
     json_option(download)
     download.set_defaults(command=_download)
 
@@ -54,6 +57,10 @@ def _download(options: argparse.Namespace) -> int:
 
         file, digest = fetch(asset, folder, progress)
     print(f"{file}: {file.stat().st_size} bytes, SHA-256 {digest}")
+    if not is_trusted(asset, file, digest):
+        _ask(file, digest, options.sha256)
+        trust(file, digest)
+    folder = file.with_suffix("")
     files = unpack(file, folder)
     print(f"{files} files are in {folder}")
     if options.json:
@@ -69,3 +76,22 @@ def _download(options: argparse.Namespace) -> int:
             },
         )
     return 0
+
+
+def _ask(file: Path, digest: str, given: str | None) -> None:
+    """Have a person stand for a file of which no publisher states what it should be. Raises
+    DownloadError where nobody does."""
+    why, remedy = "nobody stands for it", "Look at it, or remove it."
+    if given is not None:
+        if given.lower() == digest:
+            return
+        why = f"its SHA-256 is {digest}, and --sha256 says {given}"
+    elif sys.stdin is not None and sys.stdin.isatty():
+        print("Its publisher does not state what that should be. Unpack it? [y/N] ", end="")
+        sys.stdout.flush()
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+    else:
+        why = f"its publisher does not state its SHA-256, which is {digest}"
+        remedy = f"Compare that with what others have, and run again with --sha256 {digest}."
+    raise DownloadError(f"{file} is not unpacked", why, remedy)

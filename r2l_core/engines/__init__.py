@@ -165,7 +165,14 @@ def _candidates(precision: Precision, engine: str, device: str) -> tuple[str, li
         for place in devices(device)
         for name in _asked(engine)
     }
-    return device, [], "; ".join(reasons)
+    return device, [], _one_reason([reason for reason in reasons if reason])
+
+
+def _one_reason(reasons: list[str]) -> str:
+    """A clause that a person can read: what this machine lacks, or else what an engine does not
+    do, and no more than two of these."""
+    of_machine = [one for one in reasons if not one.startswith("the ")]
+    return ", and ".join((of_machine or reasons)[:2])
 
 
 def _places(precision: Precision, engine: str, device: str) -> Iterator[tuple[str, list[str]]]:

@@ -154,6 +154,24 @@ def join(
     `path`, which may be one of them, without encoding again; frame k is at k / fps exactly. `path`
     is replaced at the end, or left as it was. Raises RecordingError.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        named = [(_on_one_line(part, Path(folder)), frames) for part, frames in parts]
+        _join(named, path, video_format, fps)
+
+
+def _on_one_line(part: Path, folder: Path) -> Path:
+    """The file, or where its name has a line break, which ends an entry of ffmpeg's list, a link
+    to it in `folder`."""
+    if not {"\n", "\r"} & set(os.fspath(part.absolute())):
+        return part
+    link = folder / f"{len(list(folder.iterdir()))}{part.suffix}"
+    link.symlink_to(part.absolute())
+    return link
+
+
+def _join(
+    parts: Sequence[tuple[Path, int]], path: Path, video_format: VideoFormat, fps: Fraction
+) -> None:
     lines = ["ffconcat version 1.0"]
     for part, frames in parts:
         quoted = os.fspath(part.absolute()).replace("'", "'\\''")
@@ -181,7 +199,7 @@ def run_ffmpeg(path: Path, arguments: Sequence[str], timeout_s: float, stdin: st
     try:
         done = subprocess.run(
             command,
-            input=stdin.encode(),
+            input=os.fsencode(stdin),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             timeout=timeout_s,

@@ -85,6 +85,9 @@ def load_sidecar(path: Path) -> LoadedSidecar:
     # A name from a stranger's file must not lead out of the folder.
     if Path(name).name != name or Path(name).suffix.lower() not in FORMATS:
         fields.refuse("video", f"is '{name[:40]}', not the name of a video")
+    # Nor to another film in it, which would be written over.
+    if Path(name).stem != path.stem:
+        fields.refuse("video", f"is '{name[:40]}', and this is the sidecar of {path.stem}")
     plan = _plan(fields)
     checkpoint = fields.inner("checkpoint")
     states = {state: state for state in get_args(State)}

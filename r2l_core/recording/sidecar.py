@@ -135,7 +135,9 @@ class Sidecar:
         head = json.dumps(now, indent=1, ensure_ascii=False)[:-2]
         what = f"The sidecar {self.path} could not be written"
         with replacing(self.path, RecordingError, what, make_folder=False) as new:
-            new.write_text(f"{head},\n{self._fixed}\n}}\n", encoding="utf-8")
+            text = f"{head},\n{self._fixed}\n}}\n"
+            # Names that are not UTF-8 stand there as their escapes.
+            new.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _machine() -> dict[str, Any]:

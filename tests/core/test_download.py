@@ -8,6 +8,7 @@ import io
 import json
 import socket
 import stat
+import struct
 import tarfile
 import threading
 import zipfile
@@ -290,15 +291,38 @@ def test_archives_are_unpacked(tmp_path, kind):
 
 
 def test_unpacking_again_completes_what_was_cut_off(tmp_path):
+    """Until it is whole, the folder has another name, and what is there already stays."""
     archive = tmp_path / "models.zip"
     archive.write_bytes(zipped(FILES))
-    unpack(archive, tmp_path)
-    whole, short = tmp_path / "Models/lego.tar", tmp_path / "Models/sub/ship.tar"
+    unpack(archive, tmp_path / "to")
+    (tmp_path / "to").rename(tmp_path / "to.unpacking")
+    whole = tmp_path / "to.unpacking/Models/lego.tar"
     written_ns = whole.stat().st_mtime_ns
-    short.write_bytes(b"mor")
-    unpack(archive, tmp_path)
-    assert short.read_bytes() == FILES["Models/sub/ship.tar"]
-    assert whole.stat().st_mtime_ns == written_ns
+    (tmp_path / "to.unpacking/Models/sub/ship.tar").write_bytes(b"mor")
+    assert unpack(archive, tmp_path / "to") == 3
+    assert (tmp_path / "to/Models/sub/ship.tar").read_bytes() == FILES["Models/sub/ship.tar"]
+    assert (tmp_path / "to/Models/lego.tar").stat().st_mtime_ns == written_ns
+    assert unpack(archive, tmp_path / "to") == 3, "again"
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    archive = tmp_path / "models.zip"
+    archive.write_bytes(zipped({"thesis.txt": b"weights"}))
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to/thesis.txt").write_bytes(b"ten years of work")
+    with pytest.raises(DownloadError, match=r"'thesis\.txt' in it is missing or another"):
+        unpack(archive, tmp_path / "to")
+    assert (tmp_path / "to/thesis.txt").read_bytes() == b"ten years of work"
+
+
+def test_the_directory_that_is_checked_is_the_one_that_is_read(tmp_path):
+    """The last bytes are a record of their own, and hold the signature of another one."""
+    archive = tmp_path / "models.zip"
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, 0, int.from_bytes(b"PK\5\6", "little"), 0)
+    large = end[:12] + struct.pack("<L", 2**31) + end[16:]
+    archive.write_bytes(zipped(FILES) + large)
+    with pytest.raises(DownloadError, match="table of contents is too long"):
+        unpack(archive, tmp_path / "to")
 
 
 HOSTILE_NAMES = ["../evil", "a/../../evil", "/evil", "..", "C:/evil", "a\\..\\..\\evil", "..\\evil"]
@@ -414,14 +438,20 @@ def test_the_command_fetches_and_unpacks(site, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(CATALOGUE, "test-models", site.asset(folder="data"))
     report = tmp_path / "report.json"
     words = ["download", "test-models", "--out", str(tmp_path / "out"), "--json", str(report)]
-    assert main(words) == 0
+    assert main(words) == 2
+    assert f"run again with --sha256 {digest(data)}" in capsys.readouterr().err
+    assert main([*words, "--sha256", "0" * 64]) == 2
+    assert "and --sha256 says 0000" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "data" / "models").exists()
+    assert main([*words, "--sha256", digest(data).upper()]) == 0
     said = capsys.readouterr()
     assert digest(data) in said.out
-    assert (tmp_path / "out" / "data" / "Models" / "lego.tar").read_bytes() == b"weights"
+    own = tmp_path / "out" / "data" / "models"
+    assert (own / "Models" / "lego.tar").read_bytes() == b"weights"
     values = json.loads(report.read_text())
     assert values["sha256"] == digest(data)
     assert values["files"] == 3
-    assert Path(values["unpacked_into"]) == tmp_path / "out" / "data"
+    assert Path(values["unpacked_into"]) == own
     assert main(words) == 0, "again"
 
 

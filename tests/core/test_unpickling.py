@@ -263,7 +263,7 @@ def rezipped(data: bytes, compression: int = zipfile.ZIP_STORED, **changes) -> b
         ({"byteorder": b"big"}, "big-endian"),
         ({"constants.pkl": b""}, "TorchScript"),
         ({"data.pkl": None}, "no data.pkl"),
-        ({"more/data.pkl": b"N."}, "no data.pkl"),
+        ({"more/data.pkl": b"N."}, "more than one data.pkl"),
         ({"data.pkl": b"N" * (limits.PICKLE_BYTES + 1)}, "longer than 8 MiB"),
     ],
     ids=str,

@@ -324,7 +324,7 @@ class TestComparing:
         with qtbot.waitSignal(window.compare.pixel_picked) as picked:
             window.pane.picked.emit(-199.5, 0.0)
         assert picked.args == [0, 200]
-        window.compare.show_layers([LayerSensitivity("body.0", 20.0)])
+        window.compare.layers.show_layers([LayerSensitivity("body.0", 20.0)])
         with qtbot.waitSignal(window.compare.layers.layer_toggled) as toggled:
             qtbot.keyClick(window.findChild(LayerBars), Qt.Key.Key_Space)
         assert toggled.args == ["body.0", True]

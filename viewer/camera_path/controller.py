@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, QPoint, QThreadPool, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
-from r2l_core.camera_paths.camera_path import Keyframe, PathView
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe, PathView
 from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
 from r2l_core.errors import CameraPathError, R2LError
 from viewer.camera_path.path_editor import PathEditor
@@ -28,6 +29,7 @@ class CameraPathController(QObject):
     """The path of the window, and its files."""
 
     failed = pyqtSignal(Exception)
+    _opened = pyqtSignal(str, CameraPath)
 
     def __init__(
         self, window: MainWindow, controller: Controller, parent: QObject, clock: Clock = REAL_TIME
@@ -39,6 +41,7 @@ class CameraPathController(QObject):
         self.panel = KeyPanel(window)
         self._has_path = False
         self._readout = TimelineReadout()
+        self._opened.connect(self._take)
         self._wire()
 
     def close(self) -> None:
@@ -47,30 +50,37 @@ class CameraPathController(QObject):
         self.panel.close()
 
     def open(self, file: str) -> None:
-        """Take the path that a file holds."""
-        try:
-            path = load_camera_path(Path(file))
-            self.editor.use(path)
-            if path.notes:
-                what = f"The camera path {file} is open, and something was assumed"
-                self.failed.emit(CameraPathError(what, "; ".join(path.notes)))
-        except R2LError as error:
-            self.failed.emit(error)
+        """Take the path that a file holds: read off the window's thread, as it may be long."""
+        self._start(lambda: self._opened.emit(file, load_camera_path(Path(file))))
 
     def save(self, file: str, nerfstudio: bool = False) -> None:
         """Write the path, as this program reads it or as nerfstudio does."""
         path = self.editor.path
         if path is None:
             return
-        try:
-            if nerfstudio:
-                camera = self._controller.camera()
-                width_px, height_px = camera.width_px, camera.height_px
-                save_nerfstudio(path, Path(file), width_px, height_px, NERFSTUDIO_FPS)
-            else:
-                save_camera_path(path, Path(file))
-        except R2LError as error:
-            self.failed.emit(error)
+        if nerfstudio:
+            camera = self._controller.camera()
+            size = (camera.width_px, camera.height_px)
+            self._start(lambda: save_nerfstudio(path, Path(file), *size, NERFSTUDIO_FPS))
+        else:
+            self._start(lambda: save_camera_path(path, Path(file)))
+
+    def _start(self, job: Callable[[], None]) -> None:
+        def attempt() -> None:
+            try:
+                job()
+            except R2LError as error:
+                self.failed.emit(error)
+
+        pool = QThreadPool.globalInstance()
+        assert pool is not None
+        pool.start(attempt)
+
+    def _take(self, file: str, path: CameraPath) -> None:
+        self.editor.use(path)
+        if path.notes:
+            what = f"The camera path {file} is open, and something was assumed"
+            self.failed.emit(CameraPathError(what, "; ".join(path.notes)))
 
     def _wire(self) -> None:
         window, control, controller = self._window, self.editor, self._controller

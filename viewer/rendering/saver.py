@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
+from PyQt6.QtCore import QBuffer, QObject, QRunnable, QThreadPool, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from r2l_core.errors import R2LError, RecordingError
+from r2l_core.files import replacing
 from viewer.rendering.performance import Sample, write_table
 
 
@@ -49,9 +50,12 @@ class _Job(QRunnable):
 
 
 def _write_picture(image: QImage, path: Path) -> None:
-    if not image.save(str(path)):
+    what = f"The picture {path} could not be written"
+    # Into memory first: Qt says nothing of what a full disk does not take.
+    encoded = QBuffer()
+    if not image.save(encoded, path.suffix.removeprefix(".") or "none"):
         raise RecordingError(
-            f"The picture {path} could not be written",
-            "the folder is missing, protected or full, or the ending is unknown",
-            "Choose another place and a name that ends in .png.",
+            what, f"its ending '{path.suffix}' is unknown", "Choose a name that ends in .png."
         )
+    with replacing(path, RecordingError, what, make_folder=False) as new:
+        new.write_bytes(encoded.data().data())

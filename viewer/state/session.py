@@ -113,7 +113,7 @@ def save_session(session: Session, file: Path) -> None:
     """Write the session, whole or not at all. Raises SessionError."""
     what = f"The session {file} could not be written"
     with replacing(file, SessionError, what, make_folder=False) as new:
-        new.write_text(session_text(session), encoding="utf-8")
+        new.write_text(session_text(session), encoding="utf-8", errors="backslashreplace")
 
 
 def load_session(file: Path) -> Session:

@@ -23,6 +23,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle, QStyle, QStyleOption, QWidget
 
 from r2l_core.images.colors import PRECISION_COLORS
+from viewer.widgets.tooltips import WrapsTips, is_tip
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,10 @@ class _Style(QProxyStyle):
     palette.
     """
 
+    def __init__(self, base: str) -> None:
+        super().__init__(base)
+        self._wraps_tips = WrapsTips(self)
+
     def polish(self, a0: Any) -> Any:
         """Called once for every widget before it is shown, tooltips and Qt's dialogs included.
 
@@ -199,6 +204,8 @@ class _Style(QProxyStyle):
         read the file of that name. Names come from strangers. Palettes and applications, which are
         polished under this name as well, pass.
         """
+        if isinstance(a0, QLabel) and is_tip(a0):
+            a0.installEventFilter(self._wraps_tips)
         if isinstance(a0, QLabel) and a0.textFormat() == Qt.TextFormat.AutoText:
             a0.setTextFormat(Qt.TextFormat.PlainText)
         return super().polish(a0)

@@ -43,6 +43,7 @@ class Actions(ActionMaker):
         self._make_camera()
         self._precision_menu = self._menu("&Precision")
         self.precisions: dict[Precision, QAction] = {}
+        self._absent: list[QAction] = []
         self.compare = CompareActions(window)
         self.record = RecordActions(window)
         self._make_help()
@@ -53,17 +54,19 @@ class Actions(ActionMaker):
         precisions: Mapping[Precision, Availability],
         chosen: Callable[[Precision], None],
     ) -> None:
-        """Fill the Precision menu; `chosen` is called with the one that was triggered."""
-        for old in self.precisions.values():
+        """Fill the Precision menu; `chosen` is called with the one that was triggered, also with
+        one that cannot run here, whose key is to say why."""
+        for old in (*self.precisions.values(), *self._absent):
             self._window.removeAction(old)
             old.deleteLater()
+        self._absent = []
         self._precision_menu.clear()
         self.precisions = {}
         for position, (precision, availability) in enumerate(precisions.items(), start=1):
             tip = (
                 f"Render in {precision}"
                 if availability.available
-                else f"{precision} cannot run here: {availability.why_not}"
+                else f"{precision} cannot run here: {availability.why_not}."
             )
             if precision.published_recipe and not any(p.published_recipe for p in self.precisions):
                 self._precision_menu.addSection("Published recipes")
@@ -71,6 +74,13 @@ class Actions(ActionMaker):
             action.setEnabled(availability.available)
             action.triggered.connect(lambda _=False, one=precision: chosen(one))
             self.precisions[precision] = action
+            if not availability.available:
+                # The key of a disabled entry does nothing, not even say why.
+                key = QAction(str(precision), self._window)
+                key.setShortcut(QKeySequence(str(position)))
+                key.triggered.connect(lambda _=False, one=precision: chosen(one))
+                self._window.addAction(key)
+                self._absent.append(key)
 
     def offer_canonical(self, sphere_known: bool) -> None:
         """Rays can be re-based only on a sphere the light field is known to be trained on."""

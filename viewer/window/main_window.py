@@ -51,6 +51,7 @@ from viewer.window.held_keys import HeldKeys
 ICON_PATH = shipped_folder("assets") / "icon.svg"
 _SHIFTED_DIGITS = "!@#$%^&*("
 """What Shift and 1 to 9 type on a US keyboard."""
+_OTHER_PRECISION = "Choose a precision that runs here."
 _FIRST_SIZE = QSize(1280, 720)
 
 
@@ -100,6 +101,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._preferences = preferences
         self._active: Precision | None = None
+        self._offers: dict[Precision, Availability] = {}
         self.setWindowTitle("R2L viewer")
         self.setWindowIcon(QIcon(str(ICON_PATH)))
         self._build_widgets()
@@ -175,6 +177,7 @@ class MainWindow(QMainWindow):
         self, precisions: Mapping[Precision, Availability], active: Precision
     ) -> None:
         """Offer precisions in their order, in the switch, the menu and on the digit keys."""
+        self._offers = dict(precisions)
         self._switch.set_precisions(precisions, active)
         self.compare.set_offers(precisions)
         self.commands.set_precisions(precisions, self._choose_precision)
@@ -355,6 +358,10 @@ class MainWindow(QMainWindow):
 
     def _choose_precision(self, precision: Precision) -> None:
         self._check_active()
+        offer = self._offers.get(precision)
+        if offer is not None and not offer.available:
+            self.show_error(f"{precision} cannot run here", offer.why_not, _OTHER_PRECISION)
+            return
         if self.compare.comparing:
             self.compare.panes.choose(precision)
             return

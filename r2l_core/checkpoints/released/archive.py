@@ -19,15 +19,15 @@ import torch
 from torch import Tensor
 
 from r2l_core import limits
+from r2l_core.checkpoints.kinds import described_zip
 from r2l_core.checkpoints.released.stand_ins import Refused, StorageRef, TensorRef
 from r2l_core.checkpoints.released.unpickling import read_pickle
+from r2l_core.checkpoints.zip_directory import require_short_directory
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 HEAD_BYTES = 512
 """Enough of a file to tell one kind from another."""
-
-_END_OF_DIRECTORY = b"PK\x05\x06"
 
 
 class Archive:
@@ -103,11 +103,15 @@ def open_archive(file: BinaryIO) -> Archive:
 
 
 def _zipped(file: BinaryIO, size: int) -> Archive:
-    _check_directory(file, size)
+    require_short_directory(file, limits.ZIP_DIRECTORY_BYTES)
     archive = zipfile.ZipFile(file)
+    if len(archive.namelist()) > limits.ZIP_ENTRIES:
+        raise Refused("the table of contents of its zip archive is too long")
     pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        raise Refused("it is a zip archive of something else: there is no data.pkl in it")
+    if len(pickles) > 1:
+        raise Refused("it holds several checkpoints: there is more than one data.pkl in it")
+    if not pickles:
+        raise Refused(*described_zip(archive.namelist()))
     folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in archive.namelist():
         raise Refused("it is a TorchScript program, not a checkpoint")
@@ -146,23 +150,6 @@ def _zipped(file: BinaryIO, size: int) -> Archive:
         raise Refused(f"its data.pkl is longer than {limits.PICKLE_BYTES // 1024**2} MiB")
     root, _ = read_pickle(io.BytesIO(read(pickles[0])))
     return Archive(root, read_storage, size)
-
-
-def _check_directory(file: BinaryIO, size: int) -> None:
-    """Refuse a table of contents that would itself fill the memory."""
-    start = max(0, size - 65_536 - 100)
-    file.seek(start)
-    tail = file.read(size - start)
-    at = tail.rfind(_END_OF_DIRECTORY)
-    if at < 0 or len(tail) - at < 22:
-        raise Refused("it is truncated: the table of contents of its zip archive is missing")
-    entries, directory_bytes = struct.unpack("<HI", tail[at + 10 : at + 16])
-    # A record for large archives stands 76 bytes before, and then counts instead.
-    if at >= 76 and tail[at - 76 : at - 72] == b"PK\x06\x06":
-        entries, directory_bytes = struct.unpack("<QQ", tail[at - 44 : at - 28])
-    if directory_bytes > limits.ZIP_DIRECTORY_BYTES or entries > limits.ZIP_ENTRIES:
-        raise Refused("the table of contents of its zip archive is too long")
-    file.seek(0)
 
 
 def _legacy(file: BinaryIO, size: int) -> Archive:

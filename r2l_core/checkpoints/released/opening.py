@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from r2l_core.checkpoints.opening import cannot_open
-from r2l_core.checkpoints.released.archive import open_archive
+from r2l_core.checkpoints.released.archive import Archive, open_archive
 from r2l_core.checkpoints.released.r2l import Options, build_light_field
-from r2l_core.checkpoints.released.stand_ins import Refused
-from r2l_core.checkpoints.released.state_dict import StateDict
+from r2l_core.checkpoints.released.stand_ins import Record, Refused, StorageRef, TensorRef
+from r2l_core.checkpoints.released.state_dict import StateDict, has_weights
 from r2l_core.checkpoints.released.teacher import build_teacher, is_nerf
+from r2l_core.checkpoints.safetensors_header import StoredTensor, read_header, stored_dtype
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 from r2l_core.model.nerf import NerfTeacher
 
 _WEIGHTS = "network_fn_state_dict"
 _FINE_WEIGHTS = "network_fine_state_dict"
+_WRAPPED = ("state_dict", "model_state_dict", "model", "network", "net", "module")
+"""Where other training programs keep the weights: Lightning under the first."""
 
 
 def open_released(
@@ -46,15 +50,16 @@ def _open(
 ) -> LightField | NerfTeacher:
     archive = open_archive(file)
     root, size = archive.root, path.stat().st_size
+    if isinstance(root, Record):
+        raise Refused(
+            f"it is a whole pickled module of the class {root.kind}, and no dictionary of weights",
+            "Save its weights, torch.save(model.state_dict(), ...), and open those.",
+        )
     if not isinstance(root, dict):
         raise Refused("it holds no dictionary, as a checkpoint does")
-    weights, field = root.get(_WEIGHTS), _WEIGHTS
     # R2L-quant saves the state dict itself, with the converted one inside it.
-    converted = weights is not None and "head.0.weight" in root
-    if weights is None:
-        if not any(isinstance(key, str) and key.endswith("0.weight") for key in root):
-            raise Refused(f"it has no {_WEIGHTS}", "Choose an R2L or NeRF checkpoint.")
-        weights, field = root, "state dict"
+    converted = _WEIGHTS in root and "head.0.weight" in root
+    weights, field = _weights(root)
     state = StateDict.of(archive, weights, field, size)
     if is_nerf(state):
         fine = root.get(_FINE_WEIGHTS)
@@ -72,3 +77,63 @@ def _open(
         if isinstance(root.get(name), int | float) and abs(root[name]) < 2**53
     }
     return replace(light_field, provenance={"source": "released checkpoint", **facts})
+
+
+def _weights(root: Mapping[Any, Any]) -> tuple[Any, str]:
+    """The weights in a checkpoint, and what they are called there. Raises Refused."""
+    if root.get(_WEIGHTS) is not None:
+        return root[_WEIGHTS], _WEIGHTS
+    if has_weights(root):
+        return root, "state dict"
+    for key in _WRAPPED:
+        if has_weights(root.get(key)):
+            return root[key], key
+    listed = ", ".join(str(key)[:40] for key in list(root)[:5]) or "nothing"
+    raise Refused(
+        f"it has no {_WEIGHTS}, nor other weights of a light field or NeRF: it holds {listed}",
+        "Choose an R2L or NeRF checkpoint.",
+    )
+
+
+def open_bare(
+    path: Path, scene: SceneSpec | None, assumed: Mapping[str, Any]
+) -> LightField | NerfTeacher:
+    """Open a `.safetensors` file of weights alone, as a released file that says nothing else.
+
+    Raises CheckpointError, also where no scene is given.
+    """
+    if scene is None:
+        raise cannot_open(
+            path,
+            "it holds bare weights: nothing says of which scene they are",
+            "Give the scene, such as --scene blender:lego.",
+        )
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+            references = {name: _reference(name, stored) for name, stored in header.tensors.items()}
+
+            def read(storage: StorageRef) -> bytes:
+                at = header.tensors[storage.key]
+                file.seek(header.n_bytes + at.begin)
+                return file.read(at.end - at.begin)
+
+            size = path.stat().st_size
+            archive = Archive(references, read, size)
+            state = StateDict.of(archive, references, "file", size)
+            opened = build_light_field(state, Options({}), path.stem, scene, assumed, False)
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            return replace(opened, sha256=sha256, provenance={"source": "bare weights"})
+    except Refused as error:
+        raise cannot_open(path, str(error), error.remedy) from error
+    except OSError as error:
+        raise cannot_open(path, error.strerror or str(error), "Choose a readable file.") from error
+    except ValueError as error:
+        raise cannot_open(path, f"it is damaged ({error})", "Choose another file.") from error
+
+
+def _reference(name: str, stored: StoredTensor) -> TensorRef:
+    strides = tuple(prod(stored.shape[at + 1 :]) for at in range(len(stored.shape)))
+    storage = StorageRef(stored_dtype(stored), name, stored.numel)
+    return TensorRef(storage, 0, stored.shape, strides)

@@ -6,6 +6,7 @@ few functions among them are replaced by those of this file. Any other is refuse
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
@@ -14,7 +15,10 @@ from typing import Any
 import torch
 
 _MAX_DIMENSIONS = 8
-_MAX_ARGUMENTS = 8
+_MAX_ARGUMENTS = 64
+"""A path has one for each of its folders."""
+
+_MAX_SCALAR_BYTES = 16
 
 
 class Refused(ValueError):
@@ -105,7 +109,14 @@ RECORDS = {
     "torch.nn.modules.linear.Linear",
     "torch.nn.parallel.data_parallel.DataParallel",
 }
-_VALUES = {"torch.float16", "torch.bfloat16", "torch.float32", "torch.float64", "torch.int64"}
+_VALUES = {
+    "numpy.ndarray",
+    "torch.float16",
+    "torch.bfloat16",
+    "torch.float32",
+    "torch.float64",
+    "torch.int64",
+}
 
 
 # None of these may copy what it is given: a file can give the same large value a million times.
@@ -149,7 +160,58 @@ def _parameter(data: Any, *_: Any) -> Any:
     return data
 
 
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A text that stands for bytes, as pickles of protocol 2 have them; not made into any."""
+
+    text: str
+
+
+def _encode(text: Any, encoding: Any = "latin1", *_: Any) -> Any:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise Refused("it encodes something else than bytes")
+    return Encoded(text)
+
+
+def _dtype(name: Any, *_: Any) -> Record:
+    return Record("numpy.dtype", {"name": name if isinstance(name, str) else ""})
+
+
+_SCALARS = {"f8": "<d", "f4": "<f", "f2": "<e", "i8": "<q", "i4": "<i", "b1": "<?"}
+
+
+def _scalar(dtype: Any, data: Any = b"", *_: Any) -> Any:
+    """A numpy scalar as a number of Python's; nothing where it is of no interest here."""
+    name = dtype.state.get("name") if isinstance(dtype, Record) else None
+    code = _SCALARS.get(name) if isinstance(name, str) else None
+    if isinstance(data, Encoded):
+        data = data.text.encode("latin1", "replace") if len(data.text) <= _MAX_SCALAR_BYTES else b""
+    if code is None or not isinstance(data, bytes) or len(data) != struct.calcsize(code):
+        return None
+    return struct.unpack(code, data)[0]
+
+
+def _array(*_: Any) -> Record:
+    return Record("numpy.ndarray")
+
+
+def _path(*parts: Any) -> None:
+    return None
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "_codecs.encode": _encode,
+    "numpy.dtype": _dtype,
+    **{
+        f"numpy.{core}.multiarray.{name}": function
+        for core in ("core", "_core")
+        for name, function in (("scalar", _scalar), ("_reconstruct", _array))
+    },
+    **{
+        f"pathlib{module}.{kind}": _path
+        for module in ("", "._local")  # since Python 3.13
+        for kind in ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath")
+    },
     "collections.OrderedDict": _ordered_dict,
     "__builtin__.set": _set,
     "builtins.set": _set,
@@ -169,6 +231,27 @@ _USUAL = {
 }
 """Modules by the names people know them by, where pickles have another."""
 
+_HARMFUL = {
+    *("os", "posix", "nt", "subprocess", "sys", "builtins", "__builtin__", "commands", "socket"),
+    *(
+        "shutil",
+        "pty",
+        "runpy",
+        "importlib",
+        "pickle",
+        "_pickle",
+        "marshal",
+        "ctypes",
+        "webbrowser",
+    ),
+    *("operator", "_operator", "code", "codeop", "pdb", "timeit", "multiprocessing", "urllib"),
+    *("requests", "http", "ftplib", "tempfile", "pip", "asyncio", "signal", "threading", "types"),
+}
+"""Modules by which a pickle can do something: no training program names them in a checkpoint."""
+
+_WARNING = "Nothing of it was run; do not open it with other programs either."
+_HINT = "Nothing of it was run. Save its weights alone, torch.save(model.state_dict(), ...)."
+
 _KNOWN = {*STORAGE_TYPES, *RECORDS, *_VALUES, *_FUNCTIONS}
 
 
@@ -187,7 +270,7 @@ def known_global(name: str) -> Global:
         usual = f" ({_USUAL[module]}.{attribute[:200]})" if module in _USUAL else ""
         raise Refused(
             f"it asks for {name[:200]}{usual}, which no light field needs",
-            "Nothing of it was run; do not open it with other programs either.",
+            _WARNING if module.partition(".")[0] in _HARMFUL else _HINT,
         )
     return Global(name)
 
@@ -205,6 +288,8 @@ def set_state(state: Any, target: Any) -> None:
     """Give a record its attributes. Raises Refused where that is none."""
     if isinstance(target, Record) and isinstance(state, dict):
         target.state = state
+    elif isinstance(target, Record) and target.kind.startswith("numpy."):
+        pass  # of no interest
     elif not isinstance(target, dict):  # those have nothing but `_metadata`, for torch's own use
         raise Refused(f"it sets the state of {described(target)}")
 

@@ -16,6 +16,21 @@ WEIGHTS = "network_fn_state_dict"
 _FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
+_FIRST = ("head.0.weight", "pts_linears.0.weight")
+"""The first weight of a light field and of a NeRF: what stands before it stands before all."""
+
+_COMPILED = "_orig_mod."
+"""What torch.compile puts into names, at any level."""
+
+
+def has_weights(values: Any) -> bool:
+    """Whether this is a state dict of a light field or a NeRF, whatever stands before its names."""
+    return isinstance(values, dict) and any(
+        isinstance(name, str) and name.endswith(_FIRST) and isinstance(value, TensorRef)
+        for name, value in values.items()
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class StateDict:
     """Weights that lie in an archive. `field`: where in the checkpoint, for messages."""
@@ -27,17 +42,33 @@ class StateDict:
 
     @staticmethod
     def of(archive: Archive, values: Any, field: str, file_bytes: int) -> StateDict:
-        """The state dict `values`, without the prefix that parallel training puts before names.
+        """The state dict `values`, without the prefixes that training programs put before names.
 
-        Raises Refused where it is none.
+        What lies beside the network under another prefix, such as a loss, is left out. Raises
+        Refused where it is none.
         """
         if not isinstance(values, dict) or not values:
             raise Refused(f"its {field} is no state dict")
         for name, value in values.items():
             if not isinstance(name, str) or not isinstance(value, TensorRef):
                 raise Refused(f"its {field} has {str(name)[:80]}, which is no tensor")
-        prefix = "module." if all(name.startswith("module.") for name in values) else ""
-        references = {name.removeprefix(prefix): value for name, value in values.items()}
+        plain = [name.replace(_COMPILED, "") for name in values]
+        prefix = next(
+            (
+                name.removesuffix(first)
+                for first in _FIRST
+                for name in plain
+                if name.endswith(first)
+            ),
+            "",
+        )
+        references: dict[str, TensorRef] = {}
+        for name, value in zip(plain, values.values(), strict=True):
+            if not name.startswith(prefix):
+                continue
+            if name.removeprefix(prefix) in references:
+                raise Refused(f"its {field} has {name[:80]} twice")
+            references[name.removeprefix(prefix)] = value
         return StateDict(field, references, archive, file_bytes)
 
     def shape(self, name: str, n_dimensions: int = 2) -> tuple[int, ...]:

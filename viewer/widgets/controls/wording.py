@@ -19,6 +19,11 @@ def number(value: float, decimals: int = 1) -> str:
     return f"{value:,.{decimals}f}".replace(",", THIN_SPACE)
 
 
+def sentence(clause: str) -> str:
+    """A clause such as an Availability's reason, as a sentence of its own."""
+    return clause[:1].upper() + clause[1:].rstrip(".") + "." if clause else ""
+
+
 def memory(size_mb: float) -> tuple[str, str]:
     """Number and unit: MB below 1000 MB, GB above (decimal units, 1 GB = 1000 MB)."""
     if size_mb < 999.5:

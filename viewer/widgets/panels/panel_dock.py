@@ -21,6 +21,7 @@ from viewer.widgets import theme
 
 _INSET_PX = 12
 _LEAST_HEIGHT_PX = 60
+_LEAST_WHOLE_HEIGHT_PX = 400
 
 
 class _Title(QWidget):
@@ -52,7 +53,7 @@ class _Title(QWidget):
 
 
 class _Scroll(QScrollArea):
-    """Scrolls up and down only. With `whole` it is as high as its contents and never scrolls."""
+    """Scrolls up and down only. With `whole` it is as high as its contents where there is room."""
 
     def __init__(self, contents: QWidget, whole: bool) -> None:
         super().__init__()
@@ -91,8 +92,14 @@ class _Scroll(QScrollArea):
         self._fit()
 
     def _fit(self) -> None:
-        if self._whole and self._contents_height() != self.maximumHeight():
-            self.setFixedHeight(self._contents_height())
+        if not self._whole:
+            return
+        # In a low window it scrolls after all, rather than lying over the panel below.
+        height, least = self._contents_height(), _LEAST_WHOLE_HEIGHT_PX
+        if (height, min(height, least)) != (self.maximumHeight(), self.minimumHeight()):
+            self.setMaximumHeight(height)
+            self.setMinimumHeight(min(height, least))
+            self.updateGeometry()
 
     def _contents_height(self) -> int:
         contents = self.widget()

@@ -1,4 +1,4 @@
-"""The choice of precision: one segment each, with its colour, its key and why it is disabled."""
+"""The choice of precision in groups, each with its colour, its key and what it is, or why not."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
 from viewer.widgets import theme
+from viewer.widgets.controls import wording
 from viewer.widgets.panels.precision_segment import PrecisionSegment
 
 _GAP_PX = 3
-_MAX_COLUMNS = 3
+_MAX_COLUMNS = 2
+_REAL, _SIMULATED = "Runs here", "Simulated"
+_RECIPES, _ABSENT = "Published recipes", "Not on this machine"
+_GROUPS = {
+    _REAL: "Computed in their own arithmetic, or, where the engine card says so, emulated.",
+    _SIMULATED: "Rounded as int8 rounds, but computed in fp32: the picture of int8, not its speed.",
+    _RECIPES: "What the public R2L-quant scripts compute, for comparison.",
+    _ABSENT: "What this machine, or the engine that was asked for, cannot run.",
+}
+"""Names of the groups, from the top, with what they are."""
 
 
 class _Segments(QWidget):
@@ -23,12 +33,14 @@ class _Segments(QWidget):
         super().__init__(parent)
         self._segments: list[PrecisionSegment] = []
         self._columns = 0
+        self._most_columns = _MAX_COLUMNS
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(_GAP_PX)
 
-    def fill(self, segments: list[PrecisionSegment]) -> None:
+    def fill(self, segments: list[PrecisionSegment], most_columns: int) -> None:
         """Take the place of the segments before."""
+        self._most_columns = most_columns
         for old in self._segments:
             self._grid.removeWidget(old)
             old.setParent(None)
@@ -54,7 +66,7 @@ class _Segments(QWidget):
             return
         widest = max(segment.sizeHint().width() for segment in self._segments)
         fitting = (self.width() + _GAP_PX) // (widest + _GAP_PX)
-        columns = max(1, min(_MAX_COLUMNS, len(self._segments), fitting))
+        columns = max(1, min(self._most_columns, len(self._segments), fitting))
         if columns == self._columns:
             return
         self._columns = columns
@@ -79,18 +91,20 @@ class PrecisionSwitch(QWidget):
         self.setAccessibleName("Precision")
         self._segments: list[PrecisionSegment] = []
         self._offered: dict[Precision, Availability] = {}
-        self._own, self._recipes = _Segments(self), _Segments(self)
-        self._caption = QLabel("Published recipes", self)
-        self._caption.setFont(theme.font(self, 0.9))
-        self._caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self._caption.setToolTip("What the public R2L-quant scripts compute, for comparison.")
-        self._caption.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(5)
-        column.addWidget(self._own)
-        column.addWidget(self._caption)
-        column.addWidget(self._recipes)
+        column.setSpacing(4)
+        self._groups: dict[str, tuple[QLabel, _Segments]] = {}
+        for name, explanation in _GROUPS.items():
+            caption, segments = QLabel(name, self), _Segments(self)
+            caption.setFont(theme.font(self, 0.9))
+            caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+            caption.setToolTip(explanation)
+            self._groups[name] = caption, segments
+            column.addWidget(caption)
+            column.addWidget(segments)
+            caption.hide()
+            segments.hide()
 
     def set_precisions(
         self, precisions: Mapping[Precision, Availability], active: Precision
@@ -115,14 +129,22 @@ class PrecisionSwitch(QWidget):
     def _fill(self) -> None:
         self._segments = []
         for position, (precision, availability) in enumerate(self._offered.items(), start=1):
-            why_not = None if availability.available else availability.why_not
+            why_not = None if availability.available else wording.sentence(availability.why_not)
             segment = PrecisionSegment(precision, str(position), why_not, self)
             segment.clicked.connect(
                 lambda _=False, chosen=precision: self.precision_chosen.emit(chosen)
             )
             self._segments.append(segment)
-        recipes = [one for one in self._segments if one.precision.published_recipe]
-        self._own.fill([one for one in self._segments if one not in recipes])
-        self._recipes.fill(recipes)
-        self._caption.setVisible(bool(recipes))
-        self._recipes.setVisible(bool(recipes))
+        for name, (caption, place) in self._groups.items():
+            of_group = [one for one in self._segments if _group(one) == name]
+            place.fill(of_group, 1 if name == _ABSENT else _MAX_COLUMNS)
+            caption.setVisible(bool(of_group))
+            place.setVisible(bool(of_group))
+
+
+def _group(segment: PrecisionSegment) -> str:
+    if not segment.isEnabled():
+        return _ABSENT
+    if segment.precision.published_recipe:
+        return _RECIPES
+    return _SIMULATED if theme.is_simulated(segment.precision) else _REAL

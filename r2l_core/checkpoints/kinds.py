@@ -1,0 +1,76 @@
+"""What a file is that is no light field: said by its first bytes, so that a person knows what to do
+with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_AGAIN = "Download or copy it again, or choose another file."
+_UNPACK = "Unpack it first, and open what is inside."
+
+# (bytes at the beginning, what it is, what to do)
+_BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
+    (
+        b"version https://git-lfs",
+        "it is a Git LFS pointer: a few lines that stand for the file itself",
+        "Run `git lfs pull` in its repository, or download the file itself.",
+    ),
+    (b"\x1f\x8b", "it is an archive packed with gzip", _UNPACK),
+    (b"BZh", "it is an archive packed with bzip2", _UNPACK),
+    (b"\xfd7zXZ\x00", "it is an archive packed with xz", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive", _UNPACK),
+    (b"Rar!", "it is a RAR archive", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "it is an archive packed with zstd", _UNPACK),
+    (b"\x93NUMPY", "it is a NumPy array", "Choose a checkpoint."),
+    (b"\x89HDF", "it is an HDF5 file, such as Keras writes", "Choose a checkpoint of torch."),
+    (b"\x89PNG", "it is a picture", "Choose a checkpoint."),
+    (b"\xff\xd8\xff", "it is a picture", "Choose a checkpoint."),
+    (b"ply", "it is a point cloud", "Choose a checkpoint."),
+    (b"GGUF", "it is a language model", "Choose a checkpoint."),
+    (b"\x7fELF", "it is a program", "Choose a checkpoint."),
+    (b"MZ", "it is a program", "Choose a checkpoint."),
+)
+_PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+
+
+def described(head: bytes) -> tuple[str, str]:
+    """What a file that begins with `head` is, a clause, and what to do, a sentence."""
+    if not head:
+        return "it is empty", _AGAIN
+    for beginning, what, remedy in _BEGINNINGS:
+        if head.startswith(beginning):
+            return what, remedy
+    if head[257:262] == b"ustar":
+        return "it is a tar archive, and released checkpoints only end like one", _UNPACK
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.lower().startswith(_PAGES):
+        return (
+            "it is a web page: what a download site sends instead of the file",
+            "Open the address in a browser, and download the file itself.",
+        )
+    if text[:1] in (b"{", b"["):
+        return "it is a JSON text and holds no weights", "Choose a checkpoint."
+    if b"pytorch" in head[:64] or b"onnx" in head[:64].lower():
+        return "it is an ONNX network, which cannot be read back", "Choose the checkpoint itself."
+    if not any(head):
+        return "it begins with nothing but zeros: its download was cut off", _AGAIN
+    return "it is truncated, or not a .safetensors file and no checkpoint of torch either", _AGAIN
+
+
+_INSIDE = (".tar", ".pth", ".pt", ".ckpt", ".safetensors", ".pkl")
+
+
+def described_zip(names: Iterable[str]) -> tuple[str, str]:
+    """As `described`, of a zip archive that torch has not written."""
+    names = list(names)
+    inside = [name for name in names if name.lower().endswith(_INSIDE)]
+    if inside:
+        more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
+        return f"it is a zip archive with {inside[0][:100]}{more} inside", _UNPACK
+    if names and all(name.endswith(".npy") for name in names):
+        return "it is a NumPy archive (.npz)", "Choose a checkpoint of torch."
+    listed = ", ".join(name[:40] for name in names[:3]) or "nothing"
+    return (
+        f"it is a zip archive of something else: it holds {listed}, and there is no data.pkl in it",
+        "Choose a checkpoint.",
+    )

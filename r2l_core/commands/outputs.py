@@ -1,0 +1,105 @@
+"""Whether a command may write where it was told to: asked once, before it does anything.
+
+A file that is written replaces what was there, whole. It must be nobody's but the command's own: no
+file that the command reads, none that lies beside one of those and belongs to it, no photograph of
+its dataset, and no other file that the same command writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from r2l_core.checkpoints.opening import checkpoint_file
+from r2l_core.errors import RecordingError
+from r2l_core.recording.formats import FORMATS
+
+_READ = {
+    "checkpoint": "--checkpoint",
+    "scene": "--scene",
+    "path": "--path",
+    "pose": "--pose",
+    "layers": "--layers",
+    "amax": "--amax",
+    "schedule": "--schedule",
+    "teacher": "--teacher",
+    "again": "--from",
+    "resume": "--resume",
+}
+_WRITTEN = {"out": "--out", "json": "--json", "html": "--html", "state": "--state"}
+_FOLDERS = {"dataset": "--dataset", "finetune": "--finetune"}
+
+
+def require_own_outputs(options: argparse.Namespace) -> None:
+    """Raise RecordingError where an output of the command would replace what it does not own."""
+    read = list(_files_read(options))
+    taken: list[tuple[Path, str]] = []
+    for name, flag in _WRITTEN.items():
+        value = getattr(options, name, None)
+        if not isinstance(value, Path):
+            continue
+        for file in _files_written(options, name, value):
+            for other, what in (*read, *taken):
+                if _same(file, other):
+                    raise _refused(flag, value, f"it would replace {other}, {what}")
+            for folder_name, folder_flag in _FOLDERS.items():
+                folder = getattr(options, folder_name, None)
+                if folder is not None and _is_part(file, Path(folder)):
+                    raise _refused(flag, value, f"it lies in {folder}, which {folder_flag} reads")
+        taken += [(file, f"which {flag} writes") for file in _files_written(options, name, value)]
+
+
+def _files_read(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
+    """Every file that the command reads, and those that belong to it, with words for each."""
+    for name, flag in _READ.items():
+        value = getattr(options, name, None)
+        if not isinstance(value, str | Path) or not str(value):
+            continue
+        file = checkpoint_file(str(value)) if name in ("checkpoint", "teacher") else Path(value)
+        yield file, f"which {flag} reads"
+        if name == "resume":
+            # It is completed where it is, which is what was asked for; nothing else may lie there.
+            yield from ((one, f"which {flag} completes") for one in _recording(file))
+        if name == "again":
+            yield from ((one, f"which belongs to {file}") for one in _recording(file))
+
+
+def _files_written(options: argparse.Namespace, name: str, value: Path) -> list[Path]:
+    if name == "out" and hasattr(options, "again"):
+        # A film comes with its sidecar and its table.
+        return [value, *_beside(value)]
+    return [value]
+
+
+def _beside(film: Path) -> list[Path]:
+    return [film.with_suffix(".json"), film.with_suffix(".csv")]
+
+
+def _recording(sidecar: Path) -> list[Path]:
+    """What may belong to a recording, by the name of its sidecar."""
+    return [*_beside(sidecar), *(sidecar.with_suffix(ending) for ending in FORMATS)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, through links of either kind and before it is there."""
+    try:
+        if one.exists() and other.exists():
+            return one.samefile(other)
+        return one.resolve() == other.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return os.fspath(one) == os.fspath(other)
+
+
+def _is_part(file: Path, folder: Path) -> bool:
+    """Whether a file or folder that is there already is one of a dataset's."""
+    try:
+        folder = folder if folder.is_dir() else folder.parent
+        return file.exists() and file.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _refused(flag: str, value: Path, why: str) -> RecordingError:
+    return RecordingError(f"{flag} {value} cannot be written", why, "Choose another name for it.")

@@ -1,0 +1,224 @@
+"""No output replaces what the command does not own, and no closed stream spoils its work."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from r2l_core.commands.cli import main
+
+ROOT = Path(__file__).parents[2]
+FILM = ["--seconds", "0.2", "--fps", "10", "--size", "16"]
+
+
+def refused(capsys, *arguments: object) -> str:
+    code = main([str(one) for one in arguments])
+    said = capsys.readouterr().err
+    assert code == 2, said
+    assert "Traceback" not in said
+    assert said.count("\n") == 1
+    return said
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def film(light_field_file, tmp_path) -> Path:
+    """A finished recording with its sidecar and its table."""
+    out = tmp_path / "film.mp4"
+    assert main(["record", "--checkpoint", str(light_field_file), *FILM, "--out", str(out)]) == 0
+    return out
+
+
+RENDER = ["--azimuth", "10", "--elevation", "10", "--radius", "4", "--size", "8"]
+
+
+@pytest.mark.parametrize("how", ["same", "link", "hard link", "dots"])
+def test_over_the_light_field(light_field_file, tmp_path, capsys, how):
+    out = tmp_path / "other.safetensors"
+    if how == "same":
+        out = light_field_file
+    elif how == "link":
+        out.symlink_to(light_field_file)
+    elif how == "hard link":
+        os.link(light_field_file, out)
+    else:
+        (tmp_path / "a").mkdir()
+        out = tmp_path / "a" / ".." / light_field_file.name
+    before = everything(tmp_path)
+    quantize = ["quantize", "--checkpoint", light_field_file, "--recipe", "weights-bf16"]
+    assert "which --checkpoint reads" in refused(capsys, *quantize, "--out", out)
+    render = ["render", "--checkpoint", light_field_file, *RENDER, "--out", tmp_path / "x.png"]
+    assert "which --checkpoint reads" in refused(capsys, *render, "--json", out)
+    assert everything(tmp_path) == before
+
+
+def test_over_an_embedded_light_field(capsys):
+    demo = ROOT / "checkpoints" / "demo.safetensors"
+    before = demo.stat()
+    quantize = ["quantize", "--checkpoint", "demo", "--recipe", "weights-bf16", "--out", demo]
+    assert "which --checkpoint reads" in refused(capsys, *quantize)
+    assert demo.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_two_outputs_in_one_file(light_field_file, tmp_path, capsys):
+    record = ["record", "--checkpoint", light_field_file, *FILM, "--out", tmp_path / "x.mp4"]
+    for name in ("x.mp4", "x.json", "x.csv"):
+        assert "which --out writes" in refused(capsys, *record, "--json", tmp_path / name)
+    render = ["render", "--checkpoint", light_field_file, *RENDER, "--out", tmp_path / "x.png"]
+    assert "which --out writes" in refused(capsys, *render, "--json", tmp_path / "x.png")
+    assert list(tmp_path.iterdir()) == [light_field_file]
+
+
+@pytest.mark.parametrize("flag", ["--path", "--scene"])
+def test_over_another_input(light_field_file, tmp_path, capsys, flag):
+    given = tmp_path / "given.json"
+    given.write_text("{}")
+    record = ["record", "--checkpoint", light_field_file, *FILM, "--out", tmp_path / "x.mp4"]
+    assert f"which {flag} reads" in refused(capsys, *record, flag, given, "--json", given)
+    assert given.read_text() == "{}"
+
+
+def test_over_a_recording_that_is_read(film, capsys):
+    before = everything(film.parent)
+    again = ["record", "--from", film.with_suffix(".json")]
+    other = film.with_name("other.mp4")
+    for name in ("film.json", "film.mp4", "film.csv"):
+        refused(capsys, *again, "--out", other, "--json", film.with_name(name))
+        refused(
+            capsys, "record", "--resume", film.with_suffix(".json"), "--json", film.with_name(name)
+        )
+    assert "film.mp4, which belongs to" in refused(capsys, *again, "--out", film)
+    assert everything(film.parent) == before
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--from"])
+@pytest.mark.parametrize("name", ["victim.mp4", "film.mp4.mp4", "../victim.mp4", "Film.mp4"])
+def test_a_sidecar_names_its_own_film_only(film, tmp_path, capsys, flag, name):
+    victim = tmp_path / "victim.mp4"
+    shutil.copy(film, victim)
+    sidecar = film.with_suffix(".json")
+    values = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps({**values, "video": name, "state": "aborted"}))
+    before = victim.read_bytes()
+    out = ["--out", tmp_path / "new.mp4"] if flag == "--from" else []
+    assert "the field video" in refused(capsys, "record", flag, sidecar, *out)
+    assert victim.read_bytes() == before
+
+
+def test_into_a_dataset(light_field_file, tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    poses = tmp_path / "set" / "transforms_test.json"
+    poses.write_text("{}")
+    evaluate = ["eval", "--checkpoint", light_field_file, "--precision", "fp32"]
+    evaluate += ["--dataset", tmp_path / "set", "--json", poses]
+    assert "which --dataset reads" in refused(capsys, *evaluate)
+    assert poses.read_text() == "{}"
+
+
+# --- streams, signals, folders ------------------------------------------------------------------
+
+
+def shell(script: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """A shell script with the interpreter as $0 and the arguments after."""
+    return subprocess.run(
+        ["bash", "-c", script, sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "codes", "said"),
+    [
+        ('"$0" -m r2l_core "$@" | true; exit "${PIPESTATUS[0]}"', {0}, ""),
+        ('"$0" -m r2l_core "$@" 2>&1 | true; exit "${PIPESTATUS[0]}"', {0}, ""),
+        ('"$0" -m r2l_core "$@" >/dev/full', {2}, "The standard output could not be written"),
+        ('"$0" -m r2l_core "$@" 2>/dev/full', {0}, ""),
+        ('"$0" -m r2l_core "$@" 2>&-', {0}, ""),
+        ('"$0" -m r2l_core "$@" >&- 2>&-', {0}, ""),
+        ('"$0" -m r2l_core "$@" <&- >&- 2>&-', {0}, ""),
+    ],
+    ids=["unread", "both unread", "full", "full errors", "no errors", "neither", "none"],
+)
+def test_the_film_survives_its_streams(light_field_file, tmp_path, decode, script, codes, said):
+    out = tmp_path / "x.mp4"
+    done = shell(
+        script, "record", "--checkpoint", light_field_file, *FILM, "--precision", "fp32",
+        "--engine", "reference", "--out", out, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode in codes, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert said in done.stderr
+    assert len(decode(out)) == 2
+    assert json.loads(out.with_suffix(".json").read_text())["state"] == "finished"
+
+
+@pytest.mark.slow
+def test_help_into_a_closed_pipe():
+    done = shell('"$0" -m r2l_core record --help | true; exit "${PIPESTATUS[0]}"', cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_deleted_working_directory(light_field_file, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1" && rmdir "$1" && shift && "$0" -m r2l_core "$@"'
+    done = shell(
+        script, gone, "render", "--checkpoint", light_field_file, *RENDER, "--out", "x.png"
+    )
+    assert done.returncode == 2
+    assert "the working directory was deleted" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay_s", [0.3, 1.0, 2.5])
+def test_stopped_while_it_loads(light_field_file, tmp_path, delay_s):
+    out = tmp_path / "x.png"
+    render = ["render", "--checkpoint", str(light_field_file), *RENDER, "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "r2l_core", *render],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert "Traceback" not in said
+    assert process.returncode in (0, 130, -signal.SIGINT)
+
+
+@pytest.mark.slow
+def test_odd_names(light_field_file, tmp_path, decode):
+    """A film with a new line and quotes in its name, a light field whose name is not UTF-8."""
+    odd = tmp_path / "caf\udce9.safetensors"
+    shutil.copy(light_field_file, odd)
+    out = tmp_path / "a\nb 'c' \x1b[31m.mp4"
+    script = '"$0" -m r2l_core "$@"'
+    record = ["record", "--checkpoint", odd, *FILM, "--engine", "reference", "--out", out]
+    done = shell(script, *record, "--json", tmp_path / "r.json", cwd=ROOT)
+    assert (done.returncode, "\x1b" in done.stdout) == (0, False), done.stderr
+    assert len(decode(out)) == 2
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["video"] == str(out)
+    odd.write_bytes(b"")
+    done = shell(script, *record, cwd=ROOT)
+    assert done.returncode == 2
+    assert r"caf\xe9" in done.stderr
