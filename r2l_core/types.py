@@ -54,6 +54,7 @@ class EngineInfo:
     kernel: str
     weight_bytes: int
     emulated: str | None = None
+    mix: str = ""
     fallback: str = ""
 
 

@@ -8,30 +8,30 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import (
-    QObject,
-    QSettings,
-    pyqtSignal,
-)
+from PyQt6.QtCore import QObject, QSettings, pyqtSignal
 from PyQt6.QtGui import QGuiApplication
 
 from r2l_core.errors import R2LError
+from viewer.camera.bookmarks import BookmarkController
+from viewer.camera.controller import CameraController
+from viewer.camera.gestures import CameraGestures
 from viewer.camera_path.controller import CameraPathController
 from viewer.compare.controller import CompareController
 from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
-from viewer.rendering.controller import Controller
+from viewer.rendering.controller import RenderController
+from viewer.rendering.performance_monitor import PerformanceMonitor
 from viewer.rendering.render_thread import RenderThread, Running
 from viewer.rendering.report import Report
 from viewer.rendering.saver import Saver
 from viewer.rendering.scene_controller import SceneController
 from viewer.sessions import SessionController
 from viewer.state.bookmarks import Bookmarks
-from viewer.state.panes import CompareMode
 from viewer.state.preferences import Preferences
-from viewer.state.wish import Wish
+from viewer.state.resolve import Wish
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
@@ -45,137 +45,180 @@ class App(QObject):
 
     def __init__(
         self,
-        wish: Wish,
+        state: ViewState,
         settings: QSettings | None = None,
         dataset: str | None = None,
         asks: bool = False,
         clock: Clock = REAL_TIME,
     ) -> None:
-        """`settings`: where the window remembers its state; the user's own where None.
+        """`state`: what is shown first. `settings`: where the window remembers its own state; the
+        user's own where None.
 
         `dataset`: a folder to open with it. `asks`: whether to ask what a file does not say.
         """
         super().__init__()
-        self.wish = wish
+        self.first_state = state
         """What was asked for at the start."""
+        self.store = StateStore(state)
         self.report = Report()
         self.preferences = preferences = Preferences(
             settings or QSettings("r2l-viewer", "r2l-viewer")
         )
-        self.window = MainWindow(preferences)
+        window = self.window = MainWindow(preferences)
+        store = self.store
         self.render_thread = RenderThread()
-        bookmarks = Bookmarks(preferences.text("bookmarks"))
-        self.controller = Controller(self.render_thread.mailbox, wish, bookmarks, self, clock)
-        self.compare = CompareController(self.window, self.controller, preferences, self)
-        self.dataset = DatasetController(self.window, self.controller, self)
-        self.pose_marking = PoseMarking(self.window, self.controller, self.dataset, self)
-        self._first_dataset = dataset
-        self.camera_path = CameraPathController(self.window, self.controller, self, clock)
-        paths = self.camera_path.editor
-        self.recording = RecordingController(self.window, self.controller, paths, preferences, self)
-        self.live_capture = LiveCapture(self.window, self)
-        self.sessions = SessionController(
-            self.window, self.controller, paths, self.dataset, preferences, self
+        self.camera = CameraController(store, self, clock)
+        self.gestures = CameraGestures(self.camera, self, clock)
+        kept = Bookmarks(preferences.text("bookmarks"))
+        self.bookmarks = BookmarkController(self.camera, kept, self)
+        rendering = self.rendering = RenderController(
+            self.render_thread.mailbox, store, self.camera, self, clock
         )
-        self.scenes = SceneController(self.window, self.controller, preferences, asks, self)
-        self.controller.bookmarks_written.connect(partial(preferences.store, "bookmarks"))
+        self.performance = PerformanceMonitor(self, clock)
+        self.compare = CompareController(window, store, rendering, preferences, self)
+        self.dataset = DatasetController(window, store, self.camera, rendering, self)
+        self.pose_marking = PoseMarking(window, store, rendering, self.dataset, self)
+        self._first_dataset = dataset
+        self.camera_path = CameraPathController(window, store, self.camera, rendering, self, clock)
+        self.recording = RecordingController(window, store, rendering, preferences, self)
+        self.live_capture = LiveCapture(window, self)
+        self.sessions = SessionController(
+            window,
+            store,
+            self.camera,
+            self.bookmarks,
+            rendering,
+            self.dataset,
+            preferences,
+            self,
+        )
+        self.scenes = SceneController(window, rendering, preferences, asks, self)
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
         self._saver = Saver()
-        self._wire()
-        if wish.panes:
-            self.window.compare.show_panes(wish.panes)
-            self.window.compare.view.set_mode(CompareMode.SIDE)
-        # After everybody else has stored what is to be remembered.
-        self.window.closed.connect(preferences.write)
+        self._wire_camera()
+        self._wire_rendering()
+        self._wire_files()
+        self._wire_errors()
+        self._wire_end()
+        window.compare.show_state(state)
 
-    def _wire(self) -> None:
-        window, controller, thread = self.window, self.controller, self.render_thread
-        for gesture in (
-            "orbit_dragged",
-            "pan_dragged",
-            "zoomed",
-            "centred",
-            "flight_changed",
-            "drag_started",
-            "drag_finished",
-            "view_requested",
-        ):
-            getattr(window, gesture).connect(getattr(controller, gesture))
-        window.orbit_edited.connect(controller.set_orbit)
-        window.fov_x_edited.connect(controller.set_fov_x_deg)
-        window.precision_chosen.connect(controller.choose_precision)
-        window.render_size_chosen.connect(controller.set_render_size)
-        window.open_requested.connect(controller.open)
-        window.scene_chosen.connect(controller.set_scene)
-        window.bookmark_set.connect(controller.set_bookmark)
-        window.bookmark_recalled.connect(controller.recall_bookmark)
-        window.undo_requested.connect(controller.undo)
-        window.redo_requested.connect(controller.redo)
-        window.inertia_toggled.connect(controller.set_inertia)
-        window.smooth_toggled.connect(controller.set_smooth)
-        window.canonical_toggled.connect(controller.set_canonical)
-        window.fill_flat_toggled.connect(controller.set_fill_flat)
-        window.max_stride_chosen.connect(controller.set_max_stride)
-        window.target_fps_chosen.connect(controller.set_target_fps)
-        # What is asked for now, an older error says nothing about.
-        for asked in (
-            window.precision_chosen,
-            window.open_requested,
-            window.dataset_requested,
-            window.scene_chosen,
-            window.canonical_toggled,
-            window.compare.panes_changed,
-            window.retry_requested,
-        ):
-            asked.connect(window.clear_error)
-        window.retry_requested.connect(lambda: self._again())
-        window.screenshot_requested.connect(self._save_picture)
-        window.copy_requested.connect(self._copy_picture)
-        window.export_requested.connect(
-            lambda path: self._saver.save_table(controller.samples(), Path(path))
+    def _wire_camera(self) -> None:
+        window, camera, gestures, bookmarks = (
+            self.window,
+            self.camera,
+            self.gestures,
+            self.bookmarks,
         )
-        window.picture_painted.connect(controller.painted)
-        window.picture_painted.connect(self.report.painted)
-        window.closed.connect(thread.stop)
-        window.closed.connect(self.sessions.close)
-        window.closed.connect(self.scenes.close)
-        window.closed.connect(self.compare.close)
-        window.closed.connect(self.dataset.close)
-        window.closed.connect(self.camera_path.close)
-        window.closed.connect(self.recording.close)
-        window.closed.connect(self.live_capture.close)
-        window.closed.connect(controller.close)
+        pane, panel, commands = window.pane, window.camera, window.commands
+        pane.orbit_dragged.connect(gestures.orbit_dragged)
+        pane.pan_dragged.connect(gestures.pan_dragged)
+        pane.zoomed.connect(gestures.zoomed)
+        pane.centred.connect(gestures.centred)
+        pane.flight_changed.connect(gestures.flight_changed)
+        pane.drag_started.connect(gestures.drag_started)
+        pane.drag_finished.connect(gestures.drag_finished)
+        commands.inertia.toggled.connect(gestures.set_inertia)
+        commands.smooth.toggled.connect(camera.mover.set_smooth)
+        panel.orbit_edited.connect(camera.set_orbit)
+        panel.fov_x_edited.connect(camera.set_fov_x_deg)
+        panel.view_requested.connect(camera.view_requested)
+        for name, action in commands.views.items():
+            action.triggered.connect(lambda _=False, view=name: camera.view_requested(view))
+        commands.undo.triggered.connect(camera.undo)
+        commands.redo.triggered.connect(camera.redo)
+        camera.orbit_changed.connect(panel.show_orbit)
+        camera.history_changed.connect(commands.offer_history)
+        panel.bookmark_recalled.connect(bookmarks.recall)
+        for number, action in commands.bookmark_set.items():
+            action.triggered.connect(lambda _=False, one=number: bookmarks.set(one))
+        for number, action in commands.bookmark_recall.items():
+            action.triggered.connect(lambda _=False, one=number: bookmarks.recall(one))
+        bookmarks.changed.connect(window.show_bookmarks)
+        bookmarks.written.connect(partial(self.preferences.store, "bookmarks"))
 
-        controller.frames_shown.connect(self.report.frames_shown)
-        controller.orbit_changed.connect(window.show_orbit)
-        controller.history_changed.connect(window.show_history)
-        controller.bookmarks_changed.connect(window.show_bookmarks)
-        controller.badge_changed.connect(window.show_badge)
-        controller.readout_ready.connect(window.show_performance)
-        controller.kept.connect(self._show_choices)
-
-        thread.frames_ready.connect(controller.frames_ready)
-        thread.running_changed.connect(self._running_changed)
+    def _wire_rendering(self) -> None:
+        window, rendering, store = self.window, self.rendering, self.store
+        scene, commands = window.scene, window.commands
+        scene.render_size_chosen.connect(lambda *size: store.change(render_size_px=size))
+        scene.target_fps_chosen.connect(lambda rate: store.change(target_fps=rate))
+        commands.canonical.toggled.connect(rendering.set_canonical)
+        commands.fill_flat.toggled.connect(lambda on: store.change(fill_flat=on))
+        for stride, action in commands.locks.items():
+            action.toggled.connect(
+                lambda on, one=stride: store.change(max_stride=one) if on else None
+            )
+        store.listen(self._show_state)
+        rendering.badge_changed.connect(window.show_badge)
+        rendering.running_changed.connect(self._show_running)
+        rendering.frames_shown.connect(self.performance.frames_shown)
+        rendering.frames_shown.connect(self.report.frames_shown)
+        self.performance.readout_ready.connect(window.show_performance)
+        window.pane.picture_painted.connect(self.performance.painted)
+        window.pane.picture_painted.connect(self.report.painted)
+        thread = self.render_thread
+        thread.frames_ready.connect(rendering.show)
+        thread.running_changed.connect(rendering.run)
         thread.busy_changed.connect(window.show_busy)
         thread.failed.connect(self._thread_failed)
         thread.measured.connect(self.report.measured)
         thread.exact_ready.connect(self.report.exact)
+
+    def _wire_files(self) -> None:
+        window = self.window
+        window.open_requested.connect(self.rendering.open)
+        window.screenshot_requested.connect(self._save_picture)
+        window.commands.copy.triggered.connect(self._copy_picture)
+        window.export_requested.connect(
+            lambda path: self._saver.save_table(self.performance.samples(), Path(path))
+        )
+
+    def _wire_errors(self) -> None:
+        window = self.window
+        # What is asked for now, an older error says nothing about.
+        for asked in (
+            self.rendering.asked,
+            window.open_requested,
+            window.dataset_requested,
+            window.message.retry_requested,
+        ):
+            asked.connect(window.message.dismiss)
+        window.message.retry_requested.connect(lambda: self._again())
         self._saver.failed.connect(self.show_error)
-        self.compare.failed.connect(self.show_error)
-        self.dataset.failed.connect(self.show_error)
+        for failed in (
+            self.compare.failed,
+            self.dataset.failed,
+            self.camera_path.failed,
+            self.recording.failed,
+            self.live_capture.failed,
+            self.sessions.failed,
+            self.uncaught,
+        ):
+            failed.connect(self.show_error)
         self.dataset.busy_changed.connect(window.show_busy)
-        self.camera_path.failed.connect(self.show_error)
-        self.recording.failed.connect(self.show_error)
-        self.live_capture.failed.connect(self.show_error)
-        self.sessions.failed.connect(self.show_error)
-        self.uncaught.connect(self.show_error)
+
+    def _wire_end(self) -> None:
+        for end in (
+            self.render_thread.stop,
+            self.sessions.close,
+            self.scenes.close,
+            self.compare.close,
+            self.dataset.close,
+            self.camera_path.close,
+            self.recording.close,
+            self.live_capture.close,
+            self.camera.close,
+            self.performance.close,
+            # After everybody else has stored what is to be remembered.
+            self.preferences.write,
+        ):
+            self.window.closed.connect(end)
 
     def start(self) -> None:
         """Show the window and ask for the first picture."""
         self.window.show()
         self.render_thread.start()
-        self.controller.start()
+        self.rendering.start()
         if self._first_dataset is not None:
             self.dataset.open(self._first_dataset)
 
@@ -183,7 +226,8 @@ class App(QObject):
         """Close the window; the render thread ends with it."""
         self.compare.close()
         self.dataset.close()
-        self.controller.close()
+        self.camera.close()
+        self.performance.close()
         self.window.closing.agree()
         self.window.close()
 
@@ -210,28 +254,37 @@ class App(QObject):
 
     def _thread_failed(self, error: Exception, wish: Wish | None) -> None:
         if wish is None:
-            self.show_error(error, self.controller.refresh)
+            self.show_error(error, self.rendering.refresh)
         else:
-            self.show_error(error, partial(self.controller.want, wish))
-            self.controller.failed(wish)
+            asked = self.rendering.fail(wish)
+            self.show_error(error, partial(self.rendering.want, asked))
             self.sessions.wish_failed(wish)
 
-    def _running_changed(self, running: Running) -> None:
+    def _show_running(self, running: Running) -> None:
         window = self.window
         window.show_scene(running.scene, running.name, running.summary)
-        window.set_precisions(running.precisions, running.engine.precision)
-        self.compare.running_changed(running)
-        self._show_choices(running)
-        self.controller.running_changed(running)
-        self.scenes.running_changed(running)
-        self.sessions.running_changed(running)
+        window.scene.show_notes(running.notes)
+        window.show_canonical(running.ray_mode == "canonical")
+        self._show_scene_choice(self.store.state)
+        self.bookmarks.enter(running.name)
 
-    def _show_choices(self, running: Running) -> None:
-        self.window.show_active_precision(running.engine.precision)
-        self.window.show_canonical(running.ray_mode == "canonical")
-        scene = running.wish.scene
+    def _show_state(self, before: ViewState, after: ViewState) -> None:
+        window = self.window
+        if before.light_field is not after.light_field:
+            self._show_scene_choice(after)
+            if (running := self.rendering.running) is not None:
+                window.show_canonical(running.ray_mode == "canonical")
+        if before.target_fps != after.target_fps:
+            window.scene.show_target_fps(after.target_fps)
+        if before.max_stride != after.max_stride:
+            window.commands.locks[after.max_stride].setChecked(True)
+        if before.fill_flat != after.fill_flat:
+            window.commands.fill_flat.setChecked(after.fill_flat)
+
+    def _show_scene_choice(self, state: ViewState) -> None:
+        scene = state.light_field.scene
         named = scene if scene is None or isinstance(scene, str) else ""
-        self.window.show_notes(running.notes, named)
+        self.window.commands.show_scene_choice(named)
 
     def _save_picture(self, path: str) -> None:
         image = self.window.pane.copied_image()

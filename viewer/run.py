@@ -26,8 +26,8 @@ from r2l_core.types import Precision
 from viewer.app import App
 from viewer.runtime import GuiCollector
 from viewer.scripted.tour import Tour
-from viewer.state.panes import LETTERS, TRUTH, PaneChoice
-from viewer.state.wish import Wish
+from viewer.state.panes import LETTERS, TRUTH, CompareMode, PaneChoice
+from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.widgets import theme
 
 _SWITCH_INTERVAL_S = 0.001
@@ -42,7 +42,7 @@ Qt crashes now and then."""
 def run(options: argparse.Namespace) -> int:
     """Open the window and run until it closes. Returns the exit code."""
     try:
-        wish = first_wish(options)
+        state = first_state(options)
     except R2LError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -61,9 +61,9 @@ def run(options: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
             settings.setValue("hint_seen", options.tour is not None)
-            return run_app(App(wish, settings, options.dataset), options, qt, scripted)
+            return run_app(App(state, settings, options.dataset), options, qt, scripted)
     asks = options.report is None
-    return run_app(App(wish, None, options.dataset, asks), options, qt, scripted)
+    return run_app(App(state, None, options.dataset, asks), options, qt, scripted)
 
 
 def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
@@ -103,12 +103,19 @@ def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: b
 
 def _fall_back_on_failure(app: App) -> None:
     """A person whose first wish fails reads why over something simpler, in the end the demo."""
-    simpler = (Wish(app.wish.checkpoint, app.wish.scene), Wish("demo"))
-    untried = iter([wish for wish in simpler if wish != app.wish])
+    first = app.first_state
+    untried = iter(
+        simpler
+        for simpler in (
+            ViewState(LightFieldChoice(first.light_field.checkpoint, first.light_field.scene)),
+            ViewState(LightFieldChoice("demo")),
+        )
+        if (simpler.light_field, simpler.panes) != (first.light_field, first.panes)
+    )
 
     def fall_back() -> None:
-        if app.controller.running is None and (following := next(untried, None)) is not None:
-            app.controller.want(following)
+        if app.rendering.running is None and (following := next(untried, None)) is not None:
+            app.rendering.want(following)
 
     app.render_thread.failed.connect(fall_back)
 
@@ -131,18 +138,22 @@ def print_qt_message(_kind: QtMsgType, _context: QMessageLogContext, text: str |
         print(text, file=sys.stderr)
 
 
-def first_wish(options: argparse.Namespace) -> Wish:
+def first_state(options: argparse.Namespace) -> ViewState:
     """What to open and how. Raises R2LError where a flag names what does not exist."""
-    return Wish(
+    light_field = LightFieldChoice(
         options.checkpoint,
         options.scene,
-        None if options.precision is None else _precision("--precision", options.precision),
         options.engine,
         options.device,
         options.rays,
-        () if options.compare is None else _panes(options.compare),
-        assumed=tuple(options.assume),
+        tuple(options.assume),
     )
+    panes: tuple[PaneChoice, ...] = ()
+    if options.precision is not None:
+        panes = (PaneChoice(_precision("--precision", options.precision)),)
+    if options.compare is None:
+        return ViewState(light_field, panes)
+    return ViewState(light_field, _panes(options.compare), mode=CompareMode.SIDE)
 
 
 def _precision(flag: str, name: str) -> Precision:

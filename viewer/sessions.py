@@ -1,4 +1,4 @@
-"""Keeps sessions and brings them back: wires session files to all that they speak of."""
+"""Keeps sessions and brings them back: a session is a state, with bookmarks and fingerprints."""
 
 from __future__ import annotations
 
@@ -9,38 +9,44 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.errors import R2LError, SessionError
-from viewer.camera_path.path_editor import PathEditor
+from viewer.camera.bookmarks import BookmarkController
+from viewer.camera.controller import CameraController
 from viewer.dataset.controller import DatasetController
-from viewer.rendering.controller import Controller
+from viewer.rendering.controller import RenderController
 from viewer.rendering.render_thread import Running
 from viewer.state.panes import PaneChoice
 from viewer.state.preferences import Preferences, RecentFiles
+from viewer.state.resolve import Wish
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
-from viewer.state.wish import Wish
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_session, ask_session_place
 from viewer.window.main_window import MainWindow
 
 
 class SessionController(QObject):
     """A session comes back in steps: its dataset is opened, its light field is asked for, and once
-    that renders, everything else is set."""
+    that renders, its state is the present one."""
 
     failed = pyqtSignal(Exception)
 
     def __init__(
         self,
         window: MainWindow,
-        controller: Controller,
-        paths: PathEditor,
-        posing: DatasetController,
+        store: StateStore,
+        camera: CameraController,
+        bookmarks: BookmarkController,
+        rendering: RenderController,
+        datasets: DatasetController,
         preferences: Preferences,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._controller = controller
-        self._paths = paths
-        self._posing = posing
+        self._store = store
+        self._camera = camera
+        self._bookmarks = bookmarks
+        self._rendering = rendering
+        self._datasets = datasets
         self._preferences = preferences
         self._recent = RecentFiles(preferences, "recent_sessions")
         self._pending: Session | None = None
@@ -50,39 +56,19 @@ class SessionController(QObject):
         )
         actions.open.triggered.connect(lambda: window.ask_file(ask_session, self.open))
         actions.restore.triggered.connect(self.restore_last)
-        posing.settled.connect(self._dataset_settled)
+        datasets.settled.connect(self._dataset_settled)
+        rendering.running_changed.connect(self._running_changed)
         actions.offer_last(bool(preferences.text("last_session")))
         self._show_recent()
 
     def present(self) -> Session | None:
         """The session as it is now; None before a light field is open."""
-        running, controller, desk = self._controller.running, self._controller, self._window.compare
+        running, state = self._rendering.running, self._store.state
         if running is None:
             return None
-        wish, choice = running.wish, self._posing.choice
-        camera = controller.camera()
-        panes = tuple(map(_lasting_pane, desk.panes.panes))
-        return Session(
-            wish=replace(
-                wish,
-                checkpoint=_lasting_name(wish.checkpoint),
-                scene=_lasting_name(wish.scene) if isinstance(wish.scene, str) else wish.scene,
-                precision=wish.precision or (None if wish.panes else running.engine.precision),
-                panes=tuple(map(_lasting_pane, wish.panes)),
-            ),
-            view=controller.viewpoint,
-            render_size_px=(camera.width_px, camera.height_px),
-            bookmarks=controller.bookmarks(),
-            path=self._paths.path,
-            panes=panes,
-            active_pane=desk.panes.active,
-            mode=desk.view.mode,
-            difference=desk.view.pane.difference.options,
-            sha256={_lasting_name(name): sha256 for name, sha256 in running.sha256.items()},
-            dataset=None
-            if choice is None
-            else replace(choice, path=str(Path(choice.path).absolute())),
-        )
+        sha256 = {_lasting_name(name): sha256 for name, sha256 in running.sha256.items()}
+        lasting = replace(_lasting(state), viewpoint=self._camera.viewpoint)
+        return Session(lasting, self._bookmarks.views(), sha256)
 
     def save(self, file: str) -> None:
         """Write the present session."""
@@ -121,43 +107,38 @@ class SessionController(QObject):
         if session is not None:
             self._preferences.store("last_session", session_text(session))
 
-    def running_changed(self, running: Running) -> None:
+    def wish_failed(self, _wish: Wish) -> None:
+        """What a session asked for cannot be had: all stays as it was."""
+        self._pending = None
+
+    def _running_changed(self, running: Running) -> None:
         """Something new renders: perhaps what a session asked for."""
-        session = self._pending
-        if session is not None and replace(running.wish, dataset=None) == session.wish:
+        session, state = self._pending, self._store.state
+        if session is None or session.state.light_field != state.light_field:
+            return
+        if session.state.panes in ((), state.panes):
             self._pending = None
             self._finish(session)
             self._check(session, running)
 
-    def wish_failed(self, wish: Wish) -> None:
-        """What a session asked for cannot be had: all stays as it was."""
-        if self._pending is not None and replace(wish, dataset=None) == self._pending.wish:
-            self._pending = None
-
     def _begin(self, session: Session) -> None:
         self._pending = session
-        if session.dataset in (None, self._posing.choice):
-            self._controller.want(session.wish)
+        wanted = session.state.dataset
+        if wanted in (None, self._store.state.dataset):
+            self._rendering.want(session.state)
         else:
             # First, so that the ground truth is there when the panes are.
-            self._posing.open_as(session.dataset)
+            self._datasets.open_as(wanted)
 
     def _dataset_settled(self) -> None:
         if self._pending is not None:
-            self._controller.want(self._pending.wish)
+            self._rendering.want(self._pending.state)
 
     def _finish(self, session: Session) -> None:
-        controller, desk = self._controller, self._window.compare
-        controller.set_render_size(*session.render_size_px)
-        controller.put_bookmarks(session.bookmarks)
-        controller.stand_at(session.view)
-        if session.path is not None or self._paths.path is not None:
-            self._paths.use(session.path)
-        if session.panes:
-            desk.panes.show_panes(session.panes)
-            desk.panes.set_active(session.active_pane)
-        desk.difference.set_options(session.difference)
-        desk.view.set_mode(session.mode)
+        self._bookmarks.put(session.bookmarks)
+        self._camera.stand_at(session.state.viewpoint)
+        now = self._store.state
+        self._store.set(replace(session.state.with_engines_of(now), dataset=now.dataset))
 
     def _check(self, session: Session, running: Running) -> None:
         """Say it where a light field is not the one that the session was saved with."""
@@ -181,6 +162,21 @@ class SessionController(QObject):
 
     def _show_recent(self) -> None:
         self._window.commands.sessions.show_recent(self._recent.files(), self.open)
+
+
+def _lasting(state: ViewState) -> ViewState:
+    """With files named so that they are found from any folder."""
+    light_field, dataset = state.light_field, state.dataset
+    scene = light_field.scene
+    light_field = replace(
+        light_field,
+        checkpoint=_lasting_name(light_field.checkpoint),
+        scene=_lasting_name(scene) if isinstance(scene, str) else scene,
+    )
+    if dataset is not None:
+        dataset = replace(dataset, path=str(Path(dataset.path).absolute()))
+    panes = tuple(map(_lasting_pane, state.panes))
+    return replace(state, light_field=light_field, dataset=dataset, panes=panes)
 
 
 def _lasting_pane(pane: PaneChoice) -> PaneChoice:

@@ -29,9 +29,10 @@ from r2l_core.model.network import NetworkConfig, R2LNetwork
 from r2l_core.render import renderer
 from r2l_core.types import Availability, Precision
 from tests.viewer.small_datasets import write_views
+from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare.helper_process import HelperProcess
-from viewer.state.wish import Wish
+from viewer.state.view_state import ViewState
 from viewer.widgets import theme
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 
@@ -194,10 +195,10 @@ def make_app(qapp, tmp_path, lab, monkeypatch) -> Iterator[Callable[..., App]]:
     apps: list[App] = []
 
     def make(
-        wish: Wish, dataset: str | None = None, asks: bool = False, clock: Clock = REAL_TIME
+        state: ViewState, dataset: str | None = None, asks: bool = False, clock: Clock = REAL_TIME
     ) -> App:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        app = App(wish, settings, dataset, asks, clock)
+        app = App(state, settings, dataset, asks, clock)
         apps.append(app)
         return app
 
@@ -219,7 +220,7 @@ def make_app(qapp, tmp_path, lab, monkeypatch) -> Iterator[Callable[..., App]]:
 @pytest.fixture
 def app(write_light_field, make_app, until) -> App:
     """A viewer that shows the complete first picture of a tiny light field in fp32."""
-    app = make_app(Wish(write_light_field(), precision=Precision.FP32))
+    app = make_app(shown(write_light_field(), precision=Precision.FP32))
     app.start()
     until(lambda: app.report.has_picture)
     return app
@@ -261,7 +262,7 @@ def open_dataset(app, until) -> Callable[..., Dataset]:
         app.window.dataset_requested.emit(str(path))
         until(lambda: not app.dataset.opening)
         dataset = app.dataset.dataset
-        until(lambda: app.controller.running.wish.dataset is dataset)
+        until(lambda: app.rendering.running.wish.dataset is dataset)
         return dataset
 
     return opened

@@ -29,9 +29,9 @@ from r2l_core.checkpoints import opening as checkpoint
 from r2l_core.errors import EngineError
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
+from tests.viewer.states import shown
 from viewer import run as run_module
 from viewer.app import App
-from viewer.state.wish import Wish
 from viewer.widgets.picture.message_bar import MessageBar
 
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)
@@ -75,7 +75,7 @@ def label(app: App, accessible_name: str) -> str:
 
 def is_shown(app: App) -> bool:
     """Whether the exact picture of the present camera is on the screen."""
-    frame, camera = app.window.pane.frame, app.controller.camera()
+    frame, camera = app.window.pane.frame, app.camera.camera()
     return (
         frame is not None
         and frame.complete
@@ -112,7 +112,7 @@ def rendered_anew(app, until) -> Callable[[], None]:
     """Turns the camera and waits for its exact picture."""
 
     def turn() -> None:
-        app.controller.orbit_dragged(30, 10)
+        app.gestures.orbit_dragged(30, 10)
         until(lambda: is_shown(app))
 
     return turn
@@ -134,7 +134,7 @@ class TestFirstPicture:
     def test_what_is_waited_for_is_said_over_the_picture(
         self, lab, write_light_field, make_app, until
     ):
-        app = make_app(Wish(write_light_field(), precision=Precision.FP32))
+        app = make_app(shown(write_light_field(), precision=Precision.FP32))
         lab.close_gate()
         app.start()
         until(lambda: label(app, "Busy") == "Building fp32…")
@@ -150,58 +150,55 @@ class TestFirstPicture:
 class TestGestures:
     def test_dragging_turns_the_picture(self, qtbot, app, until):
         pane, before = app.window.pane, app.window.pane.frame
-        start = app.controller.orbit
+        start = app.camera.orbit
         qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
         qtbot.mouseMove(pane, QPoint(120, 110))
         qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton)
         until(lambda: is_shown(app))
-        assert app.controller.orbit.azimuth_deg < start.azimuth_deg
-        assert app.controller.orbit.elevation_deg > start.elevation_deg
+        assert app.camera.orbit.azimuth_deg < start.azimuth_deg
+        assert app.camera.orbit.elevation_deg > start.elevation_deg
         assert app.window.pane.frame.seq > before.seq
         assert not np.array_equal(app.window.pane.frame.image, before.image)
 
     def test_keys_and_menus_reach_the_camera(self, qtbot, app, until):
         qtbot.keyClick(app.window.pane, Qt.Key.Key_Right)
-        assert app.controller.orbit != app.controller.running.scene.home()
+        assert app.camera.orbit != app.rendering.running.scene.home()
         app.window.commands.views["home"].trigger()
-        assert app.controller.orbit == app.controller.running.scene.home()
+        assert app.camera.orbit == app.rendering.running.scene.home()
         until(lambda: is_shown(app))
 
-    @pytest.mark.parametrize(
-        ("signal", "arguments", "size_px"),
-        [("fov_x_edited", (90.0,), (64, 64)), ("render_size_chosen", (48, 32), (48, 32))],
-    )
-    def test_panels_reach_the_camera(self, app, until, signal, arguments, size_px):
-        getattr(app.window, signal).emit(*arguments)
+    def test_panels_reach_the_camera(self, app, until):
+        app.window.camera.fov_x_edited.emit(90.0)
         until(lambda: is_shown(app))
         camera = app.window.pane.frame.camera
-        assert (camera.width_px, camera.height_px) == size_px
-        if signal == "fov_x_edited":
-            assert camera.focal_px == pytest.approx(32)
+        assert camera.focal_px == pytest.approx(32)
+        app.window.scene.render_size_chosen.emit(48, 32)
+        until(lambda: is_shown(app) and app.window.pane.frame.camera.width_px == 48)
+        assert app.window.pane.frame.camera.height_px == 32
 
     def test_bookmarks_outlast_the_window(self, qtbot, app, until, make_app):
         pane, control = app.window.pane, Qt.KeyboardModifier.ControlModifier
         qtbot.keyClick(pane, Qt.Key.Key_Right)
-        kept = app.controller.orbit
+        kept = app.camera.orbit
         qtbot.keyClick(pane, Qt.Key.Key_7, control)
         app.close()
-        other = make_app(app.wish)
+        other = make_app(app.first_state)
         other.start()
         until(lambda: other.report.has_picture)
-        assert other.controller.orbit != kept
+        assert other.camera.orbit != kept
         qtbot.keyClick(other.window.pane, Qt.Key.Key_7, Qt.KeyboardModifier.ShiftModifier)
-        assert other.controller.orbit == kept
+        assert other.camera.orbit == kept
         qtbot.keyClick(other.window.pane, Qt.Key.Key_Z, control)
-        assert other.controller.orbit == other.controller.running.scene.home()
+        assert other.camera.orbit == other.rendering.running.scene.home()
 
     def test_inertia_and_target_frame_rate(self, app, lab):
-        app.window.inertia_toggled.emit(True)
-        app.window.target_fps_chosen.emit(5.0)
+        app.window.commands.inertia.setChecked(True)
+        app.window.scene.target_fps_chosen.emit(5.0)
         lab.close_gate()
-        app.controller.drag_started()
-        app.controller.orbit_dragged(10, 0)
+        app.gestures.drag_started()
+        app.gestures.orbit_dragged(10, 0)
         lab.wait_for_tile()
-        app.controller.orbit_dragged(10, 0)
+        app.gestures.orbit_dragged(10, 0)
         waiting = app.render_thread.mailbox.take()
         assert waiting is not None
         assert waiting.request is not None
@@ -210,17 +207,17 @@ class TestGestures:
     def test_a_view_the_network_never_saw_is_remarked_upon(
         self, lab, write_light_field, make_app, until
     ):
-        app = make_app(Wish(write_light_field(scene=DEMO_SCENE)))
+        app = make_app(shown(write_light_field(scene=DEMO_SCENE)))
         app.start()
         until(lambda: app.report.has_picture)
         assert label(app, "Remark on this view") == ""
-        app.controller.orbit_dragged(0, -300)
+        app.gestures.orbit_dragged(0, -300)
         assert label(app, "Remark on this view") == "below the horizon: outside trained views"
 
 
 class TestChoices:
     def test_a_precision_and_back(self, app, lab, until):
-        first = app.controller.running.engine
+        first = app.rendering.running.engine
         app.window.commands.precisions[Precision.BF16].trigger()
         until(lambda: active_precisions(app) == ["bf16"])
         until(lambda: is_shown(app) and app.window.pane.frame.engine.precision == "bf16")
@@ -230,24 +227,24 @@ class TestChoices:
         assert len(lab.built) == 2, "the first engine was still there"
 
     def test_rays(self, lab, write_light_field, make_app, until):
-        app = make_app(Wish(write_light_field(scene=DEMO_SCENE)))
+        app = make_app(shown(write_light_field(scene=DEMO_SCENE)))
         app.start()
         until(lambda: app.report.has_picture)
         assert app.window.commands.canonical.isChecked()
         app.window.commands.canonical.trigger()
-        until(lambda: app.controller.running.ray_mode == "plain")
+        until(lambda: app.rendering.running.ray_mode == "plain")
         assert not app.window.commands.canonical.isChecked()
 
     @pytest.mark.parametrize("way", ["menu", "drop"])
     def test_another_file(self, app, until, write_light_field, way):
-        app.controller.orbit_dragged(50, 0)
+        app.gestures.orbit_dragged(50, 0)
         path = write_light_field("other")
         if way == "menu":
             app.window.open_requested.emit(path)
         else:
             drop(app, path)
         until(lambda: app.window.windowTitle().startswith("other"))
-        assert app.controller.orbit == app.controller.running.scene.home()
+        assert app.camera.orbit == app.rendering.running.scene.home()
         until(lambda: is_shown(app) and app.window.pane.frame.epoch == 2)
 
 
@@ -281,7 +278,7 @@ class TestFailures:
         rendered_anew()
 
     def test_rays_that_cannot_be_changed_switch_back(self, lab, write_light_field, make_app, until):
-        app = make_app(Wish(write_light_field(scene=DEMO_SCENE)))
+        app = make_app(shown(write_light_field(scene=DEMO_SCENE)))
         app.start()
         until(lambda: app.report.has_picture)
         lab.build_error = RuntimeError("no room")
@@ -310,23 +307,23 @@ class TestFailures:
 
     def test_an_engine_that_fails_can_be_tried_again(self, app, lab, until):
         lab.shade_error = EngineError("The lab failed", "of itself", "Repair it.")
-        app.controller.orbit_dragged(30, 0)
+        app.gestures.orbit_dragged(30, 0)
         until(lambda: bar(app).isVisible())
         assert bar(app).details() == "The lab failed\nOf itself. Repair it."
         lab.shade_error = None
         click(app, "Try again")
         until(lambda: is_shown(app))
         assert not bar(app).isVisible()
-        assert app.controller.running.epoch == 1, "nothing was built or opened for it"
+        assert app.rendering.running.epoch == 1, "nothing was built or opened for it"
 
     def test_after_a_failed_picture_an_older_failed_file_is_not_opened(
         self, app, lab, until, damaged
     ):
         app.window.open_requested.emit(str(damaged("missing")))
         until(lambda: bar(app).isVisible())
-        app.window.clear_error()
+        app.window.message.dismiss()
         lab.shade_error = EngineError("The lab failed", "of itself", "Repair it.")
-        app.controller.orbit_dragged(30, 0)
+        app.gestures.orbit_dragged(30, 0)
         until(lambda: bar(app).isVisible())
         lab.shade_error = None
         click(app, "Try again")
@@ -359,15 +356,15 @@ class TestPictures:
         assert not bar(app).isVisible()
 
     def test_the_copy_is_the_exact_picture(self, app):
-        app.window.copy_requested.emit()
+        app.window.commands.copy.trigger()
         np.testing.assert_array_equal(
             pixels_of(QGuiApplication.clipboard().image()), app.window.pane.frame.image
         )
 
     def test_before_the_first_there_is_nothing_to_copy_or_save(self, make_app, tmp_path, lab):
-        app = make_app(Wish("never opened"))
+        app = make_app(shown("never opened"))
         QGuiApplication.clipboard().setText("mine")
-        app.window.copy_requested.emit()
+        app.window.commands.copy.trigger()
         app.window.screenshot_requested.emit(str(tmp_path / "picture.png"))
         QThreadPool.globalInstance().waitForDone()
         assert QGuiApplication.clipboard().text() == "mine"
@@ -382,7 +379,7 @@ class TestMeasurements:
         QThreadPool.globalInstance().waitForDone()
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        assert len(rows) == len(app.controller.samples()) >= 2
+        assert len(rows) == len(app.performance.samples()) >= 2
         assert int(rows[-1]["seq"]) == app.window.pane.frame.seq
         assert rows[-1]["stride"] == "1"
         assert {(row["precision"], row["engine"]) for row in rows} == {("fp32", "lab")}
@@ -408,14 +405,14 @@ class TestTheEnd:
 
         monkeypatch.setattr(app.render_thread.mailbox, "stop", stop_then_open)
         lab.close_gate()
-        app.controller.orbit_dragged(30, 0)
+        app.gestures.orbit_dragged(30, 0)
         lab.wait_for_tile()
         app.close()
         assert app.render_thread.isFinished()
         assert not app.window.isVisible()
 
     def test_closing_before_anything_was_opened(self, make_app, lab):
-        app = make_app(Wish("no-such-file.safetensors"))
+        app = make_app(shown("no-such-file.safetensors"))
         app.start()
         app.close()
         assert app.render_thread.isFinished()
@@ -497,11 +494,11 @@ class TestRun:
     @pytest.mark.parametrize(
         ("wish", "error"),
         [
-            (Wish("no-such-file.safetensors"), "no-such-file.safetensors"),
-            (Wish("demo", scene="nonsense"), "nonsense"),
-            (Wish("demo", engine="nonsense"), "nonsense"),
-            (Wish("demo", device="cuda"), "cuda"),
-            (Wish("no-such-file.safetensors", engine="nonsense"), "no-such-file.safetensors"),
+            (shown("no-such-file.safetensors"), "no-such-file.safetensors"),
+            (shown("demo", scene="nonsense"), "nonsense"),
+            (shown("demo", engine="nonsense"), "nonsense"),
+            (shown("demo", device="cuda"), "cuda"),
+            (shown("no-such-file.safetensors", engine="nonsense"), "no-such-file.safetensors"),
         ],
     )
     def test_what_cannot_be_opened_is_explained_over_the_demo(
@@ -517,27 +514,27 @@ class TestRun:
         self, embedded, lab, make_app, run, write_light_field
     ):
         lab.unavailable = {Precision.FP16}
-        app = make_app(Wish(write_light_field("mine"), precision=Precision.FP16))
+        app = make_app(shown(write_light_field("mine"), precision=Precision.FP16))
         run(app, lambda: app.report.has_picture)
         assert app.window.windowTitle().startswith("mine")
 
     def test_nothing_is_tried_for_ever(self, embedded, lab, make_app, run, tmp_path, capsys):
         (tmp_path / "demo.safetensors").unlink()
-        app = make_app(Wish("no-such-file.safetensors", engine="nonsense"))
+        app = make_app(shown("no-such-file.safetensors", engine="nonsense"))
         run(app, lambda: "light field demo" in bar(app).details())
         assert capsys.readouterr().err.count("error: ") == 3
         assert app.render_thread.mailbox.take() is None
 
     def test_a_script_without_a_picture_ends(self, lab, make_app, run, monkeypatch, until):
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-        app = make_app(Wish("no-such-file.safetensors"))
+        app = make_app(shown("no-such-file.safetensors"))
         options = {"scripted": True, "exit_after_first_frame": True}
         assert run(app, lambda: not app.window.isVisible(), **options) == 2
 
     def test_a_script_that_fails_says_so_in_its_exit_code(
         self, embedded, lab, make_app, run, tmp_path
     ):
-        app = make_app(Wish("demo"))
+        app = make_app(shown("demo"))
 
         def failed() -> bool:
             if app.report.has_picture and not bar(app).isVisible():
@@ -548,7 +545,7 @@ class TestRun:
 
     def test_a_report_that_cannot_be_written(self, embedded, lab, make_app, run, tmp_path, capsys):
         (tmp_path / "file").touch()
-        app = make_app(Wish("demo"))
+        app = make_app(shown("demo"))
         path = tmp_path / "file" / "report.json"
         assert run(app, lambda: app.report.has_picture, report=path) == 2
         assert str(path) in capsys.readouterr().err

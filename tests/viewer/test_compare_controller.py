@@ -25,11 +25,11 @@ from r2l_core.render.frames import Frame
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
+from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare import analysis
 from viewer.compare.helper_process import HelperProcess
 from viewer.state.panes import CompareMode, PaneChoice
-from viewer.state.wish import Wish
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.panels.metrics_panel import MetricsReadout
 
@@ -44,17 +44,16 @@ class Desk:
         self.app, self.until = app, until
         self.sets: list[tuple[Frame, ...]] = []
         self.metrics: list[MetricsReadout] = []
-        app.controller.frames_shown.connect(self.sets.append)
-        app.compare._analyst.metrics_ready.connect(self.metrics.append)
+        app.rendering.frames_shown.connect(self.sets.append)
+        app.compare.analyst.metrics_ready.connect(self.metrics.append)
 
     def choose(self, *panes: PaneChoice, mode: CompareMode = CompareMode.SIDE) -> None:
-        self.app.window.compare.show_panes(panes)
-        self.app.window.commands.compare.modes[mode].trigger()
-        self.app.compare._choose()
+        state = self.app.store.state.with_panes(panes)
+        self.app.store.set(replace(state, mode=mode))
         self.until(lambda: self.complete(len(panes)))
 
     def complete(self, n_panes: int) -> bool:
-        camera = self.app.controller.camera()
+        camera = self.app.camera.camera()
         return bool(self.sets) and (
             len(self.sets[-1]) == n_panes
             and self.sets[-1][0].complete
@@ -69,7 +68,7 @@ def desk(app, until) -> Desk:
 
 def test_panes_show_the_same_pass_of_the_same_camera(desk):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16), PaneChoice(Precision.INT8))
-    desk.app.controller.orbit_dragged(40, 10)
+    desk.app.gestures.orbit_dragged(40, 10)
     desk.until(lambda: desk.complete(3))
     for frames in desk.sets:
         assert len({(f.seq, f.epoch, f.stride, f.camera) for f in frames}) == 1
@@ -90,7 +89,7 @@ def test_no_numbers_before_the_background_is_computed(desk):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
     desk.until(lambda: bool(desk.metrics) and not desk.metrics[-1].why_not)
     frames = tuple(replace(frame, colors=None) for frame in desk.sets[-1])
-    desk.app.compare._analyst.compare(frames)
+    desk.app.compare.analyst.compare(frames)
     assert "the background is not computed yet" in desk.metrics[-1].why_not
 
 
@@ -103,7 +102,7 @@ def test_numbers_come_with_complete_pictures_only(desk):
     assert pair.psnr_db == float("inf")
     assert pair.max_error_levels == 0
     desk.metrics.clear()
-    desk.app.compare._shown(tuple(replace(frame, stride=2) for frame in desk.sets[-1]))
+    desk.app.compare.show_frames(tuple(replace(frame, stride=2) for frame in desk.sets[-1]))
     assert not desk.metrics[0].pairs
     assert "complete" in desk.metrics[0].why_not
 
@@ -113,11 +112,13 @@ def test_one_picture_has_no_numbers(desk):
     desk.metrics.clear()
     desk.app.window.commands.compare.modes[CompareMode.SINGLE].trigger()
     desk.until(lambda: any("only one" in readout.why_not for readout in desk.metrics))
-    assert desk.app.controller.running.wish.panes == ()
+    assert len(desk.app.rendering.running.wish.panes) == 1
 
 
 def test_another_way_to_show_it_renders_nothing(desk, lab, qtbot):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+    # The background is asked about last, for the numbers.
+    desk.until(lambda: desk.sets[-1][0].colors is not None)
     tiles, sets = len(lab.tiles), len(desk.sets)
     modes = desk.app.window.commands.compare.modes
     for mode in (CompareMode.WIPE, CompareMode.FLIP, CompareMode.DIFFERENCE, CompareMode.SIDE):
@@ -132,12 +133,12 @@ def test_another_way_to_show_it_renders_nothing(desk, lab, qtbot):
 
 
 def test_the_truth_is_offered_where_the_scene_has_a_teacher(desk, until, write_light_field):
-    running = desk.app.controller.running
+    running = desk.app.rendering.running
     assert not running.truth.available
     path = write_light_field("taught", DEMO_SCENE)
-    desk.app.controller.want(Wish(path, precision=Precision.FP32))
-    until(lambda: desk.app.controller.running.name == "taught")
-    assert desk.app.controller.running.truth.available
+    desk.app.rendering.want(shown(path, precision=Precision.FP32))
+    until(lambda: desk.app.rendering.running.name == "taught")
+    assert desk.app.rendering.running.truth.available
     desk.choose(PaneChoice(Precision.FP32), PaneChoice("truth"))
     assert desk.sets[-1][1].engine.engine == "truth"
     assert desk.sets[-1][1].network_rays == 0
@@ -145,26 +146,30 @@ def test_the_truth_is_offered_where_the_scene_has_a_teacher(desk, until, write_l
 
 def test_a_pane_that_cannot_be_built_leaves_the_others(desk, lab):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
-    running = desk.app.controller.running
+    running = desk.app.rendering.running
     lab.unavailable = {Precision.INT8}
-    desk.app.controller.set_panes(
-        (PaneChoice(Precision.FP32), PaneChoice(Precision.INT8)), PaneChoice(Precision.FP32)
-    )
+    state = desk.app.store.state
+    desk.app.store.set(state.with_pane(1, PaneChoice(Precision.INT8)))
     desk.until(lambda: desk.app.has_failed)
-    assert desk.app.controller.running is running
+    assert desk.app.rendering.running is running
+
+
+def mix_of(desk: Desk) -> frozenset[str]:
+    """The layers that the first pane runs in fp32 now."""
+    return desk.app.rendering.running.wish.panes[0].layers_in_fp32
 
 
 def test_layers_are_switched_measured_and_saved(desk, tmp_path):
     desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
     desk.app.window.compare.layers.layer_toggled.emit("body.0.body.0", True)
     layers = frozenset({"body.0.body.0"})
-    desk.until(lambda: desk.app.controller.running.wish.layers_in_fp32 == layers)
+    desk.until(lambda: mix_of(desk) == layers)
     desk.app.window.mix_save_requested.emit(str(tmp_path / "mix.json"))
     assert json.loads((tmp_path / "mix.json").read_text()) == {"body.0.body.0": "fp32"}
     desk.app.window.compare.layers.restore_requested.emit()
-    desk.until(lambda: not desk.app.controller.running.wish.layers_in_fp32)
+    desk.until(lambda: not mix_of(desk))
     desk.app.window.compare.layers.worst_requested.emit()
-    desk.until(lambda: len(desk.app.controller.running.wish.layers_in_fp32) == 4)
+    desk.until(lambda: len(mix_of(desk)) == 4)
 
 
 def test_opening_the_panel_measures_the_layers_and_changes_nothing(desk):
@@ -172,13 +177,13 @@ def test_opening_the_panel_measures_the_layers_and_changes_nothing(desk):
     strip = desk.app.window.compare.layers
     keep = next(one for one in strip.findChildren(FlatButton) if one.text().startswith("Keep"))
     assert not keep.isEnabled()
-    running = desk.app.controller.running
+    running = desk.app.rendering.running
     desk.app.window.open_panel("Layers")
     desk.until(keep.isEnabled)
-    assert desk.app.controller.running is running
-    assert not running.wish.layers_in_fp32
+    assert desk.app.rendering.running is running
+    assert not mix_of(desk)
     keep.click()
-    desk.until(lambda: len(desk.app.controller.running.wish.layers_in_fp32) == 4)
+    desk.until(lambda: len(mix_of(desk)) == 4)
 
 
 def test_a_picked_pixel_raises_what_is_said_of_it(desk):
@@ -191,7 +196,7 @@ def test_a_picked_pixel_raises_what_is_said_of_it(desk):
 
 def test_a_pixel_is_followed_through_the_layers(desk):
     found = []
-    desk.app.compare._analyst.divergence_ready.connect(found.append)
+    desk.app.compare.analyst.divergence_ready.connect(found.append)
     desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
     desk.app.window.compare.pixel_picked.emit(30, 30)
     desk.until(lambda: bool(found))
@@ -230,8 +235,8 @@ class TestAnotherLightField:
         assert (pair.image_name, pair.reference_name) == ("fp32 of tiny", "fp32 of other")
         assert pair.psnr_db == pytest.approx(compare(own.colors, shown.colors).psnr_db, abs=1e-6)
         # The open one is still the open one.
-        assert desk.app.controller.running.name == "tiny"
-        assert desk.app.controller.running.scene == SCENE
+        assert desk.app.rendering.running.name == "tiny"
+        assert desk.app.rendering.running.scene == SCENE
 
     def test_a_released_file_may_be_one(self, desk, tmp_path):
         network = R2LNetwork(NetworkConfig(depth=6, width=16, n_sample=4, n_frequencies=10))
@@ -241,7 +246,7 @@ class TestAnotherLightField:
         shown = desk.sets[-1][1]
         assert (shown.light_field, shown.why_blank) == ("released", "")
         # What was assumed about it is said.
-        running = desk.app.controller.running
+        running = desk.app.rendering.running
         assert any(note.startswith("released: No scene was given") for note in running.notes)
         light_field = load_light_field(str(path))
         expected = render_image(
@@ -260,7 +265,7 @@ class TestAnotherLightField:
         assert b.why_blank.startswith(kind)
         assert (a.why_blank, c.why_blank) == ("", "")
         desk.until(lambda: desk.app.has_failed)
-        assert bad in desk.app.window._view.message.details()
+        assert bad in desk.app.window.message.details()
         desk.until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))
         assert [(pair.image, pair.reference) for pair in desk.metrics[-1].pairs] == [("A", "C")]
         assert desk.metrics[-1].missing == (("B", b.why_blank),)
@@ -276,7 +281,7 @@ class TestAnotherLightField:
         desk.until(lambda: desk.app.has_failed)
         desk.metrics.clear()
         write_light_field("late")
-        desk.app.window.retry_requested.emit()
+        desk.app.window.message.retry_requested.emit()
         desk.until(lambda: not desk.sets[-1][1].why_blank)
         desk.app.expect_error()
 
@@ -292,12 +297,12 @@ class TestAnotherLightField:
         desk.choose(PaneChoice(Precision.FP32), self.pane(other))
         engine = lab.built[-1]
         modes[CompareMode.SINGLE].trigger()
-        desk.until(lambda: not desk.app.controller.running.wish.panes)
-        assert other in desk.app.controller.running.sha256
+        desk.until(lambda: len(desk.app.rendering.running.wish.panes) == 1)
+        assert other in desk.app.rendering.running.sha256
         desk.choose(PaneChoice(Precision.FP32), self.pane(other))
         assert lab.built[-1] is engine, "a look at one picture is no reason to open it again"
         desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
-        desk.until(lambda: other not in desk.app.controller.running.sha256)
+        desk.until(lambda: other not in desk.app.rendering.running.sha256)
         gc.collect()
         left = {one.name for one in gc.get_objects() if type(one) is LightField}
         assert "tiny" in left
@@ -306,14 +311,14 @@ class TestAnotherLightField:
 
     def test_files_used_last_are_offered(self, desk, other):
         desk.choose(PaneChoice(Precision.FP32), self.pane(other))
-        running = desk.app.controller.running
+        running = desk.app.rendering.running
         desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
         menu = desk.app.window.compare.panes.findChildren(QMenu)[1]
         offered = {action.text(): action for action in menu.actions()}
         assert {"tiny (the open one)", "other", "demo"} <= set(offered)
         offered["other"].trigger()
-        desk.until(lambda: other in desk.app.controller.running.sha256)
-        assert desk.app.controller.running.wish == running.wish
+        desk.until(lambda: other in desk.app.rendering.running.sha256)
+        assert desk.app.rendering.running.wish == running.wish
 
     def test_a_file_dropped_on_a_pane_is_shown_there(self, desk, other, qtbot):
         desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
@@ -321,12 +326,12 @@ class TestAnotherLightField:
         at = pane._cell(1).center()
         assert "Show other.safetensors in pane B" in pane.drop_words(other, at)
         pane.take_drop(other, at)
-        desk.until(lambda: other in desk.app.controller.running.sha256)
+        desk.until(lambda: other in desk.app.rendering.running.sha256)
         assert desk.app.window.compare.panes.panes[1].checkpoint == other
         # Beside the pictures, or where only one is seen, it is opened in their place.
         with qtbot.waitSignal(pane.file_dropped):
             pane.take_drop(other, QPointF(1, 1))
-        desk.until(lambda: desk.app.controller.running.name == "other")
+        desk.until(lambda: desk.app.rendering.running.name == "other")
 
     def test_a_session_keeps_it_and_knows_it_again(
         self, desk, other, tmp_path, write_light_field, until
@@ -337,7 +342,7 @@ class TestAnotherLightField:
         saved = json.loads(file.read_text())
         assert saved["panes"][1]["checkpoint"] == other
         assert saved["panes"][1]["sha256"] == load_light_field(other).sha256
-        assert saved["sha256"] == desk.app.controller.running.light_field.sha256
+        assert saved["sha256"] == desk.app.rendering.running.light_field.sha256
         desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
         desk.app.sessions.open(str(file))
         until(lambda: desk.app.window.compare.panes.panes[1].checkpoint == other)
@@ -346,32 +351,33 @@ class TestAnotherLightField:
         write_light_field("other", replace(SCENE, far=7.0))
         desk.app.sessions.open(str(file))
         until(lambda: desk.app.has_failed)
-        assert "another other.safetensors" in desk.app.window._view.message.details()
+        assert "another other.safetensors" in desk.app.window.message.details()
         desk.app.expect_error()
 
     def test_films_and_layers_are_of_the_open_one(self, desk, other):
         desk.choose(PaneChoice(Precision.INT8_SIM, checkpoint=other), PaneChoice(Precision.FP32))
-        running = desk.app.controller.running
-        assert analysis.eight_bit_precision(running) is None
+        running = desk.app.rendering.running
+        desk.app.window.compare.layers.layer_toggled.emit("body.0.body.0", True)
+        assert not any(pane.layers_in_fp32 for pane in desk.app.store.state.panes)
         assert "of the open" in analysis._divergence(running, desk.sets[-1], 3, 4).why_not
         assert "another light field" in desk.app.recording._why_not("wipe")
 
 
 def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
     path = write_light_field("taught", replace(DEMO_SCENE, bound_radius=1.0))
-    desk.app.controller.want(Wish(path, precision=Precision.FP32))
-    until(lambda: desk.app.controller.running.name == "taught")
+    desk.app.rendering.want(shown(path, precision=Precision.FP32))
+    until(lambda: desk.app.rendering.running.name == "taught")
     desk.choose(PaneChoice("truth"), PaneChoice(Precision.FP32))
     until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))
     (pair,) = desk.metrics[-1].pairs
     light_field = load_light_field(path)
-    reference = TeacherReference(light_field.scene, [desk.app.controller.camera()])
+    reference = TeacherReference(light_field.scene, [desk.app.camera.camera()])
     evaluation = Evaluation(light_field, [Precision.FP32], light_field.ray_mode(), reference)
     list(evaluation.run())
     expected = evaluation.report()["precisions"]["fp32"]
     # The truth is what is measured against, in whichever pane it is.
     assert (pair.image, pair.reference) == ("B", "A")
-    for name, shown in (
+    for name, found in (
         ("psnr_db_mean", pair.psnr_db),
         ("psnr_db_pooled", pair.psnr_db),
         ("ssim_mean", pair.ssim),
@@ -380,7 +386,7 @@ def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
         ("mean_abs_mean", pair.mean_error_levels / 255),
         ("off_by_1_255_percent_mean", pair.off_percent),
     ):
-        assert shown == pytest.approx(expected[name], abs=1e-6), name
+        assert found == pytest.approx(expected[name], abs=1e-6), name
     # So do the maps, which go the other way about: A against B.
     view = desk.app.window.compare.view.pane.difference
     assert view.values().max() * 255 == pytest.approx(pair.max_error_levels, abs=1e-4)
@@ -392,8 +398,8 @@ def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
 def test_a_wish_that_fails_leaves_the_panes_as_they_were(desk, lab):
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
     lab.unavailable = {Precision.INT8}
-    desk.app.window.compare.panes.choose(Precision.INT8)
+    desk.app.window.commands.precisions[Precision.INT8].trigger()
     desk.until(lambda: desk.app.has_failed)
-    shown = desk.app.window.compare.panes.panes
-    assert [pane.source for pane in shown] == ["fp32", "bf16"]
+    panes = desk.app.store.state.panes
+    assert [pane.source for pane in panes] == ["fp32", "bf16"]
     desk.app.expect_error()

@@ -14,9 +14,9 @@ from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
 from tests.viewer.small_datasets import VIEWS, write_views
+from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
-from viewer.state.wish import Wish
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.picture.message_bar import MessageBar
 
@@ -67,7 +67,7 @@ class TestOpening:
         assert "toys" in words(app)
         assert "blender, 32×24." in words(app)
         assert "4 poses, camera at none" in words(app)
-        assert app.controller.running.scene.name == "tiny", "a file that has a scene keeps it"
+        assert app.rendering.running.scene.name == "tiny", "a file that has a scene keeps it"
         assert not app.has_failed
 
     def test_there_are_poses_to_go_to_only_then(self, app, open_dataset, folder):
@@ -108,20 +108,20 @@ class TestOpening:
         assert app.dataset.dataset.name == "other"
 
     def test_it_can_be_given_at_the_start(self, make_app, write_light_field, folder, until):
-        theirs = make_app(Wish(write_light_field(), precision=Precision.FP32), str(folder))
+        theirs = make_app(shown(write_light_field(), precision=Precision.FP32), str(folder))
         theirs.start()
         until(lambda: theirs.report.has_picture and theirs.dataset.dataset is not None)
         assert "toys" in words(theirs)
 
     def test_another_split_moves_no_camera(self, app, until, dataset):
-        before = app.controller.camera()
+        before = app.camera.camera()
         box = split_box(app)
         box.setCurrentText("train")
         box.activated.emit(box.currentIndex())
         until(lambda: app.dataset.dataset is not dataset)
         assert (app.dataset.dataset.split, box.currentText()) == ("train", "train")
         assert app.dataset.dataset.scene is dataset.scene
-        assert app.controller.camera().same_view(before)
+        assert app.camera.camera().same_view(before)
 
     def test_a_split_that_cannot_be_opened_leaves_the_old_one(self, app, until, dataset, folder):
         (folder / "train" / "r_0.png").unlink()
@@ -169,14 +169,14 @@ class TestPoses:
 
     def test_a_gesture_goes_on_from_there(self, app, until, dataset):
         app.dataset.go_to(1)
-        app.controller.orbit_dragged(0.001, 0.0)
-        camera = app.controller.camera()
+        app.gestures.orbit_dragged(0.001, 0.0)
+        camera = app.camera.camera()
         assert not camera.same_view(dataset.cameras[1])
         pose = dataset.cameras[1].T_world_camera
         np.testing.assert_allclose(camera.T_world_camera, pose, atol=1e-4)
         assert selected(app) == []
-        app.controller.undo()
-        assert app.controller.camera() is dataset.cameras[1]
+        app.camera.undo()
+        assert app.camera.camera() is dataset.cameras[1]
         assert selected(app) == [1]
 
     def test_keys_step_round_and_round(self, app, qtbot, dataset):
@@ -191,27 +191,27 @@ class TestPoses:
     @pytest.mark.parametrize("text", ["Nearest pose", "Next pose"])
     def test_the_nearest_pose(self, app, dataset, text):
         pose = dataset.cameras[3]
-        app.controller.set_orbit(Orbit.nearest_to(pose, (0, 0, 0), 4.0).orbited(7.0, 3.0))
+        app.camera.set_orbit(Orbit.nearest_to(pose, (0, 0, 0), 4.0).orbited(7.0, 3.0))
         action(app, text).trigger()
-        assert app.controller.camera() is pose
+        assert app.camera.camera() is pose
 
     def test_steps_go_on_from_where_one_was(self, app, dataset):
         app.dataset.go_to(1)
-        app.controller.orbit_dragged(500.0, 10.0)
+        app.gestures.orbit_dragged(500.0, 10.0)
         app.dataset.step(1)
         assert selected(app) == [2]
 
     def test_smooth_moves_end_exactly_there(self, app, until, dataset):
-        app.controller.set_smooth(True)
+        app.camera.mover.set_smooth(True)
         app.dataset.go_to(3)
-        assert app.controller.pose is None
-        until(lambda: app.controller.pose is dataset.cameras[3])
+        assert app.camera.pose is None
+        until(lambda: app.camera.pose is dataset.cameras[3])
         assert selected(app) == [3]
 
     def test_another_render_size_stretches_the_pose(self, app, dataset):
         app.dataset.go_to(0)
-        app.controller.set_render_size(64, 48)
-        camera = app.controller.camera()
+        app.store.change(render_size_px=(64, 48))
+        camera = app.camera.camera()
         assert (camera.width_px, camera.height_px) == (64, 48)
         np.testing.assert_array_equal(camera.T_world_camera, dataset.cameras[0].T_world_camera)
         assert camera.fov_y_deg == pytest.approx(dataset.cameras[0].fov_y_deg)
@@ -221,7 +221,7 @@ class TestPoses:
 def with_truth(app, until, dataset) -> Callable[[Callable[[], bool]], None]:
     """Beside fp32 stands the truth, at the first pose."""
     app.dataset.go_to(0)
-    app.window.compare.view.set_mode(CompareMode.SIDE)
+    app.window.commands.compare.modes[CompareMode.SIDE].trigger()
     app.window.compare.panes.show_panes([PaneChoice(Precision.FP32), PaneChoice(TRUTH)])
     app.window.compare.panes_changed.emit(app.window.compare.panes.panes)
     until(lambda: len(app.window.pane.frames) == 2 and complete(app))
@@ -229,7 +229,7 @@ def with_truth(app, until, dataset) -> Callable[[Callable[[], bool]], None]:
 
 def complete(app: App) -> bool:
     frames = app.window.pane.frames
-    return frames[0].complete and frames[0].camera.same_view(app.controller.camera())
+    return frames[0].complete and frames[0].camera.same_view(app.camera.camera())
 
 
 @pytest.mark.usefixtures("with_truth")
@@ -242,7 +242,7 @@ class TestTruth:
         until(lambda: "dB" in all_words(app) or "PSNR" in all_words(app))
 
     def test_elsewhere_it_says_that_there_is_none(self, app, until):
-        app.controller.orbit_dragged(40.0, 0.0)
+        app.gestures.orbit_dragged(40.0, 0.0)
         until(lambda: complete(app))
         pane = app.window.pane
         assert pane.frames[1].why_blank == "not at a pose of the dataset"
@@ -258,7 +258,7 @@ class TestTruth:
         assert pane.difference.pair is not None
 
     def test_at_another_size_it_says_which_it_has(self, app, until):
-        app.controller.set_render_size(64, 48)
+        app.store.change(render_size_px=(64, 48))
         until(lambda: complete(app))
         assert app.window.pane.frames[1].why_blank == "the dataset's picture has 32×24 pixels"
 
@@ -284,8 +284,8 @@ def released(write_released) -> str:
 class TestScenes:
     def test_a_released_file_takes_the_datasets_scene(self, app, until, dataset, released):
         app.window.open_requested.emit(released)
-        until(lambda: app.controller.running.name == "lego")
-        running = app.controller.running
+        until(lambda: app.rendering.running.name == "lego")
+        running = app.rendering.running
         assert running.scene == dataset.scene
         assert "dataset toys" in running.notes[0]
         assert label(app, "What was assumed").startswith("Note (+1): The file names no scene")
@@ -293,32 +293,32 @@ class TestScenes:
 
     def test_also_where_the_dataset_comes_later(self, app, until, released, open_dataset, folder):
         app.window.open_requested.emit(released)
-        until(lambda: app.controller.running.name == "lego")
-        assert "blender:lego, by the file's name" in app.controller.running.notes[0]
+        until(lambda: app.rendering.running.name == "lego")
+        assert "blender:lego, by the file's name" in app.rendering.running.notes[0]
         dataset = open_dataset(folder)
-        assert app.controller.running.scene == dataset.scene
-        assert not any("blender:lego" in note for note in app.controller.running.notes)
+        assert app.rendering.running.scene == dataset.scene
+        assert not any("blender:lego" in note for note in app.rendering.running.notes)
 
     def test_a_preset_comes_before_the_dataset(self, app, until, released, open_dataset, folder):
         app.window.open_requested.emit(released)
         app.window.commands.scenes["blender:lego"].trigger()
-        until(lambda: app.controller.running.scene == PRESETS["blender:lego"])
+        until(lambda: app.rendering.running.scene == PRESETS["blender:lego"])
         open_dataset(folder)
-        assert app.controller.running.scene == PRESETS["blender:lego"]
-        assert not any("dataset" in note for note in app.controller.running.notes)
+        assert app.rendering.running.scene == PRESETS["blender:lego"]
+        assert not any("dataset" in note for note in app.rendering.running.notes)
 
     def test_a_preset_can_be_chosen_and_left(self, app, until):
         scenes = app.window.commands.scenes
         assert [name for name, one in scenes.items() if one.isChecked()] == [None]
         scenes["llff:fern"].trigger()
-        until(lambda: app.controller.running.scene == PRESETS["llff:fern"])
+        until(lambda: app.rendering.running.scene == PRESETS["llff:fern"])
         assert [name for name, one in scenes.items() if one.isChecked()] == ["llff:fern"]
         assert label(app, "What was assumed") == ""
         scenes[None].trigger()
-        until(lambda: app.controller.running.scene.name == "tiny")
+        until(lambda: app.rendering.running.scene.name == "tiny")
 
     def test_every_note_is_in_the_tooltip(self, app):
-        app.window.show_notes(("One was assumed.", "Two was, too."), None)
+        app.window.scene.show_notes(("One was assumed.", "Two was, too."))
         assert label(app, "What was assumed") == "Note (+1): One was assumed."
         (shown,) = (
             one

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.viewer.small_datasets import WIDTH_PX, write_views
 from viewer.app import App
-from viewer.state.dataset_choice import DatasetChoice
+from viewer.state.view_state import DatasetChoice
 from viewer.widgets.controls.flat_combo import FlatCombo
 
 
@@ -90,7 +90,7 @@ def test_a_way_that_fails_leaves_what_is_open(app, until, open_dataset, tmp_path
     until(lambda: app.has_failed)
     assert app.dataset.dataset is dataset
     assert combo(app, WAY).currentIndex() == 0
-    assert app.dataset.choice.spherify is False
+    assert app.store.state.dataset.spherify is False
     app.expect_error()
 
 
@@ -101,19 +101,19 @@ def test_sessions_bring_the_dataset_back(app, until, open_dataset, tmp_path, gon
     choose(app, until, SIZE, 1)
     choose(app, until, WAY, 1)
     wanted = DatasetChoice(str(folder), "test", half_res=True, keep_background=True)
-    assert app.sessions.present().dataset == wanted
+    assert app.sessions.present().state.dataset == wanted
     file = tmp_path / "s.json"
     app.sessions.save(str(file))
     assert json.loads(file.read_text())["dataset"]["half_res"] is True
     open_dataset(write_views(tmp_path / "other"))
-    app.controller.set_render_size(20, 20)
+    app.store.change(render_size_px=(20, 20))
     if gone:
         (folder / "transforms_test.json").unlink()
     app.sessions.open(str(file))
-    until(lambda: app.sessions._pending is None)
-    assert app.dataset.choice == (
+    until(lambda: app.camera.camera().width_px == 64)
+    assert app.store.state.dataset == (
         DatasetChoice(str(tmp_path / "other"), "test") if gone else wanted
     )
     assert app.has_failed is gone
-    assert app.controller.camera().width_px == 64, "the rest of the session is there, too"
+    assert app.camera.camera().width_px == 64, "the rest of the session is there, too"
     app.expect_error()

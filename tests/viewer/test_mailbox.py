@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import RenderRequest
+from tests.viewer.states import wanted
 from viewer.rendering.mailbox import Mailbox, Work
-from viewer.state.wish import Wish
+from viewer.state.resolve import Wish
 
 CAMERA = Camera(np.eye(4), 8, 8, 10.0)
-WISHES = [Wish("a"), Wish("b")]
+WISHES = [wanted("a"), wanted("b")]
 REQUESTS = [RenderRequest(seq, CAMERA) for seq in range(3)]
 
 

@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QApplication, QLabel, QMenu, QMessageBox, QToolTip, 
 from r2l_core.errors import CheckpointError
 from r2l_core.types import Precision
 from tests.viewer.small_datasets import write_views
-from viewer.rendering.mailbox import Wish
+from tests.viewer.states import shown
 from viewer.widgets import theme
 from viewer.window.messages import describe
 
@@ -107,7 +107,7 @@ def named(light_field: str, bait: Bait, folder: Path) -> str:
 def test_everything_from_outside(tmp_path, write_light_field, make_app, until, bait, qapp):
     """A light field, a dataset, its pictures, a session and an error, all named after the bait."""
     checkpoint = named(write_light_field(), bait, tmp_path)
-    app = make_app(Wish(checkpoint, precision=Precision.FP32))
+    app = make_app(shown(checkpoint, precision=Precision.FP32))
     app.start()
     until(lambda: app.report.has_picture)
     folder = write_views(tmp_path / bait.text)
@@ -126,7 +126,7 @@ def test_everything_from_outside(tmp_path, write_light_field, make_app, until, b
     app.show_error(CheckpointError(bait.text, bait.text, bait.text))
     app.window.show_busy(bait.text)
     app.window.show_badge(bait.text)
-    app.window.show_notes([bait.text, bait.text], "")
+    app.window.scene.show_notes([bait.text, bait.text])
     show_tips(app.window)
     assert not bait.taken
     assert bait.text in app.window.windowTitle()

@@ -104,7 +104,7 @@ def at_dot(app: App, position: int) -> QPointF:
 @pytest.fixture
 def from_afar(app, until, dataset) -> App:
     """All poses are in sight."""
-    app.controller.set_orbit(Orbit(20.0, 50.0, 14.0))
+    app.camera.set_orbit(Orbit(20.0, 50.0, 14.0))
     until(lambda: app.pose_marking.overlay is not None and len(app.pose_marking.overlay.views) == 4)
     return app
 
@@ -143,28 +143,28 @@ class TestInTheWindow:
     def test_a_click_goes_there(self, from_afar, until, dataset):
         app = from_afar
         click(app.window.pane, at_dot(app, 1))
-        assert app.controller.camera() is dataset.cameras[1]
+        assert app.camera.camera() is dataset.cameras[1]
 
     def test_a_drag_that_begins_on_one_orbits(self, from_afar):
         app = from_afar
-        before = app.controller.orbit
+        before = app.camera.orbit
         app.window.pane.pointed.emit(at_dot(app, 1))
         click(app.window.pane, at_dot(app, 1), QPointF(30, 0))
-        assert app.controller.pose is None
-        assert app.controller.orbit != before
+        assert app.camera.pose is None
+        assert app.camera.orbit != before
         assert app.pose_marking.card.words() == ""
 
     def test_a_click_elsewhere_does_nothing(self, from_afar):
         app = from_afar
-        before = app.controller.camera()
+        before = app.camera.camera()
         click(app.window.pane, app.window.pane.image_center())
-        assert app.controller.camera().same_view(before)
+        assert app.camera.camera().same_view(before)
 
     def test_they_can_be_switched_off(self, from_afar):
         app = from_afar
         app.window.commands.show_poses.trigger()
         assert app.pose_marking.overlay is None
-        app.controller.orbit_dragged(10.0, 0.0)
+        app.gestures.orbit_dragged(10.0, 0.0)
         app.window.pane.pointed.emit(QPointF(200, 200))
         assert app.pose_marking.overlay is None
         app.window.commands.show_poses.trigger()
@@ -172,13 +172,13 @@ class TestInTheWindow:
 
     def test_they_are_off_while_comparing_until_asked_for(self, from_afar, until):
         app, action = from_afar, from_afar.window.commands.show_poses
-        app.window.compare.view.set_mode(CompareMode.SIDE)
+        app.window.commands.compare.modes[CompareMode.SIDE].trigger()
         until(lambda: len(app.window.pane.frames) == 2)
         assert app.pose_marking.overlay is None
         assert not action.isChecked()
         action.trigger()
         until(lambda: app.pose_marking.overlay is not None)
-        app.window.compare.view.set_mode(CompareMode.SINGLE)
+        app.window.commands.compare.modes[CompareMode.SINGLE].trigger()
         assert action.isChecked()
 
     def test_films_have_the_rendered_pixels_alone(self, from_afar):

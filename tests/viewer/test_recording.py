@@ -17,9 +17,9 @@ from PyQt6.QtWidgets import QLabel, QMessageBox
 from r2l_core import engines
 from r2l_core.recording.loading import unfinished
 from r2l_core.types import Precision
+from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
-from viewer.state.wish import Wish
 from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import RecordProgress, RecordSettings, duration
@@ -114,7 +114,7 @@ class TestOffline:
         recording = on_path.recording
         recording.start(settings(tmp_path / "f.avi"))
         until(lambda: not recording.running)
-        assert ".avi" in on_path.window._view.message.details()
+        assert ".avi" in on_path.window.message.details()
         assert recording.panel._start.isEnabled()
         on_path.expect_error()
 
@@ -123,8 +123,8 @@ class TestOffline:
         recording = on_path.recording
         recording.start(settings(tmp_path / "f.png"))
         until(lambda: not recording.running)
-        assert "No room" in on_path.window._view.message.details()
-        assert on_path.controller.running is not None
+        assert "No room" in on_path.window.message.details()
+        assert on_path.rendering.running is not None
         on_path.expect_error()
 
     def test_without_a_path_there_is_nothing_to_start(self, app, tmp_path):
@@ -134,13 +134,13 @@ class TestOffline:
         assert not app.recording.panel._start.isEnabled()
         app.recording.start(settings(tmp_path / "f.png"))
         assert not app.recording.running
-        assert "no camera path" in app.window._view.message.details()
+        assert "no camera path" in app.window.message.details()
         app.expect_error()
 
     def test_a_mix_of_layers_is_recorded(self, on_path, tmp_path, until):
-        on_path.controller.choose_precision(Precision.INT8)
-        on_path.controller.switch_layer("body.0.body.0", True)
-        until(lambda: bool(on_path.controller.running.wish.layers_in_fp32))
+        on_path.rendering.choose_precision(Precision.INT8)
+        on_path.window.compare.layers.layer_toggled.emit("body.0.body.0", True)
+        until(lambda: bool(on_path.rendering.running.wish.panes[0].layers_in_fp32))
         on_path.recording.start(settings(tmp_path / "f.png", seconds=0.25))
         until(lambda: not on_path.recording.running)
         sidecar = json.loads((tmp_path / "f.json").read_text())
@@ -153,7 +153,8 @@ class TestOffline:
         until(lambda: len(on_path.window.pane.frames) == 2)
         monkeypatch.setitem(engines.ENGINES, "other", lab)
         panes = (PaneChoice(Precision.FP32, "lab"), PaneChoice(Precision.FP32, "other"))
-        desk.panes.show_panes(panes)
+        on_path.store.set(on_path.store.state.with_panes(panes))
+        until(lambda: len(on_path.rendering.running.engines) == 2)
         built: list[str] = []
         build = engines._build
         monkeypatch.setattr(
@@ -175,7 +176,8 @@ class TestOffline:
         assert "second pane" in panel._words.text()
         window.compare.view.set_mode(CompareMode.SIDE)
         assert panel._start.isEnabled()
-        window.compare.panes.show_panes((PaneChoice(Precision.FP32), PaneChoice(TRUTH)))
+        panes = (PaneChoice(Precision.FP32), PaneChoice(TRUTH))
+        on_path.store.set(on_path.store.state.with_panes(panes))
         recording.open()
         assert not panel._start.isEnabled()
         assert "Pane B shows the ground truth" in panel._words.text()
@@ -185,7 +187,7 @@ class TestOffline:
 
     def test_keyframes_say_what_their_pane_shows(self, on_path, tmp_path, until):
         control, desk = on_path.camera_path.editor, on_path.window.compare
-        control.select(0)
+        on_path.camera_path.player.select(0)
         before = control.path.keyframes[0]
         control.change(KeySettings(before.fov_y_deg, None, Precision.BF16, 0.25, 4.0))
         desk.view.set_mode(CompareMode.SIDE)
@@ -230,7 +232,7 @@ class TestOffline:
         on_path.recording._thread.progressed.connect(seen.append)
         until(lambda: bool(seen))
         on_path.close()
-        app = make_app(Wish(write_light_field(), precision=Precision.FP32))
+        app = make_app(shown(write_light_field(), precision=Precision.FP32))
         app.recording.open()
         assert "Resume f.png" in app.recording.panel._resume.text()
         assert not app.recording.panel._resume.isHidden()
@@ -250,7 +252,7 @@ class TestOffline:
         assert recording.panel._resume.isHidden()
         recording.start(settings(tmp_path / "f.png", seconds=0.25))
         assert not recording.running
-        assert "Resume it" in on_path.window._view.message.details()
+        assert "Resume it" in on_path.window.message.details()
         assert "f.png" in recording.panel._resume.text()
         on_path.expect_error()
 
@@ -322,7 +324,7 @@ class TestLive:
         assert filming.isVisible()
         assert filming.text().startswith("REC 00:0")
         before = app.window.pane.frames[0].seq
-        app.controller.orbit_dragged(40.0, 0.0)
+        app.gestures.orbit_dragged(40.0, 0.0)
         until(lambda: app.window.pane.frames[0].seq > before and app.window.pane.frames[0].complete)
         app.window.repaint()
         live._began_s -= 0.2  # that much later
@@ -363,7 +365,7 @@ class TestLive:
     def test_a_film_that_cannot_be_written_is_said(self, app, tmp_path, until):
         app.live_capture.start(str(tmp_path / "f.xyz"))
         until(lambda: not app.live_capture.running)
-        assert ".xyz" in app.window._view.message.details()
+        assert ".xyz" in app.window.message.details()
         app.expect_error()
 
 

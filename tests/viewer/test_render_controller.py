@@ -17,37 +17,53 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.render.frames import Frame, FrameTimings, RenderRequest
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
 from tests.viewer.manual_clock import ManualClock
-from viewer.camera.controller import DEGREES_PER_PX
+from tests.viewer.states import shown
+from viewer.camera.bookmarks import BookmarkController
+from viewer.camera.controller import CameraController
+from viewer.camera.gestures import DEGREES_PER_PX, CameraGestures
 from viewer.camera.motion import FLIGHT_RADII_PER_S
-from viewer.rendering.controller import Controller
+from viewer.rendering.controller import RenderController
 from viewer.rendering.mailbox import Mailbox
+from viewer.rendering.performance_monitor import PerformanceMonitor
 from viewer.rendering.render_thread import Running
 from viewer.state.bookmarks import Bookmarks
-from viewer.state.wish import Wish
+from viewer.state.panes import CompareMode, PaneChoice
+from viewer.state.resolve import Capabilities, Wish, wish_of
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.panels.performance_readout import ImageCost
 
 SCENE = replace(PRESETS["demo"], width_px=200, height_px=100)
-WISH = Wish("a.safetensors", engine="torch", device="cpu")
+STATE = shown("a.safetensors", precision=Precision.FP32, engine="torch", device="cpu")
+WISH = wish_of(STATE, Capabilities())
 
 
 class Desk:
     """A controller and everything it said."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, state: ViewState = STATE) -> None:
         self.clock = clock
         self.mailbox = Mailbox()
-        self.controller = Controller(self.mailbox, WISH, Bookmarks(), clock=clock)
+        self.store = StateStore(state)
+        self.camera = CameraController(self.store, clock=clock)
+        self.gestures = CameraGestures(self.camera, clock=clock)
+        self.bookmarks = BookmarkController(self.camera, Bookmarks(), self.camera)
+        self.rendering = RenderController(self.mailbox, self.store, self.camera, clock=clock)
+        self.performance = PerformanceMonitor(clock=clock)
+        self.rendering.frames_shown.connect(self.performance.frames_shown)
         self.glide, self.readout_timer = sorted(clock.timers, key=lambda timer: timer.interval_ms)
         self.orbits: list[tuple[Orbit, float]] = []
-        self.badges: list[str | None] = []
+        self.badges: list[str] = []
         self.shown: list[Frame] = []
-        self.kept: list[Running] = []
         self.readouts: list = []
-        self.controller.orbit_changed.connect(lambda orbit, fov: self.orbits.append((orbit, fov)))
-        self.controller.badge_changed.connect(self.badges.append)
-        self.controller.frames_shown.connect(self.shown.extend)
-        self.controller.kept.connect(self.kept.append)
-        self.controller.readout_ready.connect(self.readouts.append)
+        self.camera.orbit_changed.connect(lambda orbit, fov: self.orbits.append((orbit, fov)))
+        self.rendering.badge_changed.connect(self.badges.append)
+        self.rendering.frames_shown.connect(self.shown.extend)
+        self.performance.readout_ready.connect(self.readouts.append)
+
+    def run(self, running: Running) -> None:
+        """What the application does when the render thread has something new."""
+        self.rendering.run(running)
+        self.bookmarks.enter(running.name)
 
     def request(self) -> RenderRequest:
         """Take the pending request."""
@@ -72,11 +88,11 @@ class Desk:
 
     def drag(self, *steps: tuple[float, float, float]) -> None:
         """Press, move by (dx, dy) after each pause in seconds, and release."""
-        self.controller.drag_started()
+        self.gestures.drag_started()
         for pause_s, dx, dy in steps:
             self.clock.now += pause_s
-            self.controller.orbit_dragged(dx, dy)
-        self.controller.drag_finished()
+            self.gestures.orbit_dragged(dx, dy)
+        self.gestures.drag_finished()
 
 
 def running(
@@ -124,6 +140,16 @@ def frame(seq: int = 1, epoch: int = 1, stride: int = 1, **changed) -> Frame:
     )
 
 
+def in_file(checkpoint: str, rays: str = "auto") -> Wish:
+    """What waits when a file was opened."""
+    light_field = replace(STATE.light_field, checkpoint=checkpoint, rays=rays)
+    return replace(WISH, light_field=light_field)
+
+
+def of(state: ViewState) -> Wish:
+    return wish_of(state, Capabilities())
+
+
 def seen_at(camera: Camera, point: np.ndarray) -> np.ndarray:
     """Where a world point lies in the picture: pixels from the centre, right and down."""
     x, y, z = camera.T_world_camera[:3, :3].T @ (point - camera.position)
@@ -139,72 +165,124 @@ def idle(qapp) -> Desk:
 @pytest.fixture
 def desk(idle) -> Desk:
     """With a light field, whose first request is taken already."""
-    idle.controller.running_changed(running())
-    assert idle.request().seq == 1
+    idle.rendering.start()
+    idle.run(running(wish=idle.wish()))
+    idle.request()
     idle.orbits.clear()
     return idle
 
 
+def answered(desk: Desk, epoch: int = 2, **changed) -> Running:
+    """What the render thread says once it has built what waits."""
+    return running(epoch, desk.wish(), **changed)
+
+
 class TestWishes:
-    def test_the_first_is_the_one_it_was_made_with(self, idle):
-        idle.controller.start()
+    def test_the_first_is_of_the_first_state(self, idle):
+        idle.rendering.start()
         assert idle.wish() == WISH
 
     def test_a_precision_changes_nothing_else(self, desk):
-        desk.controller.choose_precision(Precision.BF16)
-        assert desk.wish() == replace(WISH, precision=Precision.BF16)
+        desk.rendering.choose_precision(Precision.BF16)
+        assert desk.wish() == replace(WISH, panes=(PaneChoice(Precision.BF16, "torch"),))
 
-    def test_another_file_keeps_the_engine_choices_but_not_the_scene(self, idle):
-        idle.controller.want(replace(WISH, scene="demo"))
-        idle.controller.open("b.safetensors")
-        assert idle.wish() == replace(WISH, checkpoint="b.safetensors")
+    def test_the_best_precision_is_known_once_it_runs_and_asks_for_nothing(self, qapp):
+        state = shown("a.safetensors")
+        desk = Desk(ManualClock(), state)
+        desk.rendering.start()
+        desk.run(answered(desk, 1, precision=Precision.BF16))
+        assert desk.store.state.panes == (PaneChoice(Precision.BF16),)
+        work = desk.mailbox.take()
+        assert work is not None
+        assert work.wish is None
+
+    def test_another_file_keeps_the_engine_choices_but_not_the_scene(self, desk):
+        desk.rendering.set_scene("demo")
+        desk.rendering.open("b.safetensors")
+        light_field = replace(STATE.light_field, checkpoint="b.safetensors")
+        assert desk.wish() == replace(WISH, light_field=light_field)
+
+    def test_a_file_that_is_open_can_be_opened_again(self, desk):
+        desk.rendering.open("a.safetensors")
+        assert desk.wish() == WISH
 
     @pytest.mark.parametrize(("on", "rays"), [(True, "canonical"), (False, "plain")])
     def test_rays(self, desk, on, rays):
-        desk.controller.set_canonical(on)
-        assert desk.wish() == replace(WISH, rays=rays)
+        desk.rendering.set_canonical(on)
+        assert desk.wish().light_field == replace(STATE.light_field, rays=rays)
 
-    def test_wishes_in_a_row_add_up(self, desk):
-        desk.controller.choose_precision(Precision.BF16)
-        desk.controller.open("b.safetensors")
-        desk.controller.set_canonical(False)
-        assert desk.wish() == Wish(
-            "b.safetensors", None, Precision.BF16, engine="torch", device="cpu", rays="plain"
-        )
+    def test_choices_in_a_row_add_up(self, desk):
+        desk.rendering.choose_precision(Precision.BF16)
+        desk.rendering.open("b.safetensors")
+        desk.rendering.set_canonical(False)
+        state = shown("b.safetensors", None, Precision.BF16, "torch", "cpu", "plain")
+        assert desk.wish() == of(state)
 
     def test_one_that_waits_outlives_the_answer_to_an_earlier_one(self, desk):
-        desk.controller.choose_precision(Precision.BF16)
-        earlier = desk.wish()
-        desk.controller.open("b.safetensors")
-        desk.controller.running_changed(running(2, earlier, precision=Precision.BF16))
-        desk.controller.set_canonical(False)
-        assert desk.wish().checkpoint == "b.safetensors"
+        desk.rendering.choose_precision(Precision.BF16)
+        earlier = answered(desk, precision=Precision.BF16)
+        desk.rendering.open("b.safetensors")
+        desk.run(earlier)
+        desk.rendering.set_canonical(False)
+        assert desk.wish().light_field.checkpoint == "b.safetensors"
 
-    def test_after_a_failure_the_next_wish_builds_on_what_runs(self, desk):
-        desk.controller.open("broken.safetensors")
-        desk.controller.failed(desk.wish())
-        desk.controller.choose_precision(Precision.BF16)
-        assert desk.kept == [desk.controller.running]
-        assert desk.wish() == replace(WISH, precision=Precision.BF16)
+    def test_after_a_failure_the_state_is_what_runs(self, desk):
+        desk.rendering.open("broken.safetensors")
+        desk.rendering.fail(desk.wish())
+        assert desk.store.state.light_field == STATE.light_field
+        desk.rendering.choose_precision(Precision.BF16)
+        assert desk.wish() == of(desk.store.state)
+
+    def test_what_was_done_to_the_camera_meanwhile_stays(self, desk):
+        desk.rendering.choose_precision(Precision.BF16)
+        desk.gestures.orbit_dragged(10, 0)
+        view = desk.camera.viewpoint
+        desk.rendering.fail(desk.wish())
+        assert desk.store.state.viewpoint == view
+        assert desk.store.state.panes == STATE.panes
+
+    def test_what_failed_can_be_wanted_again(self, desk):
+        desk.rendering.choose_precision(Precision.BF16)
+        asked = desk.rendering.fail(desk.wish())
+        desk.rendering.want(asked)
+        desk.run(answered(desk, precision=Precision.BF16))
+        assert desk.store.state.panes == (PaneChoice(Precision.BF16),)
 
     def test_the_failure_of_an_earlier_one_changes_nothing(self, desk):
-        desk.controller.open("broken.safetensors")
+        desk.rendering.open("broken.safetensors")
         earlier = desk.wish()
-        desk.controller.open("b.safetensors")
-        desk.controller.failed(earlier)
-        desk.controller.choose_precision(Precision.BF16)
-        assert desk.kept == []
-        assert desk.wish().checkpoint == "b.safetensors"
+        desk.rendering.open("b.safetensors")
+        desk.rendering.fail(earlier)
+        desk.rendering.choose_precision(Precision.BF16)
+        assert desk.wish().light_field.checkpoint == "b.safetensors"
 
-    def test_a_failure_before_anything_runs_keeps_nothing(self, idle):
-        idle.controller.start()
-        idle.controller.failed(idle.wish())
-        assert idle.kept == []
+    def test_a_failure_goes_back_to_the_last_that_ran(self, desk):
+        desk.rendering.choose_precision(Precision.BF16)
+        desk.run(answered(desk, precision=Precision.BF16))
+        desk.rendering.choose_precision(Precision.INT8)
+        desk.rendering.fail(desk.wish())
+        assert desk.store.state.panes == (PaneChoice(Precision.BF16),)
+
+    def test_another_way_of_comparing_asks_for_nothing(self, desk):
+        panes = (PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
+        desk.store.set(replace(STATE.with_panes(panes), mode=CompareMode.SIDE))
+        desk.run(answered(desk))
+        desk.mailbox.take()
+        desk.store.change(mode=CompareMode.WIPE, active=1)
+        assert not desk.mailbox.pending()
+        desk.store.set(desk.store.state.showing(Precision.INT8))
+        desk.rendering.fail(desk.wish())
+        assert (desk.store.state.mode, desk.store.state.active) == (CompareMode.WIPE, 1)
+
+    def test_a_failure_before_anything_runs_keeps_what_was_asked_for(self, idle):
+        idle.rendering.start()
+        idle.rendering.fail(idle.wish())
+        assert idle.store.state == STATE
 
 
 class TestOpening:
     def test_the_camera_goes_home(self, idle):
-        idle.controller.running_changed(running())
+        idle.run(running())
         fov_x_deg = math.degrees(SCENE.camera_angle_x_rad)
         assert idle.orbits == [(SCENE.home(), pytest.approx(fov_x_deg))]
         camera = idle.request().camera
@@ -214,16 +292,16 @@ class TestOpening:
     @pytest.mark.parametrize(
         "changed",
         [
-            {"precision": Precision.BF16, "wish": replace(WISH, precision=Precision.BF16)},
-            {"ray_mode": "plain", "wish": replace(WISH, rays="plain")},
+            {"precision": Precision.BF16, "wish": of(STATE.showing(Precision.BF16))},
+            {"ray_mode": "plain", "wish": in_file("a.safetensors", rays="plain")},
         ],
     )
     def test_the_same_light_field_keeps_camera_and_size(self, desk, changed):
-        desk.controller.orbit_dragged(100, 50)
-        desk.controller.set_fov_x_deg(60)
-        desk.controller.set_render_size(64, 32)
+        desk.gestures.orbit_dragged(100, 50)
+        desk.camera.set_fov_x_deg(60)
+        desk.store.change(render_size_px=(64, 32))
         before = desk.request().camera
-        desk.controller.running_changed(running(2, **changed))
+        desk.run(running(2, **changed))
         after = desk.request().camera
         np.testing.assert_array_equal(after.T_world_camera, before.T_world_camera)
         assert (after.width_px, after.focal_px) == (64, before.focal_px)
@@ -231,42 +309,42 @@ class TestOpening:
     @pytest.mark.parametrize(
         "changed",
         [
-            {"wish": replace(WISH, checkpoint="elsewhere/a.safetensors")},
+            {"wish": in_file("elsewhere/a.safetensors")},
             {"scene": replace(SCENE, view_radius=3.0)},
         ],
         ids=["of the same name and scene", "in another scene"],
     )
     def test_another_light_field_resets_the_camera(self, desk, changed):
-        desk.controller.orbit_dragged(100, 50)
-        desk.controller.set_fov_x_deg(60)
-        desk.controller.set_render_size(64, 32)
+        desk.gestures.orbit_dragged(100, 50)
+        desk.camera.set_fov_x_deg(60)
+        desk.store.change(render_size_px=(64, 32))
         opened = running(2, **changed)
-        desk.controller.running_changed(opened)
-        assert desk.controller.orbit == opened.scene.home()
+        desk.run(opened)
+        assert desk.camera.orbit == opened.scene.home()
         assert desk.request().camera.width_px == 200
 
     def test_nothing_is_asked_for_before(self, idle):
-        idle.controller.orbit_dragged(10, 0)
-        idle.controller.set_render_size(64, 64)
-        idle.controller.refresh()
+        idle.gestures.orbit_dragged(10, 0)
+        idle.store.change(render_size_px=(64, 64))
+        idle.rendering.refresh()
         assert not idle.mailbox.pending()
 
 
 class TestGestures:
     def test_each_is_a_newer_request_made_now(self, desk):
         desk.clock.now = 5.0
-        desk.controller.orbit_dragged(1, 0)
+        desk.gestures.orbit_dragged(1, 0)
         first = desk.request()
         desk.clock.now = 6.0
-        desk.controller.orbit_dragged(1, 0)
+        desk.gestures.orbit_dragged(1, 0)
         second = desk.request()
         assert (first.created_s, second.created_s) == (5.0, 6.0)
         assert second.seq > first.seq
 
     def test_the_scene_turns_with_the_pointer(self, desk):
         home = SCENE.home()
-        desk.controller.orbit_dragged(10, 20)
-        assert desk.controller.orbit == replace(
+        desk.gestures.orbit_dragged(10, 20)
+        assert desk.camera.orbit == replace(
             home,
             azimuth_deg=home.azimuth_deg - 10 * DEGREES_PER_PX,
             elevation_deg=home.elevation_deg + 20 * DEGREES_PER_PX,
@@ -278,37 +356,37 @@ class TestGestures:
         assert down > 0
 
     def test_turning_stops_at_the_poles(self, desk):
-        desk.controller.orbit_dragged(0, 10_000)
-        assert desk.controller.orbit.elevation_deg == 90
-        desk.controller.orbit_dragged(0, -100_000)
-        assert desk.controller.orbit.elevation_deg == -90
+        desk.gestures.orbit_dragged(0, 10_000)
+        assert desk.camera.orbit.elevation_deg == 90
+        desk.gestures.orbit_dragged(0, -100_000)
+        assert desk.camera.orbit.elevation_deg == -90
 
     def test_panning_takes_the_pivot_with_the_pointer(self, desk):
-        desk.controller.pan_dragged(12, -7)
+        desk.gestures.pan_dragged(12, -7)
         np.testing.assert_allclose(
             seen_at(desk.request().camera, np.asarray(SCENE.center)), [12, -7], atol=1e-9
         )
 
     def test_zooming_leaves_what_is_under_the_pointer(self, desk):
-        before = desk.controller.camera()
+        before = desk.camera.camera()
         axes = before.T_world_camera[:3, :3]
         under = np.asarray(SCENE.center) + 0.4 * axes[:, 0] + 0.3 * axes[:, 1]
         at = seen_at(before, under)
-        desk.controller.zoomed(0.5, *at)
-        assert desk.controller.orbit.radius == pytest.approx(SCENE.view_radius / 2)
+        desk.gestures.zoomed(0.5, *at)
+        assert desk.camera.orbit.radius == pytest.approx(SCENE.view_radius / 2)
         np.testing.assert_allclose(seen_at(desk.request().camera, under), at, atol=1e-9)
 
     @pytest.mark.parametrize("at", [(30.0, -20.0), (-99.0, 49.0), (0.0, 0.0)])
     def test_centring_puts_the_point_under_the_pointer_into_the_middle(self, desk, at):
-        before = desk.controller.camera()
+        before = desk.camera.camera()
         pose = before.T_world_camera
         reach = SCENE.view_radius / before.focal_px
         point = np.asarray(SCENE.center) + reach * (at[0] * pose[:3, 0] - at[1] * pose[:3, 1])
         np.testing.assert_allclose(seen_at(before, point), at, atol=1e-9)
-        desk.controller.centred(*at)
+        desk.gestures.centred(*at)
         after = desk.request().camera
         np.testing.assert_allclose(seen_at(after, point), [0, 0], atol=1e-9)
-        np.testing.assert_allclose(desk.controller.orbit.pivot, point)
+        np.testing.assert_allclose(desk.camera.orbit.pivot, point)
         np.testing.assert_allclose(after.position, before.position, atol=1e-9)
         # What lies nearer or farther on the same ray comes to the middle as well.
         for share in (0.5, 1.3):
@@ -317,24 +395,24 @@ class TestGestures:
 
     @pytest.mark.parametrize(("factor", "share"), [(1e-9, 0.05), (1e9, 20.0)])
     def test_zooming_ends_somewhere(self, desk, factor, share):
-        desk.controller.zoomed(factor, 0, 0)
-        assert desk.controller.orbit.radius == pytest.approx(share * SCENE.view_radius)
+        desk.gestures.zoomed(factor, 0, 0)
+        assert desk.camera.orbit.radius == pytest.approx(share * SCENE.view_radius)
 
     @pytest.mark.parametrize(
         ("name", "direction"),
         [("top", (0, 0, 1)), ("front", (0, -1, 0)), ("side", (1, 0, 0))],
     )
     def test_named_views(self, desk, name, direction):
-        desk.controller.pan_dragged(5, 5)
-        desk.controller.zoomed(0.5, 0, 0)
-        desk.controller.view_requested(name)
+        desk.gestures.pan_dragged(5, 5)
+        desk.gestures.zoomed(0.5, 0, 0)
+        desk.camera.view_requested(name)
         away = desk.request().camera.position - np.asarray(SCENE.center)
         np.testing.assert_allclose(away, np.multiply(direction, SCENE.view_radius), atol=1e-9)
 
     def test_home_is_where_one_came_in(self, desk):
-        desk.controller.orbit_dragged(100, 30)
-        desk.controller.set_fov_x_deg(90)
-        desk.controller.view_requested("home")
+        desk.gestures.orbit_dragged(100, 30)
+        desk.camera.set_fov_x_deg(90)
+        desk.camera.view_requested("home")
         assert desk.orbits[-1] == (
             SCENE.home(),
             pytest.approx(math.degrees(SCENE.camera_angle_x_rad)),
@@ -342,17 +420,17 @@ class TestGestures:
 
     def test_a_typed_camera(self, desk):
         orbit = Orbit(1.0, 2.0, 3.0, (0.1, 0.2, 0.3))
-        desk.controller.set_orbit(orbit)
+        desk.camera.set_orbit(orbit)
         assert desk.orbits[-1][0] == orbit
         np.testing.assert_allclose(desk.request().camera.T_world_camera, orbit.T_world_camera())
 
     def test_a_field_of_view_fills_the_width(self, desk):
-        desk.controller.set_fov_x_deg(90)
+        desk.camera.set_fov_x_deg(90)
         assert desk.request().camera.focal_px == pytest.approx(100)
         assert desk.orbits[-1][1] == 90
 
     def test_more_pixels_show_the_same(self, desk):
-        desk.controller.set_render_size(800, 600)
+        desk.store.change(render_size_px=(800, 600))
         camera = desk.request().camera
         assert (camera.width_px, camera.height_px) == (800, 600)
         assert camera.focal_px == pytest.approx(SCENE.focal_px(800))
@@ -360,112 +438,112 @@ class TestGestures:
     @pytest.mark.parametrize(("fps", "target_ms"), [(None, 1e3 / 30), (10.0, 100.0)])
     def test_a_picture_may_take_what_the_target_leaves(self, desk, fps, target_ms):
         if fps is not None:
-            desk.controller.set_target_fps(fps)
-        desk.controller.orbit_dragged(1, 0)
+            desk.store.change(target_fps=fps)
+        desk.gestures.orbit_dragged(1, 0)
         assert desk.request().target_ms == pytest.approx(target_ms)
 
     def test_a_locked_resolution_is_asked_for_from_now_on(self, desk):
-        desk.controller.set_max_stride(2)
+        desk.store.change(max_stride=2)
         assert desk.request().max_stride == 2
-        desk.controller.orbit_dragged(1, 0)
+        desk.gestures.orbit_dragged(1, 0)
         assert desk.request().max_stride == 2
 
 
 class TestUndo:
     def test_a_drag_is_one_move_however_long_it_rests(self, desk):
-        home = desk.controller.orbit
+        home = desk.camera.orbit
         desk.drag((0.1, 10, 0), (30.0, 10, 5), (0.1, 0, 5))
-        moved = desk.controller.orbit
-        desk.controller.undo()
-        assert desk.controller.orbit == home
-        desk.controller.redo()
-        assert desk.controller.orbit == moved
+        moved = desk.camera.orbit
+        desk.camera.undo()
+        assert desk.camera.orbit == home
+        desk.camera.redo()
+        assert desk.camera.orbit == moved
 
     def test_two_drags_are_two_moves_however_close(self, desk):
         desk.drag((0.01, 10, 0))
-        between = desk.controller.orbit
+        between = desk.camera.orbit
         desk.drag((0.01, 10, 0))
-        desk.controller.undo()
-        assert desk.controller.orbit == between
+        desk.camera.undo()
+        assert desk.camera.orbit == between
 
     @pytest.mark.parametrize(
         "step",
         [
-            lambda controller: controller.zoomed(0.9, 10, 10),
-            lambda controller: controller.orbit_dragged(20, 0),
-            lambda controller: controller.pan_dragged(20, 0),
-            lambda controller: controller.set_orbit(
-                replace(controller.orbit, radius=controller.orbit.radius + 0.1)
+            lambda desk: desk.gestures.zoomed(0.9, 10, 10),
+            lambda desk: desk.gestures.orbit_dragged(20, 0),
+            lambda desk: desk.gestures.pan_dragged(20, 0),
+            lambda desk: desk.camera.set_orbit(
+                replace(desk.camera.orbit, radius=desk.camera.orbit.radius + 0.1)
             ),
         ],
         ids=["wheel", "arrow keys", "Shift and arrow keys", "scrubbed number"],
     )
     def test_a_burst_is_one_move(self, desk, step):
-        home = desk.controller.orbit
+        home = desk.camera.orbit
         for _ in range(5):
             desk.clock.now += 0.3
-            step(desk.controller)
-        once = desk.controller.orbit
+            step(desk)
+        once = desk.camera.orbit
         desk.clock.now += 5.0
-        step(desk.controller)
-        desk.controller.undo()
-        assert desk.controller.orbit == once
-        desk.controller.undo()
-        assert desk.controller.orbit == home
+        step(desk)
+        desk.camera.undo()
+        assert desk.camera.orbit == once
+        desk.camera.undo()
+        assert desk.camera.orbit == home
 
     def test_typed_values_and_views_are_moves_of_their_own(self, desk):
-        seen = [desk.controller.camera()]
+        seen = [desk.camera.camera()]
         for step in (
-            lambda: desk.controller.set_orbit(replace(desk.controller.orbit, azimuth_deg=10)),
-            lambda: desk.controller.set_orbit(replace(desk.controller.orbit, radius=7)),
-            lambda: desk.controller.set_fov_x_deg(70),
-            lambda: desk.controller.view_requested("top"),
-            lambda: desk.controller.view_requested("front"),
-            lambda: desk.controller.view_requested("home"),
+            lambda: desk.camera.set_orbit(replace(desk.camera.orbit, azimuth_deg=10)),
+            lambda: desk.camera.set_orbit(replace(desk.camera.orbit, radius=7)),
+            lambda: desk.camera.set_fov_x_deg(70),
+            lambda: desk.camera.view_requested("top"),
+            lambda: desk.camera.view_requested("front"),
+            lambda: desk.camera.view_requested("home"),
         ):
             step()
-            seen.append(desk.controller.camera())
+            seen.append(desk.camera.camera())
         for camera in reversed(seen[:-1]):
-            desk.controller.undo()
+            desk.camera.undo()
             now = desk.request().camera
             np.testing.assert_array_equal(now.T_world_camera, camera.T_world_camera)
             assert now.focal_px == camera.focal_px
 
     def test_a_glide_belongs_to_its_drag(self, desk):
-        home = desk.controller.orbit
-        desk.controller.set_inertia(True)
+        home = desk.camera.orbit
+        desk.gestures.set_inertia(True)
         desk.drag((0.01, 10.0, 0.0), (0.01, 10.0, 0.0))
         desk.clock.now += 0.05
         desk.glide.fire()
-        desk.controller.undo()
-        assert desk.controller.orbit == home
+        desk.camera.undo()
+        assert desk.camera.orbit == home
         assert not desk.glide.isActive()
 
     def test_a_move_after_an_undo_forgets_what_was_undone(self, desk):
         told: list[tuple[bool, bool]] = []
-        desk.controller.history_changed.connect(lambda *can: told.append(can))
-        desk.controller.view_requested("top")
-        desk.controller.undo()
+        desk.camera.history_changed.connect(lambda *can: told.append(can))
+        desk.camera.view_requested("top")
+        desk.camera.undo()
         assert told[-1] == (False, True)
-        desk.controller.view_requested("front")
+        desk.camera.view_requested("front")
         assert told[-1] == (True, False)
 
     def test_it_ends_with_the_light_field(self, desk):
-        desk.controller.view_requested("top")
-        other = running(2, replace(WISH, checkpoint="b"))
-        desk.controller.running_changed(other)
-        desk.controller.undo()
-        assert desk.controller.orbit == other.scene.home()
+        desk.camera.view_requested("top")
+        other = running(2, in_file("b"))
+        desk.run(other)
+        desk.camera.undo()
+        assert desk.camera.orbit == other.scene.home()
 
 
 class TestFlight:
     def fly(self, desk: Desk, *direction: float, fast: bool = False, ticks=(0.016,) * 60) -> None:
         """Hold keys while the clock ticks, and release them."""
-        desk.controller.flight_changed(*direction, fast)
+        desk.gestures.flight_changed(*direction, fast)
         for tick in ticks:
             desk.clock.now += tick
             desk.glide.fire()
-        desk.controller.flight_changed(0, 0, 0, False)
+        desk.gestures.flight_changed(0, 0, 0, False)
 
     @pytest.mark.parametrize(
         ("direction", "axis", "sign"),
@@ -473,122 +551,122 @@ class TestFlight:
         ids=["right", "left", "ahead", "back"],
     )
     def test_along_the_cameras_own_axes(self, desk, direction, axis, sign):
-        pose = desk.controller.camera().T_world_camera
+        pose = desk.camera.camera().T_world_camera
         self.fly(desk, *direction, ticks=(0.5, 0.5))
-        way = desk.controller.camera().position - pose[:3, 3]
+        way = desk.camera.camera().position - pose[:3, 3]
         expected = sign * FLIGHT_RADII_PER_S * SCENE.view_radius * pose[:3, axis]
         np.testing.assert_allclose(way, expected, atol=1e-9)
         np.testing.assert_allclose(
-            desk.controller.camera().T_world_camera[:3, :3], pose[:3, :3], atol=1e-9
+            desk.camera.camera().T_world_camera[:3, :3], pose[:3, :3], atol=1e-9
         )
 
     @pytest.mark.parametrize("up", [1, -1])
     def test_up_is_the_worlds(self, desk, up):
-        before = desk.controller.orbit.pivot[2]
+        before = desk.camera.orbit.pivot[2]
         self.fly(desk, 0, up, 0, ticks=(1.0,))
-        way = desk.controller.orbit.pivot[2] - before
+        way = desk.camera.orbit.pivot[2] - before
         assert way == pytest.approx(up * FLIGHT_RADII_PER_S * SCENE.view_radius)
 
     @pytest.mark.parametrize(
         "ticks", [(0.96,), (0.016,) * 60, (0.001, 0.5, 0.059, 0.4)], ids=["once", "60 Hz", "uneven"]
     )
     def test_the_way_depends_on_the_time_alone(self, desk, ticks):
-        before = np.asarray(desk.controller.orbit.pivot)
+        before = np.asarray(desk.camera.orbit.pivot)
         self.fly(desk, 1, 1, 1, ticks=ticks)
-        way = np.asarray(desk.controller.orbit.pivot) - before
+        way = np.asarray(desk.camera.orbit.pivot) - before
         expected = 0.96 * FLIGHT_RADII_PER_S * SCENE.view_radius
         assert np.linalg.norm(way) == pytest.approx(expected)
 
     def test_the_last_part_of_a_tick_counts(self, desk):
-        before = np.asarray(desk.controller.orbit.pivot)
-        desk.controller.flight_changed(1, 0, 0, False)
+        before = np.asarray(desk.camera.orbit.pivot)
+        desk.gestures.flight_changed(1, 0, 0, False)
         desk.clock.now += 0.010
-        desk.controller.flight_changed(0, 0, 0, False)
-        way = np.asarray(desk.controller.orbit.pivot) - before
+        desk.gestures.flight_changed(0, 0, 0, False)
+        way = np.asarray(desk.camera.orbit.pivot) - before
         expected = 0.010 * FLIGHT_RADII_PER_S * SCENE.view_radius
         assert np.linalg.norm(way) == pytest.approx(expected)
 
     def test_shift_is_four_times_as_fast(self, desk):
         ways = []
         for fast in (False, True):
-            before = np.asarray(desk.controller.orbit.pivot)
+            before = np.asarray(desk.camera.orbit.pivot)
             self.fly(desk, 1, 0, 0, fast=fast)
-            ways.append(np.linalg.norm(np.asarray(desk.controller.orbit.pivot) - before))
+            ways.append(np.linalg.norm(np.asarray(desk.camera.orbit.pivot) - before))
         assert ways[1] / ways[0] == pytest.approx(4)
 
     def test_closer_is_slower(self, desk):
-        desk.controller.zoomed(0.5, 0, 0)
-        before = np.asarray(desk.controller.orbit.pivot)
+        desk.gestures.zoomed(0.5, 0, 0)
+        before = np.asarray(desk.camera.orbit.pivot)
         self.fly(desk, 1, 0, 0, ticks=(1.0,))
-        way = np.linalg.norm(np.asarray(desk.controller.orbit.pivot) - before)
+        way = np.linalg.norm(np.asarray(desk.camera.orbit.pivot) - before)
         assert way == pytest.approx(FLIGHT_RADII_PER_S * SCENE.view_radius / 2)
 
     def test_the_timer_runs_only_while_a_key_is_held(self, desk):
         assert not desk.glide.isActive()
-        desk.controller.flight_changed(1, 0, 0, False)
+        desk.gestures.flight_changed(1, 0, 0, False)
         assert desk.glide.isActive()
-        desk.controller.flight_changed(0, 0, 0, False)
+        desk.gestures.flight_changed(0, 0, 0, False)
         assert not desk.glide.isActive()
 
     def test_a_flight_is_one_move_to_undo(self, desk):
-        before = desk.controller.orbit
-        desk.controller.flight_changed(0, 0, 1, False)
+        before = desk.camera.orbit
+        desk.gestures.flight_changed(0, 0, 1, False)
         desk.clock.now += 3.0
-        desk.controller.flight_changed(1, 0, 1, True)
-        desk.controller.orbit_dragged(10, 0)
+        desk.gestures.flight_changed(1, 0, 1, True)
+        desk.gestures.orbit_dragged(10, 0)
         desk.clock.now += 3.0
-        desk.controller.flight_changed(0, 0, 0, False)
-        desk.controller.undo()
-        assert desk.controller.orbit == before
+        desk.gestures.flight_changed(0, 0, 0, False)
+        desk.camera.undo()
+        assert desk.camera.orbit == before
 
     def test_another_light_field_ends_it(self, desk):
-        desk.controller.flight_changed(1, 0, 0, False)
-        desk.controller.running_changed(running(2, replace(WISH, checkpoint="b")))
+        desk.gestures.flight_changed(1, 0, 0, False)
+        desk.run(running(2, in_file("b")))
         assert not desk.glide.isActive()
 
 
 class TestBookmarks:
     def test_a_view_is_kept_with_its_field_of_view(self, desk):
         told: list[frozenset[int]] = []
-        desk.controller.bookmarks_changed.connect(told.append)
-        desk.controller.orbit_dragged(40, 10)
-        desk.controller.set_fov_x_deg(70)
+        desk.bookmarks.changed.connect(told.append)
+        desk.gestures.orbit_dragged(40, 10)
+        desk.camera.set_fov_x_deg(70)
         kept = desk.request().camera
-        desk.controller.set_bookmark(3)
+        desk.bookmarks.set(3)
         assert told == [{3}]
-        desk.controller.view_requested("home")
-        desk.controller.recall_bookmark(3)
+        desk.camera.view_requested("home")
+        desk.bookmarks.recall(3)
         back = desk.request().camera
         np.testing.assert_array_equal(back.T_world_camera, kept.T_world_camera)
         assert back.focal_px == kept.focal_px
 
     def test_going_to_one_can_be_undone(self, desk):
-        desk.controller.set_bookmark(1)
-        desk.controller.view_requested("top")
-        top = desk.controller.orbit
-        desk.controller.recall_bookmark(1)
-        desk.controller.undo()
-        assert desk.controller.orbit == top
+        desk.bookmarks.set(1)
+        desk.camera.view_requested("top")
+        top = desk.camera.orbit
+        desk.bookmarks.recall(1)
+        desk.camera.undo()
+        assert desk.camera.orbit == top
 
     def test_one_that_is_not_set_leads_nowhere(self, desk):
-        desk.controller.recall_bookmark(9)
+        desk.bookmarks.recall(9)
         assert not desk.mailbox.pending()
         assert desk.orbits == []
 
     def test_each_light_field_has_its_own(self, desk):
         told: list[frozenset[int]] = []
-        desk.controller.set_bookmark(1)
-        desk.controller.bookmarks_changed.connect(told.append)
-        other = replace(running(2, replace(WISH, checkpoint="b")), name="b")
-        desk.controller.running_changed(other)
-        desk.controller.running_changed(running(3))
+        desk.bookmarks.set(1)
+        desk.bookmarks.changed.connect(told.append)
+        other = replace(running(2, in_file("b")), name="b")
+        desk.run(other)
+        desk.run(running(3))
         assert told == [set(), {1}]
 
     def test_they_are_written_each_time(self, desk):
         written: list[str] = []
-        desk.controller.bookmarks_written.connect(written.append)
-        desk.controller.set_bookmark(2)
-        assert Bookmarks(written[-1]).get("a", 2).orbit == desk.controller.orbit
+        desk.bookmarks.written.connect(written.append)
+        desk.bookmarks.set(2)
+        assert Bookmarks(written[-1]).get("a", 2).orbit == desk.camera.orbit
 
 
 class TestInertia:
@@ -597,17 +675,17 @@ class TestInertia:
 
     @pytest.fixture
     def gliding(self, desk) -> Desk:
-        desk.controller.set_inertia(True)
+        desk.gestures.set_inertia(True)
         desk.drag(*self.DRAG)
         assert desk.glide.isActive()
         return desk
 
     def speed(self, desk: Desk, after_s: float = 1e-3) -> float:
         """Degrees a second of the next step."""
-        before = desk.controller.orbit.azimuth_deg
+        before = desk.camera.orbit.azimuth_deg
         desk.clock.now += after_s
         desk.glide.fire()
-        return (desk.controller.orbit.azimuth_deg - before) / after_s
+        return (desk.camera.orbit.azimuth_deg - before) / after_s
 
     def test_it_is_off_at_first(self, desk):
         desk.drag(*self.DRAG)
@@ -623,9 +701,9 @@ class TestInertia:
         assert self.speed(gliding) / first == pytest.approx(0.5, rel=0.02)
 
     def test_a_slow_picture_makes_a_longer_step(self, gliding):
-        before = gliding.controller.orbit.azimuth_deg
+        before = gliding.camera.orbit.azimuth_deg
         fast = abs(self.speed(gliding, 0.01)) * 0.01
-        assert abs(gliding.controller.orbit.azimuth_deg - before) == pytest.approx(fast)
+        assert abs(gliding.camera.orbit.azimuth_deg - before) == pytest.approx(fast)
         slow = abs(self.speed(gliding, 0.05)) * 0.05
         assert slow > 4 * fast
 
@@ -636,45 +714,43 @@ class TestInertia:
             gliding.glide.fire()
             steps += 1
             assert steps < 1000
-        rest = gliding.controller.orbit
+        rest = gliding.camera.orbit
         gliding.glide.fire()
-        assert gliding.controller.orbit == rest
+        assert gliding.camera.orbit == rest
         assert 50 < steps < 150, "about nine half-lives of 0.18 s"
 
     def test_a_pointer_that_rested_does_not_throw(self, desk):
-        desk.controller.set_inertia(True)
-        desk.controller.drag_started()
+        desk.gestures.set_inertia(True)
+        desk.gestures.drag_started()
         for _ in range(4):
             desk.clock.now += 0.01
-            desk.controller.orbit_dragged(10, 0)
+            desk.gestures.orbit_dragged(10, 0)
         desk.clock.now += 0.2
-        desk.controller.drag_finished()
+        desk.gestures.drag_finished()
         assert not desk.glide.isActive()
 
     def test_panning_does_not_throw(self, desk):
-        desk.controller.set_inertia(True)
-        desk.controller.orbit_dragged(10, 0)
-        desk.controller.orbit_dragged(10, 0)
-        desk.controller.drag_started()
-        desk.controller.pan_dragged(10, 0)
-        desk.controller.drag_finished()
+        desk.gestures.set_inertia(True)
+        desk.gestures.orbit_dragged(10, 0)
+        desk.gestures.orbit_dragged(10, 0)
+        desk.gestures.drag_started()
+        desk.gestures.pan_dragged(10, 0)
+        desk.gestures.drag_finished()
         assert not desk.glide.isActive()
 
     @pytest.mark.parametrize(
         "stop",
         [
-            lambda controller: controller.drag_started(),
-            lambda controller: controller.set_inertia(False),
-            lambda controller: controller.view_requested("home"),
-            lambda controller: controller.set_orbit(Orbit(0, 0, 4)),
-            lambda controller: controller.running_changed(
-                running(2, replace(WISH, checkpoint="b"))
-            ),
+            lambda desk: desk.gestures.drag_started(),
+            lambda desk: desk.gestures.set_inertia(False),
+            lambda desk: desk.camera.view_requested("home"),
+            lambda desk: desk.camera.set_orbit(Orbit(0, 0, 4)),
+            lambda desk: desk.run(running(2, in_file("b"))),
         ],
         ids=["new drag", "switched off", "named view", "typed camera", "other light field"],
     )
     def test_what_ends_it(self, gliding, stop):
-        stop(gliding.controller)
+        stop(gliding)
         assert not gliding.glide.isActive()
 
 
@@ -684,49 +760,49 @@ class TestSmoothMoves:
 
     @pytest.fixture
     def smooth(self, desk) -> Desk:
-        desk.controller.set_smooth(True)
+        desk.camera.mover.set_smooth(True)
         return desk
 
     def arrive(self, desk: Desk, ticks=UNEVEN_S) -> list[Orbit]:
         """Let time pass until the camera rests; every place it was on the way."""
-        seen = [desk.controller.orbit]
+        seen = [desk.camera.orbit]
         for turn in range(1000):
             if not desk.glide.isActive():
                 return seen
             desk.clock.now += ticks[turn % len(ticks)]
             desk.glide.fire()
-            seen.append(desk.controller.orbit)
+            seen.append(desk.camera.orbit)
         raise AssertionError("it never came to rest")
 
     def test_they_are_off_at_first(self, desk):
-        desk.controller.view_requested("top")
-        assert desk.controller.orbit.elevation_deg == 90
+        desk.camera.view_requested("top")
+        assert desk.camera.orbit.elevation_deg == 90
         assert not desk.glide.isActive()
 
     @pytest.mark.parametrize(
         "go",
         [
-            lambda controller: controller.view_requested("top"),
-            lambda controller: controller.view_requested("front"),
-            lambda controller: controller.centred(30.0, -20.0),
-            lambda controller: controller.zoomed(0.5, 10.0, 5.0),
-            lambda controller: controller.zoomed(1e9, 10.0, 5.0),
-            lambda controller: controller.recall_bookmark(1),
+            lambda desk: desk.camera.view_requested("top"),
+            lambda desk: desk.camera.view_requested("front"),
+            lambda desk: desk.gestures.centred(30.0, -20.0),
+            lambda desk: desk.gestures.zoomed(0.5, 10.0, 5.0),
+            lambda desk: desk.gestures.zoomed(1e9, 10.0, 5.0),
+            lambda desk: desk.bookmarks.recall(1),
         ],
         ids=["top", "front", "double-click", "wheel", "wheel to its end", "bookmark"],
     )
     @pytest.mark.parametrize("ticks", [UNEVEN_S, (0.016,), (5.0,)], ids=["uneven", "even", "slow"])
     def test_each_ends_exactly_where_a_jump_does_without_going_past(self, desk, go, ticks):
         start = Orbit(10.0, 20.0, 5.0, (0.1, 0.2, 0.3))
-        desk.controller.set_orbit(Orbit(-150.0, -10.0, 9.0, (0.5, 0.0, 0.0)))
-        desk.controller.set_bookmark(1)
-        desk.controller.set_orbit(start)
-        go(desk.controller)
-        goal = desk.controller.orbit
-        desk.controller.set_orbit(start)
-        desk.controller.set_smooth(True)
-        go(desk.controller)
-        assert desk.controller.orbit == start
+        desk.camera.set_orbit(Orbit(-150.0, -10.0, 9.0, (0.5, 0.0, 0.0)))
+        desk.bookmarks.set(1)
+        desk.camera.set_orbit(start)
+        go(desk)
+        goal = desk.camera.orbit
+        desk.camera.set_orbit(start)
+        desk.camera.mover.set_smooth(True)
+        go(desk)
+        assert desk.camera.orbit == start
         seen = self.arrive(desk, ticks)
         assert seen[-1] == goal
 
@@ -741,81 +817,81 @@ class TestSmoothMoves:
 
     @pytest.mark.parametrize("ticks", [(0.05,) * 4, (0.001, 0.009, 0.15, 0.04), (0.2,)])
     def test_where_it_is_depends_on_the_time_alone(self, smooth, ticks):
-        smooth.controller.view_requested("top")
+        smooth.camera.view_requested("top")
         for tick in ticks:
             smooth.clock.now += tick
             smooth.glide.fire()
         height = 90 - (90 - SCENE.home().elevation_deg) * math.exp(-0.2 / 0.11)
-        assert smooth.controller.orbit.elevation_deg == pytest.approx(height)
+        assert smooth.camera.orbit.elevation_deg == pytest.approx(height)
 
     def test_the_azimuth_takes_the_shorter_way(self, smooth):
-        smooth.controller.set_orbit(Orbit(170.0, 0.0, 4.0))
-        smooth.controller.view_requested("front")
+        smooth.camera.set_orbit(Orbit(170.0, 0.0, 4.0))
+        smooth.camera.view_requested("front")
         azimuths = np.array([orbit.azimuth_deg for orbit in self.arrive(smooth, (0.016,))])
         assert azimuths[-1] == -90
         assert not ((azimuths > -89.9) & (azimuths < 169.9)).any()
 
     def test_the_wheel_keeps_what_is_under_the_pointer_all_the_way(self, smooth):
-        before = smooth.controller.camera()
+        before = smooth.camera.camera()
         axes = before.T_world_camera[:3, :3]
         under = np.asarray(SCENE.center) + 0.4 * axes[:, 0] + 0.3 * axes[:, 1]
         at = seen_at(before, under)
         for _ in range(5):
-            smooth.controller.zoomed(0.9, *at)
+            smooth.gestures.zoomed(0.9, *at)
             smooth.clock.now += 0.03
             smooth.glide.fire()
-            np.testing.assert_allclose(seen_at(smooth.controller.camera(), under), at, atol=1e-6)
+            np.testing.assert_allclose(seen_at(smooth.camera.camera(), under), at, atol=1e-6)
         self.arrive(smooth)
-        assert smooth.controller.orbit.radius == pytest.approx(0.9**5 * SCENE.view_radius)
+        assert smooth.camera.orbit.radius == pytest.approx(0.9**5 * SCENE.view_radius)
 
     def test_a_drag_takes_over_where_the_camera_is(self, smooth):
-        smooth.controller.view_requested("top")
+        smooth.camera.view_requested("top")
         smooth.clock.now += 0.05
         smooth.glide.fire()
-        here = smooth.controller.orbit
-        smooth.controller.drag_started()
-        assert smooth.controller.orbit == here
+        here = smooth.camera.orbit
+        smooth.gestures.drag_started()
+        assert smooth.camera.orbit == here
         assert not smooth.glide.isActive()
 
     def test_the_wheel_during_a_drag_keeps_both(self, smooth):
-        smooth.controller.drag_started()
-        smooth.controller.zoomed(0.5, 0, 0)
-        smooth.controller.orbit_dragged(100, 0)
+        smooth.gestures.drag_started()
+        smooth.gestures.zoomed(0.5, 0, 0)
+        smooth.gestures.orbit_dragged(100, 0)
         self.arrive(smooth)
         home = SCENE.home()
-        assert smooth.controller.orbit.radius == pytest.approx(home.radius / 2)
+        assert smooth.camera.orbit.radius == pytest.approx(home.radius / 2)
         turned = home.azimuth_deg - 100 * DEGREES_PER_PX
-        assert smooth.controller.orbit.azimuth_deg == pytest.approx(turned)
+        assert smooth.camera.orbit.azimuth_deg == pytest.approx(turned)
 
     def test_undo_goes_back_to_goals_not_to_places_on_the_way(self, smooth):
-        home = smooth.controller.orbit
-        smooth.controller.view_requested("top")
+        home = smooth.camera.orbit
+        smooth.camera.view_requested("top")
         smooth.clock.now += 0.02
         smooth.glide.fire()
-        smooth.controller.view_requested("front")
+        smooth.camera.view_requested("front")
         smooth.clock.now += 0.02
         smooth.glide.fire()
-        smooth.controller.undo()
+        smooth.camera.undo()
         assert self.arrive(smooth)[-1].elevation_deg == 90
-        smooth.controller.undo()
+        smooth.camera.undo()
         assert self.arrive(smooth)[-1] == home
 
     def test_switching_them_off_ends_the_way_at_its_goal(self, smooth):
-        smooth.controller.view_requested("top")
-        smooth.controller.set_smooth(False)
-        assert smooth.controller.orbit.elevation_deg == 90
+        smooth.camera.view_requested("top")
+        smooth.camera.mover.set_smooth(False)
+        assert smooth.camera.orbit.elevation_deg == 90
         assert not smooth.glide.isActive()
 
     def test_a_bookmark_set_on_the_way_is_of_the_goal(self, smooth):
-        smooth.controller.view_requested("top")
-        smooth.controller.set_bookmark(1)
-        smooth.controller.view_requested("home")
-        smooth.controller.recall_bookmark(1)
+        smooth.camera.view_requested("top")
+        smooth.bookmarks.set(1)
+        smooth.camera.view_requested("home")
+        smooth.bookmarks.recall(1)
         assert self.arrive(smooth)[-1].elevation_deg == 90
 
     def test_the_field_of_view_eases_too(self, smooth):
-        smooth.controller.set_fov_x_deg(90)
-        smooth.controller.view_requested("home")
+        smooth.camera.set_fov_x_deg(90)
+        smooth.camera.view_requested("home")
         assert smooth.orbits[-1][1] == 90
         self.arrive(smooth)
         assert smooth.orbits[-1][1] == math.degrees(SCENE.camera_angle_x_rad)
@@ -834,51 +910,51 @@ class TestBadge:
         ],
     )
     def test_remarks_on_views_the_network_never_saw(self, idle, ray_mode, orbit, badge):
-        idle.controller.running_changed(running(ray_mode=ray_mode))
-        idle.controller.set_orbit(orbit)
+        idle.run(running(ray_mode=ray_mode))
+        idle.camera.set_orbit(orbit)
         assert (idle.badges or [None])[-1] == badge
 
     def test_nothing_is_said_of_scenes_of_unknown_training(self, idle):
-        idle.controller.running_changed(running(scene=SceneSpec("unknown"), ray_mode="plain"))
-        idle.controller.set_orbit(Orbit(0, -80, 0.1))
+        idle.run(running(scene=SceneSpec("unknown"), ray_mode="plain"))
+        idle.camera.set_orbit(Orbit(0, -80, 0.1))
         assert set(idle.badges) <= {None}
 
 
 class TestFrames:
     def test_a_newer_request_is_no_reason_to_drop_one(self, desk):
-        desk.controller.orbit_dragged(1, 0)
-        desk.controller.orbit_dragged(1, 0)
-        desk.controller.frames_ready((frame(seq=1),))
+        desk.gestures.orbit_dragged(1, 0)
+        desk.gestures.orbit_dragged(1, 0)
+        desk.rendering.show((frame(seq=1),))
         assert [shown.seq for shown in desk.shown] == [1]
 
     def test_refinements_of_the_shown_one_come_through(self, desk):
         for stride in (8, 4, 2, 1):
-            desk.controller.frames_ready((frame(seq=1, stride=stride),))
+            desk.rendering.show((frame(seq=1, stride=stride),))
         assert [shown.stride for shown in desk.shown] == [8, 4, 2, 1]
 
     def test_older_ones_do_not(self, desk):
         for seq in (1, 3, 2, 3, 1, 4):
-            desk.controller.frames_ready((frame(seq=seq),))
+            desk.rendering.show((frame(seq=seq),))
         assert [shown.seq for shown in desk.shown] == [1, 3, 3, 4]
 
     def test_those_of_another_epoch_do_not(self, desk):
-        desk.controller.running_changed(running(2))
-        desk.controller.frames_ready((frame(seq=1, epoch=1),))
-        desk.controller.frames_ready((frame(seq=1, epoch=2),))
-        desk.controller.frames_ready((frame(seq=2, epoch=3),))
+        desk.run(running(2))
+        desk.rendering.show((frame(seq=1, epoch=1),))
+        desk.rendering.show((frame(seq=1, epoch=2),))
+        desk.rendering.show((frame(seq=2, epoch=3),))
         assert [(shown.seq, shown.epoch) for shown in desk.shown] == [(1, 2)]
 
     def test_nothing_is_shown_before_something_runs(self, idle):
-        idle.controller.frames_ready((frame(),))
+        idle.rendering.show((frame(),))
         assert idle.shown == []
 
     def test_a_camera_of_the_last_light_field_does_not_look_into_the_next(self, desk):
-        desk.controller.orbit_dragged(1, 0)
+        desk.gestures.orbit_dragged(1, 0)
         asked_before = desk.request().seq
-        desk.controller.running_changed(running(2, replace(WISH, checkpoint="b")))
+        desk.run(running(2, in_file("b")))
         asked_after = desk.request().seq
-        desk.controller.frames_ready((frame(seq=asked_before, epoch=2),))
-        desk.controller.frames_ready((frame(seq=asked_after, epoch=2),))
+        desk.rendering.show((frame(seq=asked_before, epoch=2),))
+        desk.rendering.show((frame(seq=asked_after, epoch=2),))
         assert [shown.seq for shown in desk.shown] == [asked_after]
 
 
@@ -886,7 +962,7 @@ class TestReadout:
     def test_numbers_of_the_last_second(self, desk):
         for seq in range(1, 11):
             desk.clock.now += 0.3
-            desk.controller.frames_ready((frame(seq=seq, stride=2),))
+            desk.rendering.show((frame(seq=seq, stride=2),))
         readout = desk.read_out()
         assert readout.images_per_s == 4.0, "those 0.0, 0.3, 0.6 and 0.9 s old"
         assert readout.krays_per_s == pytest.approx(20_000 / 0.010 / 1e3)
@@ -898,40 +974,40 @@ class TestReadout:
 
     def test_a_picture_without_a_single_ray_is_not_measured(self, desk):
         unrendered = {"network_rays": 0, "timings": FrameTimings()}
-        desk.controller.frames_ready((frame(seq=1, **unrendered),))
+        desk.rendering.show((frame(seq=1, **unrendered),))
         assert not desk.readout_timer.isActive()
-        desk.controller.frames_ready((frame(seq=2),))
-        desk.controller.frames_ready((frame(seq=3, **unrendered),))
+        desk.rendering.show((frame(seq=2),))
+        desk.rendering.show((frame(seq=3, **unrendered),))
         readout = desk.read_out()
         assert (readout.images_per_s, len(readout.history)) == (1.0, 1)
 
     def test_latency_is_from_the_gesture_to_the_first_picture_on_the_screen(self, desk):
-        desk.controller.frames_ready((frame(seq=7, stride=8, created_s=desk.clock.now - 0.010),))
+        desk.rendering.show((frame(seq=7, stride=8, created_s=desk.clock.now - 0.010),))
         desk.clock.now += 0.015
-        desk.controller.painted(7, 3.0)
+        desk.performance.painted(7, 3.0)
         assert desk.read_out().latency_p50_ms == pytest.approx(25.0)
         # The refinement answers no gesture.
-        desk.controller.frames_ready((frame(seq=7, stride=1, created_s=desk.clock.now - 0.025),))
+        desk.rendering.show((frame(seq=7, stride=1, created_s=desk.clock.now - 0.025),))
         desk.clock.now += 1.0
-        desk.controller.painted(7, 3.0)
+        desk.performance.painted(7, 3.0)
         assert desk.read_out().latency_p50_ms == pytest.approx(25.0)
 
     def test_a_picture_that_was_never_painted_has_no_latency(self, desk):
-        desk.controller.frames_ready((frame(seq=1, created_s=desk.clock.now),))
-        desk.controller.frames_ready((frame(seq=2, created_s=desk.clock.now),))
+        desk.rendering.show((frame(seq=1, created_s=desk.clock.now),))
+        desk.rendering.show((frame(seq=2, created_s=desk.clock.now),))
         desk.clock.now += 0.030
-        desk.controller.painted(2, 3.0)
-        desk.controller.painted(1, 3.0)
+        desk.performance.painted(2, 3.0)
+        desk.performance.painted(1, 3.0)
         assert desk.read_out().latency_p50_ms == pytest.approx(30.0)
 
     def test_what_was_not_measured_is_zero(self, desk):
-        desk.controller.frames_ready((frame(timings=FrameTimings()),))
+        desk.rendering.show((frame(timings=FrameTimings()),))
         readout = desk.read_out()
         assert (readout.krays_per_s, readout.latency_p50_ms) == (0.0, 0.0)
 
     def test_it_falls_silent_a_second_after_the_last_picture(self, desk):
         assert not desk.readout_timer.isActive()
-        desk.controller.frames_ready((frame(),))
+        desk.rendering.show((frame(),))
         desk.clock.now += 0.9
         assert desk.read_out().images_per_s == 1.0
         assert desk.readout_timer.isActive()

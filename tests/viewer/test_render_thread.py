@@ -26,9 +26,11 @@ from r2l_core.render.progressive_image import render_image
 from r2l_core.render.renderer import to_uint8
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
+from tests.viewer.states import wanted
 from viewer.rendering import render_thread
 from viewer.rendering.render_thread import Measured, RenderThread, Running
-from viewer.state.wish import Wish
+from viewer.state.panes import PaneChoice
+from viewer.state.resolve import Wish
 
 SIZE_PX = 128
 TILES = SIZE_PX * SIZE_PX // 128
@@ -108,23 +110,28 @@ def idle(until, lab) -> Iterator[Watched]:
     watched.thread.stop()
 
 
+def with_choice(wish: Wish, **changed: str) -> Wish:
+    """The same, with the light field taken in another way."""
+    return replace(wish, light_field=replace(wish.light_field, **changed))
+
+
 @pytest.fixture
 def wish(write_light_field) -> Wish:
     # The whole picture lies before the bounding sphere, so that every pixel costs a ray.
-    return Wish(write_light_field(scene=replace(PRESETS["demo"], bound_radius=3.9)), rays="plain")
+    return wanted(write_light_field(scene=replace(PRESETS["demo"], bound_radius=3.9)), rays="plain")
 
 
 @pytest.fixture
 def ready(idle, wish) -> Watched:
     """A thread with an fp32 engine."""
-    idle.open(replace(wish, precision=Precision.FP32))
+    idle.open(replace(wish, panes=(PaneChoice(Precision.FP32),)))
     return idle
 
 
 class TestOpening:
     def test_what_runs_is_said_whole(self, idle, lab, wish):
         lab.unavailable = {Precision.FP16}
-        wish = replace(wish, precision=Precision.FP32)
+        wish = replace(wish, panes=(PaneChoice(Precision.FP32),))
         running = idle.open(wish)
         assert (running.epoch, running.wish, running.name) == (1, wish, "tiny")
         assert (running.scene.bound_radius, running.ray_mode) == (3.9, "plain")
@@ -144,26 +151,26 @@ class TestOpening:
         assert idle.open(wish).engine.precision is Precision.FP32
 
     def test_a_scene_replaces_the_one_in_the_file(self, idle, wish):
-        running = idle.open(replace(wish, scene="demo", rays="auto"))
+        running = idle.open(with_choice(wish, scene="demo", rays="auto"))
         assert (running.scene, running.ray_mode) == (PRESETS["demo"], "canonical")
 
     def test_every_change_is_a_new_epoch(self, ready, wish):
-        running = ready.open(replace(wish, precision=Precision.BF16))
+        running = ready.open(replace(wish, panes=(PaneChoice(Precision.BF16),)))
         ready.mailbox.submit(request(1))
         assert running.epoch == 2
         assert ready.complete(1).epoch == 2
 
     def test_a_precision_visited_before_is_not_built_again(self, ready, lab, wish):
         first = ready.runnings[0].engine
-        ready.open(replace(wish, precision=Precision.BF16))
+        ready.open(replace(wish, panes=(PaneChoice(Precision.BF16),)))
         assert len(lab.built) == 2
-        assert ready.open(replace(wish, precision=Precision.FP32)).engine is first
+        assert ready.open(replace(wish, panes=(PaneChoice(Precision.FP32),))).engine is first
         ready.mailbox.submit(request(1))
         assert ready.complete(1).engine is first
         assert len(lab.built) == 2
 
     def test_another_file_lets_the_old_engines_go(self, ready, lab, write_light_field):
-        ready.open(Wish(write_light_field("other"), precision=Precision.FP32))
+        ready.open(wanted(write_light_field("other"), precision=Precision.FP32))
         ready.settle()
         gc.collect()
         old, new = lab.built
@@ -173,7 +180,7 @@ class TestOpening:
     def test_the_old_engine_is_there_until_the_new_one_is_ready(self, ready, lab, wish):
         old_is_alive = []
         lab.on_build = lambda: old_is_alive.append(lab.built[0]() is not None)
-        ready.open(replace(wish, precision=Precision.BF16))
+        ready.open(replace(wish, panes=(PaneChoice(Precision.BF16),)))
         assert old_is_alive == [True]
 
 
@@ -184,7 +191,7 @@ class TestRendering:
         strides = ready.strides(1)
         assert strides[0] > 1, "there was time for a preview only"
         assert strides == sorted(strides, reverse=True)
-        light_field = load_light_field(wish.checkpoint)
+        light_field = load_light_field(wish.light_field.checkpoint)
         expected = render_image(
             NetworkSource(ReferenceEngine(light_field), light_field.scene), request(1).camera
         )
@@ -194,7 +201,7 @@ class TestRendering:
 
     def test_a_request_without_an_engine_is_dropped(self, idle):
         idle.mailbox.submit(request(1))
-        idle.fail(Wish("no-such-file.safetensors"))
+        idle.fail(wanted("no-such-file.safetensors"))
         assert idle.frames == []
         assert len(idle.failures) == 1
 
@@ -270,7 +277,7 @@ class TestRendering:
         if interruption == "measurement":
             ready.mailbox.measure(SMALL)
         else:
-            ready.mailbox.want(Wish("no-such-file.safetensors"))
+            ready.mailbox.want(wanted("no-such-file.safetensors"))
         lab.open_gate()
         ready.complete(1)
         assert (len(ready.measured), len(ready.failures)) in [(1, 0), (0, 1)]
@@ -279,7 +286,7 @@ class TestRendering:
         lab.close_gate()
         ready.mailbox.submit(request(1))
         lab.wait_for_tile()
-        ready.mailbox.want(replace(wish, precision=Precision.BF16))
+        ready.mailbox.want(replace(wish, panes=(PaneChoice(Precision.BF16),)))
         lab.open_gate()
         assert ready.complete(1).engine.precision is Precision.BF16
 
@@ -308,37 +315,37 @@ class TestFailures:
     )
     def test_files_that_cannot_be_opened(self, ready, damaged, kind, why):
         path = damaged(kind)
-        error = ready.fail(Wish(str(path)))
+        error = ready.fail(wanted(str(path)))
         assert isinstance(error, CheckpointError)
         assert str(path) in error.what
         assert why in error.why
         assert error.remedy
 
     def test_a_scene_that_is_not_there(self, ready, wish):
-        assert isinstance(ready.fail(replace(wish, scene="no-such-scene")), SceneError)
+        assert isinstance(ready.fail(with_choice(wish, scene="no-such-scene")), SceneError)
 
     def test_a_precision_this_machine_does_not_have(self, ready, lab, wish):
         lab.unavailable = {Precision.FP16}
-        error = ready.fail(replace(wish, precision=Precision.FP16))
+        error = ready.fail(replace(wish, panes=(PaneChoice(Precision.FP16),)))
         assert isinstance(error, EngineUnavailable)
         assert "no fp16" in error.why
 
     def test_an_engine_that_does_not_exist(self, ready, wish):
-        error = ready.fail(replace(wish, engine="nonsense", precision=Precision.FP32))
+        error = ready.fail(replace(wish, panes=(PaneChoice(Precision.FP32, "nonsense"),)))
         assert isinstance(error, EngineUnavailable)
         assert "lab" in error.why, "it says which there are"
 
     @pytest.mark.parametrize("cause", [RuntimeError("out of memory"), MemoryError()])
     def test_an_engine_that_fails_while_it_is_built(self, ready, lab, wish, cause):
         lab.build_error = cause
-        error = ready.fail(replace(wish, precision=Precision.BF16))
+        error = ready.fail(replace(wish, panes=(PaneChoice(Precision.BF16),)))
         assert isinstance(error, EngineError)
         assert "bf16" in error.what
         lab.build_error = None
 
     def test_an_engine_that_fails_while_it_warms_up(self, ready, lab, wish):
         lab.shade_error = EngineError("The lab failed", "of itself", "Repair it.")
-        assert ready.fail(replace(wish, precision=Precision.BF16)) is lab.shade_error
+        assert ready.fail(replace(wish, panes=(PaneChoice(Precision.BF16),))) is lab.shade_error
         lab.shade_error = None
 
     @pytest.mark.parametrize(
@@ -376,14 +383,14 @@ class TestFailures:
     def test_what_failed_can_be_asked_for_again(self, ready, lab, wish):
         lab.unavailable = {Precision.FP16}
         for _ in range(3):
-            ready.fail(replace(wish, precision=Precision.FP16))
+            ready.fail(replace(wish, panes=(PaneChoice(Precision.FP16),)))
         assert len(ready.failures) == 3
 
     def test_a_request_made_together_with_a_failing_wish_is_answered(self, ready, lab):
         lab.close_gate()
         ready.mailbox.submit(request(1))
         lab.wait_for_tile()
-        ready.mailbox.want(Wish("no-such-file.safetensors"))
+        ready.mailbox.want(wanted("no-such-file.safetensors"))
         ready.mailbox.submit(request(2))
         lab.open_gate()
         ready.complete(2)

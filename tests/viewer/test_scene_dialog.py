@@ -14,9 +14,9 @@ from PyQt6.QtWidgets import QLineEdit
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.types import Precision
+from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.scene_settings import SceneSettings, edited, guessed_preset, problems, settings_of
-from viewer.state.wish import Wish
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.scene_dialog import SceneDialog
@@ -154,7 +154,7 @@ class TestDialog:
 @pytest.fixture
 def open_app(make_app, until):
     def opened(checkpoint: str, asks: bool = True) -> App:
-        app = make_app(Wish(checkpoint, precision=Precision.FP32), asks=asks)
+        app = make_app(shown(checkpoint, precision=Precision.FP32), asks=asks)
         app.start()
         until(lambda: app.report.has_picture)
         return app
@@ -167,7 +167,7 @@ class TestAsking:
         app = open_app(write_released("lego"))
         assert app.scenes.dialog.isVisible()
         assert not app.scenes.dialog.isModal()
-        assert app.controller.running.scene == LEGO, "until somebody says otherwise"
+        assert app.rendering.running.scene == LEGO, "until somebody says otherwise"
 
     def test_others_are_not(self, open_app, write_light_field):
         assert not open_app(write_light_field()).scenes.dialog.isVisible()
@@ -177,20 +177,20 @@ class TestAsking:
 
     def test_the_picture_follows_and_the_camera_stays(self, open_app, until, write_released):
         app = open_app(write_released("lego"))
-        app.controller.set_orbit(Orbit(10.0, 20.0, 3.5))
+        app.camera.set_orbit(Orbit(10.0, 20.0, 3.5))
         for field, value in (("Near", 1.0), ("Far", 7.0)):
             spin(app.scenes.dialog, field).setValue(value)
-        until(lambda: app.controller.running.scene.far == 7.0)
-        assert app.controller.running.scene.near == 1.0
-        assert app.controller.orbit == Orbit(10.0, 20.0, 3.5)
-        assert app.controller.running.wish.scene == app.controller.running.scene
+        until(lambda: app.rendering.running.scene.far == 7.0)
+        assert app.rendering.running.scene.near == 1.0
+        assert app.camera.orbit == Orbit(10.0, 20.0, 3.5)
+        assert app.rendering.running.wish.light_field.scene == app.rendering.running.scene
 
     def test_a_preset_brings_its_first_view(self, open_app, until, write_released):
         app = open_app(write_released("lego"))
         box = combo(app.scenes.dialog, "Preset")
         box.activated.emit(box.findData("llff:fern"))
-        until(lambda: app.controller.running.scene == PRESETS["llff:fern"])
-        assert app.controller.orbit == PRESETS["llff:fern"].home()
+        until(lambda: app.rendering.running.scene == PRESETS["llff:fern"])
+        assert app.camera.orbit == PRESETS["llff:fern"].home()
         assert app.window.commands.scenes["llff:fern"].isChecked()
 
     def test_what_cannot_be_is_not_tried(self, open_app, qtbot, write_released):
@@ -198,36 +198,36 @@ class TestAsking:
         spin(app.scenes.dialog, "Far").setValue(1.0)
         assert "more than near" in app.scenes.dialog.reasons()["far"]
         qtbot.wait(300)
-        assert app.controller.running.scene == LEGO
+        assert app.rendering.running.scene == LEGO
         assert not app.has_failed
 
     def test_the_answer_is_remembered_for_that_file(self, open_app, until, write_released):
         path, other = write_released("lego"), write_released("ship12")
         app = open_app(path)
         spin(app.scenes.dialog, "Far").setValue(7.0)
-        until(lambda: app.controller.running.scene.far == 7.0)
+        until(lambda: app.rendering.running.scene.far == 7.0)
         app.scenes.dialog.close()
         assert not app.scenes.dialog.isVisible()
-        app.controller.open(other)
-        until(lambda: app.controller.running.name == "ship12")
+        app.rendering.open(other)
+        until(lambda: app.rendering.running.name == "ship12")
         assert app.scenes.dialog.isVisible(), "that is another file"
-        assert app.controller.running.scene.far == 6.0
+        assert app.rendering.running.scene.far == 6.0
         app.scenes.dialog.close()
-        app.controller.open(path)
-        until(lambda: app.controller.running.scene.far == 7.0)
+        app.rendering.open(path)
+        until(lambda: app.rendering.running.scene.far == 7.0)
         assert not app.scenes.dialog.isVisible()
         app.window.commands.scene_settings.trigger()
         assert app.scenes.dialog.isVisible()
         app.scenes.dialog.reset_requested.emit()
-        until(lambda: app.controller.running.scene == LEGO)
+        until(lambda: app.rendering.running.scene == LEGO)
 
     def test_what_was_remembered_may_be_anything(self, make_app, until, write_released):
         path = write_released("lego")
-        first = make_app(Wish(path, precision=Precision.FP32), asks=True)
+        first = make_app(shown(path, precision=Precision.FP32), asks=True)
         first.start()
         until(lambda: first.report.has_picture)
-        sha256 = first.controller.running.light_field.sha256
-        guessed = replace(first.controller.running, scene_from="default")
+        sha256 = first.rendering.running.light_field.sha256
+        guessed = replace(first.rendering.running, scene_from="default")
         other = SimpleNamespace(sha256="another file", says_scene=True)
         for kept in ("[", "[]", json.dumps({sha256: [1]}), json.dumps({sha256: "no:preset"})):
             first.preferences.store("scenes", kept)
@@ -245,15 +245,15 @@ class TestAsking:
         path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
         app = open_app(str(path))
         assert app.scenes.dialog.isVisible()
-        assert "No scene was given" in app.controller.running.notes[0]
+        assert "No scene was given" in app.rendering.running.notes[0]
 
     def test_assumptions_come_from_the_command_line(self, make_app, until, write_released):
-        wish = Wish(write_released("lego"), precision=Precision.FP32, assumed=("res_scale=0.5",))
-        app = make_app(wish)
+        path = write_released("lego")
+        app = make_app(shown(path, precision=Precision.FP32, assumed=("res_scale=0.5",)))
         app.start()
         until(lambda: app.report.has_picture)
-        assert app.controller.running.light_field.network.res_scale == 0.5
-        app.controller.want(replace(wish, assumed=("res_scale=big",)))
+        assert app.rendering.running.light_field.network.res_scale == 0.5
+        app.rendering.want(shown(path, precision=Precision.FP32, assumed=("res_scale=big",)))
         until(lambda: app.has_failed)
-        assert "res_scale=big" in app.window._view.message.details()
+        assert "res_scale=big" in app.window.message.details()
         app.expect_error()

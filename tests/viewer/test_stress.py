@@ -22,8 +22,10 @@ from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import availability, build_engine
 from r2l_core.render.frames import STRIDES, Frame
 from r2l_core.types import Precision
+from tests.viewer.states import shown
 from viewer.app import App
-from viewer.state.wish import Wish
+from viewer.state.resolve import Capabilities, wish_of
+from viewer.state.view_state import ViewState
 from viewer.widgets import theme
 
 EVENTS = 2000
@@ -50,7 +52,7 @@ class Watch:
 
     def see(self, frames: tuple[Frame, ...]) -> None:
         (frame,) = frames
-        running = self.app.controller.running
+        running = self.app.rendering.running
         assert running is not None
         assert frame.epoch == running.epoch
         assert frame.engine.precision == running.engine.precision
@@ -62,27 +64,27 @@ class Watch:
 
 def gestures(app: App, chance: random.Random) -> list[Callable[[], object]]:
     """What a person in a hurry may do, each with random values."""
-    control, window = app.controller, app.window
+    hands, camera, window = app.gestures, app.camera, app.window
     some = chance.uniform
     commands = window.commands
     toggles = [commands.fill_flat, commands.canonical, commands.smooth, commands.inertia]
     toggles += [commands.hide_panels, commands.integer_zoom]
     return [
-        *[lambda: control.orbit_dragged(some(-40, 40), some(-20, 20))] * 8,
-        control.drag_started,
-        control.drag_finished,
-        lambda: control.pan_dragged(some(-9, 9), some(-9, 9)),
-        lambda: control.zoomed(some(0.7, 1.4), some(-20, 20), some(-20, 20)),
-        lambda: control.centred(some(-20, 20), some(-20, 20)),
-        lambda: control.flight_changed(chance.choice([-1, 0, 0, 1]), 0, 0, False),
-        lambda: control.view_requested(chance.choice(["home", "top", "front", "side"])),
-        lambda: control.set_bookmark(chance.randint(1, 3)),
-        lambda: control.recall_bookmark(chance.randint(1, 3)),
-        control.undo,
-        control.redo,
-        lambda: control.set_target_fps(some(5, 120)),
-        lambda: control.set_max_stride(chance.choice(STRIDES)),
-        lambda: control.set_render_size(chance.randint(1, 96), chance.randint(1, 96)),
+        *[lambda: hands.orbit_dragged(some(-40, 40), some(-20, 20))] * 8,
+        hands.drag_started,
+        hands.drag_finished,
+        lambda: hands.pan_dragged(some(-9, 9), some(-9, 9)),
+        lambda: hands.zoomed(some(0.7, 1.4), some(-20, 20), some(-20, 20)),
+        lambda: hands.centred(some(-20, 20), some(-20, 20)),
+        lambda: hands.flight_changed(chance.choice([-1, 0, 0, 1]), 0, 0, False),
+        lambda: camera.view_requested(chance.choice(["home", "top", "front", "side"])),
+        lambda: app.bookmarks.set(chance.randint(1, 3)),
+        lambda: app.bookmarks.recall(chance.randint(1, 3)),
+        camera.undo,
+        camera.redo,
+        lambda: app.store.change(target_fps=some(5, 120)),
+        lambda: app.store.change(max_stride=chance.choice(STRIDES)),
+        lambda: app.store.change(render_size_px=(chance.randint(1, 96), chance.randint(1, 96))),
         lambda: window.resize(chance.randint(900, 1400), chance.randint(600, 900)),
         lambda: chance.choice(toggles).trigger(),
     ]
@@ -97,9 +99,11 @@ def wishes(app: App, files: list[str], chance: random.Random) -> list[Callable[[
     ]
 
 
-def runs(app: App, wish: Wish) -> bool:
+def runs(app: App, state: ViewState) -> bool:
     """Whether that is what renders now."""
-    return app.controller.running is not None and app.controller.running.wish == wish
+    return app.rendering.running is not None and (
+        app.rendering.running.wish == wish_of(state, Capabilities())
+    )
 
 
 def pay_for_every_shape(files: list[str]) -> None:
@@ -132,11 +136,11 @@ def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, mo
     files = [write_light_field("tiny"), write_light_field("other"), str(broken)]
     theme.install(qapp)
     settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-    app = App(Wish(files[0], precision=Precision.FP32), settings)
+    app = App(shown(files[0], precision=Precision.FP32), settings)
     errors: list[Exception] = []
     app.render_thread.failed.connect(lambda error, _wish: errors.append(error))
     watch = Watch(app)
-    app.controller.frames_shown.connect(watch.see)
+    app.rendering.frames_shown.connect(watch.see)
     app.start()
     qtbot.waitUntil(lambda: app.report.has_picture, timeout=30_000)
     early_mb = -math.inf
@@ -146,9 +150,9 @@ def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, mo
         pay_for_every_shape(files[:2])
         for file in files[:2]:
             for precision in Precision:
-                wish = Wish(file, precision=precision)
-                app.controller.want(wish)
-                qtbot.waitUntil(partial(runs, app, wish), timeout=30_000)
+                state = shown(file, precision=precision)
+                app.rendering.want(state)
+                qtbot.waitUntil(partial(runs, app, state), timeout=30_000)
         for number in range(EVENTS):
             if number == EVENTS // 4:
                 early_mb = own_memory_mb()
@@ -159,14 +163,14 @@ def test_two_thousand_random_events(qapp, qtbot, tmp_path, write_light_field, mo
             qtbot.wait(chance.choice([0, 0, 5, 20]))
         late_mb = own_memory_mb()
         # After all that, it does as it is told.
-        app.controller.flight_changed(0, 0, 0, False)
-        last = Wish(files[0], precision=Precision.FP32)
-        app.controller.want(last)
+        app.gestures.flight_changed(0, 0, 0, False)
+        last = shown(files[0], precision=Precision.FP32)
+        app.rendering.want(last)
         qtbot.waitUntil(partial(runs, app, last), timeout=30_000)
-        app.controller.set_render_size(40, 30)
+        app.store.change(render_size_px=(40, 30))
 
         def settled() -> bool:
-            frame, running = app.window.pane.frame, app.controller.running
+            frame, running = app.window.pane.frame, app.rendering.running
             return (
                 frame is not None
                 and running is not None

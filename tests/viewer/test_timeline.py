@@ -16,12 +16,12 @@ from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.types import Precision
 from tests.viewer.manual_clock import ManualClock
+from tests.viewer.states import shown
 from viewer.app import App
-from viewer.camera.flight import Ride
 from viewer.camera_path import path_editor, path_edits
 from viewer.camera_path.path_drawing import PathDrawing
 from viewer.state.panes import CompareMode
-from viewer.state.wish import Wish
+from viewer.state.viewpoint import ridden
 from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
 from viewer.widgets.panels.timeline_track import TimelineTrack
@@ -92,11 +92,12 @@ class TestRide:
     )
     def test_an_orbit_is_found_again(self, azimuth_deg, elevation_deg, radius, fov_y_deg):
         orbit = Orbit(azimuth_deg, elevation_deg, radius)
-        ride = Ride(orbit.T_world_camera(), fov_y_deg)
-        view = ride.viewpoint((0.0, 0.0, 0.0), 1.5)
-        assert view.orbit.T_world_camera() == pytest.approx(ride.T_world_camera, abs=1e-6)
+        focal_px = 100 / math.tan(math.radians(fov_y_deg) / 2)
+        camera = Camera(orbit.T_world_camera(), 300, 200, focal_px)
+        view = ridden(camera, (0.0, 0.0, 0.0))
+        assert view.orbit.T_world_camera() == pytest.approx(camera.T_world_camera, abs=1e-6)
         assert view.orbit.radius == pytest.approx(radius)
-        camera = ride.camera(300, 200)
+        assert view.camera(300, 200) is camera
         focal_px = 150 / math.tan(math.radians(view.fov_x_deg) / 2)
         assert camera.focal_px == pytest.approx(focal_px)
 
@@ -194,7 +195,7 @@ def steps() -> ManualClock:
 @pytest.fixture
 def app(write_light_field, make_app, until, steps) -> App:
     """Shows its first picture, and has a clock that the test moves on."""
-    app = make_app(Wish(write_light_field(), precision=Precision.FP32), clock=steps)
+    app = make_app(shown(write_light_field(), precision=Precision.FP32), clock=steps)
     app.start()
     until(lambda: app.report.has_picture)
     return app
@@ -208,7 +209,7 @@ class TestInTheWindow:
         commands.record.add_key.trigger()
 
     def test_k_adds_the_present_view(self, app, qtbot):
-        before = app.controller.camera()
+        before = app.camera.camera()
         qtbot.keyClick(app.window.pane, Qt.Key.Key_K)
         path = app.camera_path.editor.path
         assert path is not None
@@ -228,7 +229,7 @@ class TestInTheWindow:
 
     def test_edits_are_undone_apart_from_camera_moves(self, app):
         self.add_two(app)
-        control, side = app.camera_path.editor, app.controller.orbit
+        control, side = app.camera_path.editor, app.camera.orbit
         control.retime(1, 5.0)
         assert control.path.seconds == pytest.approx(5.0)
         control.undo()
@@ -238,33 +239,33 @@ class TestInTheWindow:
         assert control.path is None
         control.redo()
         assert len(control.path.keyframes) == 1
-        assert app.controller.orbit == side
+        assert app.camera.orbit == side
 
     def test_choosing_a_keyframe_goes_there_and_can_be_undone(self, app):
         self.add_two(app)
-        side = app.controller.orbit
-        app.camera_path.editor.select(0)
+        side = app.camera.orbit
+        app.camera_path.player.select(0)
         first = app.camera_path.editor.path.keyframes[0]
-        camera = app.controller.camera()
+        camera = app.camera.camera()
         assert np.array_equal(camera.T_world_camera, first.T_world_camera)
-        app.controller.undo()
-        assert app.controller.orbit == side
+        app.camera.undo()
+        assert app.camera.orbit == side
 
     def test_playing_follows_the_clock_and_stops_at_the_end(self, app, steps, until):
         self.add_two(app)
         control = app.camera_path.editor
-        control.play()
+        app.camera_path.player.play()
         assert np.allclose(
-            app.controller.camera().T_world_camera, control.path.keyframes[0].T_world_camera
+            app.camera.camera().T_world_camera, control.path.keyframes[0].T_world_camera
         )
         steps.now += 0.5
         steps.fire()
         assert control.seconds == pytest.approx(0.5)
         wanted = control.path.at(0.5).T_world_camera
-        assert np.array_equal(app.controller.camera().T_world_camera, wanted)
+        assert np.array_equal(app.camera.camera().T_world_camera, wanted)
         steps.now += 10
         steps.fire()
-        assert not control.playing
+        assert not app.camera_path.player.playing
         assert control.seconds == control.path.seconds
         assert not app.window.commands.record.play.isChecked()
 
@@ -272,37 +273,36 @@ class TestInTheWindow:
         self.add_two(app)
         control = app.camera_path.editor
         control.set_loop(True)
-        control.scrub(0.0)
-        control.play()
+        app.camera_path.player.scrub(0.0)
+        app.camera_path.player.play()
         steps.now += control.path.seconds + 0.25
         steps.fire()
-        assert control.playing
+        assert app.camera_path.player.playing
         assert control.seconds == pytest.approx(0.25)
 
     def test_a_hand_on_the_picture_ends_playing(self, app, steps):
         self.add_two(app)
-        control = app.camera_path.editor
-        control.play()
+        app.camera_path.player.play()
         steps.now += 0.5
         steps.fire()
-        seen = app.controller.camera().T_world_camera
-        app.controller.drag_started()
-        app.controller.orbit_dragged(1.0, 0.0)
-        assert not control.playing
+        seen = app.camera.camera().T_world_camera
+        app.gestures.drag_started()
+        app.gestures.orbit_dragged(1.0, 0.0)
+        assert not app.camera_path.player.playing
         # From where the path was, not from where the drag would have been before.
-        assert app.controller.camera().T_world_camera == pytest.approx(seen, abs=0.1)
+        assert app.camera.camera().T_world_camera == pytest.approx(seen, abs=0.1)
 
     def test_the_path_is_drawn_over_the_frame_it_belongs_to(self, app, until):
         self.add_two(app)
         app.window.commands.views["top"].trigger()
         until(lambda: app.window.pane._path is not None and len(app.window.pane._path.keys) == 2)
-        app.camera_path.editor.play()
+        app.camera_path.player.play()
         assert app.window.pane._path is None
 
     def test_the_marked_keyframe_is_edited_and_seen(self, app, until):
         self.add_two(app)
         control, panel, pane = app.camera_path.editor, app.camera_path.panel, app.window.pane
-        app.window.compare.view.set_mode(CompareMode.WIPE)
+        app.window.commands.compare.modes[CompareMode.WIPE].trigger()
         app.window.commands.record.edit_key.trigger()
         assert panel.isVisible()
         assert "Keyframe 2 at 00:02.0" in panel._title.text()
@@ -315,18 +315,18 @@ class TestInTheWindow:
         key = control.path.keyframes[1]
         assert (key.precision_a, key.precision_b) == (None, Precision.INT8)
         assert (key.wipe, key.gain, key.fov_y_deg) == (pytest.approx(0.8), 8.0, 25.0)
-        assert app.controller.camera().fov_y_deg == pytest.approx(25.0)
+        assert app.camera.camera().fov_y_deg == pytest.approx(25.0)
         assert pane._wipe == pytest.approx(0.8)
         assert app.window.compare.view.pane.difference.options.gain == 8.0
-        control.select(0)
+        app.camera_path.player.select(0)
         assert panel._wipe._says.isChecked()
         assert not panel._wipe._field.isEnabled()
         control.change(KeySettings(control.path.keyframes[0].fov_y_deg, wipe=0.2))
-        control.scrub(1.0)
+        app.camera_path.player.scrub(1.0)
         assert 0.2 < pane._wipe < 0.8
         control.undo()
         assert control.path.keyframes[0].wipe is None
-        control.select(0)
+        app.camera_path.player.select(0)
         app.window.commands.views["top"].trigger()
         panel.view_requested.emit()
         top = control.path.keyframes[0].T_world_camera
@@ -336,8 +336,8 @@ class TestInTheWindow:
         assert not panel._fov.isEnabled()
 
     def test_presets_begin_at_the_present_view(self, app):
-        app.controller.orbit_dragged(30.0, 0.0)
-        orbit = app.controller.orbit
+        app.gestures.orbit_dragged(30.0, 0.0)
+        orbit = app.camera.orbit
         app.window.commands.record.presets["turntable"].trigger()
         path = app.camera_path.editor.path
         assert path.loop
@@ -359,6 +359,6 @@ class TestInTheWindow:
     def test_a_file_that_is_no_path_is_an_error_that_names_it(self, app, tmp_path):
         (tmp_path / "p.json").write_text('{"format": "r2l-camera-path", "version": 1}')
         app.camera_path.open(str(tmp_path / "p.json"))
-        assert "keyframes" in app.window._view.message.details()
+        assert "keyframes" in app.window.message.details()
         assert app.camera_path.editor.path is None
         app.expect_error()

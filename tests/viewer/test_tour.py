@@ -14,9 +14,9 @@ import pytest
 from r2l_core.engines.processor import this_processor
 from r2l_core.errors import EngineError
 from r2l_core.types import Precision
+from tests.viewer.states import shown
 from viewer.app import App
 from viewer.scripted.tour import Tour, TourPace
-from viewer.state.wish import Wish
 
 PACE = TourPace(events_per_s=12, hurry=20.0, patient=True, window_px=(900, 600))
 
@@ -35,7 +35,7 @@ def film_of(path: Path) -> np.ndarray:
 def app(lab, write_light_field, make_app) -> App:
     """Not started yet; two precisions are enough."""
     lab.unavailable = set(Precision) - {Precision.FP32, Precision.BF16}
-    return make_app(Wish(write_light_field(), precision=Precision.FP32))
+    return make_app(shown(write_light_field(), precision=Precision.FP32))
 
 
 @pytest.fixture
@@ -72,12 +72,10 @@ def test_drag_measures_everything(app, run):
 def test_drag_turns_the_camera_and_ends_on_the_exact_picture(app, run, tmp_path):
     run("drag", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["window.png"]
-    assert app.controller.orbit.azimuth_deg != app.controller.running.scene.home().azimuth_deg
+    assert app.camera.orbit.azimuth_deg != app.rendering.running.scene.home().azimuth_deg
     frame = app.window.pane.frame
     assert frame.complete
-    np.testing.assert_array_equal(
-        frame.camera.T_world_camera, app.controller.camera().T_world_camera
-    )
+    np.testing.assert_array_equal(frame.camera.T_world_camera, app.camera.camera().T_world_camera)
     assert not app.window.pane.dragging
 
 
@@ -123,7 +121,7 @@ def test_a_renderer_that_fails_ends_it(app, run, lab):
         if app.report.has_picture:
             lab.shade_error = EngineError("The lab failed", "of itself", "Repair it.")
 
-    app.window.picture_painted.connect(fail)
+    app.window.pane.picture_painted.connect(fail)
     assert run("drag")["errors"] > 0
 
 
@@ -133,4 +131,4 @@ def test_a_precision_that_fails_ends_it(app, run, lab):
 
     lab.on_build = fail
     assert run("all")["errors"] == 1
-    assert app.controller.running.engine.precision is Precision.FP32
+    assert app.rendering.running.engine.precision is Precision.FP32

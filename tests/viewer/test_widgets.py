@@ -367,7 +367,8 @@ class TestPrecisionSwitch:
         return switch.findChildren(QAbstractButton)
 
     def test_a_click_says_what_was_chosen_and_shows_what_runs(self, qtbot, switch):
-        switch.set_precisions({p: Availability(True) for p in THREE}, Precision.FP32)
+        switch.set_precisions({p: Availability(True) for p in THREE})
+        switch.show_active(Precision.FP32)
         with qtbot.waitSignal(switch.precision_chosen) as chosen:
             qtbot.mouseClick(self.segments(switch)[2], Qt.MouseButton.LeftButton)
         assert chosen.args == [Precision.FP16]
@@ -378,7 +379,8 @@ class TestPrecisionSwitch:
     def test_what_cannot_run_says_why(self, qtbot, switch):
         offered = {p: Availability(True) for p in THREE}
         offered[Precision.FP16] = Availability(False, "this processor has no AVX-512 FP16")
-        switch.set_precisions(offered, Precision.FP32)
+        switch.set_precisions(offered)
+        switch.show_active(Precision.FP32)
         segment = self.segments(switch)[2]
         assert not segment.isEnabled()
         assert "no AVX-512 FP16" in segment.toolTip()
@@ -388,14 +390,17 @@ class TestPrecisionSwitch:
     @pytest.mark.parametrize("members", [THREE, list(Precision)[:6], list(Precision)])
     @pytest.mark.parametrize("width", [150, 248, 400])
     def test_no_name_is_cut_off(self, switch, members, width):
-        switch.set_precisions({p: Availability(True) for p in members}, members[0])
+        switch.set_precisions({p: Availability(True) for p in members})
+        switch.show_active(members[0])
         switch.resize(width, 400)
         for segment in self.segments(switch):
             assert segment.width() >= segment.sizeHint().width()
 
     def test_precisions_can_be_replaced(self, switch):
-        switch.set_precisions({p: Availability(True) for p in THREE}, Precision.FP32)
-        switch.set_precisions({p: Availability(True) for p in Precision}, Precision.INT8)
+        switch.set_precisions({p: Availability(True) for p in THREE})
+        switch.show_active(Precision.FP32)
+        switch.set_precisions({p: Availability(True) for p in Precision})
+        switch.show_active(Precision.INT8)
         assert {one.text() for one in self.segments(switch)} == set(Precision)
 
 

@@ -9,6 +9,7 @@ close                the next step begins a new entry, whatever it is
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from viewer.state.viewpoint import Viewpoint
 
@@ -83,6 +84,58 @@ class CameraHistory:
         # What a held gesture does from here on is a move of its own.
         self._held.clear()
         self.close()
+
+
+class CameraMoves:
+    """A history that goes by a clock and says when there is something to undo or to make again."""
+
+    def __init__(self, now_s: Callable[[], float], tell: Callable[[bool, bool], object]) -> None:
+        """`tell`: is given whether a move can be undone, and whether one can be made again."""
+        self._history = CameraHistory()
+        self._now_s = now_s
+        self._tell = tell
+        self._told = (False, False)
+
+    def before(self, gesture: str, view: Viewpoint) -> None:
+        """See CameraHistory.before."""
+        self._history.before(gesture, view, self._now_s())
+        self._say()
+
+    def hold(self, gesture: str, view: Viewpoint) -> None:
+        """See CameraHistory.hold."""
+        self._history.hold(gesture, view, self._now_s())
+        self._say()
+
+    def release(self, gesture: str) -> None:
+        """See CameraHistory.release."""
+        self._history.release(gesture, self._now_s())
+
+    def close(self) -> None:
+        """See CameraHistory.close."""
+        self._history.close()
+
+    def undo(self, view: Viewpoint) -> Viewpoint | None:
+        """See CameraHistory.undo."""
+        found = self._history.undo(view)
+        self._say()
+        return found
+
+    def redo(self, view: Viewpoint) -> Viewpoint | None:
+        """See CameraHistory.redo."""
+        found = self._history.redo(view)
+        self._say()
+        return found
+
+    def clear(self) -> None:
+        """See CameraHistory.clear."""
+        self._history.clear()
+        self._say()
+
+    def _say(self) -> None:
+        told = self._history.can_undo, self._history.can_redo
+        if told != self._told:
+            self._told = told
+            self._tell(*told)
 
 
 def _swap(

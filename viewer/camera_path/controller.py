@@ -13,9 +13,15 @@ from PyQt6.QtWidgets import QWidget
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe, PathView
 from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
 from r2l_core.errors import CameraPathError, R2LError
+from r2l_core.render.frames import Frame
+from viewer.camera.controller import CameraController
+from viewer.camera.ride import Ride
+from viewer.camera_path.path_drawing import PathDrawing
 from viewer.camera_path.path_editor import PathEditor
-from viewer.rendering.controller import Controller
+from viewer.camera_path.path_player import PathPlayer
+from viewer.rendering.controller import RenderController
 from viewer.state.difference_options import MAX_GAIN
+from viewer.state.view_state import StateStore
 from viewer.widgets.controls.file_dialogs import ask_camera_path, ask_camera_path_place
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.widgets.panels.key_panel import KeyPanel, KeySettings
@@ -32,21 +38,33 @@ class CameraPathController(QObject):
     _opened = pyqtSignal(str, CameraPath)
 
     def __init__(
-        self, window: MainWindow, controller: Controller, parent: QObject, clock: Clock = REAL_TIME
+        self,
+        window: MainWindow,
+        store: StateStore,
+        camera: CameraController,
+        rendering: RenderController,
+        parent: QObject,
+        clock: Clock = REAL_TIME,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._controller = controller
-        self.editor = PathEditor(controller, self, clock)
+        self._store = store
+        self._rendering = rendering
+        self.editor = PathEditor(store, camera, self)
+        self.player = PathPlayer(self.editor, Ride(store, camera, self), self, clock)
         self.panel = KeyPanel(window)
         self._has_path = False
         self._readout = TimelineReadout()
+        self._drawing: PathDrawing | None = None
+        self._frame: Frame | None = None
+        self._has_overlay = False
         self._opened.connect(self._take)
         self._wire()
+        self._wire_files()
 
     def close(self) -> None:
         """Move nothing any more."""
-        self.editor.close()
+        self.player.close()
         self.panel.close()
 
     def open(self, file: str) -> None:
@@ -59,8 +77,7 @@ class CameraPathController(QObject):
         if path is None:
             return
         if nerfstudio:
-            camera = self._controller.camera()
-            size = (camera.width_px, camera.height_px)
+            size = self._store.state.render_size_px
             self._start(lambda: save_nerfstudio(path, Path(file), *size, NERFSTUDIO_FPS))
         else:
             self._start(lambda: save_camera_path(path, Path(file)))
@@ -83,34 +100,45 @@ class CameraPathController(QObject):
             self.failed.emit(CameraPathError(what, "; ".join(path.notes)))
 
     def _wire(self) -> None:
-        window, control, controller = self._window, self.editor, self._controller
+        window, editor, player = self._window, self.editor, self.player
         timeline, track = window.timeline, window.timeline.track
         actions = window.commands.record
-        timeline.play_toggled.connect(control.set_playing)
-        timeline.loop_toggled.connect(control.set_loop)
-        timeline.add_requested.connect(control.add)
+        timeline.play_toggled.connect(player.set_playing)
+        timeline.loop_toggled.connect(editor.set_loop)
+        timeline.add_requested.connect(editor.add)
         timeline.presets_requested.connect(self._open_presets)
-        track.scrubbed.connect(control.scrub)
-        track.selected.connect(control.select)
-        track.retimed.connect(control.retime)
-        track.moved.connect(control.move)
-        track.delete_requested.connect(control.delete)
-        track.undo_requested.connect(control.undo)
-        track.redo_requested.connect(control.redo)
         timeline.key_requested.connect(self._open_key)
+        track.scrubbed.connect(player.scrub)
+        track.selected.connect(player.select)
+        track.retimed.connect(editor.retime)
+        track.moved.connect(editor.move)
+        track.delete_requested.connect(editor.delete)
+        track.undo_requested.connect(editor.undo)
+        track.redo_requested.connect(editor.redo)
         actions.edit_key.triggered.connect(self._open_key)
-        self.panel.edited.connect(control.change)
-        self.panel.view_requested.connect(control.take_view)
-        control.key_changed.connect(self._show_key)
-        control.passed.connect(self._show_passed)
-        actions.add_key.triggered.connect(control.add)
-        actions.delete_key.triggered.connect(control.delete)
-        actions.undo.triggered.connect(control.undo)
-        actions.redo.triggered.connect(control.redo)
-        actions.play.triggered.connect(control.set_playing)
-        actions.loop.triggered.connect(control.set_loop)
+        actions.add_key.triggered.connect(editor.add)
+        actions.delete_key.triggered.connect(editor.delete)
+        actions.undo.triggered.connect(editor.undo)
+        actions.redo.triggered.connect(editor.redo)
+        actions.play.triggered.connect(player.set_playing)
+        actions.loop.triggered.connect(editor.set_loop)
         for name, action in actions.presets.items():
-            action.triggered.connect(lambda _=False, one=name: control.use_preset(one))
+            action.triggered.connect(lambda _=False, one=name: self._use_preset(one))
+        self.panel.edited.connect(editor.change)
+        self.panel.view_requested.connect(editor.take_view)
+        editor.path_changed.connect(self._path_changed)
+        editor.path_changed.connect(timeline.show_readout)
+        editor.path_changed.connect(actions.show_path)
+        editor.key_changed.connect(self._show_key)
+        editor.time_changed.connect(timeline.show_time)
+        player.passed.connect(self._show_passed)
+        player.playing_changed.connect(timeline.show_playing)
+        player.playing_changed.connect(actions.play.setChecked)
+        player.playing_changed.connect(lambda _on: self._draw())
+        self._rendering.frames_shown.connect(self._frames_shown)
+
+    def _wire_files(self) -> None:
+        window, actions = self._window, self._window.commands.record
         actions.open_path.triggered.connect(lambda: window.ask_file(ask_camera_path, self.open))
         actions.save_path.triggered.connect(
             lambda: window.ask_file(
@@ -123,14 +151,28 @@ class CameraPathController(QObject):
                 partial(self.save, nerfstudio=True),
             )
         )
-        control.path_changed.connect(self._path_changed)
-        control.path_changed.connect(timeline.show_readout)
-        control.path_changed.connect(actions.show_path)
-        control.time_changed.connect(timeline.show_time)
-        control.playing_changed.connect(timeline.show_playing)
-        control.playing_changed.connect(actions.play.setChecked)
-        control.overlay_changed.connect(window.pane.show_path)
-        controller.frames_shown.connect(control.frames_shown)
+
+    def _use_preset(self, name: str) -> None:
+        if self._rendering.running is not None:
+            self.editor.use_preset(name)
+
+    # The path over the picture
+
+    def _frames_shown(self, frames: tuple[Frame, ...]) -> None:
+        self._frame = frames[0]
+        self._draw()
+
+    def _draw(self) -> None:
+        path, frame = self.editor.path, self._frame
+        # From a camera on the path itself nothing but a line through the eye is to be seen.
+        if path is None or frame is None or self.player.playing:
+            overlay = None
+        else:
+            self._drawing = self._drawing or PathDrawing(path)
+            overlay = self._drawing.seen_by(frame.camera, self.editor.selected)
+        if overlay is not None or self._has_overlay:
+            self._has_overlay = overlay is not None
+            self._window.pane.show_path(overlay)
 
     def _open_key(self) -> None:
         self.panel.show()
@@ -148,16 +190,17 @@ class CameraPathController(QObject):
     def _show_passed(self, view: PathView) -> None:
         """Wipe and gain go along at once; precisions change in films alone, where there is time to
         build what they need."""
-        desk = self._window.compare
         if view.wipe is not None:
             self._window.pane.set_wipe(view.wipe)
         if view.gain is not None:
             gain = min(max(view.gain, 1.0), MAX_GAIN)
-            options = self._window.pane.difference.options
-            desk.difference.set_options(replace(options, gain=gain, locked=True))
+            how = replace(self._store.state.difference, gain=gain, locked=True)
+            self._store.change(difference=how)
 
     def _path_changed(self, readout: TimelineReadout) -> None:
         self._readout = readout
+        self._drawing = None
+        self._draw()
         had_path, self._has_path = self._has_path, bool(readout.key_seconds)
         if self._has_path and not had_path:
             self._window.open_timeline()

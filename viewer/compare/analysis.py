@@ -37,8 +37,6 @@ _LOOK_S = 0.2
 
 Answer = TypeVar("Answer")
 
-_EIGHT_BITS = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
-
 
 class Analyst(QObject):
     """Signals carry what the widgets take. One question at a time; a newer one of the same kind
@@ -106,7 +104,7 @@ class Analyst(QObject):
             self.divergence_ready.emit,
         )
 
-    def sensitivity(self, running: Running) -> None:
+    def sensitivity(self, running: Running, precision: Precision) -> None:
         """Measure what every layer loses in eight bits, and which cost the picture most."""
         number = self._begin("sensitivity")
         self.sensitivity_progress.emit(0.0)
@@ -123,7 +121,7 @@ class Analyst(QObject):
             if answer is not None:
                 self.sensitivity_ready.emit(*answer)
 
-        work = partial(_sensitivity, running, progress, cancelled)
+        work = partial(_sensitivity, running, precision, progress, cancelled)
         self._run("sensitivity", number, work, finish)
 
     def stop_sensitivity(self) -> None:
@@ -194,7 +192,7 @@ class _Job(QRunnable):
 def _metrics(apart: HelperProcess, frames: Sequence[Frame]) -> MetricsReadout:
     from r2l_core.images.metrics import compare
 
-    names = [wording.source(frame.engine, frame.light_field) for frame in frames]
+    names = [wording.named(frame.engine, frame.light_field) for frame in frames]
     pairs = []
     shown = [at for at, frame in enumerate(frames) if not frame.why_blank]
     for a, b in itertools.combinations(shown, 2):
@@ -263,32 +261,24 @@ def _divergence(
     return DivergenceReadout(column, row, tuple(lines))
 
 
-def eight_bit_precision(running: Running) -> Precision | None:
-    """Which of the running precisions has layers that can be switched; the first of them."""
-    for info, own in zip(running.engines, running.own_panes, strict=True):
-        if own and info.engine != TRUTH and info.precision in _EIGHT_BITS:
-            return info.precision
-    return None
-
-
 def layers_of(running: Running) -> tuple[LayerSensitivity, ...]:
     """The layers of the open light field, not measured yet."""
     from r2l_core.model.quantized import body_layers
 
-    high = running.wish.layers_in_fp32
     return tuple(
-        LayerSensitivity(name, math.nan, name in high)
-        for name in body_layers(running.light_field.network)
+        LayerSensitivity(name, math.nan) for name in body_layers(running.light_field.network)
     )
 
 
 def _sensitivity(
-    running: Running, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+    running: Running,
+    precision: Precision,
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
 ) -> tuple[object, object] | None:
     from r2l_core.evaluation.sensitivity import analyse
     from r2l_core.quantization.mix import with_mix
 
-    precision = eight_bit_precision(running) or Precision.INT8_SIM
     found = analyse(
         with_mix(running.light_field, ()), precision, SENSITIVITY_RAYS, progress, cancelled
     )

@@ -1,4 +1,4 @@
-"""Wires the compare desk to what renders and to what measures."""
+"""Lets panes be chosen and compared, and asks for what is to be known about them."""
 
 from __future__ import annotations
 
@@ -8,113 +8,136 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.render.frames import Frame
+from r2l_core.types import Precision
 from viewer.compare.analysis import Analyst
 from viewer.compare.layers_controller import LayersController
-from viewer.rendering.controller import Controller
+from viewer.rendering.controller import RenderController
 from viewer.rendering.render_thread import Running
-from viewer.state.panes import PaneChoice
 from viewer.state.preferences import Preferences, RecentFiles
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.compare.compare_panels import ComparePanels
 from viewer.widgets.controls.file_dialogs import ask_light_field
 from viewer.window.main_window import MainWindow
 
 
 class CompareController(QObject):
-    """Knows which frames are on the screen, and asks for what is to be known about them."""
+    """What is chosen goes into the state, and the panels show the state."""
 
     failed = pyqtSignal(Exception)
 
     def __init__(
         self,
         window: MainWindow,
-        controller: Controller,
+        store: StateStore,
+        rendering: RenderController,
         preferences: Preferences,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._recent = RecentFiles(preferences, "recent_light_fields")
         self._window = window
-        self._desk: ComparePanels = window.compare
-        self._controller = controller
-        self._analyst = Analyst(self)
-        self._layers = LayersController(window, controller, self._analyst, self)
-        self._layers.failed.connect(self.failed)
-        self._running: Running | None = None
+        self._panels: ComparePanels = window.compare
+        self._store = store
+        self._rendering = rendering
+        self.analyst = Analyst(self)
         self._frames: tuple[Frame, ...] = ()
+        self._layers = LayersController(window, store, rendering, self.analyst, self)
+        self._layers.failed.connect(self.failed)
         self._wire()
+        store.listen(self._state_changed)
 
     def _wire(self) -> None:
-        desk, analyst = self._desk, self._analyst
-        desk.mode_changed.connect(lambda _mode: self._choose())
-        desk.panes_changed.connect(lambda _panes: self._choose())
-        desk.active_changed.connect(lambda _position: self._show_engine())
-        desk.file_wanted.connect(self._ask_light_field)
-        desk.map_wanted.connect(analyst.map)
-        desk.pixel_picked.connect(self._probe)
-        self._controller.frames_shown.connect(self._show_frames)
-        self._controller.kept.connect(lambda running: self._show_panes(running.wish.panes))
-        analyst.metrics_ready.connect(desk.show_metrics)
-        analyst.map_ready.connect(desk.set_map)
-        analyst.divergence_ready.connect(desk.show_divergence)
+        panels, analyst, store = self._panels, self.analyst, self._store
+        panels.mode_changed.connect(lambda mode: store.change(mode=mode))
+        panels.panes_changed.connect(lambda panes: store.set(store.state.with_panes(panes)))
+        panels.panes.pane_removed.connect(lambda at: store.set(store.state.without_pane(at)))
+        panels.active_changed.connect(lambda position: store.change(active=position))
+        panels.difference.options_changed.connect(lambda how: store.change(difference=how))
+        panels.file_wanted.connect(self._ask_light_field)
+        panels.map_wanted.connect(analyst.map)
+        panels.pixel_picked.connect(self._probe)
+        self._window.precision.precision_chosen.connect(self.choose_precision)
+        self._rendering.frames_shown.connect(self.show_frames)
+        self._rendering.running_changed.connect(self._show_running)
+        analyst.metrics_ready.connect(panels.show_metrics)
+        analyst.map_ready.connect(panels.set_map)
+        analyst.divergence_ready.connect(panels.show_divergence)
         analyst.failed.connect(self.failed)
 
-    def running_changed(self, running: Running) -> None:
-        """Something new renders."""
-        self._running = running
-        self._desk.set_offers(running.precisions, running.truth, running.choices)
-        self._offer_light_fields(running)
-        self._layers.running_changed(running)
-        self._show_engine()
+    def choose_precision(self, precision: Precision) -> None:
+        """Show another precision in the active pane."""
+        self._show_precision()
+        if not self._store.state.comparing:
+            self._window.precision.show_pending(precision)
+        self._rendering.choose_precision(precision)
+
+    def show_frames(self, frames: tuple[Frame, ...]) -> None:
+        """Frames for the window, of one request, and what there is to say about them."""
+        self._window.show_frames(frames)
+        before, self._frames = self._frames, frames
+        # While the camera moves there is nothing new to say about it.
+        if not before or (before[0].complete and frames[0].camera is not before[0].camera):
+            self._panels.show_divergence(None)
+        was_said = before and not before[0].complete and len(before) == len(frames)
+        if frames[0].complete or not was_said:
+            self.analyst.compare(frames)
+        self._layers.frames_shown(frames)
 
     def close(self) -> None:
         """Ask nothing any more."""
-        self._analyst.close()
+        self.analyst.close()
+
+    # The state on the screen
+
+    def _state_changed(self, before: ViewState, after: ViewState) -> None:
+        if (before.panes, before.active, before.mode) != (after.panes, after.active, after.mode):
+            self._panels.show_state(after)
+            self._show_engine()
+            self._show_precision()
+        if before.difference != after.difference:
+            self._panels.difference.set_options(after.difference)
+
+    def _show_running(self, running: Running) -> None:
+        self._window.offer_precisions(running.precisions, self.choose_precision)
+        self._panels.set_offers(running.precisions, running.truth, running.choices)
+        self._offer_light_fields(running)
+        self._show_engine()
+        self._show_precision()
+
+    def _show_engine(self) -> None:
+        if (running := self._rendering.running) is not None:
+            engines = running.engines
+            position = self._store.state.active if len(engines) > 1 else 0
+            self._window.show_engine(engines[min(position, len(engines) - 1)])
+
+    def _show_precision(self) -> None:
+        """Mark the precision that runs in the active pane, which may not be the one chosen."""
+        running, state = self._rendering.running, self._store.state
+        if running is not None and running.wish.panes:
+            shown = running.wish.panes
+            source = shown[min(state.active, len(shown) - 1)].source
+            is_network = isinstance(source, Precision)
+            self._window.show_active_precision(Precision(source) if is_network else None)
+        elif running is not None:
+            self._window.show_active_precision(running.engine.precision)
+
+    # Light fields of panes
 
     def _offer_light_fields(self, running: Running) -> None:
         from r2l_core.checkpoints.opening import embedded_names  # with torch, which runs by now
 
-        own = running.wish.checkpoint
+        own = running.wish.light_field.checkpoint
         for checkpoint in running.sha256:
             if Path(checkpoint).is_file():
                 self._recent.note(checkpoint)
         others = (*embedded_names(), *self._recent.files())
-        self._desk.set_light_fields(
+        self._panels.set_light_fields(
             own, [one for one in others if one not in (own, str(Path(own).absolute()))]
         )
 
     def _ask_light_field(self, position: int) -> None:
-        self._window.ask_file(ask_light_field, partial(self._desk.show_light_field, position))
-
-    def _show_panes(self, panes: tuple[PaneChoice, ...]) -> None:
-        if panes:
-            self._desk.show_panes(panes)
-
-    def _choose(self) -> None:
-        panes = self._desk.panes
-        active = panes.panes[panes.active] if panes.panes else None
-        if active is not None:
-            self._controller.set_panes(panes.panes if self._desk.comparing else (), active)
-
-    def _show_engine(self) -> None:
-        if self._running is not None:
-            engines = self._running.engines
-            position = self._desk.panes.active if len(engines) > 1 else 0
-            self._window.show_engine(engines[min(position, len(engines) - 1)])
-
-    def _show_frames(self, frames: tuple[Frame, ...]) -> None:
-        self._window.show_frames(frames)
-        self._shown(frames)
-        self._layers.frames_shown(frames)
-
-    def _shown(self, frames: tuple[Frame, ...]) -> None:
-        before, self._frames = self._frames, frames
-        # While the camera moves there is nothing new to say about it.
-        if not before or (before[0].complete and frames[0].camera is not before[0].camera):
-            self._desk.show_divergence(None)
-        was_said = before and not before[0].complete and len(before) == len(frames)
-        if frames[0].complete or not was_said:
-            self._analyst.compare(frames)
+        self._window.ask_file(ask_light_field, partial(self._panels.show_light_field, position))
 
     def _probe(self, column: int, row: int) -> None:
-        if self._running is not None and self._frames:
-            self._analyst.probe(self._running, self._frames, column, row)
+        if (running := self._rendering.running) is not None and self._frames:
+            self.analyst.probe(running, self._frames, column, row)

@@ -9,10 +9,12 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.errors import R2LError
 from r2l_core.render.frames import Frame
+from r2l_core.types import Precision
 from viewer.compare import analysis
 from viewer.compare.analysis import Analyst
-from viewer.rendering.controller import Controller
+from viewer.rendering.controller import RenderController
 from viewer.rendering.render_thread import Running
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.panels.layer_bars import LayerSensitivity
 from viewer.window.main_window import MainWindow
 
@@ -28,11 +30,16 @@ class LayersController(QObject):
     failed = pyqtSignal(Exception)
 
     def __init__(
-        self, window: MainWindow, controller: Controller, analyst: Analyst, parent: QObject
+        self,
+        window: MainWindow,
+        store: StateStore,
+        rendering: RenderController,
+        analyst: Analyst,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._strip = window.compare.layers
-        self._controller = controller
+        self._store = store
         self._analyst = analyst
         self._running: Running | None = None
         self._layers: tuple[LayerSensitivity, ...] = ()
@@ -44,13 +51,15 @@ class LayersController(QObject):
         window.layers_seen.connect(self._set_seen)
         self._strip.measure_requested.connect(self._measure)
         self._strip.worst_requested.connect(self._keep_worst)
-        self._strip.layer_toggled.connect(controller.switch_layer)
-        self._strip.restore_requested.connect(lambda: controller.set_layers(frozenset()))
+        self._strip.layer_toggled.connect(self._switch)
+        self._strip.restore_requested.connect(lambda: self._set_mix(frozenset()))
         window.mix_save_requested.connect(self._save)
         analyst.sensitivity_progress.connect(self._strip.show_progress)
         analyst.sensitivity_ready.connect(self._measured)
+        rendering.running_changed.connect(self._running_changed)
+        store.listen(self._state_changed)
 
-    def running_changed(self, running: Running) -> None:
+    def _running_changed(self, running: Running) -> None:
         """Something new renders."""
         before, self._running = self._running, running
         if before is None or before.light_field is not running.light_field:
@@ -67,6 +76,32 @@ class LayersController(QObject):
             self._analyst.set_calm(complete)
             self._measure_if_wanted()
 
+    @property
+    def _mixed(self) -> int | None:
+        """Position of the pane whose layers can be switched: the active one, or the first."""
+        state = self._store.state
+        shown = range(len(state.panes)) if state.comparing else (state.active,)
+        able = [at for at in shown if at < len(state.panes) and state.panes[at].has_mix]
+        return state.active if state.active in able else next(iter(able), None)
+
+    @property
+    def _mix(self) -> frozenset[str]:
+        at = self._mixed
+        return frozenset() if at is None else self._store.state.panes[at].layers_in_fp32
+
+    def _switch(self, name: str, high: bool) -> None:
+        self._set_mix(self._mix | {name} if high else self._mix - {name})
+
+    def _set_mix(self, layers_in_fp32: frozenset[str]) -> None:
+        state, at = self._store.state, self._mixed
+        if at is not None:
+            pane = replace(state.panes[at], layers_in_fp32=layers_in_fp32)
+            self._store.set(state.with_pane(at, pane))
+
+    def _state_changed(self, before: ViewState, after: ViewState) -> None:
+        if (before.panes, before.active, before.mode) != (after.panes, after.active, after.mode):
+            self._show()
+
     def _set_seen(self, on: bool) -> None:
         self._seen = on
         self._measure_if_wanted()
@@ -78,7 +113,9 @@ class LayersController(QObject):
     def _measure(self) -> None:
         if self._running is not None:
             self._measuring = True
-            self._analyst.sensitivity(self._running)
+            at = self._mixed
+            source = Precision.INT8_SIM if at is None else self._store.state.panes[at].source
+            self._analyst.sensitivity(self._running, Precision(source))
 
     def _measured(self, layers: tuple[LayerSensitivity, ...], worst: tuple[str, ...]) -> None:
         found = {layer.name: layer for layer in layers}
@@ -92,22 +129,19 @@ class LayersController(QObject):
     def _keep_worst(self) -> None:
         self._keeps_worst = not self._worst
         if self._worst:
-            self._controller.set_layers(frozenset(self._worst))
+            self._set_mix(frozenset(self._worst))
         elif not self._measuring:
             self._measure()
 
     def _show(self) -> None:
-        running = self._running
-        if running is None:
-            return
-        able = analysis.eight_bit_precision(running) is not None
-        high = running.wish.layers_in_fp32
-        layers = [replace(one, high=one.name in high) for one in self._layers]
-        self._strip.show_layers(layers, "" if able else _NO_EIGHT_BITS)
+        if self._running is not None:
+            high = self._mix
+            layers = [replace(one, high=one.name in high) for one in self._layers]
+            self._strip.show_layers(layers, _NO_EIGHT_BITS if self._mixed is None else "")
 
     def _save(self, path: str) -> None:
-        if self._running is not None:
+        if self._mixed is not None:
             try:
-                analysis.save_mix(Path(path), self._running.wish.layers_in_fp32)
+                analysis.save_mix(Path(path), self._mix)
             except R2LError as error:
                 self.failed.emit(error)

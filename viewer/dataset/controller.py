@@ -14,8 +14,9 @@ from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from r2l_core.errors import plain
-from viewer.rendering.controller import Controller
-from viewer.state.dataset_choice import VARIANTS, DatasetChoice
+from viewer.camera.controller import CameraController
+from viewer.rendering.controller import RenderController
+from viewer.state.view_state import VARIANTS, DatasetChoice, StateStore
 from viewer.widgets.controls import wording
 from viewer.widgets.picture.picture import Picture
 from viewer.window.main_window import MainWindow
@@ -50,16 +51,24 @@ class DatasetController(QObject):
     _read = pyqtSignal(object, int, QImage)
     _unread = pyqtSignal(object, int, Exception)
 
-    def __init__(self, window: MainWindow, controller: Controller, parent: QObject) -> None:
+    def __init__(
+        self,
+        window: MainWindow,
+        store: StateStore,
+        camera: CameraController,
+        rendering: RenderController,
+        parent: QObject,
+    ) -> None:
         super().__init__(parent)
         self._window = window
         self._panel = window.dataset
-        self._controller = controller
+        self._store = store
+        self._camera = camera
+        self._rendering = rendering
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         self._wanted = 0
         self._opening = False
-        self._choice: DatasetChoice | None = None
         self._dataset: Dataset | None = None
         self._last: int | None = None
         self._wire()
@@ -70,11 +79,6 @@ class DatasetController(QObject):
         return self._dataset
 
     @property
-    def choice(self) -> DatasetChoice | None:
-        """How the open one was opened, its split included."""
-        return self._choice
-
-    @property
     def opening(self) -> bool:
         """Whether one is being opened."""
         return self._opening
@@ -82,8 +86,9 @@ class DatasetController(QObject):
     def _wire(self) -> None:
         window, panel = self._window, self._panel
         window.dataset_requested.connect(self.open)
-        window.pose_stepped.connect(self.step)
-        window.nearest_pose_requested.connect(self.snap)
+        window.commands.previous_pose.triggered.connect(lambda: self.step(-1))
+        window.commands.next_pose.triggered.connect(lambda: self.step(1))
+        window.commands.nearest_pose.triggered.connect(self.snap)
         panel.split_chosen.connect(lambda split: self._change(split=split))
         panel.half_chosen.connect(lambda half: self._change(half_res=half))
         panel.variant_chosen.connect(self._choose_variant)
@@ -91,7 +96,7 @@ class DatasetController(QObject):
         panel.stepped.connect(self.step)
         panel.nearest_requested.connect(self.snap)
         panel.thumbnail_wanted.connect(self._want_thumbnail)
-        self._controller.orbit_changed.connect(lambda _orbit, _fov_x_deg: self._mark())
+        self._camera.orbit_changed.connect(lambda _orbit, _fov_x_deg: self._mark())
         self._opened.connect(self._take)
         self._refused.connect(self._refuse)
         self._read.connect(self._show_thumbnail)
@@ -133,7 +138,7 @@ class DatasetController(QObject):
         """Look through exactly the camera of a view."""
         if self._dataset is not None and 0 <= position < len(self._dataset):
             self._last = position
-            self._controller.go_to_pose(self._dataset.views[position].camera)
+            self._camera.go_to_pose(self._dataset.views[position].camera)
 
     def step(self, by: int) -> None:
         """Go `by` views on from the last one that was gone to, round and round; if there was none,
@@ -148,7 +153,7 @@ class DatasetController(QObject):
     def snap(self) -> None:
         """Go to the nearest pose."""
         if self._dataset is not None:
-            self.go_to(self._dataset.nearest(self._controller.camera()))
+            self.go_to(self._dataset.nearest(self._camera.camera()))
 
     def close(self) -> None:
         """Let what runs end soon, and wait for it."""
@@ -161,13 +166,14 @@ class DatasetController(QObject):
             self._change(**{VARIANTS[self._dataset.kind][0]: on})
 
     def _change(self, **changed: str | bool) -> None:
-        if self._choice is not None:
-            self.open_as(replace(self._choice, **changed))  # type: ignore[arg-type]
+        choice = self._store.state.dataset
+        if choice is not None:
+            self.open_as(replace(choice, **changed))  # type: ignore[arg-type]
 
     def _take(self, number: int, choice: DatasetChoice, dataset: Dataset) -> None:
         if number != self._wanted:
             return
-        before = self._choice
+        before = self._store.state.dataset
         if (
             self._dataset is not None
             and before is not None
@@ -175,7 +181,8 @@ class DatasetController(QObject):
         ):
             # The scene is that of the whole capture: another split must not move the camera.
             dataset = replace(dataset, scene=self._dataset.scene)
-        self._dataset, self._choice, self._last = dataset, choice, None
+        self._dataset, self._last = dataset, None
+        self._store.change(dataset=choice)
         camera = dataset.views[0].camera
         size = wording.size(camera.width_px, camera.height_px)
         self._panel.show_dataset(
@@ -188,15 +195,16 @@ class DatasetController(QObject):
         self._show_choice()
         self._window.show_dataset_open()
         self._mark()
-        self._controller.set_dataset(dataset)
+        self._rendering.set_dataset(dataset)
         self.dataset_changed.emit(dataset)
         self._settle()
 
     def _show_choice(self) -> None:
-        if self._choice is not None and self._dataset is not None:
+        choice = self._store.state.dataset
+        if choice is not None and self._dataset is not None:
             flag, *names = VARIANTS.get(self._dataset.kind, ("",))
-            on = bool(flag) and getattr(self._choice, flag)
-            self._panel.show_choice(self._choice.half_res, names, on)
+            on = bool(flag) and getattr(choice, flag)
+            self._panel.show_choice(choice.half_res, names, on)
 
     def _refuse(self, number: int, choice: DatasetChoice, error: Exception) -> None:
         if number != self._wanted:
@@ -214,7 +222,7 @@ class DatasetController(QObject):
         self.settled.emit()
 
     def _mark(self) -> None:
-        pose = self._controller.pose
+        pose = self._camera.pose
         if self._dataset is not None:
             position = None if pose is None else self._dataset.index_of(pose)
             self._panel.show_pose(position)

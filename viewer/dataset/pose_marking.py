@@ -12,8 +12,8 @@ from PyQt6.QtGui import QImage
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame
 from viewer.dataset.controller import DatasetController
-from viewer.rendering.controller import Controller
-from viewer.state.panes import CompareMode
+from viewer.rendering.controller import RenderController
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.panels.pose_card import PICTURE_PX, PoseCard
 from viewer.widgets.picture.drawn_overlays import HEADINGS, PoseOverlay
 from viewer.window.main_window import MainWindow
@@ -90,11 +90,17 @@ class PoseMarking(QObject):
     have not, until somebody switches them on. Films never have."""
 
     def __init__(
-        self, window: MainWindow, controller: Controller, posing: DatasetController, parent: QObject
+        self,
+        window: MainWindow,
+        store: StateStore,
+        rendering: RenderController,
+        datasets: DatasetController,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._posing = posing
+        self._store = store
+        self._datasets = datasets
         self._action = window.commands.show_poses
         self._wanted = {True: True, False: False}
         self._drawing: PoseDrawing | None = None
@@ -103,10 +109,10 @@ class PoseMarking(QObject):
         self._marked: int | None = None
         self.card = PoseCard(window.pane)
         self._action.triggered.connect(self._switch)
-        window.compare.mode_changed.connect(lambda _mode: self._show_wanted())
-        posing.dataset_changed.connect(self._take)
-        posing.small_read.connect(self._show_photograph)
-        controller.frames_shown.connect(self._frames_shown)
+        store.listen(self._state_changed)
+        datasets.dataset_changed.connect(self._take)
+        datasets.small_read.connect(self._show_photograph)
+        rendering.frames_shown.connect(self._frames_shown)
         window.pane.pointed.connect(self._point)
         window.pane.clicked.connect(self._click)
         window.pane.drag_started.connect(lambda: self._mark(None))
@@ -118,7 +124,11 @@ class PoseMarking(QObject):
 
     @property
     def _alone(self) -> bool:
-        return self._window.compare.view.mode is CompareMode.SINGLE
+        return not self._store.state.comparing
+
+    def _state_changed(self, before: ViewState, after: ViewState) -> None:
+        if before.mode is not after.mode:
+            self._show_wanted()
 
     def _take(self, dataset: Dataset) -> None:
         self._drawing = PoseDrawing(dataset.cameras, dataset.scene.center)
@@ -175,22 +185,22 @@ class PoseMarking(QObject):
         if view == self._marked:
             return
         self._marked = view
-        dataset = self._posing.dataset
+        dataset = self._datasets.dataset
         if view is None or at is None or dataset is None:
             self.card.hide()
         else:
             self._at = at.toPoint()
             self.card.show_pose(dataset.views[view].name, self._at)
             side_px = round(PICTURE_PX * self._window.pane.devicePixelRatioF())
-            self._posing.read_small(view, side_px)
+            self._datasets.read_small(view, side_px)
         self._draw()
 
     def _show_photograph(self, dataset: Dataset, view: int, image: QImage) -> None:
-        if dataset is self._posing.dataset and view == self._marked:
+        if dataset is self._datasets.dataset and view == self._marked:
             self.card.show_photograph(image, self._at)
 
     def _click(self, x_px: float, y_px: float) -> None:
         view = self._view_at(x_px, y_px)
         if view is not None:
             self._mark(None)
-            self._posing.go_to(view)
+            self._datasets.go_to(view)

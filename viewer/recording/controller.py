@@ -14,15 +14,14 @@ from r2l_core.errors import R2LError, RecordingError
 from r2l_core.recording.loading import Unfinished, load_sidecar, unfinished
 from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
 from r2l_core.types import Precision
-from viewer.camera_path.path_editor import PathEditor
 from viewer.recording.recording_thread import RecordingEnd, RecordingJob, RecordingThread, ResumeJob
-from viewer.rendering.controller import Controller
+from viewer.rendering.controller import RenderController
 from viewer.state.panes import AUTO, LETTERS, PaneChoice
 from viewer.state.preferences import Preferences
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_film
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import MODES, RecordSettings
-from viewer.widgets.panels.timeline_readout import TimelineReadout
 from viewer.window.main_window import MainWindow
 
 _NAME = 24
@@ -38,15 +37,15 @@ class RecordingController(QObject):
     def __init__(
         self,
         window: MainWindow,
-        controller: Controller,
-        paths: PathEditor,
+        store: StateStore,
+        rendering: RenderController,
         preferences: Preferences,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._controller = controller
-        self._paths = paths
+        self._store = store
+        self._rendering = rendering
         self._preferences = preferences
         self._unfinished: Unfinished | None = None
         self._thread: RecordingThread | None = None
@@ -60,9 +59,9 @@ class RecordingController(QObject):
 
     def open(self) -> None:
         """Show the panel with proposals that fit what is shown."""
-        panel, camera = self.panel, self._controller.camera()
+        panel = self.panel
         if not self.running:
-            panel.show_size(camera.width_px, camera.height_px)
+            panel.show_size(*self._store.state.render_size_px)
             panel.proposed_file(self._window.folder or str(Path.home()))
             self._offer_modes()
             self._offer_resume()
@@ -118,10 +117,7 @@ class RecordingController(QObject):
         window.closing.add_reason(self._why_not_close)
         window.commands.record.record.triggered.connect(self.open)
         window.timeline.record_requested.connect(self.open)
-        self._paths.path_changed.connect(self._path_changed)
-        window.compare.panes_changed.connect(lambda _panes: self._offer_modes())
-        window.compare.mode_changed.connect(lambda _mode: self._offer_modes())
-        window.compare.active_changed.connect(lambda _position: self._offer_modes())
+        self._store.listen(self._state_changed)
         panel.start_requested.connect(self.start)
         panel.resume_requested.connect(self.resume)
         panel.abort_requested.connect(self.abort)
@@ -142,8 +138,13 @@ class RecordingController(QObject):
         if self._thread is not None:
             self._thread.set_paused(on)
 
-    def _path_changed(self, readout: TimelineReadout) -> None:
-        self.panel.show_path(len(readout.key_seconds), readout.seconds)
+    def _state_changed(self, before: ViewState, after: ViewState) -> None:
+        path = after.path
+        if before.path is not path:
+            keys = 0 if path is None else len(path.keyframes)
+            self.panel.show_path(keys, 0.0 if path is None else path.seconds)
+        if (before.panes, before.active, before.mode) != (after.panes, after.active, after.mode):
+            self._offer_modes()
 
     def _offer_modes(self) -> None:
         if self.running:
@@ -155,9 +156,9 @@ class RecordingController(QObject):
 
     def _shown(self, mode: str) -> list[tuple[str, PaneChoice]]:
         """Letters and choices of the panes that a film of this mode shows."""
-        setup = self._window.compare.panes
-        lettered = list(zip(LETTERS, setup.panes, strict=False))
-        return lettered[setup.active :][:1] if mode == "single" else lettered[:2]
+        state = self._store.state
+        lettered = list(zip(LETTERS, state.panes, strict=False))
+        return lettered[state.active :][:1] if mode == "single" else lettered[:2]
 
     def _why_not(self, mode: str) -> str:
         """Why no film of this mode can be made, a sentence; empty where one can."""
@@ -171,6 +172,8 @@ class RecordingController(QObject):
                 return f"Pane {letter} shows another light field; films are of the open one."
         if mode != "single" and len(shown) < 2:
             return "A film of two needs a second pane: Compare shows it."
+        if len({pane.layers_in_fp32 for _, pane in shown if pane.has_mix}) > 1:
+            return "Panes A and B leave different layers in fp32; a film has one mix of layers."
         return ""
 
     def _offer_resume(self) -> None:
@@ -187,7 +190,7 @@ class RecordingController(QObject):
         self.panel.offer_resume(f"{name}, {film.frames_done} of {film.frames_total} frames")
 
     def _job(self, settings: RecordSettings) -> RecordingJob:
-        running, path = self._controller.running, self._paths.path
+        running, path = self._rendering.running, self._store.state.path
         what = "The film cannot be made"
         if running is None or path is None:
             why = "there is no camera path" if running is not None else "no light field is open"
@@ -197,7 +200,7 @@ class RecordingController(QObject):
         if why_not := self._why_not(settings.mode):
             raise RecordingError(what, why_not[0].lower() + why_not[1:-1], "Show another.")
         shown = self._shown(settings.mode)
-        wish, options = running.wish, self._window.pane.difference.options
+        light_field, options = running.wish.light_field, self._store.state.difference
         path = path.lasting(settings.seconds)
         if settings.mode == "single" and shown[0][0] == "B":
             path = _seen_as_a(path)
@@ -222,17 +225,17 @@ class RecordingController(QObject):
                 f"{lies_there.frames_total} frames",
                 "Resume it, or choose another name.",
             )
-        checkpoint = _lasting_name(wish.checkpoint)
+        checkpoint = _lasting_name(light_field.checkpoint)
         return RecordingJob(
             running.light_field,
             checkpoint,
             plan,
             out,
             running.ray_mode,
-            wish.engine,
-            wish.device,
-            tuple(wish.engine if pane.engine == AUTO else pane.engine for _, pane in shown),
-            wish.layers_in_fp32,
+            light_field.engine,
+            light_field.device,
+            tuple(light_field.engine if pane.engine == AUTO else pane.engine for _, pane in shown),
+            next((pane.layers_in_fp32 for _, pane in shown if pane.has_mix), frozenset()),
         )
 
     def _ended(self, end: RecordingEnd) -> None:

@@ -88,7 +88,7 @@ class LiveCapture(QObject):
         self._trail: deque[tuple[float, tuple[float, float]]] = deque()
         self._timer = make_timer(self, round(1e3 / FPS), self._look)
         self._action.triggered.connect(self._switch)
-        window.picture_painted.connect(lambda _seq, _ms: self._look())
+        window.pane.picture_painted.connect(lambda _seq, _ms: self._look())
         window.pane.pointed.connect(self._point)
 
     @property

@@ -1,68 +1,71 @@
-"""Turns wishes and cameras into requests, and frames into what the window shows."""
+"""Asks for what the state shows, and shows the frames that answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.render.frames import STRIDES, Frame, RenderRequest
+from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
-from viewer.camera.controller import CameraControl
+from viewer.camera.controller import CameraController
 from viewer.rendering.mailbox import Mailbox
-from viewer.rendering.performance import Performance, Sample
 from viewer.rendering.render_thread import Running
-from viewer.state.bookmarks import Bookmarks
 from viewer.state.panes import PaneChoice
-from viewer.state.wish import Wish
+from viewer.state.resolve import Capabilities, Wish, request_of, wish_of
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.timers import REAL_TIME, Clock
-from viewer.widgets.panels.performance_readout import PerformanceReadout
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
 
-FLAT_TOLERANCE = 2 / 255
-"""Of full scale. On the demo light field no pixel was off by more than this, and the picture agrees
-with the exact one to 85 dB; half of the rays are saved."""
-
-_READOUT_MS = 200
+_MOST_POSTED = 100
 
 
-class Controller(CameraControl):
-    """Knows what is wished for; shows only frames that are not stale."""
+class RenderController(QObject):
+    """A state that asks for other engines posts a wish; one that looks otherwise, a request.
 
+    What cannot be had is taken back: the state shows again what runs.
+    """
+
+    asked = pyqtSignal()
+    """Other engines were chosen, and are asked for."""
     frames_shown = pyqtSignal(tuple)
     """tuple[Frame, ...], one for each pane, that went to the window."""
-    badge_changed = pyqtSignal(object)
-    """str or None: a quiet remark on the view."""
-    readout_ready = pyqtSignal(PerformanceReadout)
-    kept = pyqtSignal(Running)
-    """The Running that goes on after a change failed."""
+    badge_changed = pyqtSignal(str)
+    """A quiet remark on the view; empty for none."""
+    running_changed = pyqtSignal(Running)
+    """Something new renders, and the state and the camera say so."""
 
     def __init__(
         self,
         mailbox: Mailbox,
-        wish: Wish,
-        bookmarks: Bookmarks,
+        store: StateStore,
+        camera: CameraController,
         parent: QObject | None = None,
         clock: Clock = REAL_TIME,
     ) -> None:
-        super().__init__(bookmarks, parent, clock)
+        super().__init__(parent)
         self._mailbox = mailbox
-        self._wish = wish
-        self._dataset: Dataset | None = None
+        self._store = store
+        self._camera = camera
+        self._clock = clock
+        self._capabilities = Capabilities()
         self._running: Running | None = None
-        self._target_fps = 30.0
-        self._max_stride = STRIDES[0]
-        self._flat_tolerance = 0.0
-        self._badge: str | None = None
+        self._wish: Wish | None = None
+        """What was asked for last, or what runs where that failed."""
+        self._posted: list[tuple[Wish, ViewState]] = []
+        """What is still to be answered, and the state that asked for it."""
+        self._kept: ViewState | None = None
+        """The state whose engines run."""
+        self._badge = ""
+        self._numbers = itertools.count(1)
         self._seq = 0
         self._shown_seq = -1
-        self._performance = Performance(clock.now_s())
-        self._readout_timer = clock.timer(self, _READOUT_MS, self._read_out)
+        store.listen(self._state_changed)
 
     @property
     def running(self) -> Running | None:
@@ -71,157 +74,143 @@ class Controller(CameraControl):
 
     def start(self) -> None:
         """Ask for the first light field."""
-        self._mailbox.want(self._wish)
+        self._post(self._store.state)
 
-    def close(self) -> None:
-        """Stand still: nobody looks any more."""
-        self._readout_timer.stop()
-        self._timer.stop()
-
-    # Wishes
-
-    def choose_precision(self, precision: Precision) -> None:
-        """Ask for another precision of the same light field."""
-        self.want(replace(self._wish, precision=precision))
+    # What is chosen
 
     def open(self, checkpoint: str) -> None:
-        """Ask for another light field, with the same engine choices.
+        """Show another light field, or the same anew: its file may have changed."""
+        before = self._wish
+        self._store.set(self._store.state.opening(checkpoint))
+        if self._wish is before:
+            self._post(self._store.state)
 
-        Re-basing rays is no such choice: the other may not name the sphere it needs.
-        """
-        rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
-        wish = replace(self._wish, checkpoint=checkpoint, scene=None, rays=rays, assumed=())
-        self.want(replace(wish, layers_in_fp32=frozenset()))
+    def choose_precision(self, precision: Precision) -> None:
+        """Show another precision in the active pane."""
+        self._store.set(self._store.state.showing(precision))
 
     def set_scene(self, scene: str | SceneSpec | None) -> None:
-        """Ask for the same light field in a preset, the scene of a file or a given one; None: its
-        own."""
-        rays = "auto" if self._wish.rays == "canonical" else self._wish.rays
-        self.want(replace(self._wish, scene=scene, rays=rays))
+        """Show the light field in a preset, the scene of a file or a given one; None: its own."""
+        self._store.set(self._store.state.in_scene(scene))
 
     def set_dataset(self, dataset: Dataset | None) -> None:
         """From now on this is the ground truth, whatever light field is open."""
-        self._dataset = dataset
-        self.want(self._wish)
-
-    def set_panes(self, panes: tuple[PaneChoice, ...], alone: PaneChoice) -> None:
-        """Compare `panes`; none: show `alone`, or what ran before where that is no precision of
-        the open light field."""
-        wish = replace(self._wish, panes=panes)
-        if not panes and isinstance(alone.source, Precision) and alone.checkpoint is None:
-            wish = replace(wish, precision=alone.source)
-        if wish != self._wish:
-            self.want(wish)
-
-    def switch_layer(self, name: str, high: bool) -> None:
-        """Have eight-bit precisions leave a body layer in float32, or not."""
-        layers = self._wish.layers_in_fp32
-        self.set_layers(layers | {name} if high else layers - {name})
-
-    def set_layers(self, layers_in_fp32: frozenset[str]) -> None:
-        """Have eight-bit precisions leave exactly these body layers in float32."""
-        self.want(replace(self._wish, layers_in_fp32=layers_in_fp32))
+        self._capabilities = Capabilities(dataset)
+        self._post(self._store.state)
 
     def set_canonical(self, on: bool) -> None:
         """Re-base rays on the trained sphere, or leave them as the camera makes them."""
-        self.want(replace(self._wish, rays="canonical" if on else "plain"))
+        light_field = self._store.state.light_field
+        rays = "canonical" if on else "plain"
+        self._store.change(light_field=replace(light_field, rays=rays))
 
-    def want(self, wish: Wish) -> None:
-        """Ask for exactly this, beside the open dataset."""
-        self._wish = replace(wish, dataset=self._dataset)
-        self._mailbox.want(self._wish)
+    def want(self, state: ViewState) -> None:
+        """Ask for the engines of `state`, even where these were asked for before; the present state
+        takes them over once they run."""
+        self._post(state)
 
-    def running_changed(self, running: Running) -> None:
+    def refresh(self) -> None:
+        """Ask for the picture once more."""
+        self._request(self._store.state)
+
+    # What the render thread says
+
+    def run(self, running: Running) -> None:
         """The render thread has something new to render with."""
         before, self._running = self._running, running
+        asked = next((state for wish, state in self._posted if wish is running.wish), None)
+        self._posted = [one for one in self._posted if one[1] is not asked]
         if (
             before is None
-            or before.wish.checkpoint != running.wish.checkpoint
+            or before.wish.light_field.checkpoint != running.wish.light_field.checkpoint
             or before.scene.home() != running.scene.home()
         ):
             # Frames that answer requests made until now have the camera of another scene.
             self._shown_seq = self._seq + 1
-            self.enter(running.scene, running.name)
+            self._camera.enter(running.scene)
         elif before.scene != running.scene:
-            self.adapt(running.scene)
+            self._camera.adapt(running.scene)
+        self._adopt(running, asked)
+        self.running_changed.emit(running)
         self.refresh()
 
-    def failed(self, wish: Wish) -> None:
-        """A wish failed; what ran before runs on."""
+    def fail(self, wish: Wish) -> ViewState:
+        """A wish failed; what ran before runs on. Returns the state that asked for it."""
+        state = self._store.state
+        asked = next((state for one, state in self._posted if one is wish), state)
         # One that was made since is still to be answered.
-        if self._running is not None and wish == self._wish:
-            self._wish = self._running.wish
-            self.kept.emit(self._running)
+        if self._kept is not None and wish is self._wish:
+            reverted = state.with_engines_of(self._kept)
+            self._wish = wish_of(reverted, self._capabilities)
+            self._store.set(reverted)
+        return asked
 
-    # Requests
-
-    def set_target_fps(self, images_per_s: float) -> None:
-        """Aim for that many pictures a second while the camera moves."""
-        self._target_fps = images_per_s
-
-    def set_max_stride(self, stride: int) -> None:
-        """Let no picture be coarser than every `stride`-th pixel each way, whatever it costs."""
-        self._max_stride = stride
-        self.refresh()
-
-    def set_fill_flat(self, on: bool) -> None:
-        """Take pixels in flat surroundings from these, within FLAT_TOLERANCE, or ask the network
-        for every pixel."""
-        self._flat_tolerance = FLAT_TOLERANCE if on else 0.0
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Ask for a picture of the camera as it is."""
-        if self._running is None:
-            return
-        created_s = self._clock.now_s()
-        camera = self.camera()
-        badge = self._running.scene.outside_trained_views(camera.position, self._running.ray_mode)
-        if badge != self._badge:
-            self._badge = badge
-            self.badge_changed.emit(badge)
-        self._seq += 1
-        target_ms = 1e3 / self._target_fps
-        self._mailbox.submit(
-            RenderRequest(
-                self._seq, camera, target_ms, created_s, self._max_stride, self._flat_tolerance
-            )
-        )
-
-    # Frames
-
-    def frames_ready(self, frames: tuple[Frame, ...]) -> None:
+    def show(self, frames: tuple[Frame, ...]) -> None:
         """Show the frames of one request, one for each pane, unless they are stale.
 
         A newer request is no reason to drop them, or the picture would freeze during a drag.
         """
-        if self._is_fresh(frames[0]):
-            self._note_frame(frames[0])
-            self.frames_shown.emit(frames)
+        running, first = self._running, frames[0]
+        if running is None or first.epoch != running.epoch or first.seq < self._shown_seq:
+            return
+        self._shown_seq = first.seq
+        self.frames_shown.emit(frames)
 
-    def _is_fresh(self, frame: Frame) -> bool:
-        return (
-            self._running is not None
-            and frame.epoch == self._running.epoch
-            and frame.seq >= self._shown_seq
+    def _adopt(self, running: Running, asked: ViewState | None) -> None:
+        """Let the state say what runs, where it is what was asked for last."""
+        state = self._store.state
+        if asked is None or running.wish is not self._wish:
+            self._kept = asked or self._kept
+            return
+        state = state.with_engines_of(asked)
+        if not state.panes:
+            # The best precision is known now; it is no other wish than the one it fulfils.
+            state = state.with_panes((PaneChoice(running.engine.precision),))
+        self._kept = state
+        self._wish = wish_of(state, self._capabilities)
+        self._store.set(state)
+
+    def _state_changed(self, before: ViewState, after: ViewState) -> None:
+        if self._wish is not None and _engines(before) != _engines(after):
+            self._engines_changed(after)
+        if before.viewpoint is not after.viewpoint or _look(before) != _look(after):
+            self._request(after)
+
+    def _engines_changed(self, state: ViewState) -> None:
+        wish = wish_of(state, self._capabilities)
+        if wish != self._wish:
+            self._post(state)
+            self.asked.emit()
+        elif self._posted and self._posted[-1][0] is self._wish:
+            # Asked for already: it only looks otherwise, such as with another active pane.
+            self._posted[-1] = (self._posted[-1][0], state)
+        else:
+            self._kept = state
+
+    def _post(self, state: ViewState) -> None:
+        self._wish = wish_of(state, self._capabilities)
+        self._posted = [*self._posted, (self._wish, state)][-_MOST_POSTED:]
+        self._mailbox.want(self._wish)
+
+    def _request(self, state: ViewState) -> None:
+        """Ask for a picture of the camera as it is."""
+        if self._running is None:
+            return
+        request = request_of(state)
+        badge = self._running.scene.outside_trained_views(
+            request.camera.position, self._running.ray_mode
         )
+        if (badge or "") != self._badge:
+            self._badge = badge or ""
+            self.badge_changed.emit(self._badge)
+        self._seq = next(self._numbers)
+        self._mailbox.submit(replace(request, seq=self._seq, created_s=self._clock.now_s()))
 
-    def _note_frame(self, frame: Frame) -> None:
-        self._shown_seq = frame.seq
-        self._performance.add(frame, self._clock.now_s())
-        if frame.network_rays and not self._readout_timer.isActive():
-            self._readout_timer.start()
 
-    def painted(self, seq: int, paint_ms: float) -> None:
-        """A frame's pixels reached the screen, and painting them took so long."""
-        self._performance.painted(seq, paint_ms, self._clock.now_s())
+def _engines(state: ViewState) -> tuple[object, ...]:
+    """What the wish, and what is kept of a state when another fails, depend on."""
+    return state.light_field, state.panes, state.active, state.pair, state.mode
 
-    def samples(self) -> Sequence[Sample]:
-        """Every measured frame since the start, as far as they are remembered."""
-        return self._performance.samples()
 
-    def _read_out(self) -> None:
-        now = self._clock.now_s()
-        self.readout_ready.emit(self._performance.readout(now))
-        if self._performance.idle(now):
-            self._readout_timer.stop()
+def _look(state: ViewState) -> tuple[object, ...]:
+    return state.render_size_px, state.max_stride, state.fill_flat

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import RenderRequest
-from viewer.state.wish import Wish
+from viewer.state.resolve import Wish
 
 
 @dataclass(frozen=True)

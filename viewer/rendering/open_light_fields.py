@@ -15,7 +15,7 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
 from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
 from viewer.state.panes import AUTO, PaneChoice
-from viewer.state.wish import Wish
+from viewer.state.resolve import Wish
 from viewer.widgets.controls.file_names import distinct_names
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
     from r2l_core.render.renderer import Pane
     from r2l_core.render.sources import PixelSource
-
-_MIXED = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
-"""Other precisions have no layers that could be switched, and stay built."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,13 @@ class OpenLightFields:
         """
         work = _Work(self._busy, dict(self._light_fields), dict(self._panes), wish)
         built = work.build()
-        if wish.panes:
+        if len(wish.panes) > 1 or work.of_panes:
             self._of_panes = frozenset(work.of_panes)
         kept = {work.main, *self._of_panes}
         self._light_fields = {one: it for one, it in work.light_fields.items() if one in kept}
-        # Of the many mixes somebody tries, only the present one and none at all stay built; of the
+        # Of the many mixes somebody tries, only the present ones and none at all stay built; of the
         # datasets, only the one that is open.
-        mixes = (frozenset[str](), wish.layers_in_fp32)
+        mixes = {frozenset[str](), *(pane.layers_in_fp32 for pane in wish.panes)}
         self._panes = {
             key: one
             for key, one in work.panes.items()
@@ -136,12 +133,13 @@ class _Work:
 
         wish = self._wish
         light_field = self.light_fields[self.main]
-        ray_mode = light_field.ray_mode(wish.rays)
+        opened = wish.light_field
+        ray_mode = light_field.ray_mode(opened.rays)
         choices = wish.panes
         if not choices:
-            precision = wish.precision or default_precision(light_field, wish.engine, wish.device)
-            choices = (PaneChoice(precision, wish.engine),)
-        checkpoints = [choice.checkpoint or wish.checkpoint for choice in choices]
+            precision = default_precision(light_field, opened.engine, opened.device)
+            choices = (PaneChoice(precision, opened.engine),)
+        checkpoints = [choice.checkpoint or opened.checkpoint for choice in choices]
         names = distinct_names(checkpoints)
         panes: list[Pane] = []
         failures = []
@@ -158,9 +156,9 @@ class _Work:
             pane.light_field = names[checkpoint] if several else ""
             panes.append(pane)
         notes = list(scene_notes(light_field, wish))
-        for opened, other in self.of_panes.items():
-            told = scene_notes(self.light_fields[opened], other)
-            notes += [f"{names[opened.checkpoint]}: {note}" for note in told]
+        for one, other in self.of_panes.items():
+            told = scene_notes(self.light_fields[one], other)
+            notes += [f"{names[one.checkpoint]}: {note}" for note in told]
         return Built(
             light_field=light_field,
             scene_from=scene_from(light_field, wish),
@@ -172,7 +170,8 @@ class _Work:
 
     def _of_another(self, choice: PaneChoice, checkpoint: str) -> Pane:
         """A pane of a light field that is not the open one, whose rays are its own affair."""
-        wish = replace(self._wish, checkpoint=checkpoint, scene=None, assumed=())
+        light_field = replace(self._wish.light_field, checkpoint=checkpoint, scene=None, assumed=())
+        wish = replace(self._wish, light_field=light_field)
         opened = self._open(wish)
         pane = self._pane(self._key(choice, opened, self.light_fields[opened].ray_mode()))
         if opened != self.main:
@@ -181,15 +180,16 @@ class _Work:
 
     def _open(self, wish: Wish) -> _Opened:
         """Open what is not open yet; under what it is kept."""
-        lent = None if wish.scene is not None or wish.dataset is None else wish.dataset.scene
-        changed_ns = _changed_ns(wish.checkpoint)
-        own = _Opened(wish.checkpoint, wish.scene, None, wish.assumed, changed_ns)
+        choice = wish.light_field
+        lent = None if choice.scene is not None or wish.dataset is None else wish.dataset.scene
+        changed_ns = _changed_ns(choice.checkpoint)
+        own = _Opened(choice.checkpoint, choice.scene, None, choice.assumed, changed_ns)
         as_lent = replace(own, lent=lent)
         # A file that knows its scene has no use for a dataset's.
         if own in self.light_fields and (lent is None or self.light_fields[own].says_scene):
             return own
         if as_lent not in self.light_fields:
-            self._busy(f"Opening {plain(wish.checkpoint)}…")
+            self._busy(f"Opening {plain(choice.checkpoint)}…")
             light_field = opened_light_field(wish)
             if light_field.says_scene:
                 as_lent = own
@@ -200,9 +200,8 @@ class _Work:
         wish = self._wish
         if not isinstance(pane.source, Precision):
             return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), wish.dataset)
-        own = opened == self.main and pane.source in _MIXED
-        layers = wish.layers_in_fp32 if own else frozenset[str]()
-        return _Key(opened, pane.source, pane.engine, wish.device, ray_mode, layers)
+        device = wish.light_field.device
+        return _Key(opened, pane.source, pane.engine, device, ray_mode, pane.layers_in_fp32)
 
     def _pane(self, key: _Key) -> Pane:
         from r2l_core.render.renderer import Pane
@@ -218,6 +217,7 @@ class _Work:
 def _source(light_field: LightField, key: _Key) -> PixelSource:
     from r2l_core.engines import build_engine
     from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
+    from r2l_core.model.quantized import body_layers
     from r2l_core.quantization.mix import with_mix
     from r2l_core.render.sources import NetworkSource
     from r2l_core.training.teachers import teacher_of
@@ -226,6 +226,10 @@ def _source(light_field: LightField, key: _Key) -> PixelSource:
     if isinstance(key.source, Precision):
         mixed = with_mix(light_field, key.layers_in_fp32)
         engine = build_engine(mixed, key.source, key.engine, key.device)
+        if key.layers_in_fp32:
+            layers = len(body_layers(light_field.network))
+            mix = f"{len(key.layers_in_fp32)} of {layers} layers in fp32"
+            engine.info = replace(engine.info, mix=mix)
         return NetworkSource(engine, scene, key.ray_mode, skip_background=True)
     if key.dataset is not None:
         return DatasetSource(key.dataset)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.scene import PRESETS, SceneSpec, load_scene
+from viewer.state.resolve import Wish
 from viewer.state.scene_settings import guessed_preset
-from viewer.state.wish import Wish
 
 if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
@@ -20,22 +20,27 @@ def opened_light_field(wish: Wish) -> LightField:
     """Open what is wished for. Raises R2LError."""
     from r2l_core.checkpoints.opening import load_light_field
 
-    given = load_scene(wish.scene) if isinstance(wish.scene, str) else wish.scene
+    scene = wish.light_field.scene
+    given = load_scene(scene) if isinstance(scene, str) else scene
     assumed = _assumptions(wish)
-    light_field = load_light_field(wish.checkpoint, given, assumed)
+    light_field = load_light_field(wish.light_field.checkpoint, given, assumed)
     lent = _lent(light_field, wish)
-    return load_light_field(wish.checkpoint, lent, assumed) if lent is not None else light_field
+    return (
+        load_light_field(wish.light_field.checkpoint, lent, assumed)
+        if lent is not None
+        else light_field
+    )
 
 
 def scene_from(light_field: LightField, wish: Wish) -> SceneFrom:
     """Where the scene of an opened light field comes from."""
-    if wish.scene is not None:
+    if wish.light_field.scene is not None:
         return "wish"
     if light_field.says_scene:
         return "file"
     if wish.dataset is not None:
         return "dataset"
-    return "name" if guessed_preset(wish.checkpoint) else "default"
+    return "name" if guessed_preset(wish.light_field.checkpoint) else "default"
 
 
 def scene_notes(light_field: LightField, wish: Wish) -> tuple[str, ...]:
@@ -45,7 +50,7 @@ def scene_notes(light_field: LightField, wish: Wish) -> tuple[str, ...]:
             assert wish.dataset is not None
             whose = f"the dataset {wish.dataset.name}"
         case "name":
-            whose = f"{guessed_preset(wish.checkpoint)}, by the file's name,"
+            whose = f"{guessed_preset(wish.light_field.checkpoint)}, by the file's name,"
         case _:
             return light_field.notes
     said = f"The file names no scene: near, far, background and camera of {whose} are used."
@@ -59,7 +64,7 @@ def _lent(light_field: LightField, wish: Wish) -> SceneSpec | None:
             assert wish.dataset is not None
             return wish.dataset.scene
         case "name":
-            preset = guessed_preset(wish.checkpoint)
+            preset = guessed_preset(wish.light_field.checkpoint)
             assert preset is not None
             return PRESETS[preset]
         case _:
@@ -67,12 +72,12 @@ def _lent(light_field: LightField, wish: Wish) -> SceneSpec | None:
 
 
 def _assumptions(wish: Wish) -> dict[str, Any]:
-    if not wish.assumed:
+    if not wish.light_field.assumed:
         return {}
     from r2l_core.commands.values import assumption
 
     found = {}
-    for text in wish.assumed:
+    for text in wish.light_field.assumed:
         try:
             name, value = assumption(text)
         except (argparse.ArgumentTypeError, ValueError) as error:

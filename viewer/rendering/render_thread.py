@@ -26,7 +26,7 @@ from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.open_light_fields import OpenLightFields
 from viewer.rendering.opening import SceneFrom
 from viewer.runtime import lower_thread_priority
-from viewer.state.wish import Wish
+from viewer.state.resolve import Wish
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
@@ -90,12 +90,12 @@ class RenderThread(QThread):
 
     frames_ready = pyqtSignal(tuple)
     """tuple[Frame, ...], one for each pane, of the same pass."""
-    running_changed = pyqtSignal(object)
-    measured = pyqtSignal(object)
-    exact_ready = pyqtSignal(object)
+    running_changed = pyqtSignal(Running)
+    measured = pyqtSignal(Measured)
+    exact_ready = pyqtSignal(Exact)
     busy_changed = pyqtSignal(object)
     """str while something slow is under way, None when it is over."""
-    failed = pyqtSignal(object, object)
+    failed = pyqtSignal(Exception, object)
     """The exception, and the Wish it ended; None where no wish but a picture failed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -159,7 +159,7 @@ class _Worker:
         from r2l_core.render.renderer import Renderer
 
         built = self._open.build(wish)
-        light_field, thread = built.light_field, self._thread
+        light_field, choice, thread = built.light_field, wish.light_field, self._thread
         if self._renderer is None:
             self._renderer = Renderer(built.panes)
         self._renderer.panes = built.panes
@@ -174,8 +174,8 @@ class _Worker:
                 scene=light_field.scene,
                 ray_mode=built.ray_mode,
                 engines=tuple(pane.source.info for pane in built.panes),
-                precisions={p: availability(p, wish.engine, wish.device) for p in Precision},
-                choices=_choices(wish.device),
+                precisions={p: availability(p, choice.engine, choice.device) for p in Precision},
+                choices=_choices(choice.device),
                 truth=_truth_of(light_field.scene, wish.dataset),
                 notes=built.notes,
                 sha256=built.sha256,

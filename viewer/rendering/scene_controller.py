@@ -12,7 +12,7 @@ from PyQt6.QtCore import QObject
 from r2l_core.errors import SceneError, plain
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.json_fields import stored_object
-from viewer.rendering.controller import Controller
+from viewer.rendering.controller import RenderController
 from viewer.rendering.opening import SceneFrom
 from viewer.rendering.render_thread import Running
 from viewer.state.preferences import Preferences
@@ -43,7 +43,7 @@ class SceneController(QObject):
     def __init__(
         self,
         window: MainWindow,
-        controller: Controller,
+        rendering: RenderController,
         preferences: Preferences,
         asks: bool,
         parent: QObject,
@@ -51,7 +51,7 @@ class SceneController(QObject):
         """`asks`: whether there is somebody to answer."""
         super().__init__(parent)
         self._window = window
-        self._controller = controller
+        self._rendering = rendering
         self._preferences = preferences
         self._asks = asks
         self._sha256 = ""
@@ -64,13 +64,16 @@ class SceneController(QObject):
         self.dialog = SceneDialog(window)
         self.dialog.offer_presets([name for name in PRESETS if ":" in name])
         self._timer = make_timer(
-            self, _PAUSE_MS, lambda: controller.set_scene(self._chosen), once=True
+            self, _PAUSE_MS, lambda: rendering.set_scene(self._chosen), once=True
         )
         self.dialog.preset_chosen.connect(self._choose_preset)
         self.dialog.edited.connect(self._edit)
         self.dialog.reset_requested.connect(self._reset)
         self.dialog.finished.connect(lambda _result: self._keep())
-        window.scene_settings_requested.connect(self.open)
+        window.commands.scene_settings.triggered.connect(self.open)
+        for scene, action in window.commands.scenes.items():
+            action.triggered.connect(lambda _=False, one=scene: rendering.set_scene(one))
+        rendering.running_changed.connect(self.running_changed)
 
     def running_changed(self, running: Running) -> None:
         """Something renders: where its scene is not known, take what was answered before, or
@@ -79,7 +82,7 @@ class SceneController(QObject):
         self._sha256 = running.light_field.sha256
         self._says_scene = running.light_field.says_scene
         self._scene_from = running.scene_from
-        self._checkpoint = running.wish.checkpoint
+        self._checkpoint = running.wish.light_field.checkpoint
         if not self._timer.isActive():
             # Settings that wait to be tried are newer than what runs.
             self._show(running)
@@ -88,7 +91,7 @@ class SceneController(QObject):
         remembered = self._remembered().get(self._sha256)
         scene = None if remembered is None else _parsed(remembered)
         if scene is not None:
-            self._controller.set_scene(scene)
+            self._rendering.set_scene(scene)
         elif self._asks:
             self.open()
 
@@ -104,7 +107,7 @@ class SceneController(QObject):
         self.dialog.close()
 
     def _show(self, running: Running) -> None:
-        wish = running.wish.scene
+        wish = running.wish.light_field.scene
         self._base, self._chosen = running.scene, wish
         self._shown = settings_of(running.scene, wish if isinstance(wish, str) else None)
         self.dialog.show_settings(self._shown)
@@ -140,7 +143,7 @@ class SceneController(QObject):
         remembered.pop(self._sha256, None)
         self._preferences.store(_KEY, json.dumps(remembered))
         self._timer.stop()
-        self._controller.set_scene(None)
+        self._rendering.set_scene(None)
 
     def _keep(self) -> None:
         """What stands in the dialog as it is closed is the answer for this file."""

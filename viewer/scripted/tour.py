@@ -67,7 +67,7 @@ class Tour(QObject):
         self._screens = screens
         self._film = None if screens is None or kind == "drag" else Film(app, screens / "tour.mp4")
         self._last_frame: Frame | None = None
-        app.controller.frames_shown.connect(self._remember)
+        app.rendering.frames_shown.connect(self._remember)
         self._pointer = QPointF()
         script = self._drag() if kind == "drag" else self._everything()
         self._script = script
@@ -130,7 +130,7 @@ class Tour(QObject):
 
     def _shown(self) -> bool:
         """Whether the last picture is one of where the camera is now."""
-        frame, wanted = self._last_frame, self._app.controller.camera()
+        frame, wanted = self._last_frame, self._app.camera.camera()
         return frame is not None and np.array_equal(
             frame.camera.T_world_camera, wanted.T_world_camera
         )
@@ -150,8 +150,8 @@ class Tour(QObject):
 
     def _drag(self) -> Script:
         app, report = self._app, self._app.report
-        if not app.wish.panes:  # several engines have no one speed
-            app.render_thread.mailbox.measure(app.controller.camera())
+        if not app.first_state.comparing:  # several engines have no one speed
+            app.render_thread.mailbox.measure(app.camera.camera())
             yield lambda: report.is_measured
         self._press()
         report.begin_watching()
@@ -164,7 +164,7 @@ class Tour(QObject):
         yield self._complete
         report.refined(self._now_s() - released_s)
         # What is compared is asked about its background as well, for the numbers.
-        yield lambda: not app.wish.panes or self._measurable()
+        yield lambda: not app.first_state.comparing or self._measurable()
         report.end_watching()
         # The panels' last reading is part of the drag, not of doing nothing.
         yield 1.5
@@ -202,7 +202,7 @@ class Tour(QObject):
         yield from self._orbit(3.0)
         self._release()
         yield self._complete
-        running = app.controller.running
+        running = app.rendering.running
         assert running is not None
         for precision, availability in running.precisions.items():
             if availability.available:
@@ -247,7 +247,7 @@ class Tour(QObject):
         yield 0.8
         self._screenshot("keys.png")
         window.commands.keys.trigger()
-        window.copy_requested.emit()
+        window.commands.copy.trigger()
         if self._screens is not None:
             window.screenshot_requested.emit(str(self._screens / "picture.png"))
         window.open_requested.emit("no-such-file.safetensors")
@@ -255,14 +255,14 @@ class Tour(QObject):
         app.expect_error()
         yield 1.0
         self._screenshot("error.png")
-        window.clear_error()
+        window.message.dismiss()
         app.report.end_watching()
         yield self._complete
         yield 0.5
 
     def _runs(self, precision: object) -> Callable[[], bool]:
         def reached() -> bool:
-            running = self._app.controller.running
+            running = self._app.rendering.running
             return running is not None and running.engine.precision == precision
 
         return reached

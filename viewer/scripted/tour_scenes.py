@@ -40,21 +40,21 @@ def _several_are_complete(pane: ComparePane, give_up_s: float) -> bool:
 
 def timeline(app: App, patience_s: float, screenshot: Callable[[str], None]) -> Script:
     """Three keyframes, the path over the picture, and a ride along it; then home without it."""
-    commands, control = app.window.commands, app.camera_path.editor
+    commands, editor = app.window.commands, app.camera_path.editor
     for view in ("front", "side", "home"):
         commands.views[view].trigger()
         yield 0.3
         commands.record.add_key.trigger()
-    if control.path is not None:
-        control.use(control.path.lasting(_PATH_S))
+    if editor.path is not None:
+        editor.use(editor.path.lasting(_PATH_S))
     commands.views["top"].trigger()
     yield 0.5
     screenshot("timeline.png")
     commands.record.play.trigger()
     give_up_s = time.perf_counter() + _PATH_S + patience_s
-    yield lambda: not control.playing or time.perf_counter() >= give_up_s
+    yield lambda: not app.camera_path.player.playing or time.perf_counter() >= give_up_s
     commands.record.record.trigger()
     yield 0.3
     app.recording.panel.close()
-    control.use(None)
+    editor.use(None)
     commands.views["home"].trigger()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from r2l_core.types import Precision
@@ -19,18 +19,37 @@ AUTO = "auto"
 """The engine that serves a precision best."""
 
 
+EIGHT_BITS = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
+"""Precisions whose layers can be left in float32 one by one."""
+
+
 @dataclass(frozen=True)
 class PaneChoice:
     """`source`: a Precision, or TRUTH.
 
     `engine`: the name of one, or AUTO; of no meaning for the ground truth.
     `checkpoint`: name or path of another light field than the open one, which None is; the ground
-    truth is always that of the open one.
+    truth is always that of the open one. `layers_in_fp32`: the body layers that an eight-bit
+    precision of the open light field leaves alone.
     """
 
     source: Precision | str
     engine: str = AUTO
     checkpoint: str | None = None
+    layers_in_fp32: frozenset[str] = frozenset()
+
+    @property
+    def has_mix(self) -> bool:
+        """Whether layers of it can be chosen one by one."""
+        return self.checkpoint is None and self.source in EIGHT_BITS
+
+    def showing(self, precision: Precision) -> PaneChoice:
+        """Another precision of the same light field, on the engine that serves it best; a mix of
+        layers stays where both precisions have one."""
+        pane = PaneChoice(precision, checkpoint=self.checkpoint)
+        if self.has_mix and pane.has_mix:
+            return replace(pane, layers_in_fp32=self.layers_in_fp32)
+        return pane
 
 
 class CompareMode(StrEnum):

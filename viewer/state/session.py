@@ -1,14 +1,15 @@
 """Session files: what is open and how it is looked at, as JSON that a person can read and mend.
 
-    {"format": "r2l-session", "version": 1, "checkpoint": "demo", "sha256": "9f86d0…",
-     "scene": null, "assumed": [], "precision": "int8", "engine": "auto", "device": "auto",
-     "rays": "auto",
-     "layers_in_fp32": [], "render_size_px": [400, 400],
+    {"format": "r2l-session", "version": 2, "checkpoint": "demo", "sha256": "9f86d0…",
+     "scene": null, "assumed": [], "engine": "auto", "device": "auto", "rays": "auto",
+     "render_size_px": [400, 400],
      "camera": {"azimuth_deg": 35.0, "elevation_deg": 30.0, "radius": 4.0,
                 "pivot": [0.0, 0.0, 0.0], "fov_x_deg": 39.6},
+     "target_fps": 30.0, "max_stride": 32, "fill_flat": false,
      "bookmarks": {"1": {...as camera}}, "camera_path": {...a camera path} or null,
-     "panes": [{"source": "bf16", "engine": "auto", "checkpoint": null, "sha256": null}],
-    "active_pane": 0, "mode": "Wipe",
+     "panes": [{"source": "int8", "engine": "auto", "layers_in_fp32": [], "checkpoint": null,
+                "sha256": null}],
+     "active_pane": 0, "compared_panes": [0, 1], "mode": "Wipe",
      "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
                     "signed_scale": "Blue – black – red"},
      "dataset": {"path": "chair", "split": "test", "half_res": false, "spherify": false,
@@ -16,19 +17,18 @@
 
 `scene` is a preset, a file or an object of the entries of `SceneSpec`. `source` of a pane is a
 precision or "truth", its `checkpoint` another light field than the open one. `sha256` is of a light
-field's file.
+field's file. Version 1 had one mix of layers for all panes, and the `precision` of a picture alone.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from r2l_core import limits
-from r2l_core.camera_paths.camera_path import CameraPath
 from r2l_core.camera_paths.files import camera_path_values, read_camera_path
 from r2l_core.errors import SceneError, SessionError
 from r2l_core.files import replacing
@@ -36,9 +36,9 @@ from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.json_fields import Fields, parse_json
+from r2l_core.render.frames import STRIDES
 from r2l_core.types import Precision
 from viewer.state.bookmarks import NUMBERS
-from viewer.state.dataset_choice import DatasetChoice
 from viewer.state.difference_options import (
     MAX_GAIN,
     SCALES,
@@ -46,11 +46,11 @@ from viewer.state.difference_options import (
     DifferenceOptions,
 )
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
+from viewer.state.view_state import DatasetChoice, LightFieldChoice, ViewState
 from viewer.state.viewpoint import Viewpoint
-from viewer.state.wish import Wish
 
 FORMAT = "r2l-session"
-VERSION = 1
+VERSION = 2
 MAX_ASSUMED = 20
 
 _PRECISIONS = {precision.value: precision for precision in Precision}
@@ -60,51 +60,41 @@ _RAYS = {rays: rays for rays in ("auto", "plain", "canonical")}
 
 @dataclass(frozen=True)
 class Session:
-    """`wish`: what is open; its panes are those of `panes` only while they are compared.
+    """`sha256`: of the light fields, by their name or path in the state, as far as they were
+    known."""
 
-    `sha256`: of the light fields, by their name or path in the wish, as far as they were known.
-    """
-
-    wish: Wish
-    view: Viewpoint
-    render_size_px: tuple[int, int]
+    state: ViewState
     bookmarks: Mapping[int, Viewpoint] = field(default_factory=dict)
-    path: CameraPath | None = None
-    panes: tuple[PaneChoice, ...] = ()
-    active_pane: int = 0
-    mode: CompareMode = CompareMode.SINGLE
-    difference: DifferenceOptions = field(default_factory=DifferenceOptions)
     sha256: Mapping[str, str] = field(default_factory=dict)
-    dataset: DatasetChoice | None = None
 
 
 def session_text(session: Session) -> str:
     """The session as JSON."""
-    wish = session.wish
+    state, light_field = session.state, session.state.light_field
+    scene = light_field.scene
     values = {
         "format": FORMAT,
         "version": VERSION,
-        "checkpoint": wish.checkpoint,
-        "sha256": session.sha256.get(wish.checkpoint),
-        "scene": asdict(wish.scene) if isinstance(wish.scene, SceneSpec) else wish.scene,
-        "assumed": wish.assumed,
-        "dataset": None if session.dataset is None else asdict(session.dataset),
-        "precision": wish.precision,
-        "engine": wish.engine,
-        "device": wish.device,
-        "rays": wish.rays,
-        "layers_in_fp32": sorted(wish.layers_in_fp32),
-        "render_size_px": session.render_size_px,
-        "camera": _view_values(session.view),
+        "checkpoint": light_field.checkpoint,
+        "sha256": session.sha256.get(light_field.checkpoint),
+        "scene": asdict(scene) if isinstance(scene, SceneSpec) else scene,
+        "assumed": light_field.assumed,
+        "dataset": None if state.dataset is None else asdict(state.dataset),
+        "engine": light_field.engine,
+        "device": light_field.device,
+        "rays": light_field.rays,
+        "render_size_px": state.render_size_px,
+        "camera": _view_values(state.viewpoint),
+        "target_fps": state.target_fps,
+        "max_stride": state.max_stride,
+        "fill_flat": state.fill_flat,
         "bookmarks": {str(n): _view_values(view) for n, view in session.bookmarks.items()},
-        "panes": [
-            {**asdict(pane), "sha256": session.sha256.get(pane.checkpoint or "")}
-            for pane in session.panes
-        ],
-        "active_pane": session.active_pane,
-        "mode": session.mode,
-        "difference": asdict(session.difference),
-        "camera_path": None if session.path is None else camera_path_values(session.path),
+        "panes": [_pane_values(pane, session.sha256) for pane in state.panes],
+        "active_pane": state.active,
+        "compared_panes": state.pair,
+        "mode": state.mode,
+        "difference": asdict(state.difference),
+        "camera_path": None if state.path is None else camera_path_values(state.path),
     }
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
@@ -137,7 +127,7 @@ def _session(fields: Fields) -> Session:
     if not fields.is_text("format") or fields.text("format") != FORMAT:
         fields.unusable("it is no session of this program", "Choose another file.")
     version = fields.number("version")
-    if version != VERSION:
+    if version not in (1, VERSION):
         fields.unusable(
             f"it has format version {version:g}, and this program reads {VERSION}",
             "Update the program.",
@@ -150,34 +140,70 @@ def _session(fields: Fields) -> Session:
         if "checkpoint" in one and "sha256" in one
     }
     mode = fields.choice("mode", {str(mode): mode for mode in CompareMode}, CompareMode.SINGLE)
-    compared = mode is not CompareMode.SINGLE and len(panes) > 1
-    layers = _texts(fields, "layers_in_fp32", limits.DEPTH)
-    wish = Wish(
-        checkpoint=fields.text("checkpoint"),
-        scene=_scene(fields),
-        precision=fields.choice("precision", _PRECISIONS) if "precision" in fields else None,
-        engine=fields.text("engine", "auto"),
-        device=fields.text("device", "auto"),
-        rays=fields.choice("rays", _RAYS, "auto"),
-        panes=panes if compared else (),
-        layers_in_fp32=frozenset(layers),
-        assumed=tuple(_texts(fields, "assumed", MAX_ASSUMED)),
-    )
-    return Session(
-        wish=wish,
-        view=_view(fields.inner("camera")),
-        render_size_px=_size(fields),
-        bookmarks=_bookmarks(fields.inner("bookmarks")) if "bookmarks" in fields else {},
-        path=read_camera_path(fields.inner("camera_path")) if "camera_path" in fields else None,
+    usual = ViewState(LightFieldChoice(fields.text("checkpoint")))
+    strides = {stride: stride for stride in STRIDES}
+    state = ViewState(
+        light_field=LightFieldChoice(
+            checkpoint=fields.text("checkpoint"),
+            scene=_scene(fields),
+            engine=fields.text("engine", AUTO),
+            device=fields.text("device", "auto"),
+            rays=fields.choice("rays", _RAYS, "auto"),
+            assumed=tuple(_texts(fields, "assumed", MAX_ASSUMED)),
+        ),
         panes=panes,
-        active_pane=fields.integer("active_pane", 0, len(panes) - 1) if panes else 0,
-        mode=mode if compared else CompareMode.SINGLE,
+        active=fields.integer("active_pane", 0, len(panes) - 1) if panes else 0,
+        pair=_pair(fields, len(panes)),
+        mode=mode if len(panes) > 1 else CompareMode.SINGLE,
+        viewpoint=_view(fields.inner("camera")),
+        render_size_px=_size(fields),
         difference=_difference(fields.inner("difference"))
         if "difference" in fields
-        else DifferenceOptions(),
-        sha256=sha256,
+        else usual.difference,
+        target_fps=fields.number("target_fps", usual.target_fps, 1.0, 1000.0),
+        max_stride=strides.get(fields.integer("max_stride", 1, STRIDES[0]), usual.max_stride)
+        if "max_stride" in fields
+        else usual.max_stride,
+        fill_flat=fields.boolean("fill_flat", usual.fill_flat),
         dataset=_dataset(fields.inner("dataset")) if "dataset" in fields else None,
+        path=read_camera_path(fields.inner("camera_path")) if "camera_path" in fields else None,
     )
+    return Session(
+        state if version == VERSION else _of_version_1(fields, state),
+        _bookmarks(fields.inner("bookmarks")) if "bookmarks" in fields else {},
+        sha256,
+    )
+
+
+def _of_version_1(fields: Fields, state: ViewState) -> ViewState:
+    """Its one mix was that of every pane that can have one; a picture alone was never the ground
+    truth, nor of another light field."""
+    layers = frozenset(_texts(fields, "layers_in_fp32", limits.DEPTH))
+    panes = tuple(
+        replace(pane, layers_in_fp32=layers) if pane.has_mix else pane for pane in state.panes
+    )
+    state = state.with_panes(panes)
+    precision = fields.choice("precision", _PRECISIONS) if "precision" in fields else None
+    if state.comparing or precision is None:
+        return state
+    alone = PaneChoice(precision)
+    alone = replace(alone, layers_in_fp32=layers) if alone.has_mix else alone
+    if not panes:
+        return replace(state, panes=(alone,))
+    for at in (state.active, *range(len(panes))):
+        if panes[at].source == precision and panes[at].checkpoint is None:
+            return replace(state, active=at)
+    return state.with_pane(state.active, alone)
+
+
+def _pane_values(pane: PaneChoice, sha256: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "source": pane.source,
+        "engine": pane.engine,
+        "layers_in_fp32": sorted(pane.layers_in_fp32),
+        "checkpoint": pane.checkpoint,
+        "sha256": sha256.get(pane.checkpoint or ""),
+    }
 
 
 def _pane(fields: Fields) -> PaneChoice:
@@ -185,7 +211,20 @@ def _pane(fields: Fields) -> PaneChoice:
     other = fields.text("checkpoint") if "checkpoint" in fields else None
     if other is not None and source == TRUTH:
         fields.refuse("checkpoint", "cannot be: the ground truth is that of the open light field")
-    return PaneChoice(source, fields.text("engine", AUTO), other)
+    pane = PaneChoice(source, fields.text("engine", AUTO), other)
+    layers = frozenset(_texts(fields, "layers_in_fp32", limits.DEPTH))
+    return replace(pane, layers_in_fp32=layers) if pane.has_mix else pane
+
+
+def _pair(fields: Fields, n_panes: int) -> tuple[int, int]:
+    """Two different panes; the first two where nothing is said."""
+    if "compared_panes" not in fields or n_panes < 2:
+        return 0, 1
+    found = fields.values("compared_panes", 2)
+    able = len(found) == 2 and all(type(one) is int and 0 <= one < n_panes for one in found)
+    if not able or found[0] == found[1]:
+        fields.refuse("compared_panes", "is not two of the panes, counted from 0")
+    return found[0], found[1]
 
 
 def _dataset(fields: Fields) -> DatasetChoice:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from r2l_core.geometry.camera import Camera, Orbit
+import numpy as np
+from numpy.typing import NDArray
+
+from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle
 from r2l_core.geometry.scene import SceneSpec
 
 _NAMED_DEG = {
@@ -14,6 +17,8 @@ _NAMED_DEG = {
     "top": (-90.0, 90.0),
 }
 """Azimuth and elevation of the named views."""
+_LEAST_RADIUS = 0.05
+_POLE = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,13 @@ class Viewpoint:
         """The same field of view from elsewhere."""
         return Viewpoint(orbit, self.fov_x_deg)
 
+    def camera(self, width_px: int, height_px: int) -> Camera:
+        """The camera that looks from here, with a picture of that size."""
+        if self.pose is not None:
+            return self.pose.resized(width_px, height_px)
+        focal_px = focal_from_angle(width_px, math.radians(self.fov_x_deg))
+        return self.orbit.camera(width_px, height_px, focal_px)
+
 
 def home_of(scene: SceneSpec) -> Viewpoint:
     """Where one comes into a scene."""
@@ -40,8 +52,27 @@ def home_of(scene: SceneSpec) -> Viewpoint:
 
 def posed(scene: SceneSpec, camera: Camera) -> Viewpoint:
     """Exactly `camera`, and from where a turntable about the scene's middle goes on."""
-    fov_x_deg = math.degrees(2 * math.atan(camera.width_px / 2 / camera.focal_px))
-    return Viewpoint(Orbit.nearest_to(camera, scene.center, scene.view_radius), fov_x_deg, camera)
+    return Viewpoint(
+        Orbit.nearest_to(camera, scene.center, scene.view_radius), _fov_x_deg(camera), camera
+    )
+
+
+def ridden(camera: Camera, pivot: tuple[float, float, float]) -> Viewpoint:
+    """Exactly `camera`, and the upright orbit from the same place in the same direction: it turns
+    about what lies in the middle of the picture, as far away as `pivot` is."""
+    right, _, backward, position = camera.T_world_camera[:3].T
+    radius = max(_ahead(position, backward, pivot), _LEAST_RADIUS)
+    x, y, z = (float(value) for value in backward)
+    # Straight up or down only the sides tell which way the camera is turned.
+    azimuth = math.atan2(y, x) if abs(z) < _POLE else math.atan2(-right[0], right[1])
+    middle_x, middle_y, middle_z = (float(value) for value in position - radius * backward)
+    orbit = Orbit(
+        math.degrees(azimuth),
+        math.degrees(math.asin(min(1.0, max(-1.0, z)))),
+        radius,
+        (middle_x, middle_y, middle_z),
+    )
+    return Viewpoint(orbit, _fov_x_deg(camera), camera)
 
 
 def named_view(scene: SceneSpec, name: str, fov_x_deg: float) -> Viewpoint:
@@ -52,3 +83,15 @@ def named_view(scene: SceneSpec, name: str, fov_x_deg: float) -> Viewpoint:
     azimuth_deg, elevation_deg = _NAMED_DEG[name]
     orbit = replace(home.orbit, azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
     return Viewpoint(orbit, fov_x_deg)
+
+
+def _fov_x_deg(camera: Camera) -> float:
+    return math.degrees(2 * math.atan(camera.width_px / 2 / camera.focal_px))
+
+
+def _ahead(
+    position: NDArray[np.float64],
+    backward: NDArray[np.float64],
+    pivot: tuple[float, float, float],
+) -> float:
+    return float(np.dot(position - np.array(pivot), backward))

@@ -52,7 +52,7 @@ class Actions(ActionMaker):
     def set_precisions(
         self,
         precisions: Mapping[Precision, Availability],
-        chosen: Callable[[Precision], None],
+        chosen: Callable[[Precision], object],
     ) -> None:
         """Fill the Precision menu; `chosen` is called with the one that was triggered, also with
         one that cannot run here, whose key is to say why."""
@@ -81,6 +81,11 @@ class Actions(ActionMaker):
                 key.triggered.connect(lambda _=False, one=precision: chosen(one))
                 self._window.addAction(key)
                 self._absent.append(key)
+
+    def check_precision(self, precision: Precision | None) -> None:
+        """Check the precision that runs; a triggered entry is not checked before it does."""
+        for one, action in self.precisions.items():
+            action.setChecked(one == precision)
 
     def offer_canonical(self, sphere_known: bool) -> None:
         """Rays can be re-based only on a sphere the light field is known to be trained on."""

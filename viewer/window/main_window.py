@@ -15,7 +15,6 @@ from PyQt6.QtWidgets import QFileDialog, QMainWindow, QWidget
 
 from r2l_core import __version__
 from r2l_core.files import shipped_folder
-from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import Frame
 from r2l_core.types import Availability, EngineInfo, Precision
@@ -56,61 +55,33 @@ _FIRST_SIZE = QSize(1280, 720)
 
 
 class MainWindow(QMainWindow):
-    """Units: `orbit_dragged` in logical pixels of the widget; `pan_dragged`, `centred` and the
-    position in `zoomed` in image pixels (right, down, from the image centre); angles in degrees."""
+    """Its widgets and `commands` are public: controllers connect to them. What it does itself is
+    what only a window can: dialogs, docks, themes, full screen."""
 
-    orbit_dragged = pyqtSignal(float, float)
-    pan_dragged = pyqtSignal(float, float)
-    zoomed = pyqtSignal(float, float, float)
-    centred = pyqtSignal(float, float)
-    flight_changed = pyqtSignal(float, float, float, bool)
-    drag_started = pyqtSignal()
-    drag_finished = pyqtSignal()
-    view_requested = pyqtSignal(str)
-    orbit_edited = pyqtSignal(Orbit)
-    fov_x_edited = pyqtSignal(float)
-    precision_chosen = pyqtSignal(Precision)
-    render_size_chosen = pyqtSignal(int, int)
     open_requested = pyqtSignal(str)
+    """A light field's file was chosen or dropped."""
     dataset_requested = pyqtSignal(str)
-    scene_chosen = pyqtSignal(object)
-    scene_settings_requested = pyqtSignal()
-    pose_stepped = pyqtSignal(int)
-    nearest_pose_requested = pyqtSignal()
+    """A dataset's folder was chosen or dropped."""
     screenshot_requested = pyqtSignal(str)
-    copy_requested = pyqtSignal()
     export_requested = pyqtSignal(str)
     mix_save_requested = pyqtSignal(str)
+    """Where to write the picture, the measurements, or the mix of layers."""
     layers_seen = pyqtSignal(bool)
     """Whether the Layers panel can be seen."""
-    bookmark_set = pyqtSignal(int)
-    bookmark_recalled = pyqtSignal(int)
-    undo_requested = pyqtSignal()
-    redo_requested = pyqtSignal()
-    inertia_toggled = pyqtSignal(bool)
-    smooth_toggled = pyqtSignal(bool)
-    canonical_toggled = pyqtSignal(bool)
-    fill_flat_toggled = pyqtSignal(bool)
-    max_stride_chosen = pyqtSignal(int)
-    target_fps_chosen = pyqtSignal(float)
-    retry_requested = pyqtSignal()
     closed = pyqtSignal()
-    picture_painted = pyqtSignal(int, float)
 
     def __init__(self, preferences: Preferences) -> None:
         super().__init__()
         self._preferences = preferences
-        self._active: Precision | None = None
-        self._offers: dict[Precision, Availability] = {}
         self.setWindowTitle("R2L viewer")
         self.setWindowIcon(QIcon(str(ICON_PATH)))
         self._build_widgets()
         self._docks = Docks(
             self,
-            left={"Scene": [self._scene], "Camera": [self._camera]},
+            left={"Scene": [self.scene], "Camera": [self.camera]},
             right={
-                "Precision": [self.compare.panes, self._switch, self._engine],
-                "Performance": [self._performance],
+                "Precision": [self.compare.panes, self.precision, self.engine],
+                "Performance": [self.performance],
             },
             left_tabs={"Dataset": [self.dataset]},
             tabs=self.compare.docks(),
@@ -125,43 +96,28 @@ class MainWindow(QMainWindow):
         self._restore()
         self.pane.setFocus()
 
-    # What the controller tells
+    # What controllers tell, where it concerns several widgets
 
     def show_frames(self, frames: Sequence[Frame]) -> None:
         """Show the pictures of all panes, of the same pass."""
         self.compare.show_frames(frames)
         active = frames[min(self.compare.panes.active, len(frames) - 1)]
-        self._status.show_frame(active)
+        self.status.show_frame(active)
         height_px, width_px, _ = active.image.shape
-        self._scene.show_render_size(width_px, height_px)
-
-    def show_orbit(self, orbit: Orbit, fov_x_deg: float) -> None:
-        """Show where the camera is."""
-        self._camera.show_orbit(orbit, fov_x_deg)
-
-    def show_history(self, can_undo: bool, can_redo: bool) -> None:
-        """Offer to undo a camera move, and to make it again."""
-        self.commands.offer_history(can_undo, can_redo)
+        self.scene.show_render_size(width_px, height_px)
 
     def show_bookmarks(self, numbers: Set[int]) -> None:
         """Mark which numbers hold a view of the open light field."""
-        self._camera.show_bookmarks(numbers)
+        self.camera.show_bookmarks(numbers)
         self.commands.offer_bookmarks(numbers)
 
     def show_scene(self, scene: SceneSpec, name: str, summary: str) -> None:
         """Describe the open light field."""
         self.setWindowTitle(f"{name} – R2L viewer")
-        self._scene.show_scene(
-            name, summary, scene.near, scene.far, scene.width_px, scene.height_px
-        )
-        self._camera.set_home(scene.home(), degrees(scene.camera_angle_x_rad))
+        self.scene.show_scene(name, summary, scene.near, scene.far, scene.width_px, scene.height_px)
+        self.camera.set_home(scene.home(), degrees(scene.camera_angle_x_rad))
         self.commands.offer_canonical(scene.origin_radius is not None)
         self.commands.scene_settings.setEnabled(True)
-
-    def show_notes(self, notes: Sequence[str], scene: str | None) -> None:
-        """Say what was assumed about the open light field, and which preset it was given."""
-        self._scene.show_notes(notes)
-        self.commands.show_scene_choice(scene)
 
     def show_dataset_open(self) -> None:
         """Bring up the panel that a dataset is in now, and offer its poses."""
@@ -170,18 +126,26 @@ class MainWindow(QMainWindow):
 
     def show_engine(self, info: EngineInfo) -> None:
         """Describe the engine that runs."""
-        self._engine.show_engine(info)
-        self._status.show_engine(info)
+        self.engine.show_engine(info)
+        self.status.show_engine(info)
+        self.performance.set_precision(info.precision)
 
-    def set_precisions(
-        self, precisions: Mapping[Precision, Availability], active: Precision
+    def offer_precisions(
+        self, precisions: Mapping[Precision, Availability], chosen: Callable[[Precision], object]
     ) -> None:
-        """Offer precisions in their order, in the switch, the menu and on the digit keys."""
-        self._offers = dict(precisions)
-        self._switch.set_precisions(precisions, active)
-        self.compare.set_offers(precisions)
-        self.commands.set_precisions(precisions, self._choose_precision)
-        self.show_active_precision(active)
+        """Offer precisions in their order, in the switch, the menu and on the digit keys; `chosen`
+        is told which was triggered by a key or in the menu. The key of one that cannot run here
+        says why."""
+
+        def choose(precision: Precision) -> None:
+            if precisions[precision].available:
+                chosen(precision)
+            else:
+                why_not = precisions[precision].why_not
+                self.show_error(f"{precision} cannot run here", why_not, _OTHER_PRECISION)
+
+        self.precision.set_precisions(precisions)
+        self.commands.set_precisions(precisions, choose)
         if not self._preferences.flag("hint_seen"):
             self.pane.show_hint(
                 [
@@ -191,13 +155,10 @@ class MainWindow(QMainWindow):
                 ]
             )
 
-    def show_active_precision(self, precision: Precision) -> None:
-        """Mark the precision that runs."""
-        self._active = precision
-        self._switch.show_active(precision)
-        self._performance.set_precision(precision)
-        self.compare.show_active_precision(precision)
-        self._check_active()
+    def show_active_precision(self, precision: Precision | None) -> None:
+        """Mark the precision that runs in the active pane; None where that shows the truth."""
+        self.precision.show_active(precision)
+        self.commands.check_precision(precision)
 
     def show_canonical(self, on: bool) -> None:
         """Show whether rays are re-based on the trained sphere; reports nothing."""
@@ -206,28 +167,20 @@ class MainWindow(QMainWindow):
         action.setChecked(on)
         action.blockSignals(False)
 
-    def show_target_fps(self, images_per_s: float) -> None:
-        """Show the target frame rate; reports nothing."""
-        self._scene.show_target_fps(images_per_s)
-
     def show_busy(self, text: str | None) -> None:
         """Say what is being waited for, over the picture and in the status bar; None ends it."""
         self.pane.show_busy(text)
-        self._status.show_busy(text)
+        self.status.show_busy(text)
 
-    def show_badge(self, text: str | None) -> None:
-        """Remark quietly on the shown view; None takes the remark away."""
+    def show_badge(self, text: str) -> None:
+        """Remark quietly on the shown view; empty takes the remark away."""
         self.pane.show_badge(text)
-        self._status.show_badge(text)
+        self.status.show_badge(text)
 
     def show_error(self, what: str, why: str, remedy: str) -> None:
         """Say above the picture what went wrong, why and what to do; blocks nothing."""
-        self._switch.show_pending(None)
-        self._view.message.show_error(what, why, remedy)
-
-    def clear_error(self) -> None:
-        """Take the error away."""
-        self._view.message.dismiss()
+        self.precision.show_pending(None)
+        self.message.show_error(what, why, remedy)
 
     def show_note(self, text: str) -> None:
         """Say something quiet below the picture; empty takes it away."""
@@ -247,8 +200,8 @@ class MainWindow(QMainWindow):
 
     def show_performance(self, readout: PerformanceReadout) -> None:
         """Show one reading; at most about five a second can be read by anyone."""
-        self._performance.show_readout(readout)
-        self._status.show_performance(readout)
+        self.performance.show_readout(readout)
+        self.status.show_performance(readout)
 
     # Building
 
@@ -256,49 +209,26 @@ class MainWindow(QMainWindow):
         self.compare = ComparePanels(self)
         self._view = self.compare.view
         self.pane = self._view.pane
+        self.message = self._view.message
         self.setCentralWidget(self._view)
-        self._scene, self._camera = ScenePanel(), CameraPanel()
+        self.scene, self.camera = ScenePanel(), CameraPanel()
         self.dataset = DatasetPanel()
-        self._switch, self._engine = PrecisionSwitch(), EngineCard()
-        self._performance = PerformancePanel()
+        self.precision, self.engine = PrecisionSwitch(), EngineCard()
+        self.performance = PerformancePanel()
         self.timeline = Timeline()
-        self._status = StatusLine()
-        self.setStatusBar(self._status)
+        self.status = StatusLine()
+        self.setStatusBar(self.status)
 
     def _connect_widgets(self) -> None:
-        pane = self.pane
-        pane.orbit_dragged.connect(self.orbit_dragged)
-        pane.pan_dragged.connect(self.pan_dragged)
-        pane.zoomed.connect(self.zoomed)
-        pane.centred.connect(self.centred)
-        pane.flight_changed.connect(self.flight_changed)
-        pane.drag_started.connect(self.drag_started)
-        pane.drag_finished.connect(self.drag_finished)
-        pane.picture_painted.connect(self.picture_painted)
-        pane.file_dropped.connect(self._open_dropped)
+        self.pane.file_dropped.connect(self._open_dropped)
+        self.pane.hint_dismissed.connect(lambda: self._preferences.store("hint_seen", True))
         self.dataset.open_requested.connect(self._ask_dataset)
-        pane.hint_dismissed.connect(lambda: self._preferences.store("hint_seen", True))
-        self._camera.orbit_edited.connect(self.orbit_edited)
-        self._camera.fov_x_edited.connect(self.fov_x_edited)
-        self._camera.view_requested.connect(self.view_requested)
-        self._camera.bookmark_recalled.connect(self.bookmark_recalled)
-        self._scene.render_size_chosen.connect(self.render_size_chosen)
-        self._scene.target_fps_chosen.connect(self.target_fps_chosen)
-        self._switch.precision_chosen.connect(self._choose_precision)
-        self._view.message.retry_requested.connect(self.retry_requested)
 
     def _connect_commands(self) -> None:
         commands = self.commands
         commands.open.triggered.connect(self._ask_open)
         commands.open_dataset.triggered.connect(self._ask_dataset)
-        for scene, action in commands.scenes.items():
-            action.triggered.connect(lambda _=False, one=scene: self.scene_chosen.emit(one))
-        commands.scene_settings.triggered.connect(self.scene_settings_requested)
-        commands.previous_pose.triggered.connect(lambda: self.pose_stepped.emit(-1))
-        commands.next_pose.triggered.connect(lambda: self.pose_stepped.emit(1))
-        commands.nearest_pose.triggered.connect(self.nearest_pose_requested)
         commands.screenshot.triggered.connect(self._ask_screenshot)
-        commands.copy.triggered.connect(self.copy_requested)
         commands.export.triggered.connect(self._ask_export)
         commands.quit.triggered.connect(self.close)
         commands.hide_panels.toggled.connect(self._hide_panels)
@@ -315,18 +245,6 @@ class MainWindow(QMainWindow):
         commands.reset_layout.triggered.connect(self._docks.reset)
         for name, action in commands.themes.items():
             action.triggered.connect(lambda _=False, chosen=name: self._choose_theme(chosen))
-        for name, action in commands.views.items():
-            action.triggered.connect(lambda _=False, view=name: self.view_requested.emit(view))
-        for number, action in commands.bookmark_set.items():
-            action.triggered.connect(lambda _=False, one=number: self.bookmark_set.emit(one))
-        for number, action in commands.bookmark_recall.items():
-            action.triggered.connect(lambda _=False, one=number: self.bookmark_recalled.emit(one))
-        commands.undo.triggered.connect(self.undo_requested)
-        commands.redo.triggered.connect(self.redo_requested)
-        commands.inertia.toggled.connect(self.inertia_toggled)
-        commands.smooth.toggled.connect(self.smooth_toggled)
-        commands.canonical.toggled.connect(self.canonical_toggled)
-        commands.fill_flat.toggled.connect(self.fill_flat_toggled)
         commands.keys.triggered.connect(self._key_help.toggle)
         commands.about.triggered.connect(lambda: about.show_about(self, __version__))
         commands.dismiss.triggered.connect(self._dismiss)
@@ -351,27 +269,10 @@ class MainWindow(QMainWindow):
     def _compare_in(self, mode: CompareMode) -> None:
         self.commands.compare.show_mode(mode)
         # Each pane has its own choice of precision then.
-        self._switch.setVisible(not self.compare.comparing)
+        self.precision.setVisible(mode is CompareMode.SINGLE)
         if mode is CompareMode.DIFFERENCE:
             self._docks.bring_up("Difference")
         self.pane.setFocus()
-
-    def _choose_precision(self, precision: Precision) -> None:
-        self._check_active()
-        offer = self._offers.get(precision)
-        if offer is not None and not offer.available:
-            self.show_error(f"{precision} cannot run here", offer.why_not, _OTHER_PRECISION)
-            return
-        if self.compare.comparing:
-            self.compare.panes.choose(precision)
-            return
-        self._switch.show_pending(precision)
-        self.precision_chosen.emit(precision)
-
-    def _check_active(self) -> None:
-        # The menu shows what runs, so a triggered entry is not checked before it does.
-        for precision, action in self.commands.precisions.items():
-            action.setChecked(precision == self._active)
 
     def _ask_open(self) -> None:
         dialog = ask_light_field(self, self._preferences.text("folder"))
@@ -436,13 +337,12 @@ class MainWindow(QMainWindow):
 
     def _lock(self, stride: int) -> None:
         self._view.footer.show_lock(stride)
-        self.max_stride_chosen.emit(stride)
 
     def _dismiss(self) -> None:
         if self._key_help.isVisible():
             self._key_help.toggle()
-        elif self._view.message.isVisible():
-            self._view.message.dismiss()
+        elif self.message.isVisible():
+            self.message.dismiss()
         elif self.isFullScreen():
             self.commands.full_screen.setChecked(False)
         self.pane.setFocus()
@@ -457,7 +357,7 @@ class MainWindow(QMainWindow):
         else:
             self._docks.bring_back()
         self.commands.bar.setVisible(not on)
-        self._status.setVisible(not on)
+        self.status.setVisible(not on)
         self._view.bar.setVisible(not on)
         self._view.footer.show_note("H shows the panels" if on else "")
         self.pane.setFocus()

@@ -14,6 +14,7 @@ from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.render.frames import Frame
 from r2l_core.types import Availability, Precision
 from viewer.state.panes import CompareMode, PaneChoice
+from viewer.state.view_state import ViewState
 from viewer.widgets.compare.compare_view import CompareView
 from viewer.widgets.compare.pane_setup import PaneSetup
 from viewer.widgets.panels.difference_panel import DifferencePanel
@@ -54,11 +55,6 @@ class ComparePanels(QObject):
         self.panes.hide()
         self._wire()
 
-    @property
-    def comparing(self) -> bool:
-        """Whether more than one pane is shown."""
-        return self.view.mode is not CompareMode.SINGLE
-
     # What the controller tells
 
     def show_frames(self, frames: Sequence[Frame]) -> None:
@@ -98,10 +94,12 @@ class ComparePanels(QObject):
         """Show what each pane is meant to show; reports nothing."""
         self.panes.show_panes(panes)
 
-    def show_active_precision(self, precision: Precision) -> None:
-        """The precision that runs alone is that of the active pane once several are compared."""
-        if not self.comparing:
-            self.panes.show_source(precision)
+    def show_state(self, state: ViewState) -> None:
+        """Show which panes there are, which is active, and how they are compared."""
+        if state.panes:
+            self.panes.show_panes(state.panes)
+        self.panes.set_active(state.active)
+        self.view.set_mode(state.mode)
 
     # Among themselves
 
@@ -123,8 +121,9 @@ class ComparePanels(QObject):
         self.layers.save_requested.connect(self.save_requested)
 
     def _mode_changed(self, mode: CompareMode) -> None:
-        self.panes.setVisible(self.comparing)
-        if self.comparing:
+        comparing = mode is not CompareMode.SINGLE
+        self.panes.setVisible(comparing)
+        if comparing:
             # Who wants to compare wants something to compare with.
             self.panes.add_up_to(2)
         self.mode_changed.emit(mode)

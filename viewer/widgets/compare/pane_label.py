@@ -27,7 +27,7 @@ _GIVEN_UP = (0, 2, 1)
 @dataclass(frozen=True)
 class PaneLabel:
     """What stands above a picture; `details` from left to right. `light_field`: its name, where
-    there are several."""
+    there are several, and its mix of layers."""
 
     letter: str
     name: str
@@ -51,7 +51,7 @@ class PaneLabel:
             str(engine.precision),
             engine.emulated is not None or theme.is_simulated(engine.precision),
             () if engine.engine == NOTHING else details,
-            frame.light_field,
+            " – ".join(filter(None, (frame.light_field, engine.mix))),
         )
 
     @property

@@ -150,8 +150,8 @@ class PaneRow(QWidget):
             self._show_source()
             self.menu.popup(self._source.mapToGlobal(QPoint(0, self._source.height())))
             return
-        other = self._choice.checkpoint if isinstance(source, Precision) else None
-        self.chosen.emit(PaneChoice(source, checkpoint=other))
+        is_network = isinstance(source, Precision)
+        self.chosen.emit(self._choice.showing(source) if is_network else PaneChoice(source))
 
     def _choose_engine(self, position: int) -> None:
         self.chosen.emit(replace(self._choice, engine=self._engine.itemText(position)))
@@ -162,7 +162,7 @@ class PaneRow(QWidget):
         if checkpoint is not None and not isinstance(choice.source, Precision):
             able = (one for one, how in self._offers.precisions.items() if how.available)
             choice = PaneChoice(next(able, Precision.FP32))
-        self.chosen.emit(replace(choice, checkpoint=checkpoint))
+        self.chosen.emit(replace(choice, checkpoint=checkpoint, layers_in_fp32=frozenset()))
 
 
 class _SourceCombo(FlatCombo):

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
 from viewer.state.panes import LETTERS, PaneChoice
+from viewer.state.view_state import next_source
 from viewer.widgets.compare.pane_row import PaneOffers, PaneRow
 from viewer.widgets.controls.file_names import distinct_names
 from viewer.widgets.controls.flat_button import FlatButton
@@ -21,6 +22,8 @@ class PaneSetup(QWidget):
 
     panes_changed = pyqtSignal(tuple)
     """tuple[PaneChoice, ...] of the panes from A on."""
+    pane_removed = pyqtSignal(int)
+    """Position of the pane that should go."""
     active_changed = pyqtSignal(int)
     """Position of the pane that the digit keys and the engine card are about."""
     file_wanted = pyqtSignal(int)
@@ -85,18 +88,6 @@ class PaneSetup(QWidget):
             self._active = min(self._active, len(self._panes) - 1)
             self._rebuild()
 
-    def show_source(self, precision: Precision) -> None:
-        """Show that the active pane shows a precision; reports nothing.
-
-        One that shows something else than precisions of the open light field goes on doing so.
-        """
-        panes = list(self._panes) or [PaneChoice(precision)]
-        active = panes[self._active]
-        own = isinstance(active.source, Precision) and active.checkpoint is None
-        if own and active.source != precision:
-            panes[self._active] = PaneChoice(precision)
-        self.show_panes(panes)
-
     def set_active(self, position: int) -> None:
         """Make a pane the active one, and report it if it was not."""
         if position != self._active and position < len(self._panes):
@@ -104,12 +95,6 @@ class PaneSetup(QWidget):
             for at, row in enumerate(self._rows):
                 row.show_active(at == position)
             self.active_changed.emit(position)
-
-    def choose(self, precision: Precision) -> None:
-        """Let the active pane show another precision, as a digit key does."""
-        if self._panes:
-            other = self._panes[self._active].checkpoint
-            self._replace(self._active, PaneChoice(precision, checkpoint=other))
 
     def show_light_field(self, position: int, checkpoint: str) -> None:
         """Let a pane show another light field, as a dropped file does."""
@@ -127,23 +112,12 @@ class PaneSetup(QWidget):
         self._tell(panes)
 
     def _next_source(self) -> Precision | None:
-        """The first precision that no pane shows yet, or the first at all."""
-        used = {pane.source for pane in self._panes if pane.checkpoint is None}
-        able = [one for one, how in self._offers.precisions.items() if how.available]
-        return next((one for one in able if one not in used), able[0] if able else None)
+        return next_source(self._panes, self._offers.precisions)
 
     def _add_pane(self) -> None:
         source = self._next_source()
-        if source is not None and len(self._panes) < len(LETTERS):
+        if source is not None:
             self._tell([*self._panes, PaneChoice(source)])
-
-    def _remove(self, position: int) -> None:
-        before = self._active
-        if position < before:
-            self._active -= 1
-        self._tell([pane for at, pane in enumerate(self._panes) if at != position])
-        if self._active != before:
-            self.active_changed.emit(self._active)
 
     def _tell(self, panes: Sequence[PaneChoice]) -> None:
         if tuple(panes) != self._panes:
@@ -176,7 +150,7 @@ class PaneSetup(QWidget):
         row = PaneRow(LETTERS[at], self)
         row.file_wanted.connect(lambda: self.file_wanted.emit(at))
         row.chosen.connect(lambda choice: self._replace(at, choice))
-        row.remove.clicked.connect(lambda: self._remove(at))
+        row.remove.clicked.connect(lambda: self.pane_removed.emit(at))
         row.letter.clicked.connect(lambda: self._click_letter(at))
         self._list.addWidget(row)
         # At once: the layout alone would show it with the next event.

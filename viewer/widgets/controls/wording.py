@@ -48,6 +48,11 @@ def source(engine: EngineInfo, light_field: str = "") -> str:
     return f"{engine.precision} of {light_field}" if light_field else str(engine.precision)
 
 
+def named(engine: EngineInfo, light_field: str = "") -> str:
+    """As `source`, with the mix of layers where there is one."""
+    return " – ".join(filter(None, (source(engine, light_field), engine.mix)))
+
+
 def how(engine: EngineInfo) -> str:
     """Whether the arithmetic of a network's precision is native; empty where no network runs."""
     if engine.engine in (TRUTH, NOTHING):

@@ -70,7 +70,7 @@ class EngineCard(QWidget):
         self._swatch.source = wording.source(info)
         self._swatch.hatched = info.emulated is not None
         self._swatch.update()
-        self._title.setText(wording.source(info))
+        self._title.setText(wording.named(info))
         self._kind.setText(wording.how(info))
         self._kind.setToolTip(
             "The hardware computes in this format itself."

@@ -106,17 +106,14 @@ class PrecisionSwitch(QWidget):
             caption.hide()
             segments.hide()
 
-    def set_precisions(
-        self, precisions: Mapping[Precision, Availability], active: Precision
-    ) -> None:
+    def set_precisions(self, precisions: Mapping[Precision, Availability]) -> None:
         """Offer `precisions` in their order, the unavailable ones disabled with their reason."""
         if dict(precisions) != self._offered:
             self._offered = dict(precisions)
             self._fill()
-        self.show_active(active)
 
-    def show_active(self, precision: Precision) -> None:
-        """Mark the precision that runs."""
+    def show_active(self, precision: Precision | None) -> None:
+        """Mark the precision that runs; None where no precision does."""
         for segment in self._segments:
             segment.setChecked(segment.precision == precision)
             segment.set_pending(False)

@@ -96,7 +96,7 @@ class PictureFooter(QWidget):
         """Name the precision that made `frame` and the pixels it really has."""
         self._rendered.setText(wording.rendered(frame))
         self._show_refining(self._clock.add(frame))
-        self._precision.setText(wording.source(frame.engine, frame.light_field))
+        self._precision.setText(wording.named(frame.engine, frame.light_field))
         if frame.engine != self._engine:
             self._engine = frame.engine
             self.update()
