@@ -1,6 +1,7 @@
 # Every target sets up what it needs; nothing but Python 3.11+ and make has to be there.
 #   make run VIEWER_ARGS="..."    open the viewer
 #   make test PYTEST_ARGS="..."   every check, stopping at the first that fails
+#   make test-avx2                what depends on the processor, as an older one sees it
 #   make format                   rewrite the code in house style
 #   make PYTHON=python3.12 ...    build .venv with that Python
 
@@ -14,7 +15,15 @@ RUNTIME := .venv/.installed-runtime
 TOOLS := .venv/.installed-tools
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
-.PHONY: run test setup format clean
+# What an x86 processor without 8-bit dot products, bf16 and AVX-512 would take: our own code by
+# R2L_CPU_LEVEL (see r2l_core/engines/processor.py), libraries by variables of their own.
+AVX2_ONLY := R2L_CPU_LEVEL=avx2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 \
+  MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
+PROCESSOR_TESTS := tests/core/fused/test_fused_engine.py tests/viewer/test_stress.py \
+  $(addprefix tests/core/test_,$(addsuffix .py,processor engines engine_choice int8_engines \
+  integer_probe onnx_export saturation))
+
+.PHONY: run test test-avx2 setup format clean
 # The checks of `test` belong in order, and two pips must not write to one environment.
 .NOTPARALLEL:
 # An environment whose making was cut short is made again.
@@ -32,6 +41,12 @@ test: $(TOOLS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@if [ "$$(uname -m)" = x86_64 ]; then $(MAKE) --no-print-directory test-avx2 PYTEST_ARGS=; fi
+
+test-avx2: export QT_QPA_PLATFORM := offscreen
+test-avx2: $(TOOLS)
+	@echo "What depends on the processor, pretending that this one has no more than AVX2:"
+	$(AVX2_ONLY) $(BIN)/python -m pytest $(PROCESSOR_TESTS) $(PYTEST_ARGS)
 
 setup: $(TOOLS)
 

@@ -26,6 +26,7 @@ from r2l_core.engines import torch_engine as torch_engine_module
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.integer_probe import runs_integers
+from r2l_core.engines.processor import this_processor
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.engines.torch_engine import TorchEngine
@@ -466,7 +467,10 @@ def test_the_account_of_an_engine_is_true(combination, build, light_field):
     assert info.device == ("cpu" if device == "cpu" else torch.cuda.get_device_name())
     assert any(x in info.kernel for x in (torch.__version__, "OpenVINO 20", "fused, "))
     assert info.weight_type.split()[0] == WEIGHT_TYPES[precision]
-    if precision is not Precision.FP16:
+    if precision is Precision.BF16 and device == "cpu":
+        has_bf16 = this_processor().has_any("avx512_bf16", "amx_bf16", "bf16")
+        assert (info.emulated is None) == has_bf16
+    elif precision is not Precision.FP16:
         assert (info.emulated is None) == (precision in NATIVE)
     assert (info.emulated is not None) == availability(precision, name, device).emulated
     if info.emulated:

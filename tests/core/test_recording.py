@@ -132,7 +132,7 @@ def snapshot(folder, copy) -> None:
 
 def wait_for_frames(out, frames: int) -> None:
     """Until the encoder, which runs beside us, has written that many."""
-    for _ in range(1000):
+    for _ in range(15_000):
         if load_sidecar(out.with_suffix(".json")).frames_done >= frames:
             return
         time.sleep(0.02)

@@ -36,7 +36,7 @@ from viewer.state.view_state import ViewState
 from viewer.widgets import theme
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 
-TIMEOUT_MS = 120_000
+TIMEOUT_MS = 300_000
 """Generous: it only ends tests that would never end."""
 
 SCENE = SceneSpec("tiny", width_px=64, height_px=64)

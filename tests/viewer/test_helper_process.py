@@ -31,7 +31,7 @@ def gone(pid: int) -> bool:
 
 
 def until(condition) -> None:
-    for _ in range(2000):
+    for _ in range(30_000):
         if condition():
             return
         time.sleep(0.01)

@@ -71,7 +71,7 @@ def test_a_sleeping_reader_is_woken(stop):
         mailbox.stop()
     else:
         mailbox.submit(REQUESTS[0])
-    assert taken.get(timeout=30) == (None if stop else Work(request=REQUESTS[0]))
+    assert taken.get(timeout=300) == (None if stop else Work(request=REQUESTS[0]))
     reader.join(30)
     assert not reader.is_alive()
 
