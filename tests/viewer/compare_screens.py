@@ -147,8 +147,9 @@ class Studio:
         offers = {p: Availability(True) for p in Precision}
         offers[Precision.FP16] = Availability(False, "this processor has no FP16 arithmetic")
         window.show_scene(PRESETS["demo"], "demo", "88 layers of 256, 16 samples a ray")
-        window.set_precisions(offers, Precision.BF16)
-        window.show_orbit(PRESETS["demo"].home(), 39.6)
+        window.offer_precisions(offers, lambda _precision: None)
+        window.show_active_precision(Precision.BF16)
+        window.camera.show_orbit(PRESETS["demo"].home(), 39.6)
         window.compare.set_offers(
             offers, Availability(True), dict.fromkeys(Precision, ("torch", "openvino"))
         )
@@ -157,7 +158,7 @@ class Studio:
         self.frames(1)
         window.show_engine(window.pane.frame.engine)
         window.compare.show_metrics(METRICS)
-        window.compare.show_layers(LAYERS)
+        window.compare.layers.show_layers(LAYERS)
         window.compare.show_divergence(DIVERGENCE)
 
     def frames(self, count: int, stride: int = 1) -> None:

@@ -50,6 +50,7 @@ class CompareController(QObject):
         panels, analyst, store = self._panels, self.analyst, self._store
         panels.mode_changed.connect(lambda mode: store.change(mode=mode))
         panels.panes_changed.connect(lambda panes: store.set(store.state.with_panes(panes)))
+        panels.view.bar.pair_chosen.connect(lambda a, b: store.change(pair=(a, b)))
         panels.panes.pane_removed.connect(lambda at: store.set(store.state.without_pane(at)))
         panels.active_changed.connect(lambda position: store.change(active=position))
         panels.difference.options_changed.connect(lambda how: store.change(difference=how))
@@ -90,7 +91,7 @@ class CompareController(QObject):
     # The state on the screen
 
     def _state_changed(self, before: ViewState, after: ViewState) -> None:
-        if (before.panes, before.active, before.mode) != (after.panes, after.active, after.mode):
+        if _shown(before) != _shown(after):
             self._panels.show_state(after)
             self._show_engine()
             self._show_precision()
@@ -141,3 +142,7 @@ class CompareController(QObject):
     def _probe(self, column: int, row: int) -> None:
         if (running := self._rendering.running) is not None and self._frames:
             self.analyst.probe(running, self._frames, column, row)
+
+
+def _shown(state: ViewState) -> tuple[object, ...]:
+    return state.panes, state.active, state.pair, state.mode

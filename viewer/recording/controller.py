@@ -143,7 +143,10 @@ class RecordingController(QObject):
         if before.path is not path:
             keys = 0 if path is None else len(path.keyframes)
             self.panel.show_path(keys, 0.0 if path is None else path.seconds)
-        if (before.panes, before.active, before.mode) != (after.panes, after.active, after.mode):
+        if before.panes != after.panes or (before.active, before.pair) != (
+            after.active,
+            after.pair,
+        ):
             self._offer_modes()
 
     def _offer_modes(self) -> None:
@@ -152,13 +155,16 @@ class RecordingController(QObject):
         why_not = {mode: why for mode in MODES if (why := self._why_not(mode))}
         shown = self._shown("side")
         panes = " and ".join(str(pane.source) for _, pane in shown)
-        self.panel.offer_modes(why_not, f"A and B: {panes}" if len(shown) == 2 else "")
+        letters = " and ".join(letter for letter, _ in shown)
+        self.panel.offer_modes(why_not, f"{letters}: {panes}" if len(shown) == 2 else "")
 
     def _shown(self, mode: str) -> list[tuple[str, PaneChoice]]:
         """Letters and choices of the panes that a film of this mode shows."""
         state = self._store.state
         lettered = list(zip(LETTERS, state.panes, strict=False))
-        return lettered[state.active :][:1] if mode == "single" else lettered[:2]
+        if mode == "single" or len(lettered) < 2:
+            return lettered[state.active :][:1]
+        return [lettered[at] for at in state.pair]
 
     def _why_not(self, mode: str) -> str:
         """Why no film of this mode can be made, a sentence; empty where one can."""

@@ -11,9 +11,9 @@ from viewer.window.action_maker import ActionMaker
 _MODES = {
     CompareMode.SINGLE: ("S&ingle", "Show one pane"),
     CompareMode.SIDE: ("&Side by side", "Show all panes beside each other"),
-    CompareMode.WIPE: ("&Wipe", "Show A and B in one place, with a divider between them"),
-    CompareMode.FLIP: ("&Flip", "Show A, and B while X is held"),
-    CompareMode.DIFFERENCE: ("&Difference", "Show how much A differs from B"),
+    CompareMode.WIPE: ("&Wipe", "Show two panes in one place, with a divider between them"),
+    CompareMode.FLIP: ("&Flip", "Show one pane, and another while X is held"),
+    CompareMode.DIFFERENCE: ("&Difference", "Show how much one pane differs from another"),
 }
 
 

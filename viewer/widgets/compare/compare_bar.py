@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QWidget
 
 from viewer.state.difference_options import DifferenceOptions
-from viewer.state.panes import CompareMode
+from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.flat_toggle import FlatToggle
 
 _EXPLAINED = {
     CompareMode.SINGLE: "One pane",
     CompareMode.SIDE: "All panes beside each other, on one pixel grid",
-    CompareMode.WIPE: "A and B in one place, with a line between them that can be dragged",
-    CompareMode.FLIP: "A, and B while X is held",
-    CompareMode.DIFFERENCE: "How much A differs from B",
+    CompareMode.WIPE: "Two panes in one place, with a line between them that can be dragged",
+    CompareMode.FLIP: "One pane, and another while X is held",
+    CompareMode.DIFFERENCE: "How much one pane differs from another",
 }
 _INSET_PX = 10
 
@@ -27,6 +30,8 @@ class CompareBar(QWidget):
     """Says what was chosen; shows what it is told."""
 
     mode_chosen = pyqtSignal(CompareMode)
+    pair_chosen = pyqtSignal(int, int)
+    """Positions of the two panes to be wiped, flipped or subtracted."""
     upright_chosen = pyqtSignal(bool)
     b_held = pyqtSignal(bool)
     fit_requested = pyqtSignal()
@@ -52,12 +57,17 @@ class CompareBar(QWidget):
         self._hold = FlatButton("Hold for B", "Shows B while it is held, as X does", self)
         self._hold.pressed.connect(lambda: self.b_held.emit(True))
         self._hold.released.connect(lambda: self.b_held.emit(False))
+        self._pairs = FlatCombo(self)
+        self._pairs.setAccessibleName("Compared panes")
+        self._pairs.setToolTip("The two panes that are wiped, flipped or subtracted.")
+        self._pairs.activated.connect(lambda at: self.pair_chosen.emit(*self._pairs.itemData(at)))
+        self._mode = CompareMode.SINGLE
         self._kind = QLabel(self)
         self._kind.setFont(theme.font(self, tabular=True))
         self._kind.setContentsMargins(0, 0, 10, 0)
         self._colors = ColorBar(names_unit=False, parent=self)
         self._colors.setMaximumWidth(240)
-        for tool in (self._upright, self._hold, self._kind):
+        for tool in (self._pairs, self._upright, self._hold, self._kind):
             row.addWidget(tool)
         row.addWidget(self._colors, 2)
         row.addStretch(1)
@@ -72,11 +82,30 @@ class CompareBar(QWidget):
 
     def show_mode(self, mode: CompareMode) -> None:
         """Mark the mode and offer its tools."""
+        self._mode = mode
         self._modes[mode].setChecked(True)
+        self._offer_pairs()
         self._upright.setVisible(mode is CompareMode.WIPE)
         self._hold.setVisible(mode is CompareMode.FLIP)
         self._kind.setVisible(mode is CompareMode.DIFFERENCE)
         self._colors.setVisible(mode is CompareMode.DIFFERENCE)
+
+    def show_pairs(self, n_panes: int, pair: tuple[int, int]) -> None:
+        """Offer every two of the panes, and show which are compared; reports nothing."""
+        pairs = list(itertools.permutations(range(n_panes), 2))
+        if [self._pairs.itemData(at) for at in range(self._pairs.count())] != pairs:
+            self._pairs.clear()
+            for one in pairs:
+                self._pairs.addItem(" – ".join(LETTERS[at] for at in one), one)
+        self._pairs.setCurrentIndex(pairs.index(pair) if pair in pairs else 0)
+        b = LETTERS[pair[1]]
+        self._hold.setText(f"Hold for {b}")
+        self._hold.setToolTip(f"Shows {b} while it is held, as X does")
+        self._offer_pairs()
+
+    def _offer_pairs(self) -> None:
+        pairwise = self._mode not in (CompareMode.SINGLE, CompareMode.SIDE)
+        self._pairs.setVisible(pairwise and self._pairs.count() > 2)
 
     def show_upright(self, on: bool) -> None:
         """Say how the divider lies."""

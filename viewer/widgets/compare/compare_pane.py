@@ -214,9 +214,10 @@ class ComparePane(CompareSurface):
             return f"{kind} {difference_scale.words(kind, float(values[y_px, x_px]))} {kind.unit}"
         if self._mode is CompareMode.SINGLE or self.difference.pair is None:
             return ""
-        a, b = (frame.image[y_px, x_px].astype(int) for frame in self._frames[:2])
+        a, b = (self._frames[at].image[y_px, x_px].astype(int) for at in self.pair)
         signed = " ".join(f"{one:+d}" if one else "0" for one in a - b)
-        return f"A−B {signed}".replace("-", "−")
+        letters = "−".join(LETTERS[at] for at in self.pair)
+        return f"{letters} {signed}".replace("-", "−")
 
     def _place(self) -> None:
         super()._place()

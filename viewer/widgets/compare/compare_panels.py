@@ -99,6 +99,7 @@ class ComparePanels(QObject):
         if state.panes:
             self.panes.show_panes(state.panes)
         self.panes.set_active(state.active)
+        self.view.show_pairs(len(state.panes), state.pair)
         self.view.set_mode(state.mode)
 
     # Among themselves

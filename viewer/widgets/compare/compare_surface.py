@@ -43,6 +43,7 @@ class CompareSurface(ImagePane):
         self._painted_labels = PaintedLabels(self)
         self._mode = CompareMode.SINGLE
         self._active = 0
+        self._pair = (0, 1)
         self._shows_b = False
         self._wipe = 0.5
         self._upright = True
@@ -79,9 +80,25 @@ class CompareSurface(ImagePane):
         self._frames = tuple(frames)
         self._pictures = [Picture(frame.image) for frame in frames]
         self._label(frames)
-        able = len(frames) > 1 and not (first.why_blank or frames[1].why_blank)
-        self.difference.set_pair((first, frames[1]) if able else None)
+        self._set_difference_pair()
         self._show(first, self._pictures[0])
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """Positions of the two panes that are wiped, flipped and subtracted."""
+        return self._pair if max(self._pair) < len(self._frames) else (0, 1)
+
+    def set_pair(self, pair: tuple[int, int]) -> None:
+        """Wipe, flip and subtract two other panes."""
+        if pair != self._pair:
+            self._pair = pair
+            self._set_difference_pair()
+            self.update()
+
+    def _set_difference_pair(self) -> None:
+        frames = [self._frames[at] for at in self.pair] if len(self._frames) > 1 else []
+        able = bool(frames) and not any(frame.why_blank for frame in frames)
+        self.difference.set_pair((frames[0], frames[1]) if able else None)
 
     def _label(self, frames: Sequence[Frame]) -> None:
         labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
@@ -120,7 +137,7 @@ class CompareSurface(ImagePane):
             return frames[self._shown()].image
         if mode is CompareMode.SIDE:
             return np.concatenate([frame.image for frame in frames], axis=1)
-        a, b = frames[0].image, frames[1].image
+        a, b = (frames[at].image for at in self.pair)
         if mode is CompareMode.FLIP:
             return b if self._shows_b else a
         if mode is CompareMode.WIPE:
@@ -135,7 +152,7 @@ class CompareSurface(ImagePane):
     def seen_key(self) -> object:
         """Equal as long as `seen_pixels` gives the same, and the frames are held."""
         pictures = tuple(frame.image for frame in self._frames)
-        how = (self._mode, self._active, self._shows_b, self._wipe, self._upright)
+        how = (self._mode, self._active, self.pair, self._shows_b, self._wipe, self._upright)
         options = self.difference.options if self._mode is CompareMode.DIFFERENCE else None
         return tuple(map(id, pictures)), how, options
 
@@ -177,14 +194,14 @@ class CompareSurface(ImagePane):
                 self._paint_frame(painter, at, at)
                 self._paint_label(painter, at, labels[at])
         elif mode is CompareMode.WIPE:
-            for at, part in enumerate(self._halves()):
+            for at, part in zip(self.pair, self._halves(), strict=True):
                 painter.save()
                 painter.setClipRect(part)
                 self._paint_frame(painter, 0, at)
                 painter.restore()
             self._paint_pair(painter)
         elif mode is CompareMode.FLIP:
-            at = int(self._shows_b)
+            at = self.pair[int(self._shows_b)]
             self._paint_frame(painter, 0, at)
             self._paint_label(painter, 0, labels[at])
         else:
@@ -206,7 +223,7 @@ class CompareSurface(ImagePane):
     def _paint_difference(self, painter: QPainter) -> None:
         picture, options = self.difference.picture(), self.difference.options
         if picture is None:
-            reasons = (frame.why_blank for frame in self._frames[:2])
+            reasons = (self._frames[at].why_blank for at in self.pair)
             why = next(filter(None, reasons), _NO_MAP.format(options.kind))
             self._paint_nothing(painter, 0, why)
         else:
@@ -269,8 +286,9 @@ class CompareSurface(ImagePane):
 
     def _paint_pair(self, painter: QPainter) -> None:
         left, right = self._strip_halves()
-        self._painted_labels.paint(painter, left, self._labels[0])
-        self._painted_labels.paint(painter, right, self._labels[1], right=True)
+        a, b = self.pair
+        self._painted_labels.paint(painter, left, self._labels[a])
+        self._painted_labels.paint(painter, right, self._labels[b], right=True)
 
     def _paint_alone(self, painter: QPainter, label: PaneLabel) -> None:
         left, right = self._strip_halves()

@@ -85,6 +85,12 @@ class CompareView(QWidget):
         self.pane.set_active(position)
         self._label()
 
+    def show_pairs(self, n_panes: int, pair: tuple[int, int]) -> None:
+        """Wipe, flip and subtract these two of the panes, and offer the others."""
+        self.pane.set_pair(pair)
+        self.bar.show_pairs(n_panes, pair)
+        self._difference_changed()
+
     def set_upright(self, on: bool) -> None:
         """Let the divider of a wipe stand upright, or lie level."""
         self.pane.set_upright(on)
