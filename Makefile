@@ -1,6 +1,7 @@
 # Every target sets up what it needs; nothing but Python 3.11+ and make has to be there.
 #   make run VIEWER_ARGS="..."    open the viewer
 #   make test PYTEST_ARGS="..."   every check, stopping at the first that fails
+#   make test-fast                the tests that are not marked slow, two at a time
 #   make test-avx2                what depends on the processor, as an older one sees it
 #   make format                   rewrite the code in house style
 #   make PYTHON=python3.12 ...    build .venv with that Python
@@ -23,7 +24,7 @@ PROCESSOR_TESTS := tests/core/fused/test_fused_engine.py tests/viewer/test_stres
   $(addprefix tests/core/test_,$(addsuffix .py,processor engines engine_choice int8_engines \
   integer_probe onnx_export saturation))
 
-.PHONY: run test test-avx2 setup format clean
+.PHONY: run test test-fast test-avx2 setup format clean
 # The checks of `test` belong in order, and two pips must not write to one environment.
 .NOTPARALLEL:
 # An environment whose making was cut short is made again.
@@ -33,7 +34,7 @@ run: $(RUNTIME)
 	$(BIN)/python -m viewer $(VIEWER_ARGS)
 
 # The first line turns a missing system library into a sentence; pytest-qt would show a traceback.
-test: export QT_QPA_PLATFORM := offscreen
+test test-fast: export QT_QPA_PLATFORM := offscreen
 test: $(TOOLS)
 	$(BIN)/python -m viewer.system_check
 	$(BIN)/ruff format --check .
@@ -47,6 +48,11 @@ test-avx2: export QT_QPA_PLATFORM := offscreen
 test-avx2: $(TOOLS)
 	@echo "What depends on the processor, pretending that this one has no more than AVX2:"
 	$(AVX2_ONLY) $(BIN)/python -m pytest $(PROCESSOR_TESTS) $(PYTEST_ARGS)
+
+# Both processes have to name tests alike, also those that are named after sets.
+test-fast: export PYTHONHASHSEED := 0
+test-fast: $(TOOLS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 $(PYTEST_ARGS)
 
 setup: $(TOOLS)
 

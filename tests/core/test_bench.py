@@ -20,6 +20,8 @@ from r2l_core.geometry.rays import hits_bounds, image_rays
 from r2l_core.render.frames import FrameTimings
 from r2l_core.types import EngineInfo, Precision
 
+pytestmark = pytest.mark.slow
+
 REPORT_KEYS = {"published", "teacher", "runs", "rounds", "size"}
 PUBLISHED_KEYS = {"ms_median", "krays_per_s"}
 RUN_KEYS = {

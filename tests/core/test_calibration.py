@@ -32,6 +32,8 @@ from r2l_core.quantization.calibration import (
 )
 from r2l_core.quantization.recipes import load_ranges, quantized
 
+pytestmark = pytest.mark.slow
+
 N_RAYS = 300
 
 

@@ -36,6 +36,8 @@ from r2l_core.training.distillation import Trainer
 from r2l_core.training.teachers import supersampled_image
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 DEMO = PRESETS["demo"]
 REPOSITORY = Path(__file__).parents[2]
 ORBIT = ("--azimuth", "35", "--elevation", "20", "--radius", "4")

@@ -33,6 +33,8 @@ from tests.cuda_cases import (
 )
 from tests.stand_in_device import CaptureError, StandInDevice
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

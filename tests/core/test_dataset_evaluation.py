@@ -32,6 +32,8 @@ from r2l_core.types import Precision
 from tests.core.released_files import arguments as options
 from tests.core.released_files import checkpoint, file_bytes, student
 
+pytestmark = pytest.mark.slow
+
 VIEWS = 3
 WIDTH_PX, HEIGHT_PX = 26, 22
 SCENE = SceneSpec(name="self-portrait", near=2.0, far=6.0)

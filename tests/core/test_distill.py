@@ -32,6 +32,8 @@ from r2l_core.training.sampling import RayBatch, RaySampler, SamplingConfig
 from r2l_core.training.schedule import GROWING, Schedule, Stage, load_schedule
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 DEMO = PRESETS["demo"]
 TINY = NetworkConfig(depth=10, width=16, n_sample=4, n_frequencies=2)
 SCHEDULE = Schedule((replace(GROWING.stages[0], batch_rays=256),))

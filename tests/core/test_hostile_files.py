@@ -30,6 +30,8 @@ from r2l_core.quantization.recipes import load_mix, load_ranges
 from r2l_core.recording.loading import load_sidecar
 from tests.core.released_files import arguments, checkpoint, file_bytes, student
 
+pytestmark = pytest.mark.slow
+
 POSE = Orbit(30.0, 20.0, 4.0).T_world_camera().tolist()
 RANGES = {"body.0.body.0.input_quantizer._amax": torch.tensor(1.0)}
 OPENERS: dict[str, tuple[str, Callable[[Path], object]]] = {

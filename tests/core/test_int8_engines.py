@@ -25,6 +25,8 @@ from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 INTEGER_ENGINES = [
     pytest.param(

@@ -16,6 +16,8 @@ from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.errors import EngineUnavailable
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = [64, 128, 181, 256, 512]
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

@@ -12,6 +12,8 @@ import pytest
 from r2l_core.errors import RecordingError
 from r2l_core.recording.live import LiveRecording, Seen
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_film_is_as_long_as_the_clock_says(tmp_path):
     film = LiveRecording(tmp_path / "f.png", (2, 2), 10.0)

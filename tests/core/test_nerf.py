@@ -33,6 +33,8 @@ from tests.core.released_files import (
     teacher_checkpoint,
 )
 
+pytestmark = pytest.mark.slow
+
 LEGO = load_scene("blender:lego")
 FERN = load_scene("llff:fern")
 SMALL = {"width": 16, "octaves": 4, "view_octaves": 2}

@@ -33,6 +33,8 @@ from r2l_core.quantization.mix import with_mix
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 FP32, INT8 = Precision.FP32, Precision.INT8_STATIC_SIM
 OURS = {FP32: "reference", INT8: "simulated"}
 SINGLE = 1e-4

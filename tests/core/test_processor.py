@@ -47,7 +47,7 @@ def test_a_processor_without_a_name_has_one(machine):
     assert this_processor().name
 
 
-@pytest.mark.parametrize(("level", "needed"), LEVELS.items(), ids=str)
+@pytest.mark.parametrize(("level", "needed"), LEVELS.items(), ids=list(LEVELS))
 def test_the_newest_level_that_is_reached(machine, level, needed):
     machine(OLD | needed)
     assert this_processor().level == level

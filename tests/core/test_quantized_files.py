@@ -23,6 +23,8 @@ from r2l_core.quantization.calibration import CalibrationConfig
 from r2l_core.quantization.recipes import load_mix, quantized
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 RECIPES = get_args(Recipe)
 STATIC = CalibrationConfig("mse", 0.5, n_rays=64)
 OPENS_IN = {

@@ -22,6 +22,8 @@ from r2l_core.geometry.camera import Orbit
 from r2l_core.recording import recorder as recorder_module
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 QUICK = ("--seconds", "0.2", "--fps", "20", "--size", "32x24", "--engine", "torch")
 

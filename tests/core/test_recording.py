@@ -35,6 +35,8 @@ from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 SECONDS, FPS = 0.5, 24.0
 N_FRAMES = 12
 VIDEOS = ("mp4", "webm", "gif")

@@ -28,6 +28,8 @@ from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS, Table, row_of
 from r2l_core.types import EngineInfo, Precision
 
+pytestmark = pytest.mark.slow
+
 FPS = Fraction(30)
 VIDEOS = (".mp4", ".webm")
 

@@ -29,6 +29,8 @@ from tests.core.released_files import (
     student,
 )
 
+pytestmark = pytest.mark.slow
+
 LEGO = load_scene("blender:lego")
 
 VARIANTS = {

@@ -22,6 +22,8 @@ from r2l_core.quantization.recipes import load_mix, quantized, save_mix
 from r2l_core.quantization.walk import exact_linear, features_of, walk
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 RAYS = 200
 SIMULATED = [Precision.INT8_SIM, Precision.INT8_STATIC_SIM]
 

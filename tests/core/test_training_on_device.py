@@ -22,6 +22,8 @@ from r2l_core.training.schedule import Schedule, Stage
 from r2l_core.training.steps import Optimizers, TrainingSteps
 from tests.stand_in_device import StandInDevice
 
+pytestmark = pytest.mark.slow
+
 DEMO = load_scene("demo")
 TINY = NetworkConfig(depth=10, width=16, n_sample=4, n_frequencies=2)
 GROWTH = ((0.0, 0.25), (0.3, 0.5), (0.6, 1.0))

@@ -29,6 +29,8 @@ from tests.cuda_cases import (
 )
 from tests.triton_interpreter import N_RAYS, interpreted, run_blocks
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["interpreted", "run_blocks"]
 
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}

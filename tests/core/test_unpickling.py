@@ -33,6 +33,8 @@ from tests.core.released_files import (
     teacher_checkpoint,
 )
 
+pytestmark = pytest.mark.slow
+
 LEGACY = [pytest.param(False, id="zip"), pytest.param(True, id="legacy")]
 
 

@@ -34,6 +34,8 @@ from viewer import run as run_module
 from viewer.app import App
 from viewer.widgets.picture.message_bar import MessageBar
 
+pytestmark = pytest.mark.slow
+
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)
 
 

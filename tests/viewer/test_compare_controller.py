@@ -33,6 +33,8 @@ from viewer.state.panes import CompareMode, PaneChoice
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.panels.metrics_panel import MetricsReadout
 
+pytestmark = pytest.mark.slow
+
 SCENE = SceneSpec("tiny", width_px=64, height_px=64)
 DEMO_SCENE = replace(PRESETS["demo"], width_px=64, height_px=64)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import imageio.v3 as iio
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("compare_screens.py")
 OUT = Path(__file__).resolve().parents[2] / "out" / "screens"
 

@@ -20,6 +20,8 @@ from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.picture.message_bar import MessageBar
 
+pytestmark = pytest.mark.slow
+
 
 def split_box(app: App) -> FlatCombo:
     boxes = app.window.dataset.findChildren(FlatCombo)

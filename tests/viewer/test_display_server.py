@@ -12,6 +12,8 @@ import pytest
 
 from viewer.display_server import why_no_window
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 

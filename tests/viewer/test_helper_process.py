@@ -18,6 +18,8 @@ from r2l_core.errors import R2LError
 from r2l_core.images import metrics
 from viewer.compare.helper_process import HelperProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def apart() -> Iterator[HelperProcess]:

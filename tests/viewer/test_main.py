@@ -13,6 +13,8 @@ import pytest
 from viewer import __main__ as viewer_main
 from viewer import run as run_module
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 REPORT_KEYS = [
     "first_frame_s",

@@ -24,6 +24,8 @@ from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import RecordProgress, RecordSettings, duration
 
+pytestmark = pytest.mark.slow
+
 
 def frames_of(path: Path) -> np.ndarray:
     """All frames of a video."""

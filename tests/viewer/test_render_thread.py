@@ -32,6 +32,8 @@ from viewer.rendering.render_thread import Measured, RenderThread, Running
 from viewer.state.panes import PaneChoice
 from viewer.state.resolve import Wish
 
+pytestmark = pytest.mark.slow
+
 SIZE_PX = 128
 TILES = SIZE_PX * SIZE_PX // 128
 FIRST_PASS_TILES = (SIZE_PX // STRIDES[0]) ** 2 // 128

@@ -21,6 +21,8 @@ from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.scene_dialog import SceneDialog
 
+pytestmark = pytest.mark.slow
+
 LEGO = PRESETS["blender:lego"]
 
 

@@ -28,6 +28,8 @@ from viewer.state.resolve import Capabilities, wish_of
 from viewer.state.view_state import ViewState
 from viewer.widgets import theme
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_MS = 600_000
 """Nothing waits so long; it ends what would wait for ever."""
 

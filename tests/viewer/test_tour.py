@@ -18,6 +18,8 @@ from tests.viewer.states import shown
 from viewer.app import App
 from viewer.scripted.tour import Tour, TourPace
 
+pytestmark = pytest.mark.slow
+
 PACE = TourPace(events_per_s=12, hurry=20.0, patient=True, window_px=(900, 600))
 
 

@@ -23,6 +23,8 @@ from r2l_core.datasets import open_dataset
 from r2l_core.errors import DatasetError
 from r2l_core.geometry.camera import Camera
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[3]
 SINGULAR = np.zeros((4, 4)).tolist()
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0]).tolist()

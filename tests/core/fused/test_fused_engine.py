@@ -25,6 +25,8 @@ from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.quantization.mix import with_mix
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 ALL_PRECISIONS = (Precision.FP32, Precision.BF16, Precision.FP16, Precision.INT8)
 NETWORKS = {
     "plain": {},

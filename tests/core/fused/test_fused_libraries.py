@@ -7,6 +7,8 @@ import pytest
 from r2l_core.engines.fused import build
 from r2l_core.engines.fused.library import BUILT, library_name
 
+pytestmark = pytest.mark.slow
+
 LINUX = [target for target in build.TARGETS if target[0] == "linux"]
 
 
