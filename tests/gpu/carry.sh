@@ -28,7 +28,7 @@ libraries="Core|Gui|Widgets|DBus|OpenGL|OpenGLWidgets|Svg|Test"
 find "$site/PyQt6/Qt6/lib" -type f | grep -Ev "/(libQt6($libraries)\.so|libicu)" | xargs rm -f
 find "$site/PyQt6/Qt6/plugins" -type f |
   grep -Ev "/(platforms/libqoffscreen|imageformats/)" | xargs rm -f
-rm -rf "$site"/PyQt6/{bindings,uic,lupdate} "$site"/PyQt6/Qt6/{qml,translations,qsci,resources} \
+rm -rf "$site"/PyQt6/{bindings,lupdate} "$site"/PyQt6/Qt6/{qml,translations,qsci,resources} \
   "$site"/pyqtgraph/examples "$site"/*.dist-info/RECORD
 find "$site" -name "*.pyi" -delete
 

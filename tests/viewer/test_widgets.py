@@ -426,6 +426,15 @@ class TestEngineCard:
         assert "emulated" in self.shown(card)
         assert "Emulated: no FP16 units" in self.shown(card)
 
+    def test_what_failed_before_is_said(self, qtbot):
+        card = EngineCard()
+        qtbot.addWidget(card)
+        failed = "The cuda engine could not be built in bf16: the GPU's memory is used up"
+        card.show_engine(replace(INFO, fallback=failed))
+        assert f"A faster way failed. {failed}." in self.shown(card)
+        card.show_engine(INFO)
+        assert "failed" not in self.shown(card)
+
 
 class TestPerformancePanel:
     def values(self, panel: PerformancePanel) -> dict[str, str]:

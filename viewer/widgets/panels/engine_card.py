@@ -47,10 +47,10 @@ class EngineCard(QWidget):
         self._kind = QLabel(self)
         self._kind.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._facts = FactGrid(_FACTS, self)
-        self._emulated = QLabel(self)
-        self._emulated.setWordWrap(True)
-        self._emulated.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self._emulated.hide()
+        self._notes = QLabel(self)
+        self._notes.setWordWrap(True)
+        self._notes.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._notes.hide()
         head = QHBoxLayout()
         head.setSpacing(7)
         head.addWidget(self._swatch)
@@ -62,7 +62,7 @@ class EngineCard(QWidget):
         column.setSpacing(7)
         column.addLayout(head)
         column.addWidget(self._facts)
-        column.addWidget(self._emulated)
+        column.addWidget(self._notes)
 
     def show_engine(self, info: EngineInfo) -> None:
         """Describe the engine that runs."""
@@ -82,5 +82,7 @@ class EngineCard(QWidget):
         self._facts.show_fact("Weights", weights)
         self._facts.show_fact("Kernel", info.kernel)
         self._facts.show_fact("Engine", f"{info.engine} on {info.device}")
-        self._emulated.setText(f"Emulated: {info.emulated}" if info.emulated else "")
-        self._emulated.setVisible(info.emulated is not None)
+        notes = [f"Emulated: {info.emulated}"] if info.emulated else []
+        notes += [f"A faster way failed. {info.fallback}."] if info.fallback else []
+        self._notes.setText("\n".join(notes))
+        self._notes.setVisible(bool(notes))
