@@ -27,7 +27,7 @@ from viewer.rendering.render_thread import RenderThread, Running
 from viewer.rendering.report import Report
 from viewer.rendering.saver import Saver
 from viewer.rendering.scene_controller import SceneController
-from viewer.sessions import SessionController
+from viewer.sessions import FileOpener, SessionController
 from viewer.state.bookmarks import Bookmarks
 from viewer.state.preferences import Preferences
 from viewer.state.resolve import Wish
@@ -50,11 +50,13 @@ class App(QObject):
         dataset: str | None = None,
         asks: bool = False,
         clock: Clock = REAL_TIME,
+        file: str | None = None,
     ) -> None:
         """`state`: what is shown first. `settings`: where the window remembers its own state; the
         user's own where None.
 
         `dataset`: a folder to open with it. `asks`: whether to ask what a file does not say.
+        `file`: whatever else is to be opened.
         """
         super().__init__()
         self.first_state = state
@@ -78,7 +80,7 @@ class App(QObject):
         self.compare = CompareController(window, store, rendering, preferences, self)
         self.dataset = DatasetController(window, store, self.camera, rendering, self)
         self.pose_marking = PoseMarking(window, store, rendering, self.dataset, self)
-        self._first_dataset = dataset
+        self._first_dataset, self._first_file = dataset, file
         self.camera_path = CameraPathController(window, store, self.camera, rendering, self, clock)
         self.recording = RecordingController(window, store, rendering, preferences, self)
         self.live_capture = LiveCapture(window, self)
@@ -90,6 +92,15 @@ class App(QObject):
             rendering,
             self.dataset,
             preferences,
+            self,
+        )
+        self.files = FileOpener(
+            rendering,
+            self.dataset,
+            self.camera_path,
+            self.recording,
+            self.sessions,
+            self.compare.layers,
             self,
         )
         self.scenes = SceneController(window, rendering, preferences, asks, self)
@@ -167,6 +178,7 @@ class App(QObject):
     def _wire_files(self) -> None:
         window = self.window
         window.open_requested.connect(self.rendering.open)
+        window.file_dropped.connect(self.files.open)
         window.screenshot_requested.connect(self._save_picture)
         window.commands.copy.triggered.connect(self._copy_picture)
         window.export_requested.connect(
@@ -180,6 +192,7 @@ class App(QObject):
             self.rendering.asked,
             window.open_requested,
             window.dataset_requested,
+            window.file_dropped,
             window.message.retry_requested,
         ):
             asked.connect(window.message.dismiss)
@@ -192,6 +205,7 @@ class App(QObject):
             self.recording.failed,
             self.live_capture.failed,
             self.sessions.failed,
+            self.files.failed,
             self.uncaught,
         ):
             failed.connect(self.show_error)
@@ -221,6 +235,8 @@ class App(QObject):
         self.rendering.start()
         if self._first_dataset is not None:
             self.dataset.open(self._first_dataset)
+        if self._first_file is not None:
+            self.files.open(self._first_file)
 
     def close(self) -> None:
         """Close the window; the render thread ends with it."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from PyQt6.QtCore import (
@@ -22,12 +23,14 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication
 
 from r2l_core.errors import EngineUnavailable, R2LError
+from r2l_core.files import shipped_folder
 from r2l_core.types import Precision
 from viewer.app import App
 from viewer.runtime import GuiCollector
 from viewer.scripted.tour import Tour
 from viewer.state.panes import LETTERS, TRUTH, CompareMode, PaneChoice
 from viewer.state.view_state import LightFieldChoice, ViewState
+from viewer.state.what_is import Kind, what_is
 from viewer.widgets import theme
 
 _SWITCH_INTERVAL_S = 0.001
@@ -41,6 +44,7 @@ Qt crashes now and then."""
 
 def run(options: argparse.Namespace) -> int:
     """Open the window and run until it closes. Returns the exit code."""
+    file = _other_than_light_field(options)
     try:
         state = first_state(options)
     except R2LError as error:
@@ -61,9 +65,10 @@ def run(options: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             settings = QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat)
             settings.setValue("hint_seen", options.tour is not None)
-            return run_app(App(state, settings, options.dataset), options, qt, scripted)
+            app = App(state, settings, options.dataset, file=file)
+            return run_app(app, options, qt, scripted)
     asks = options.report is None
-    return run_app(App(state, None, options.dataset, asks), options, qt, scripted)
+    return run_app(App(state, None, options.dataset, asks, file=file), options, qt, scripted)
 
 
 def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: bool) -> int:
@@ -136,6 +141,18 @@ def print_qt_message(_kind: QtMsgType, _context: QMessageLogContext, text: str |
     """As Qt does, without what its offscreen plugin remarks on every window."""
     if text and not text.startswith("This plugin does not support"):
         print(text, file=sys.stderr)
+
+
+def _other_than_light_field(options: argparse.Namespace) -> str | None:
+    """What was named in the place of a light field and is none, such as a dataset or a session; the
+    demo is then opened with it."""
+    name: str = options.checkpoint
+    if (shipped_folder("checkpoints") / f"{name}.safetensors").is_file():
+        return None
+    if what_is(Path(name))[0] is Kind.LIGHT_FIELD:
+        return None
+    options.checkpoint = "demo"
+    return name
 
 
 def first_state(options: argparse.Namespace) -> ViewState:

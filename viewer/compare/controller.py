@@ -41,8 +41,8 @@ class CompareController(QObject):
         self._rendering = rendering
         self.analyst = Analyst(self)
         self._frames: tuple[Frame, ...] = ()
-        self._layers = LayersController(window, store, rendering, self.analyst, self)
-        self._layers.failed.connect(self.failed)
+        self.layers = LayersController(window, store, rendering, self.analyst, self)
+        self.layers.failed.connect(self.failed)
         self._wire()
         store.listen(self._state_changed)
 
@@ -82,7 +82,7 @@ class CompareController(QObject):
         was_said = before and not before[0].complete and len(before) == len(frames)
         if frames[0].complete or not was_said:
             self.analyst.compare(frames)
-        self._layers.frames_shown(frames)
+        self.layers.frames_shown(frames)
 
     def close(self) -> None:
         """Ask nothing any more."""

@@ -52,7 +52,7 @@ class LayersController(QObject):
         self._strip.measure_requested.connect(self._measure)
         self._strip.worst_requested.connect(self._keep_worst)
         self._strip.layer_toggled.connect(self._switch)
-        self._strip.restore_requested.connect(lambda: self._set_mix(frozenset()))
+        self._strip.restore_requested.connect(lambda: self.set_mix(frozenset()))
         window.mix_save_requested.connect(self._save)
         analyst.sensitivity_progress.connect(self._strip.show_progress)
         analyst.sensitivity_ready.connect(self._measured)
@@ -85,14 +85,20 @@ class LayersController(QObject):
         return state.active if state.active in able else next(iter(able), None)
 
     @property
+    def able(self) -> bool:
+        """Whether a pane is shown whose layers can be switched."""
+        return self._mixed is not None
+
+    @property
     def _mix(self) -> frozenset[str]:
         at = self._mixed
         return frozenset() if at is None else self._store.state.panes[at].layers_in_fp32
 
     def _switch(self, name: str, high: bool) -> None:
-        self._set_mix(self._mix | {name} if high else self._mix - {name})
+        self.set_mix(self._mix | {name} if high else self._mix - {name})
 
-    def _set_mix(self, layers_in_fp32: frozenset[str]) -> None:
+    def set_mix(self, layers_in_fp32: frozenset[str]) -> None:
+        """Run these layers, and no others, in fp32 in the pane whose layers can be switched."""
         state, at = self._store.state, self._mixed
         if at is not None:
             pane = replace(state.panes[at], layers_in_fp32=layers_in_fp32)
@@ -129,7 +135,7 @@ class LayersController(QObject):
     def _keep_worst(self) -> None:
         self._keeps_worst = not self._worst
         if self._worst:
-            self._set_mix(frozenset(self._worst))
+            self.set_mix(frozenset(self._worst))
         elif not self._measuring:
             self._measure()
 

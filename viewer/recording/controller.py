@@ -182,6 +182,12 @@ class RecordingController(QObject):
             return "Panes A and B leave different layers in fp32; a film has one mix of layers."
         return ""
 
+    def offer(self, sidecar: Path) -> None:
+        """Offer to complete a film, where it is unfinished."""
+        if (film := unfinished(sidecar)) is not None:
+            self.open()
+            self._offer(film)
+
     def _offer_resume(self) -> None:
         """Offer to complete the film that was made last, in this session or the one before."""
         sidecar = self._preferences.text("last_film")

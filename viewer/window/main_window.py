@@ -59,6 +59,8 @@ class MainWindow(QMainWindow):
     what only a window can: dialogs, docks, themes, full screen."""
 
     open_requested = pyqtSignal(str)
+    file_dropped = pyqtSignal(str)
+    """Path of a file or folder of any kind."""
     """A light field's file was chosen or dropped."""
     dataset_requested = pyqtSignal(str)
     """A dataset's folder was chosen or dropped."""
@@ -220,7 +222,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
 
     def _connect_widgets(self) -> None:
-        self.pane.file_dropped.connect(self._open_dropped)
+        self.pane.file_dropped.connect(self.file_dropped)
         self.pane.hint_dismissed.connect(lambda: self._preferences.store("hint_seen", True))
         self.dataset.open_requested.connect(self._ask_dataset)
 
@@ -283,9 +285,6 @@ class MainWindow(QMainWindow):
         dialog = ask_dataset(self, self._preferences.text("folder"))
         dialog.fileSelected.connect(self._remember_folder)
         dialog.fileSelected.connect(self.dataset_requested)
-
-    def _open_dropped(self, path: str) -> None:
-        (self.dataset_requested if Path(path).is_dir() else self.open_requested).emit(path)
 
     def _ask_screenshot(self) -> None:
         name, frame = "r2l.png", self.pane.frame

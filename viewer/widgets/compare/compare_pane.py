@@ -23,6 +23,11 @@ _FLIP_KEY = Qt.Key.Key_X
 _PROBE_MS = 100
 """How often the values under the pointer follow a picture that is not complete."""
 
+_OF_OTHER_KINDS = (
+    *(".json", ".csv", ".npy", ".txt", ".png", ".jpg", ".jpeg", ".webp", ".mp4", ".webm", ".gif"),
+)
+"""Endings of datasets, paths, sessions and films."""
+
 
 class ComparePane(CompareSurface):
     """Gestures as over one picture; points are told of the picture under the pointer."""
@@ -158,9 +163,9 @@ class ComparePane(CompareSurface):
             self.light_field_dropped.emit(pane, path)
 
     def _dropped_on(self, path: str, at: QPointF) -> int | None:
-        """The pane that a file is for; a folder, which is a dataset, is for all."""
+        """The pane that a light field is for; what else can be opened is for all."""
         several = self._mode is CompareMode.SIDE and len(self._frames) > 1
-        meant = several and self.is_on_picture(at) and not Path(path).is_dir()
+        meant = several and self.is_on_picture(at) and _may_be_light_field(Path(path))
         return self._cell_at(at) if meant else None
 
     def _point(self, at: QPointF | None) -> None:
@@ -217,3 +222,7 @@ class ComparePane(CompareSurface):
     def _place(self) -> None:
         super()._place()
         self._lay_divider()
+
+
+def _may_be_light_field(path: Path) -> bool:
+    return path.suffix.lower() not in _OF_OTHER_KINDS and not path.is_dir()
