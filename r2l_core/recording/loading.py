@@ -150,6 +150,15 @@ def _scene(fields: Fields) -> SceneSpec:
         fields.refuse("scene", f"cannot be used: {error.why}")
 
 
+def writer_of(path: Path) -> int | None:
+    """The number of another process that is writing the recording of a sidecar right now."""
+    try:
+        fields = Fields.of_file(path, "", RecordingError)
+        return _other_writer(fields) if is_sidecar(path) else None
+    except RecordingError:
+        return None
+
+
 def _other_writer(fields: Fields) -> int | None:
     writing = fields.text("state") == "recording" and "writer" in fields
     return other_writer(fields.inner("writer").mapping) if writing else None

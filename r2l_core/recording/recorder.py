@@ -19,6 +19,7 @@ from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.recording.compose import Colors, Picture, as_picture, composed
 from r2l_core.recording.files import VideoFiles
 from r2l_core.recording.labels import PaneNumbers, labelled
+from r2l_core.recording.loading import writer_of
 from r2l_core.recording.plan import Shot
 from r2l_core.recording.sidecar import Recipe, Sidecar, State
 from r2l_core.recording.table import Table, row_of
@@ -95,6 +96,13 @@ class Recorder:
         """
         plan = self.plan
         writer: Writer | None = None
+        # Asked again: engines take seconds to build, in which another may have begun.
+        if (other := writer_of(self._sidecar.path)) is not None:
+            raise RecordingError(
+                f"The recording {self.out} is not written over",
+                f"process {other} is making it right now",
+                "Let it end, or end it, first.",
+            )
         try:
             self._sidecar.write("recording", self.first_frame, self.first_frame or None)
             if self.first_frame < plan.n_frames:

@@ -39,6 +39,9 @@ _PACKAGES = ("torch", "numpy", "scipy", "openvino", "pillow", "imageio", "imagei
 _SAME_S = 0.5
 """Two processes of one number do not begin closer than this; clocks differ by less."""
 
+_TICKS_AT = 19
+"""Where the begin of a process stands behind its name in /proc/PID/stat (proc(5), field 22)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
@@ -162,9 +165,15 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def this_process() -> dict[str, float]:
-    """For a sidecar: number of this process, and when it began, as Unix time."""
-    return {"pid": os.getpid(), "started_s": psutil.Process().create_time()}
+def this_process() -> dict[str, Any]:
+    """For a sidecar: number of this process, and when it began: as Unix time, and where the system
+    tells in ticks since which start of the machine, which a step of the clock does not move."""
+    began = _ticks(os.getpid())
+    return {
+        "pid": os.getpid(),
+        "started_s": psutil.Process().create_time(),
+        **({} if began is None else {"boot": began[0], "started_ticks": began[1]}),
+    }
 
 
 def other_writer(owner: Mapping[str, Any]) -> int | None:
@@ -172,8 +181,22 @@ def other_writer(owner: Mapping[str, Any]) -> int | None:
     pid, started_s = owner.get("pid"), owner.get("started_s")
     if type(pid) is not int or not isinstance(started_s, int | float) or pid == os.getpid():
         return None
+    if "boot" in owner and (began := _ticks(pid)) is not None:
+        return pid if began == (owner["boot"], owner.get("started_ticks")) else None
     try:
         runs = abs(psutil.Process(pid).create_time() - started_s) < _SAME_S
     except (psutil.Error, ValueError, OverflowError):
         return None
     return pid if runs else None
+
+
+def _ticks(pid: int) -> tuple[str, int] | None:
+    """Which start of the machine, and how many ticks after it a process began; None where the
+    system does not say, or there is no such process."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        # Its name, in brackets, may hold anything.
+        after_name = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return boot, int(after_name[_TICKS_AT])
+    except (OSError, ValueError, IndexError):
+        return None

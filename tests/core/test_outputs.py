@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from r2l_core.commands.cli import main
+from r2l_core.errors import RecordingError
+from r2l_core.recording.session import recording_again
+from r2l_core.recording.sidecar import other_writer
 
 ROOT = Path(__file__).parents[2]
 FILM = ["--seconds", "0.2", "--fps", "10", "--size", "16"]
@@ -222,3 +225,61 @@ def test_odd_names(light_field_file, tmp_path, decode):
     done = shell(script, *record, cwd=ROOT)
     assert done.returncode == 2
     assert r"caf\xe9" in done.stderr
+
+
+# --- two recorders, and clocks ------------------------------------------------------------------
+
+
+def written_by(film: Path, owner: dict) -> Path:
+    """The sidecar as another process would have it while it records."""
+    sidecar = film.with_suffix(".json")
+    values = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps({**values, "state": "recording", "writer": owner}))
+    return sidecar
+
+
+@pytest.fixture
+def other_process():
+    """A process that does nothing, and what a sidecar would say of it."""
+    script = (
+        "import json; from r2l_core.recording.sidecar import this_process; "
+        "print(json.dumps(this_process()), flush=True); input()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    yield json.loads(process.stdout.readline())
+    process.communicate("\n")
+
+
+def test_a_film_that_another_process_makes(film, light_field_file, capsys, other_process):
+    sidecar = written_by(film, other_process)
+    before = film.read_bytes()
+    record = ["record", "--checkpoint", light_field_file, *FILM, "--out", film]
+    assert f"process {other_process['pid']} is making it" in refused(capsys, *record)
+    assert "is making it" in refused(capsys, "record", "--resume", sidecar)
+    assert film.read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no such system")
+def test_a_step_of_the_clock_hides_no_process(other_process):
+    """When a process began counts from the start of the machine, not by a clock that was set."""
+    moved = {**other_process, "started_s": other_process["started_s"] + 7200}
+    assert other_writer(moved) == other_process["pid"]
+    ended = {**other_process, "started_ticks": other_process["started_ticks"] - 100}
+    assert other_writer(ended) is None
+    assert other_writer({**other_process, "boot": "another start"}) is None
+
+
+def test_who_begins_while_another_builds_is_refused(film, other_process):
+    """Both were free to begin when they were asked; the second one's engines took longer."""
+    recorder = recording_again(film.with_suffix(".json"), film.with_name("second.mp4"))
+    shutil.copy(film.with_suffix(".json"), film.with_name("second.json"))
+    written_by(film.with_name("second.mp4"), other_process)
+    with pytest.raises(RecordingError, match="is making it right now"):
+        next(recorder.frames())
+    assert json.loads(film.with_name("second.json").read_text())["state"] == "recording"

@@ -57,7 +57,7 @@ def changed(value: Any, random: Random) -> Any:
         elif what < 0.9 and isinstance(owner[key], int | float):
             owner[key] *= random.choice((-1, 0, 2, 1000, 1e-6, 1e12))
         elif what < 0.93:
-            owner[key] = nested(random.choice((5, 500)))
+            owner[key] = nested(random.choice((5, 50)))
         elif isinstance(owner, dict):
             owner[random.choice(("", "x" * 300, "frames", "format", BAIT))] = owner[key]
     return value
@@ -98,6 +98,10 @@ def json_file(data: bytes, random: Random) -> bytes:
     if random.random() < 0.15:
         return damaged(data, random)
     text = json.dumps(changed(json.loads(data), random))
+    if random.random() < 0.03:
+        # Deeper than any program writes it, so as a text.
+        depth = random.choice((500, 20_000, 1_000_000))
+        text = text.replace("null", "[" * depth + "]" * depth, 1)
     encoding = random.choice(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16"))
     return text.encode(encoding)
 
