@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from itertools import count, cycle
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from r2l_core.model.network import NetworkConfig
 from r2l_core.types import Precision
 from tests.viewer.small_datasets import write_views
 from viewer.app import App
-from viewer.state.wish import Wish
+from viewer.state.panes import PaneChoice
+from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.widgets import theme
 
 _STEP_MS = 400
@@ -48,7 +50,7 @@ def main(folder: Path) -> int:
     qt = QApplication(sys.argv[:1])
     theme.install(qt)
     settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
-    app = App(Wish(fields[0], precision=Precision.FP32), settings)
+    app = App(ViewState(LightFieldChoice(fields[0]), (PaneChoice(Precision.FP32),)), settings)
     app.start()
     films = count()
 
@@ -61,20 +63,20 @@ def main(folder: Path) -> int:
 
     steps = cycle(
         [
-            *(lambda one=one: app.open(one) for one in fields),
-            lambda: app.controller.choose_precision(Precision.BF16),
-            lambda: app.controller.choose_precision(Precision.INT8_SIM),
-            lambda: app.controller.choose_precision(Precision.FP32),
+            *(partial(app.files.open, one) for one in fields),
+            lambda: app.compare.choose_precision(Precision.BF16),
+            lambda: app.compare.choose_precision(Precision.INT8_SIM),
+            lambda: app.compare.choose_precision(Precision.FP32),
             film,
-            lambda: app.open(str(dataset)),
+            lambda: app.files.open(str(dataset)),
             lambda: app.dataset.step(1),
-            lambda: app.open(str(folder / "path.json")),
-            lambda: app.open(str(folder / "damaged.safetensors")),
-            lambda: app.open(str(folder / "damaged.json")),
+            lambda: app.files.open(str(folder / "path.json")),
+            lambda: app.files.open(str(folder / "damaged.safetensors")),
+            lambda: app.files.open(str(folder / "damaged.json")),
             lambda: app.sessions.save(str(folder / "session.json")),
-            lambda: app.open(str(folder / "session.json")),
+            lambda: app.files.open(str(folder / "session.json")),
             lambda: app.window.screenshot_requested.emit(str(folder / f"{next(films) % 3}.png")),
-            *(lambda: app.controller.orbit_dragged(5.0, 2.0) for _ in range(5)),
+            *(lambda: app.gestures.orbit_dragged(5.0, 2.0) for _ in range(5)),
             film,
         ]
     )
