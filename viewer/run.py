@@ -46,6 +46,11 @@ def run(options: argparse.Namespace) -> int:
     """Open the window and run until it closes. Returns the exit code."""
     file = _other_than_light_field(options)
     try:
+        if options.report is not None:
+            # It loads torch, which the window does not wait for when it opens.
+            from r2l_core.commands.outputs import require_own_outputs
+
+            require_own_outputs(options)
         state = first_state(options)
     except R2LError as error:
         print(f"error: {error}", file=sys.stderr)

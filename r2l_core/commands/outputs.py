@@ -28,7 +28,13 @@ _READ = {
     "again": "--from",
     "resume": "--resume",
 }
-_WRITTEN = {"out": "--out", "json": "--json", "html": "--html", "state": "--state"}
+_WRITTEN = {
+    "out": "--out",
+    "json": "--json",
+    "html": "--html",
+    "state": "--state",
+    "report": "--report",
+}
 _FOLDERS = {"dataset": "--dataset", "finetune": "--finetune"}
 
 

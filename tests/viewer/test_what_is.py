@@ -14,6 +14,8 @@ from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import save_camera_path, save_nerfstudio
 from r2l_core.geometry.camera import Orbit
 from r2l_core.types import Precision
+from viewer.__main__ import parser as viewer_parser
+from viewer.run import run
 from viewer.state.what_is import Kind, what_is
 
 POSES = [Orbit(40.0 * k, 20.0, 4.0).T_world_camera() for k in range(3)]
@@ -111,3 +113,15 @@ def test_what_is_nothing_says_so(app, until, tmp_path, capsys):
     drop(app, put(tmp_path / "odd.json", {"a": 1}))
     until(lambda: app.has_failed)
     assert "a JSON text and holds no weights" in capsys.readouterr().err
+
+
+def test_over_what_the_viewer_opens(write_light_field, capsys):
+    """Asked before anything of Qt is made."""
+    light_field_file = Path(write_light_field())
+    before = light_field_file.read_bytes()
+    options = viewer_parser("viewer").parse_args(
+        [str(light_field_file), "--report", str(light_field_file)]
+    )
+    assert run(options) == 2
+    assert "which --checkpoint reads" in capsys.readouterr().err
+    assert light_field_file.read_bytes() == before
