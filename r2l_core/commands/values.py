@@ -38,6 +38,10 @@ def positive_int(text: str) -> int:
     return value
 
 
+def thread_counts(text: str) -> list[int]:
+    return list(dict.fromkeys(positive_int(part) for part in text.split(",")))
+
+
 def frames(text: str) -> int:
     value = int(text)
     if not 2 <= value <= MAX_FRAMES:

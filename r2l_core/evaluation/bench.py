@@ -18,7 +18,10 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines import build_engine, candidates, devices
+from r2l_core.engines.fused.library import level_for
+from r2l_core.engines.fused.peak import peak_gops
 from r2l_core.engines.nerf_engine import NerfEngine
+from r2l_core.engines.processor import this_processor
 from r2l_core.errors import EngineError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import image_rays
@@ -51,6 +54,13 @@ class Run:
     timings: list[FrameTimings] = field(default_factory=list)
     peak_rss_mb: float | None = None
     mse_vs_fp32: float = 0.0
+    flop_per_ray: int = 0
+    peak_gops: float | None = None
+    """The processor's own limit for this precision; None where it is not known."""
+
+    def gops(self, rays: int) -> float:
+        """10^9 operations a second, of the linear layers alone."""
+        return self.flop_per_ray * rays / self.ms_median() / 1e6
 
     def ms_median(self) -> float:
         """Median milliseconds of a frame."""
@@ -74,6 +84,9 @@ class Run:
             )
             if done
             else None,
+            "gops": self.gops(rays) if done else None,
+            "peak_share": self.gops(rays) / self.peak_gops if done and self.peak_gops else None,
+            "threads": torch.get_num_threads(),
             "share": _shares(self.timings)
             if done
             else dict.fromkeys(("rays", "encode", "network", "copy")),
@@ -152,7 +165,8 @@ class Bench:
                 engine = build_engine(light_field, precision, name, place)
                 return NetworkSource(engine, light_field.scene, ray_mode)
 
-            return Run(precision, name, build)
+            flop_per_ray = light_field.network.flop_per_ray
+            return Run(precision, name, build, flop_per_ray=flop_per_ray)
 
         def runs(precision: Precision) -> Iterator[Run]:
             place, names = candidates(precision, engine, device)
@@ -183,6 +197,7 @@ class Bench:
         engines that only wait would slow the one that is timed.
         """
         everything = [self.published, *self.runs]
+        _find_peaks(self.runs)
         exact: Tensor | None = None
         for number in range(rounds):
             for run in everything:
@@ -221,12 +236,32 @@ class Bench:
         published_ms = self.published.ms_median()
         teacher = self.teacher
         return {
-            "published": {"ms_median": published_ms, "krays_per_s": rays / published_ms},
+            "published": {
+                "ms_median": published_ms,
+                "krays_per_s": rays / published_ms,
+                "gops": self.published.gops(rays),
+                "threads": torch.get_num_threads(),
+            },
             "teacher": None if teacher is None else teacher.report(self.published.ms),
             "runs": [run.report(self.published.ms, rays) for run in self.runs],
             "rounds": len(self.published.ms),
             "size": [self._camera.width_px, self._camera.height_px],
+            "processor": this_processor().name,
         }
+
+
+def _find_peaks(runs: Sequence[Run]) -> None:
+    """What the processor could do at best; measured once for each precision."""
+    try:
+        level = level_for(this_processor())
+    except EngineError:
+        return
+    peaks: dict[Precision, float] = {}
+    for run in runs:
+        if run.info is not None and run.info.device == "cpu":
+            if run.precision not in peaks:
+                peaks[run.precision] = peak_gops(level, run.precision, torch.get_num_threads())
+            run.peak_gops = peaks[run.precision]
 
 
 def _after(seconds: float) -> Callable[[], bool]:

@@ -11,7 +11,7 @@ import torch
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.commands.cli import main
-from r2l_core.engines import ENGINES, availability
+from r2l_core.engines import ENGINES, availability, available_engines
 from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.evaluation import bench as bench_module
 from r2l_core.evaluation.bench import Bench
@@ -22,8 +22,16 @@ from r2l_core.types import EngineInfo, Precision
 
 pytestmark = pytest.mark.slow
 
-REPORT_KEYS = {"published", "teacher", "runs", "rounds", "size"}
-PUBLISHED_KEYS = {"ms_median", "krays_per_s"}
+REPORT_KEYS = {
+    "published",
+    "published_by_threads",
+    "teacher",
+    "runs",
+    "rounds",
+    "size",
+    "processor",
+}
+PUBLISHED_KEYS = {"ms_median", "krays_per_s", "gops", "threads"}
 RUN_KEYS = {
     "precision",
     "engine",
@@ -31,6 +39,9 @@ RUN_KEYS = {
     "ms_p95",
     "krays_per_s",
     "ratio_to_published",
+    "gops",
+    "peak_share",
+    "threads",
     "share",
     "psnr_db_vs_fp32",
     "peak_rss_mb",
@@ -48,12 +59,12 @@ def camera(scene):
 
 
 def all_pairs(precisions: list[Precision]) -> list[tuple[Precision, str]]:
-    """Every precision on every engine that has it, but for the reference."""
+    """Every precision on every engine that has it, but for the reference, and for emulations of
+    what another calculates in."""
     return [
         (precision, name)
         for precision in precisions
-        for name in ENGINES
-        if name != "reference" and availability(precision, name, "cpu").available
+        for name in available_engines(precision, "cpu")
     ]
 
 
@@ -103,8 +114,28 @@ def test_the_report_has_the_promised_keys(light_field_file, tmp_path, capsys):
         assert run["engine_info"].keys() == {field.name for field in fields(EngineInfo)}
         assert isinstance(run["peak_rss_mb"], float | None)
     table = capsys.readouterr().out.splitlines()
-    assert "published" in table[1]
-    assert len(table) == 2 + len(report["runs"])
+    assert table[0].startswith(report["processor"])
+    assert "published" in table[2]
+    assert len(table) == 3 + len(report["runs"])
+
+
+def test_speed_on_several_numbers_of_threads(light_field_file, tmp_path, capsys):
+    path = tmp_path / "bench.json"
+    threads = torch.get_num_threads()
+    command = ["bench", "--checkpoint", str(light_field_file), "--size", "20x10", "--rounds", "1"]
+    flags = ["--precision", "fp32", "--engine", "fused", "--threads", "1,2", "--json", str(path)]
+    assert main([*command, *flags]) == 0
+    assert torch.get_num_threads() == threads
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert [one["threads"] for one in report["published_by_threads"]] == [1, 2]
+    assert [run["threads"] for run in report["runs"]] == [1, 2]
+    assert "1 thread" in report["runs"][0]["engine_info"]["kernel"]
+    assert "2 threads" in report["runs"][1]["engine_info"]["kernel"]
+    flop_per_ray = load_light_field(str(light_field_file)).network.flop_per_ray
+    for run in report["runs"]:
+        assert run["gops"] == pytest.approx(run["krays_per_s"] * flop_per_ray / 1e6)
+        assert 0 < run["peak_share"] < 1
+    assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["fp32", "fused"]
 
 
 def test_a_precision_that_is_asked_for_twice_is_measured_once(light_field_file, tmp_path):
@@ -178,7 +209,12 @@ def test_the_arithmetic_of_the_report(light_field, camera):
     run.mse_vs_fp32 = 1e-5
     run.peak_rss_mb = 12.5
     report = bench.report()
-    assert report["published"] == {"ms_median": 200.0, "krays_per_s": 1200 / 200.0}
+    assert report["published"] == {
+        "ms_median": 200.0,
+        "krays_per_s": 1200 / 200.0,
+        "gops": pytest.approx(light_field.network.flop_per_ray * 1200 / 200.0 / 1e6),
+        "threads": torch.get_num_threads(),
+    }
     (row,) = report["runs"]
     assert row["ms_median"] == 10.0
     assert row["ms_p95"] == pytest.approx(28.0)
@@ -269,7 +305,9 @@ def test_a_failing_engine_is_reported_and_the_others_go_on(
     assert (failed["precision"], failed["engine"]) == ("int8-sim", "simulated")
     assert "out of luck" in failed["failed"]
     assert failed.keys() == RUN_KEYS
-    measured = {k: v for k, v in failed.items() if k not in ("precision", "engine", "failed")}
+    measured = {
+        k: v for k, v in failed.items() if k not in ("precision", "engine", "threads", "failed")
+    }
     assert (measured.pop("engine_info") is None) == (when == "build")
     assert measured.pop("share") == dict.fromkeys(SHARES)
     assert set(measured.values()) == {None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,21 @@ from r2l_core.types import Precision
 Array = NDArray[Any]
 
 MAX_WIDTH = 512
-# The numbers of `Kind` and `Mode` in source/products.h.
-_FLOAT, _FLOAT_BF16, _FLOAT_FP16, _BF16, _BYTES, _SPLIT = range(6)
+
+
+class Kind(IntEnum):
+    """How a layer multiplies: see `Kind` in source/products.h."""
+
+    FLOAT = 0
+    FLOAT_BF16 = 1
+    FLOAT_FP16 = 2
+    BF16 = 3
+    BYTES = 4
+    SPLIT = 5
+
+
 _PAIRS = 0
+"""The mode of a panel without windows: see `Mode` there."""
 
 _WIDTH_MULTIPLE = 64
 _COORDINATE_MULTIPLE = 16
@@ -71,7 +84,7 @@ class PackedNetwork:
         self._biases = folded_biases(light_field, quantized)
         self._quantized = quantized
         kind = _float_kind(precision, level)
-        head_kind = _SPLIT if quantized and level.amx else kind
+        head_kind = Kind.SPLIT if quantized and level.amx else kind
         layers = (library.Layer * max(2 * network.n_blocks, 1))()
         for k in range(network.n_blocks):
             layers[2 * k], layers[2 * k + 1] = self._block(network, k, kind)
@@ -109,7 +122,7 @@ class PackedNetwork:
         result[tuple(slice(n) for n in tensor.shape)] = tensor.numpy()
         return result
 
-    def _head(self, network: NetworkConfig, kind: int) -> library.Layer:
+    def _head(self, network: NetworkConfig, kind: Kind) -> library.Layer:
         """Columns from the published order to the kernel's: see `encode` in source/network.c."""
         slots, points = 2 * network.n_frequencies + 1, network.n_coordinates
         weight = self._tensors["head.0.weight"].numpy().reshape(network.width, points, slots)
@@ -120,7 +133,7 @@ class PackedNetwork:
         return self._float_layer(kind, columns, self._padded(self._tensors["head.0.bias"]))
 
     def _block(
-        self, network: NetworkConfig, block: int, kind: int
+        self, network: NetworkConfig, block: int, kind: Kind
     ) -> tuple[library.Layer, library.Layer]:
         first, last = network.block_layers(block)
         order = np.arange(self.width)
@@ -134,7 +147,7 @@ class PackedNetwork:
     def _layer(
         self,
         name: str,
-        kind: int,
+        kind: Kind,
         order: NDArray[np.intp],
         second: bool = False,
         scale: float = 1.0,
@@ -155,7 +168,7 @@ class PackedNetwork:
         values = ordered(self._padded(rowwise.values))
         packed, start, modes = _packed_bytes(values, self._level, second)
         return library.Layer(
-            kind=_BYTES,
+            kind=Kind.BYTES,
             inputs=values.shape[1],
             weights=self._keep(packed),
             bias=self._keep(bias),
@@ -164,17 +177,19 @@ class PackedNetwork:
             modes=self._keep(modes),
         )
 
-    def _float_layer(self, kind: int, weight: Array, bias: Array) -> library.Layer:
+    def _float_layer(self, kind: Kind, weight: Array, bias: Array) -> library.Layer:
         panel = self._level.panel
         matrix = torch.from_numpy(np.ascontiguousarray(weight))
-        if kind in (_BF16, _SPLIT):
+        if kind in (Kind.BF16, Kind.SPLIT):
             high = matrix.to(torch.bfloat16)
-            parts = [high] if kind == _BF16 else [high, (matrix - high.float()).to(torch.bfloat16)]
+            parts = (
+                [high] if kind == Kind.BF16 else [high, (matrix - high.float()).to(torch.bfloat16)]
+            )
             packed: Array = np.stack(
                 [panels(part.view(torch.int16).numpy(), panel, 2) for part in parts], axis=1
             )
         else:
-            rounded = {_FLOAT_BF16: torch.bfloat16, _FLOAT_FP16: torch.float16}.get(kind)
+            rounded = {Kind.FLOAT_BF16: torch.bfloat16, Kind.FLOAT_FP16: torch.float16}.get(kind)
             if rounded is not None:
                 matrix = matrix.to(rounded).float()
             packed = panels(matrix.numpy(), panel, 1)
@@ -186,10 +201,10 @@ class PackedNetwork:
         )
 
 
-def _float_kind(precision: Precision, level: Level) -> int:
+def _float_kind(precision: Precision, level: Level) -> Kind:
     if precision is Precision.BF16:
-        return _BF16 if level.bf16 else _FLOAT_BF16
-    return _FLOAT_FP16 if precision is Precision.FP16 else _FLOAT
+        return Kind.BF16 if level.bf16 else Kind.FLOAT_BF16
+    return Kind.FLOAT_FP16 if precision is Precision.FP16 else Kind.FLOAT
 
 
 def _coordinates(network: NetworkConfig) -> int:
