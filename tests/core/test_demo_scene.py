@@ -16,6 +16,8 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.training.demo_scene import SPHERES, TABLE_RADIUS, TABLE_Z, Sphere, render_rays
 from r2l_core.training.teachers import TEACHERS, supersampled_image, teacher_of
 
+pytestmark = pytest.mark.slow
+
 DEMO = PRESETS["demo"]
 Vector = tuple[float, float, float]
 

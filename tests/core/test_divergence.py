@@ -21,6 +21,8 @@ from r2l_core.quantization.simulation import linear_in
 from r2l_core.quantization.walk import colors_of, exact_linear, features_of, walk, walk_on
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = [
     {"depth": 8, "width": 32},
     {"depth": 8, "width": 32, "use_residual": False, "res_scale": 0.4},

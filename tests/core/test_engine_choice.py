@@ -20,6 +20,8 @@ from r2l_core.engines.reference import ReferenceEngine, ReferenceFactory
 from r2l_core.errors import EngineError, EngineUnavailable, QuantizationError
 from r2l_core.types import Availability, Precision
 
+pytestmark = pytest.mark.slow
+
 
 class FakeEngine:
     """The reference engine under another name, in small tiles, with something added to its

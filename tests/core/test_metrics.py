@@ -19,6 +19,8 @@ from r2l_core.render.sources import NetworkSource
 from r2l_core.training.teachers import supersampled_image, teacher_of
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,8 @@ from r2l_core.quantization.mix import quantized_layers, with_mix
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 SIMULATED = [Precision.INT8_SIM, Precision.INT8_STATIC_SIM]
 EIGHT_BITS = [
     pytest.param(

@@ -9,6 +9,8 @@ from r2l_core.engines import ENGINES, Shaded, availability, build_engine
 from r2l_core.engines.tiles import Tiles
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 
 class FakeEngine:
     """Answers with the rays; `bias_below`: smaller batches get colours that are off by a bit."""

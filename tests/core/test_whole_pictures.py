@@ -25,6 +25,8 @@ from r2l_core.types import Precision
 from tests.small_light_fields import SCENE
 from tests.stand_in_device import StandInDevice
 
+pytestmark = pytest.mark.slow
+
 WIDTH_PX, HEIGHT_PX = 37, 23
 
 

@@ -13,6 +13,8 @@ from viewer.app import App
 from viewer.state.view_state import DatasetChoice
 from viewer.widgets.controls.flat_combo import FlatCombo
 
+pytestmark = pytest.mark.slow
+
 
 def combo(app: App, name: str) -> FlatCombo:
     (found,) = (

@@ -14,6 +14,8 @@ from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.window.held_keys import edits_text
 from viewer.window.main_window import MainWindow
 
+pytestmark = pytest.mark.slow
+
 HERE = Qt.FocusReason.MouseFocusReason
 
 

@@ -39,6 +39,8 @@ from viewer.widgets.panels.scene_panel import ScenePanel
 from viewer.widgets.picture.message_bar import MessageBar
 from viewer.window.main_window import ICON_PATH, MainWindow
 
+pytestmark = pytest.mark.slow
+
 INFO = EngineInfo(
     "torch", Precision.BF16, "CPU", "bf16", "bf16 × bf16 → fp32", "oneDNN", 11_800_000
 )

@@ -14,6 +14,8 @@ from viewer.dataset.pose_marking import PoseDrawing
 from viewer.state.panes import CompareMode
 from viewer.widgets.picture.drawn_overlays import HEADINGS, PoseOverlay, paint_poses
 
+pytestmark = pytest.mark.slow
+
 AROUND = [Orbit(90.0 * k, 0.0, 4.0).camera(40, 40, 50.0) for k in range(4)]
 ORIGIN = (0.0, 0.0, 0.0)
 

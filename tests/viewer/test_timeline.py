@@ -26,6 +26,8 @@ from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
 from viewer.widgets.panels.timeline_track import TimelineTrack
 
+pytestmark = pytest.mark.slow
+
 
 def keyframe(azimuth_deg: float, transition_s: float = 1.0) -> Keyframe:
     return Keyframe(Orbit(azimuth_deg, 20.0, 4.0).T_world_camera(), 40.0, transition_s)

@@ -16,6 +16,8 @@ from r2l_core.model.arithmetic import QuantizedRows, quantize_rows
 from r2l_core.model.quantized import QuantizedLinear
 from r2l_core.types import Precision
 
+pytestmark = pytest.mark.slow
+
 LEVELS = [
     library.level_of(library.load(library.library_path()), name)
     for name in library.levels_for(this_processor())
