@@ -117,10 +117,11 @@ def canonicalise(origins: Tensor, directions: Tensor, scene: SceneSpec) -> tuple
     return entry + center, unit / towards_center
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache
 @torch.inference_mode(False)
 def _point(xyz: tuple[float, float, float], device: torch.device) -> Tensor:
-    """float32 (3,); kept, as a CUDA graph cannot hold a copy from the host's memory."""
+    """float32 (3,). Kept for good: a CUDA graph cannot copy it from the host, and goes on reading
+    it."""
     return torch.tensor(xyz, dtype=torch.float32, device=device)
 
 
