@@ -171,7 +171,7 @@ def test_a_recording_is_made_again_from_its_sidecar_alone(record, decode, tmp_pa
         (("--out", "x.mp4", "--seconds", "0"), "--seconds"),
         (("--out", "x.mp4", "--seconds", "1e9"), "--seconds 1e+09"),
         (("--out", "x.mp4", "--seconds", "inf"), "--seconds"),
-        (("--out", "x.png", "--size", "16000x16000"), "16000×16000"),
+        (("--out", "x.png", "--size", "16000x16000"), "16000x16000"),
         (("--resume", "x.json", "--assume", "n_sample=4"), "--assume"),
         (("--out", "x.gif", "--fps", "120"), "at most 50"),
         (("--out", "x.mp4", "--title", "漢"), "title"),
