@@ -49,7 +49,7 @@ def read_image(path: Path, half: bool, background: Background) -> NDArray[np.flo
     def plane(channel: int) -> NDArray[np.float32]:
         values = pixels[..., channel].astype(np.float32)
         values /= 255
-        return _area_averaged(values, width, height) if half else values
+        return area_averaged(values, width, height) if half else values
 
     alpha = plane(3) if channels == 4 and background is not None else None
     colors = np.empty((height, width, 3), np.float32)
@@ -74,7 +74,7 @@ def read_thumbnail(path: Path, size_px: int, background: Background) -> NDArray[
     return np.array(image.convert("RGB"))
 
 
-def _area_averaged(plane: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+def area_averaged(plane: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
     resized = Image.fromarray(plane).resize((width, height), Image.Resampling.BOX)
     return np.array(resized, dtype=np.float32)
 

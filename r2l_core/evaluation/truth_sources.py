@@ -8,10 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from r2l_core.datasets import Dataset
+from r2l_core.datasets.images import area_averaged
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.budget import Speed
@@ -63,8 +65,8 @@ class TeacherSource:
 
 
 class DatasetSource:
-    """A dataset's own picture for exactly the cameras that took one; any other camera is told why
-    there is none.
+    """A dataset's own picture for the cameras that took one, at whatever size they are rendered,
+    averaged over the area of each pixel; any other camera is told why there is none.
 
     Pictures are read when they are first asked for, and only the last one is kept. Raises
     DatasetError for one that cannot be read.
@@ -97,20 +99,31 @@ class DatasetSource:
         """See PixelSource.why_blank."""
         if self._colors(camera) is not None:
             return ""
-        view = self._dataset.views[self._dataset.nearest(camera)].camera
-        if view.resized(camera.width_px, camera.height_px).same_view(camera):
-            return f"the dataset's picture has {view.width_px}×{view.height_px} pixels"
         return "not at a pose of the dataset"
 
     def _colors(self, camera: Camera) -> Tensor | None:
         """The picture from there, float32 (H * W, 3), row by row; None where there is none."""
         if self._last is None or self._last[0] is not camera:
-            index = self._dataset.index_of(camera)
-            picture = None
-            if index is not None:
-                picture = torch.from_numpy(self._dataset.image(index)).reshape(-1, 3)
+            index = self._index_of(camera)
+            picture = None if index is None else self._picture(index, camera)
             self._last = camera, picture
         return self._last[1]
+
+    def _index_of(self, camera: Camera) -> int | None:
+        """The view that was taken from exactly there, in whatever size."""
+        index = self._dataset.index_of(camera)
+        if index is not None:
+            return index
+        nearest = self._dataset.nearest(camera)
+        view = self._dataset.views[nearest].camera.resized(camera.width_px, camera.height_px)
+        return nearest if view.same_view(camera) else None
+
+    def _picture(self, index: int, camera: Camera) -> Tensor:
+        picture, size = self._dataset.image(index), (camera.width_px, camera.height_px)
+        if picture.shape[1::-1] != size:
+            planes = (np.ascontiguousarray(picture[..., channel]) for channel in range(3))
+            picture = np.stack([area_averaged(plane, *size) for plane in planes], axis=-1)
+        return torch.from_numpy(picture).reshape(-1, 3)
 
 
 def _info(arithmetic: str, kernel: str) -> EngineInfo:

@@ -273,8 +273,15 @@ class Renderer:
         frames: list[Frame] = []
         for pane, image in zip(self.panes, images, strict=True):
             began = time.perf_counter()
+            why_blank = image.source.why_blank(image.camera)
+            # What costs nothing, such as a photograph, is whole at once.
+            at_once = stride > 1 and image.source.speed is None and not why_blank
             with images.quiet():
-                picture = image.colors if stride == 1 else interpolated(image.colors, known, stride)
+                if at_once:
+                    for _ in image.ask(image.unknown(torch.arange(image.known.numel()))):
+                        pass
+                exact_here = stride == 1 or at_once
+                picture = image.colors if exact_here else interpolated(image.colors, known, stride)
                 pixels = to_uint8(picture)
             if not frames:
                 self._picture = picture
@@ -295,9 +302,9 @@ class Renderer:
                     interpolated_pixels=image.interpolated_pixels,
                     # A picture that is asked about nothing any more is not written to.
                     colors=image.colors.numpy() if exact else None,
-                    why_blank=image.source.why_blank(image.camera),
+                    why_blank=why_blank,
                     light_field=pane.light_field,
-                    known_share=share,
+                    known_share=1.0 if at_once else share,
                 )
             )
         return tuple(frames)

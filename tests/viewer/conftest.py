@@ -269,6 +269,8 @@ def open_dataset(app, until) -> Callable[..., Dataset]:
 
 
 @pytest.fixture
-def dataset(open_dataset, folder) -> Dataset:
-    """It is open."""
-    return open_dataset(folder)
+def dataset(app, open_dataset, folder) -> Dataset:
+    """It is open, and pictures are rendered in the size of its photographs."""
+    opened = open_dataset(folder)
+    app.store.change(render_size_px=(32, 24))
+    return opened

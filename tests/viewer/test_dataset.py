@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from PyQt6.QtWidgets import QLabel, QListView
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
+from tests.viewer.conftest import SCENE
 from tests.viewer.small_datasets import VIEWS, write_views
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
+from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.picture.message_bar import MessageBar
 
@@ -68,7 +71,7 @@ class TestOpening:
         assert (dataset.split, views(app).model().rowCount()) == ("test", VIEWS)
         assert "toys" in words(app)
         assert "blender, 32×24." in words(app)
-        assert "4 poses, camera at none" in words(app)
+        assert "4 poses, not at a pose" in words(app)
         assert app.rendering.running.scene.name == "tiny", "a file that has a scene keeps it"
         assert not app.has_failed
 
@@ -159,6 +162,50 @@ class TestThumbnails:
         app.window.dataset.show_dataset("many", "", ("test",), "test", names)
         views(app).grab()
         assert 0 < len(asked) < 100
+
+
+def press(app: App, text: str) -> None:
+    buttons = app.window.dataset.findChildren(FlatButton)
+    next(one for one in buttons if one.text() == text and not one.isHidden()).click()
+
+
+class TestSize:
+    def test_a_click_on_a_thumbnail_keeps_the_render_size_and_offers_the_photograph_s(
+        self, app, until, dataset
+    ):
+        app.store.change(render_size_px=(64, 48))
+        views(app).clicked.emit(views(app).model().index(2))
+        until(lambda: complete(app))
+        camera = app.camera.camera()
+        assert (camera.width_px, camera.height_px) == (64, 48)
+        assert selected(app) == [2]
+        press(app, "Render 32×24 as the photograph")
+        assert app.camera.camera() is dataset.cameras[2]
+        until(lambda: complete(app))
+        offers = [one.text() for one in app.window.dataset.findChildren(FlatButton)]
+        assert not any(
+            one.isVisible() and one.text().startswith("Render")
+            for one in app.window.dataset.findChildren(FlatButton)
+        ), offers
+
+    def test_another_shape_is_taken_with_about_as_many_pixels(self, app, dataset):
+        app.store.change(render_size_px=(60, 60))
+        app.dataset.go_to(1)
+        camera = app.camera.camera()
+        assert (camera.width_px, camera.height_px) == (69, 52)
+
+
+def test_a_dataset_that_does_not_belong_to_the_light_field_is_noted(app, until, dataset):
+    def note() -> str:
+        return label(app, "Does not fit")
+
+    views(app).clicked.emit(views(app).model().index(0))
+    assert note() == ""
+    app.rendering.set_scene(replace(SCENE, near=7.0, far=9.0))
+    until(lambda: app.rendering.running.scene.far == 9.0)
+    until(lambda: bool(note()))
+    assert "It may not belong to this light field" in note()
+    assert "its near and far are 2 and 6, not 7 and 9" in note()
 
 
 class TestPoses:
@@ -259,10 +306,21 @@ class TestTruth:
         until(lambda: complete(app) and not pane.frames[1].why_blank)
         assert pane.difference.pair is not None
 
-    def test_at_another_size_it_says_which_it_has(self, app, until):
-        app.store.change(render_size_px=(64, 48))
-        until(lambda: complete(app))
-        assert app.window.pane.frames[1].why_blank == "the dataset's picture has 32×24 pixels"
+    def test_at_another_size_it_is_averaged_over_the_area_of_each_pixel(self, app, until, dataset):
+        app.store.change(render_size_px=(16, 12))
+        until(lambda: complete(app) and app.window.pane.frames[1].image.shape == (12, 16, 3))
+        shown = app.window.pane.frames[1]
+        assert shown.why_blank == ""
+        areas = dataset.image(0).reshape(12, 2, 16, 2, 3).mean(axis=(1, 3))
+        np.testing.assert_allclose(shown.colors, areas, atol=1e-6)
+
+    def test_closing_the_dataset_leaves_the_truth_of_the_scene_if_it_has_one(self, app, until):
+        press(app, "Close dataset")
+        until(lambda: app.store.state.dataset is None)
+        assert app.dataset.dataset is None
+        assert not action(app, "Next pose").isEnabled()
+        assert [one for one in words(app) if "toys" in one] == []
+        assert app.window.pane.frames
 
     def test_another_dataset_takes_its_place(self, app, until, open_dataset, tmp_path):
         open_dataset(write_views(tmp_path / "other", ("val",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -75,8 +76,9 @@ class CameraController(QObject):
 
     def place(self, view: Viewpoint) -> None:
         """Be there, as part of a move that was noted."""
-        pose = view.pose
-        size = self._store.state.render_size_px if pose is None else (pose.width_px, pose.height_px)
+        size = self._store.state.render_size_px
+        if view.pose is not None:
+            size = _in_shape_of(view.pose, size)
         self._store.change(viewpoint=view, render_size_px=size)
 
     def jump(self, view: Viewpoint) -> None:
@@ -94,7 +96,7 @@ class CameraController(QObject):
         self.place(view)
 
     def go_to_pose(self, camera: Camera) -> None:
-        """Look through exactly this camera, at its own size, until the next gesture."""
+        """Look through exactly this camera, in the size that is rendered, until a gesture."""
         self.jump(posed(self.scene, camera))
 
     def view_requested(self, name: str) -> None:
@@ -133,6 +135,16 @@ class CameraController(QObject):
     def _state_changed(self, before: ViewState, after: ViewState) -> None:
         if after.viewpoint is not before.viewpoint:
             self.orbit_changed.emit(after.viewpoint.orbit, after.viewpoint.fov_x_deg)
+
+
+def _in_shape_of(pose: Camera, size_px: tuple[int, int]) -> tuple[int, int]:
+    """The size that is rendered; where it has another shape than the pose's picture, that shape
+    with about as many pixels."""
+    width_px, height_px = size_px
+    if width_px * pose.height_px == height_px * pose.width_px:
+        return size_px
+    scale = math.sqrt(width_px * height_px / (pose.width_px * pose.height_px))
+    return max(1, round(scale * pose.width_px)), max(1, round(scale * pose.height_px))
 
 
 def _difference(before: Orbit, after: Orbit) -> str:

@@ -14,9 +14,12 @@ from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from r2l_core.errors import plain
+from r2l_core.types import Precision
 from viewer.camera.controller import CameraController
+from viewer.dataset.fit import misfit
 from viewer.rendering.controller import RenderController
-from viewer.state.view_state import VARIANTS, DatasetChoice, StateStore
+from viewer.state.panes import TRUTH, PaneChoice
+from viewer.state.view_state import VARIANTS, DatasetChoice, StateStore, ViewState
 from viewer.widgets.controls import wording
 from viewer.widgets.picture.picture import Picture
 from viewer.window.main_window import MainWindow
@@ -41,7 +44,7 @@ class DatasetController(QObject):
     busy_changed = pyqtSignal(object)
     """str while a dataset is being opened, None when that is over."""
     dataset_changed = pyqtSignal(object)
-    """Dataset: another one, or the same taken in another way."""
+    """Dataset: another one, or the same taken in another way; None: none is open any more."""
     small_read = pyqtSignal(object, int, QImage)
     """Dataset, position of a view and its picture, as `read_small` asked for it."""
     settled = pyqtSignal()
@@ -95,6 +98,10 @@ class DatasetController(QObject):
         panel.pose_chosen.connect(self.go_to)
         panel.stepped.connect(self.step)
         panel.nearest_requested.connect(self.snap)
+        panel.close_requested.connect(self.close_dataset)
+        panel.size_wanted.connect(lambda *size_px: self._store.change(render_size_px=size_px))
+        self._store.listen(self._state_changed)
+        self._rendering.running_changed.connect(lambda _running: self._note_misfit())
         panel.thumbnail_wanted.connect(self._want_thumbnail)
         self._camera.orbit_changed.connect(lambda _orbit, _fov_x_deg: self._mark())
         self._opened.connect(self._take)
@@ -133,6 +140,21 @@ class DatasetController(QObject):
 
         # Before the thumbnails that wait.
         self._pool.start(job, 1)
+
+    def close_dataset(self) -> None:
+        """Let go of the open dataset: the truth is the scene's own again, where it has one."""
+        self._wanted += 1
+        self._dataset = self._last = None
+        panes, running = self._store.state.panes, self._rendering.running
+        if running is None or running.scene.teacher is None:
+            fp32 = PaneChoice(Precision.FP32)
+            panes = tuple(fp32 if one.source == TRUTH else one for one in panes)
+        self._store.change(dataset=None, panes=panes)
+        self._panel.show_none()
+        self._window.show_dataset_closed()
+        self._rendering.set_dataset(None)
+        self.dataset_changed.emit(None)
+        self._settle()
 
     def go_to(self, position: int) -> None:
         """Look through exactly the camera of a view."""
@@ -194,6 +216,7 @@ class DatasetController(QObject):
         )
         self._show_choice()
         self._window.show_dataset_open()
+        self._note_misfit()
         self._mark()
         self._rendering.set_dataset(dataset)
         self.dataset_changed.emit(dataset)
@@ -226,8 +249,24 @@ class DatasetController(QObject):
         if self._dataset is not None:
             position = None if pose is None else self._dataset.index_of(pose)
             self._panel.show_pose(position)
+            self._offer_size(position)
             if position is not None:
                 self._last = position
+
+    def _state_changed(self, before: ViewState, after: ViewState) -> None:
+        if before.render_size_px != after.render_size_px:
+            self._mark()
+
+    def _note_misfit(self) -> None:
+        if self._dataset is not None:
+            self._panel.show_misfit(misfit(self._dataset, self._rendering.running))
+
+    def _offer_size(self, position: int | None) -> None:
+        assert self._dataset is not None
+        shown = self._camera.camera()
+        view = shown if position is None else self._dataset.views[position].camera
+        same = (view.width_px, view.height_px) == (shown.width_px, shown.height_px)
+        self._panel.offer_size(None if same else (view.width_px, view.height_px))
 
     # Thumbnails
 

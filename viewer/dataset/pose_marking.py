@@ -130,8 +130,10 @@ class PoseMarking(QObject):
         if before.mode is not after.mode:
             self._show_wanted()
 
-    def _take(self, dataset: Dataset) -> None:
-        self._drawing = PoseDrawing(dataset.cameras, dataset.scene.center)
+    def _take(self, dataset: Dataset | None) -> None:
+        self._drawing = None
+        if dataset is not None:
+            self._drawing = PoseDrawing(dataset.cameras, dataset.scene.center)
         self._mark(None)
         self._show_wanted()
 

@@ -126,6 +126,10 @@ class MainWindow(QMainWindow):
         self._docks.bring_up("Dataset")
         self.commands.offer_poses(True)
 
+    def show_dataset_closed(self) -> None:
+        """There are no poses to go to any more."""
+        self.commands.offer_poses(False)
+
     def show_engine(self, info: EngineInfo) -> None:
         """Describe the engine that runs."""
         self.engine.show_engine(info)

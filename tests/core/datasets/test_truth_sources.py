@@ -48,9 +48,21 @@ def test_there_is_no_picture_beside_the_poses(dataset, truth):
     assert len(np.unique(frame.image)) == 1, "nothing of the picture before is left"
 
 
-def test_another_size_is_no_picture_of_the_dataset(dataset, truth):
-    frame = only_frame(truth, dataset.cameras[1].resized(48, 32))
-    assert frame.why_blank == "the dataset's picture has 24×16 pixels"
+def test_another_size_is_averaged_over_the_area_of_each_pixel(dataset, truth):
+    frame = only_frame(truth, dataset.cameras[1].resized(12, 8))
+    assert frame.why_blank == ""
+    areas = dataset.image(1).reshape(8, 2, 12, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(frame.image, np.rint(255 * areas), atol=1)
+
+
+def test_beside_a_network_it_is_whole_at_once(dataset, truth, light_field):
+    engine = build_engine(light_field, Precision.FP32, "torch", "cpu")
+    renderer = Renderer([Pane(NetworkSource(engine, light_field.scene)), Pane(truth)])
+    request = RenderRequest(1, dataset.cameras[2], target_ms=0.001)
+    preview, shown = next(iter(renderer.frames(request)))
+    assert preview.stride > 1
+    np.testing.assert_allclose(shown.image, np.rint(255 * dataset.image(2)), atol=1)
+    assert (preview.known_share < 1, shown.known_share) == (True, 1.0)
 
 
 def test_beside_a_network_it_ends_with_the_exact_picture(dataset, truth, light_field):

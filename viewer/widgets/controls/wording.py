@@ -67,7 +67,8 @@ def rendered(frame: Frame) -> str:
         return frame.why_blank
     height_px, width_px, _ = frame.image.shape
     whole = size(width_px, height_px)
-    if frame.stride > 1:
+    photograph = frame.engine.engine == TRUTH and frame.known_share == 1
+    if frame.stride > 1 and not photograph:
         columns, rows = -(-width_px // frame.stride), -(-height_px // frame.stride)
         # What was left of the time went to more pixels, where the contrast is highest.
         more = "+" if frame.network_rays > columns * rows else ""

@@ -9,6 +9,7 @@ from PyQt6.QtGui import QImage, QPalette
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QListView, QSizePolicy, QVBoxLayout, QWidget
 
 from viewer.widgets import theme
+from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
@@ -21,6 +22,9 @@ class DatasetPanel(QWidget):
     """Says what is chosen and asks for thumbnails as they come into sight; opens nothing itself."""
 
     open_requested = pyqtSignal()
+    close_requested = pyqtSignal()
+    size_wanted = pyqtSignal(int, int)
+    """Width and height of the picture at this pose, to be rendered in from now on."""
     split_chosen = pyqtSignal(str)
     half_chosen = pyqtSignal(bool)
     """Whether pictures should be taken at half their size."""
@@ -49,6 +53,16 @@ class DatasetPanel(QWidget):
         self._summary.setWordWrap(True)
         self._open = FlatButton("Open dataset…", "Open the folder of a NeRF dataset", self)
         self._open.clicked.connect(self.open_requested)
+        self._misfit = QLabel(self)
+        self._misfit.setWordWrap(True)
+        self._misfit.setAccessibleName("Does not fit")
+        self._misfit.hide()
+        self._size: tuple[int, int] | None = None
+        self._use_size = FlatButton("", "Render as many pixels as the photograph has", self)
+        self._use_size.clicked.connect(self._want_size)
+        self._use_size.hide()
+        self._close = FlatButton("Close dataset", "Let go of it and its photographs", self)
+        self._close.clicked.connect(self.close_requested)
         self._at = ElidedLabel(parent=self)
         self._at.setAccessibleName("Pose")
         self._at.setFont(theme.font(self, tabular=True))
@@ -63,8 +77,19 @@ class DatasetPanel(QWidget):
         parts = (self._name, self._summary, self._open, self._choices, self._controls, self._at)
         for part in parts:
             column.addWidget(part)
+        column.insertWidget(2, self._misfit)
+        column.addWidget(self._use_size)
         column.addWidget(self._list, 1)
-        for part in (self._name, self._choices, self._controls, self._at, self._list):
+        column.addWidget(self._close)
+        self._of_dataset = (
+            self._name,
+            self._choices,
+            self._controls,
+            self._at,
+            self._list,
+            self._close,
+        )
+        for part in self._of_dataset:
             part.hide()
 
     def show_dataset(
@@ -80,11 +105,36 @@ class DatasetPanel(QWidget):
         self.show_split(split)
         self._thumbnails.set_names(self._names)
         self._list.scrollToTop()
-        for part in (self._name, self._choices, self._controls, self._at, self._list):
+        for part in self._of_dataset:
             part.show()
         self._open.hide()
         self._position = None
         self._word_pose()
+
+    def show_none(self) -> None:
+        """No dataset is open any more."""
+        self._names, self._position = (), None
+        self._thumbnails.set_names(())
+        self._summary.setText(_NONE)
+        for part in (*self._of_dataset, self._misfit, self._use_size):
+            part.hide()
+        self._open.show()
+
+    def show_misfit(self, words: str) -> None:
+        """Note why the dataset may not belong to the light field; empty for no note."""
+        self._misfit.setText(words)
+        self._misfit.setVisible(bool(words))
+
+    def offer_size(self, size_px: tuple[int, int] | None) -> None:
+        """Offer to render as the photograph at this pose is; None where that is so, or at none."""
+        self._size = size_px
+        if size_px is not None:
+            self._use_size.setText(f"Render {wording.size(*size_px)} as the photograph")
+        self._use_size.setVisible(size_px is not None)
+
+    def _want_size(self) -> None:
+        if self._size is not None:
+            self.size_wanted.emit(*self._size)
 
     def show_split(self, split: str) -> None:
         """Show which split is open; reports nothing."""
