@@ -98,7 +98,7 @@ def _zip_entries(archive: Path) -> Iterator[Iterator[_Entry]]:
         yield (
             _Entry(
                 member.filename,
-                member.is_dir(),
+                member.filename.endswith("/"),  # is_dir fails over an empty name
                 stat.S_IFMT(member.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
                 and not member.flag_bits & 1,  # encrypted
                 member.file_size,

@@ -39,6 +39,8 @@ from r2l_core.errors import DatasetError
 POSES = "poses_bounds.npy"
 HOLD_OUT_EVERY = 8
 NEAREST_DEPTH_FACTOR = 0.75
+_NEAREST = 1e-6
+"""The world is scaled by the nearest depth: a smaller one would make it infinite."""
 PUBLISHED_FACTOR = 8
 
 
@@ -121,7 +123,7 @@ def _read(file: Path) -> _Capture:
         row, column = (int(i) for i in np.argwhere(wrong)[0])
         raise bad_file(file, f"row {row}, column {column} is {rows[row, column]:g}")
     bounds = rows[:, 15:]
-    if not (bounds.min() > 0 and (bounds[:, 0] < bounds[:, 1]).all()):
+    if not (bounds.min() > _NEAREST and (bounds[:, 0] < bounds[:, 1]).all()):
         row = int(np.argmin((bounds[:, 0] > 0) & (bounds[:, 0] < bounds[:, 1])))
         raise bad_file(file, f"row {row}: its depths {bounds[row]} are not above 0 and in order")
     matrices = rows[:, :15].reshape(-1, 3, 5)

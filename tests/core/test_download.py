@@ -305,6 +305,19 @@ def test_unpacking_again_completes_what_was_cut_off(tmp_path):
     assert unpack(archive, tmp_path / "to") == 3, "again"
 
 
+def test_an_entry_without_a_name_is_refused(tmp_path):
+    archive = tmp_path / "models.zip"
+    data = zipped({"a": b"weights"})
+    at = data.index(b"PK\1\2")
+    # The same archive with a name of no length in its table of contents.
+    data = data[: at + 28] + b"\0\0" + data[at + 30 : at + 46] + data[at + 47 :]
+    end = data.index(b"PK\5\6")
+    data = data[: end + 12] + struct.pack("<L", 46) + data[end + 16 :]
+    archive.write_bytes(data)
+    with pytest.raises(DownloadError, match=r"leads out of the folder|is damaged"):
+        unpack(archive, tmp_path / "to")
+
+
 def test_a_folder_of_other_files_is_left_alone(tmp_path):
     archive = tmp_path / "models.zip"
     archive.write_bytes(zipped({"thesis.txt": b"weights"}))
