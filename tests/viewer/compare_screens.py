@@ -127,7 +127,7 @@ def cut_off(window: MainWindow) -> list[str]:
     for kind in (QAbstractButton, QLabel):
         for one in window.findChildren(kind):
             text = one.text()
-            plain = text and not (isinstance(one, QLabel) and one.wordWrap())
+            plain = text and not (isinstance(one, QLabel) and (one.wordWrap() or "<" in text))
             if not plain or one.visibleRegion().isEmpty() or isinstance(one, ElidedLabel):
                 continue
             if one.fontMetrics().horizontalAdvance(text) > one.contentsRect().width():
@@ -218,6 +218,65 @@ class Studio:
         pane = self.window.pane
         pane.pointed.emit(QPointF(pane.width() * x, pane.height() * y))
 
+    def first_hour(self) -> dict[str, Callable[[], None]]:
+        """What a person meets in the first hour, each going on from the one before."""
+        window, pane = self.window, self.window.pane
+
+        def fitted() -> None:
+            pane.fit()
+            self.mode(CompareMode.SIDE)
+            self.frames(3)
+
+        def layers() -> None:
+            self.mode(CompareMode.SINGLE)
+            self.frames(1)
+            window.compare.pixel_picked.emit(87, 112)
+            window.compare.layers.show_progress(0.4)
+
+        def reasons() -> None:
+            window.compare.layers.show_progress(None)
+            self.raise_dock("Performance")
+            window.show_error(
+                "fp16 cannot run here", "this processor has no FP16 arithmetic", "Choose another."
+            )
+
+        def refining() -> None:
+            window.message.dismiss()
+            first = replace(pane.frames[0], seq=99, stride=8, known_share=0.02, elapsed_ms=40.0)
+            window.show_frames([first])
+            window.show_frames([replace(first, known_share=0.62, elapsed_ms=12_400.0)])
+
+        def dataset() -> None:
+            self.raise_dock("Dataset")
+            panel = window.dataset
+            panel.show_dataset(
+                "lego", "blender, 800×800.", ("train", "test"), "test", ["r_0", "r_1", "r_2"]
+            )
+            panel.show_pose(1)
+            panel.offer_size((800, 800))
+            panel.show_misfit(
+                "It may not belong to this light field: its near and far are 2 and 6, not 1 and 9."
+            )
+
+        def filming() -> None:
+            self.raise_dock("Camera")
+            pane.show_filming("REC 00:12.3 – Ctrl+Shift+R stops")
+
+        def keys() -> None:
+            pane.show_filming(None)
+            window.commands.keys.trigger()
+
+        return {
+            "fitted": fitted,
+            "layers": layers,
+            "reasons": reasons,
+            "refining": refining,
+            "dataset": dataset,
+            "filming": filming,
+            "keys": keys,
+            "keys-gone": window.commands.keys.trigger,
+        }
+
     def views(self) -> dict[str, Callable[[], None]]:
         """What to show for each picture, each going on from the one before."""
         pane = self.window.pane
@@ -274,6 +333,7 @@ class Studio:
             "flip-map": lambda: self.difference(DifferenceKind.FLIP, gain=16.0, locked=True),
             "values-difference": lambda: zoomed(DifferenceKind.SIGNED),
             "values": values,
+            **self.first_hour(),
         }
 
     def shoot(self, scheme: str, only: list[str]) -> None:

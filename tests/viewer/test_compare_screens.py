@@ -19,6 +19,7 @@ SCRIPT = Path(__file__).with_name("compare_screens.py")
 OUT = Path(__file__).resolve().parents[2] / "out" / "screens"
 
 
+FIRST_HOUR = ["fitted", "layers", "reasons", "refining", "dataset", "filming", "keys"]
 VIEWS = ["single", "side4", "light-fields", "wipe", "flip", "difference", "values"]
 
 
@@ -26,7 +27,10 @@ VIEWS = ["single", "side4", "light-fields", "wipe", "flip", "difference", "value
     ("folder", "factor", "size", "schemes", "views"),
     [
         ("720p", 1, (1280, 720), ["dark", "light"], VIEWS),
-        ("4k", 2, (1920, 1080), ["dark"], ["side4", "difference"]),
+        ("4k", 2, (1920, 1080), ["dark"], ["side4", "difference", *FIRST_HOUR]),
+        ("1600x1000", 1, (1600, 1000), ["dark"], FIRST_HOUR),
+        ("1024x640", 1, (1024, 640), ["dark"], FIRST_HOUR),
+        ("2560x1440", 1, (2560, 1440), ["dark"], FIRST_HOUR),
     ],
 )
 def test_no_text_is_cut_off(folder, factor, size, schemes, views):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtCore import QByteArray, Qt, pyqtBoundSignal
 from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 
 from viewer.widgets.controls.timers import make_timer
@@ -111,8 +111,8 @@ class Docks:
             if dock.windowTitle() == name and toggle is not None and toggle.isChecked():
                 dock.raise_()
 
-    def watch(self, name: str, seen: Callable[[bool], object]) -> None:
-        """Have `seen` told whether the dock of that name can be seen, whenever that changes.
+    def watch(self, name: str, seen: pyqtBoundSignal) -> None:
+        """Have a signal told whether the dock of that name can be seen, whenever that changes.
 
         Docks that share a place lie behind each other: for Qt all of their contents are visible.
         """

@@ -267,7 +267,7 @@ class MainWindow(QMainWindow):
         view.bar.upright_chosen.connect(lambda on: compare.level.setChecked(not on))
         self.compare.mode_changed.connect(self._compare_in)
         self.compare.save_requested.connect(self._ask_mix)
-        self._docks.watch("Layers", self.layers_seen.emit)
+        self._docks.watch("Layers", self.layers_seen)
         self.compare.pixel_picked.connect(lambda _x, _y: self.open_panel("Layers"))
 
     # What the user does

@@ -71,8 +71,11 @@ class _Scroll(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         """The contents' least width, so that nothing is cut off at the side."""
-        contents = self.widget()
-        return QSize(contents.minimumSizeHint().width() if contents else 0, _LEAST_HEIGHT_PX)
+        contents, bar = self.widget(), self.verticalScrollBar()
+        if contents is None or bar is None:
+            return QSize(0, _LEAST_HEIGHT_PX)
+        width = contents.minimumSizeHint().width() + bar.sizeHint().width()
+        return QSize(width, _LEAST_HEIGHT_PX)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow contents that grow or shrink, such as a text that wraps into more lines."""

@@ -42,6 +42,8 @@ class PrecisionSegment(QAbstractButton):
         self._pending = False
         self._line = _ABOUT[precision] if why_not is None else why_not
         self._wraps = why_not is not None
+        # The names of the recipes are long.
+        self._scale = 0.88 if precision.published_recipe else 1.0
         self.setText(str(precision))
         self.setAccessibleName(f"Precision {precision}")
         self.setEnabled(why_not is None)
@@ -68,7 +70,7 @@ class PrecisionSegment(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         """Room for the name, also when it is bold, for the key and for the line below."""
-        name = QFontMetrics(theme.font(self, bold=True))
+        name = QFontMetrics(theme.font(self, self._scale, bold=True))
         key = QFontMetrics(theme.font(self, _KEY_SCALE))
         line = self._line_metrics()
         width = name.horizontalAdvance(self.text()) + key.horizontalAdvance(self._key) + 4
@@ -108,7 +110,7 @@ class PrecisionSegment(QAbstractButton):
         theme.paint_swatch(painter, bar, color, theme.is_simulated(self.precision))
         head = QRect(_INSET_PX, 2, self.width() - 2 * _INSET_PX, self.fontMetrics().height())
         middle = Qt.AlignmentFlag.AlignVCenter
-        painter.setFont(theme.font(self, bold=self.isChecked()))
+        painter.setFont(theme.font(self, self._scale, bold=self.isChecked()))
         painter.setPen(QColor(tones.text if enabled else tones.disabled))
         painter.drawText(head, int(middle | Qt.AlignmentFlag.AlignLeft), self.text())
         painter.setFont(theme.font(self, _KEY_SCALE))

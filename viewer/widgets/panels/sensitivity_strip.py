@@ -44,7 +44,7 @@ class SensitivityStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Sensitivity of the layers")
-        caption = QLabel("Signal to noise of each layer in int8, dB", self)
+        caption = ElidedLabel("Signal to noise in int8, dB", self)
         caption.setFont(theme.font(self, 0.9))
         caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         caption.setToolTip(_EXPLAINED)
