@@ -1,0 +1,1 @@
+"""Radiance fields on explicit grids: teachers that learn from photographs within minutes."""

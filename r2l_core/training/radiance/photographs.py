@@ -1,0 +1,61 @@
+"""Photographs as a pool of training rays."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from r2l_core.datasets import Dataset
+
+
+class Photographs:
+    """All pixels of a dataset's views, three bytes each: 100 views of 800x800 take 192 MB."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        cameras = dataset.cameras
+        poses = torch.tensor([c.T_world_camera.tolist() for c in cameras], dtype=torch.float64)
+        self._rotations = poses[:, :3, :3].float()
+        self._origins = poses[:, :3, 3].float()
+        self._widths = torch.tensor([c.width_px for c in cameras])
+        # focal along columns and rows, and the principal point, in pixels
+        self._lens = torch.tensor(
+            [(c.focal_px, c.fy_px, *c.center_px) for c in cameras], dtype=torch.float32
+        )
+        sizes = torch.tensor([c.width_px * c.height_px for c in cameras])
+        self._ends = sizes.cumsum(0)
+        self._starts = self._ends - sizes
+        self._cameras = cameras
+        self._colors = torch.empty(int(self._ends[-1]), 3, dtype=torch.uint8)
+        for index, (start, end) in enumerate(zip(self._starts, self._ends, strict=True)):
+            image = torch.from_numpy(dataset.image(index)).mul_(255.0).round_()
+            self._colors[start:end] = image.to(torch.uint8).view(-1, 3)
+
+    def __len__(self) -> int:
+        return len(self._colors)
+
+    def rays(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Of pixels, int64 (N,) over all views: origins and directions, float32 (N, 3)."""
+        view = torch.searchsorted(self._ends, pixels, right=True)
+        place = pixels - self._starts[view]
+        row = torch.div(place, self._widths[view], rounding_mode="floor")
+        column = place - row * self._widths[view]
+        fx, fy, cx, cy = self._lens[view].unbind(-1)
+        x, y = (column - cx) / fx, -(row - cy) / fy
+        rotation = self._rotations[view]
+        directions = rotation[:, :, 0] * x[:, None] + rotation[:, :, 1] * y[:, None]
+        return self._origins[view], directions - rotation[:, :, 2]
+
+    def colors(self, pixels: Tensor) -> Tensor:
+        """Of pixels, int64 (N,): float32 (N, 3) in [0, 1]."""
+        return self._colors[pixels].float() / 255.0
+
+    def every(self, stride: int) -> list[tuple[int, int, int, Tensor]]:
+        """Per view: start, width, height, and the pixels (int64) of every `stride`-th row and
+        column."""
+        result = []
+        for start, camera in zip(self._starts.tolist(), self._cameras, strict=True):
+            rows = torch.arange(0, camera.height_px, stride)
+            columns = torch.arange(0, camera.width_px, stride)
+            grid = start + rows[:, None] * camera.width_px + columns
+            result.append((start, camera.width_px, camera.height_px, grid))
+        return result
