@@ -35,6 +35,9 @@ RAY_FEATURES = 8192
 OCTAVES = 32
 """Of an encoding; beyond 24, float32 has no digits left. The published network has 10."""
 
+GRID_CELLS = 320**3
+"""Of a radiance grid's box; each takes four bytes. What `teach` makes has half of that."""
+
 WRAPPERS = 4
 """Modules around a network, such as DataParallel and a compiled one."""
 

@@ -87,6 +87,15 @@ def _is_bare(path: Path) -> bool:
     return named and header.metadata.get("format", "pt") == "pt"
 
 
+def format_of(path: Path) -> Any:
+    """What the header of a `.safetensors` file says that it is; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return read_header(file).metadata.get("format")
+    except (OSError, ValueError):
+        return None  # whoever opens it finds out why
+
+
 def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor], str]:
     """Metadata, tensors and SHA-256. No more is read than the header promises, and nothing of a
     header that promises something else than the network it describes."""

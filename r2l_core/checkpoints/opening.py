@@ -30,6 +30,7 @@ from r2l_core.model.light_field import LightField
 
 if TYPE_CHECKING:
     from r2l_core.model.nerf import NerfTeacher
+    from r2l_core.model.radiance.teacher import RadianceTeacher
 
 FORMAT = "r2l-light-field"
 VERSION = "1"
@@ -61,7 +62,7 @@ def load_light_field(
     if not isinstance(opened, LightField):
         raise cannot_open(
             Path(name_or_path),
-            "it is a NeRF, which is no light field: hundreds of network evaluations a ray",
+            "it is a teacher, which is no light field: many samples along every ray",
             "Render it with `render`, time it with `bench --teacher`, or train a light field from "
             "it with `distill --teacher`.",
         )
@@ -70,8 +71,8 @@ def load_light_field(
 
 def load_checkpoint(
     name_or_path: str, scene: SceneSpec | None = None, assumed: Mapping[str, Any] | None = None
-) -> LightField | NerfTeacher:
-    """As `load_light_field`, but a NeRF teacher is welcome as well."""
+) -> LightField | NerfTeacher | RadianceTeacher:
+    """As `load_light_field`, but a NeRF or radiance grid, a teacher, is welcome as well."""
     path, head = _located(name_or_path)
     if is_torch_file(head):
         # Imported here, because it makes what this module defines.
@@ -80,9 +81,13 @@ def load_checkpoint(
         return open_released(path, scene, assumed or {})
     if head[8:9] != b"{":
         raise cannot_open(path, *described(head))
-    # Imported here, because it makes what this module defines.
-    from r2l_core.checkpoints.native import open_native
+    # Imported here, because they make what this module defines.
+    from r2l_core.checkpoints.native import format_of, open_native
+    from r2l_core.checkpoints.radiance import FORMAT as RADIANCE_FORMAT
+    from r2l_core.checkpoints.radiance import open_radiance
 
+    if format_of(path) == RADIANCE_FORMAT:
+        return open_radiance(path, scene)
     return open_native(path, scene, assumed or {})
 
 
@@ -124,10 +129,11 @@ def save_light_field(light_field: LightField, path: Path) -> None:
         )
     what = f"The light field could not be written to {path}"
     with replacing(path, CheckpointError, what) as new:
-        new.write_bytes(_serialised(tensors, metadata))
+        new.write_bytes(serialised(tensors, metadata))
 
 
-def _serialised(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+def serialised(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """A `.safetensors` file; the same values give the same bytes."""
     data = safetensors.torch.save(dict(tensors), dict(metadata))
     size = int.from_bytes(data[:8], "little")
     # The library writes its metadata in another order every time.

@@ -61,7 +61,9 @@ def add(commands: Subparsers) -> None:
         help="time everything with so many processor threads, one number after the other (torch's)",
     )
     bench.add_argument(
-        "--teacher", metavar="NERF.tar", help="a NeRF to time beside them, on a sample of its rays"
+        "--teacher",
+        metavar="NERF.tar|T.safetensors",
+        help="a teacher to time beside them, on a sample of its rays",
     )
     bench.add_argument(
         "--overhead",
@@ -162,7 +164,7 @@ def _print(report: dict[str, Any]) -> None:
         )
     if (timed := report["teacher"]) is not None:
         print(
-            f"{'NeRF teacher':<18}{'nerf':<11}{timed['ms_median']:>9.0f}"
+            f"{'teacher':<18}{timed['engine_info']['engine']:<11}{timed['ms_median']:>9.0f}"
             f"{timed['krays_per_s']:>8.2f}{timed['ratio_to_published']:>13.3f}"
             f"   extrapolated from {timed['rays_timed']} rays"
         )

@@ -18,10 +18,12 @@ from r2l_core.commands import (
     download,
     evaluate,
     export,
+    learn,
     quantize,
     record,
     render,
     sensitivity,
+    teach,
 )
 from r2l_core.commands.arguments import EXIT_CODES, Parser, program_name
 from r2l_core.commands.outputs import require_own_outputs
@@ -95,6 +97,8 @@ def parser(name: str) -> Parser:
         export,
         record,
         distill,
+        teach,
+        learn,
         download,
     ):
         command.add(commands)

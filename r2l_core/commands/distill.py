@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from r2l_core.checkpoints.opening import save_light_field
+from r2l_core.commands.photographs import half_res_option, open_photographs
 from r2l_core.commands.shared import (
     Subparsers,
+    device_option,
     json_option,
     open_teacher,
     require_native_name,
     require_writable,
 )
+from r2l_core.commands.training_bar import TrainingBar
 from r2l_core.commands.values import positive_float
+from r2l_core.engines.teacher_engines import teacher_engine
 from r2l_core.errors import R2LError
 from r2l_core.files import write_json
-from r2l_core.geometry.scene import load_scene
+from r2l_core.geometry.scene import SceneSpec, load_scene
 
 if TYPE_CHECKING:
-    from r2l_core.training.distillation import TrainingConfig
+    import torch
 
-_BAR = "{percentage:3.1f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    from r2l_core.datasets import Dataset
+    from r2l_core.model.light_field import LightField
+    from r2l_core.model.network import NetworkConfig
+    from r2l_core.training.distillation import Trainer, TrainingConfig
+    from r2l_core.training.photograph_rays import RaySource
+    from r2l_core.training.teachers import Teacher
 
 
 def add(commands: Subparsers) -> None:
@@ -41,14 +49,23 @@ def add(commands: Subparsers) -> None:
         ],
     )
     distill.add_argument(
-        "--scene", default="demo", metavar="S", help="a preset or scene JSON (demo)"
+        "--scene",
+        metavar="S",
+        help="a preset or scene JSON (demo, or what the teacher's file says)",
     )
     distill.add_argument(
         "--teacher",
         default="procedural",
-        metavar="procedural|NERF.tar",
-        help="the scene's own ray tracer, or a NeRF",
+        metavar="procedural|NERF.tar|T.safetensors",
+        help="the scene's own ray tracer, a NeRF, or what `teach` made",
     )
+    distill.add_argument(
+        "--finetune",
+        type=Path,
+        metavar="DIR",
+        help="learn from a dataset's training photographs as well, in the last third",
+    )
+    half_res_option(distill)
     distill.add_argument(
         "--out", type=Path, required=True, metavar="C.safetensors", help="the light field"
     )
@@ -65,47 +82,40 @@ def add(commands: Subparsers) -> None:
         metavar="FILE.json",
         help="stages of the run; checkpoints/demo-schedule.json made the demo",
     )
-    distill.add_argument("--width", type=int, default=256, help="units per layer (256)")
-    distill.add_argument("--depth", type=int, default=88, help="layers (88)")
-    distill.add_argument("--frequencies", type=int, default=6, help="encoding octaves (6)")
+    network_options(distill)
     distill.add_argument(
         "--state", type=Path, metavar="FILE", help="where to keep the training state"
     )
-    distill.add_argument(
-        "--device",
-        choices=["auto", "cpu", "cuda"],
-        default="auto",
-        help="where it trains; auto takes a GPU if there is one (auto)",
-    )
+    device_option(distill)
     json_option(distill)
     distill.set_defaults(command=_distill)
 
 
+def network_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the network is to be like."""
+    parser.add_argument("--width", type=int, default=256, help="units per layer (256)")
+    parser.add_argument("--depth", type=int, default=88, help="layers (88)")
+    parser.add_argument("--frequencies", type=int, default=6, help="encoding octaves (6)")
+
+
 def _config(options: argparse.Namespace) -> TrainingConfig:
     from r2l_core.training.distillation import TrainingConfig
-    from r2l_core.training.schedule import load_schedule
+    from r2l_core.training.schedule import FINE_TUNED, GROWING, load_schedule
 
     if options.schedule is None:
-        return TrainingConfig(minutes=options.minutes or 45.0)
+        schedule = GROWING if options.finetune is None else FINE_TUNED
+        return TrainingConfig(minutes=options.minutes or 45.0, schedule=schedule)
     return TrainingConfig(minutes=options.minutes, schedule=load_schedule(options.schedule))
 
 
-def _distill(options: argparse.Namespace) -> int:
-    # Imported here: training needs modules that rendering does not.
-    import platformdirs
-
-    from r2l_core.engines.nerf_engine import NerfEngine
+def _network(options: argparse.Namespace) -> NetworkConfig:
     from r2l_core.model.network import NetworkConfig
-    from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer
-    from r2l_core.training.steps import training_device
-    from r2l_core.training.teachers import teacher_of
+    from r2l_core.training.distillation import DEFAULT_NETWORK
 
-    device = training_device(options.device)
-    scene = load_scene(options.scene)
     try:
         if options.depth < 4:
             raise ValueError(f"depth {options.depth} has no body to train")
-        network = NetworkConfig(
+        return NetworkConfig(
             depth=options.depth,
             width=options.width,
             n_sample=DEFAULT_NETWORK.n_sample,
@@ -115,19 +125,79 @@ def _distill(options: argparse.Namespace) -> int:
         raise R2LError(
             "--depth, --width or --frequencies cannot be used", str(error), "Correct it."
         ) from error
+
+
+def fine_tuning_rays(
+    photographs: Dataset, scene: SceneSpec, teacher: Teacher, place: torch.device | str
+) -> Callable[[int], RaySource]:
+    """Rays of the teacher where cameras can be, and those of photographs, from a seed."""
+    from r2l_core.training.camera_rays import CameraRays
+    from r2l_core.training.photograph_rays import MixedRays
+    from r2l_core.training.radiance.photographs import Photographs
+    from r2l_core.training.sampling import RaySampler, SamplingConfig
+
+    pool = Photographs(photographs, place)
+
+    def new_rays(seed: int) -> RaySource:
+        if scene.origin_radius is None:
+            cameras = photographs.cameras
+            of_teacher: RaySource = CameraRays(cameras, teacher, SamplingConfig(), seed, place)
+        else:
+            of_teacher = RaySampler(scene, teacher, SamplingConfig(), seed, place)
+        return MixedRays(of_teacher, pool, scene, seed)
+
+    return new_rays
+
+
+def new_distillation(options: argparse.Namespace, state: Path) -> Trainer:
+    """A trainer for the command's options. Raises R2LError."""
+    from r2l_core.training.distillation import Trainer
+    from r2l_core.training.steps import training_device
+    from r2l_core.training.teachers import teacher_of
+
+    device = training_device(options.device)
+    photographs = None
+    if options.finetune is not None:
+        photographs, _ = open_photographs(options.finetune, options.half_res)
+    given = None if options.scene is None else load_scene(options.scene)
+    if options.teacher == "procedural":
+        scene = given or load_scene("demo")
+        teacher = teacher_of(scene)
+    else:
+        opened = open_teacher(options.teacher, given)
+        scene = replace(opened.scene, teacher=None)
+        teacher = teacher_engine(
+            opened, "cpu" if device is None else str(device.torch_device)
+        ).colors
+    place = "cpu" if device is None else device.torch_device
+    new_rays = None
+    if photographs is not None:
+        new_rays = fine_tuning_rays(photographs, scene, teacher, place)
+    return Trainer(scene, teacher, _network(options), _config(options), state, device, new_rays)
+
+
+def distilled(trainer: Trainer, options: argparse.Namespace) -> LightField:
+    """The light field as it is now, and where it came from."""
+    light_field = trainer.light_field(options.out.stem)
+    if options.teacher == "procedural":
+        return light_field
+    method = "distilled from a teacher, pixel-footprint targets"
+    if options.finetune is not None:
+        method += "; fine-tuned on photographs"
+    more = {"method": method, "teacher": Path(options.teacher).name}
+    if options.finetune is not None:
+        more["photographs"] = Path(options.finetune).resolve().name
+    return replace(light_field, provenance={**light_field.provenance, **more})
+
+
+def _distill(options: argparse.Namespace) -> int:
+    # Imported here: training needs modules that rendering does not.
+    import platformdirs
+
     require_native_name(options.out)
     cache = platformdirs.user_cache_path("r2l-viewer") / "distill"
     state = options.state or cache / f"{options.out.stem}.pt"
-    if options.teacher == "procedural":
-        teacher = teacher_of(scene)
-    else:
-        teacher = NerfEngine(
-            open_teacher(options.teacher, scene),
-            "cpu" if device is None else str(device.torch_device),
-        ).colors
-        scene = replace(scene, teacher=None)
-    config = _config(options)
-    trainer = Trainer(scene, teacher, network, config, state, device)
+    trainer = new_distillation(options, state)
     if options.resume:
         trainer.resume()
     else:
@@ -135,32 +205,12 @@ def _distill(options: argparse.Namespace) -> int:
             state.replace(state.with_suffix(".previous.pt"))
         trainer.save()  # a place that cannot be written is better found now than in an hour
     require_writable(options.out)
-    stopped = False
-    with tqdm(total=100.0, initial=100 * trainer.progress, bar_format=_BAR) as bar:
-        try:
-            for progress in trainer.run():
-                bar.set_postfix_str(
-                    f"D{progress.depth} {progress.train_psnr_db:.2f} dB "
-                    f"{progress.krays_per_s:.1f} kray/s {progress.rays / 1e6:.1f} Mray",
-                    refresh=False,
-                )
-                bar.update(100 * progress.share - bar.n)
-        except KeyboardInterrupt:
-            trainer.save()
-            stopped = True
-    if stopped:
+    with TrainingBar() as bar:
+        finished = bar.follow(trainer)
+    if not finished:
         print(f"Stopped; the state is in {state}. Go on with --resume.")
         return 130
-    light_field = trainer.light_field(options.out.stem)
-    if options.teacher != "procedural":
-        light_field = replace(
-            light_field,
-            provenance={
-                **light_field.provenance,
-                "method": "distilled from a NeRF, pixel-footprint targets",
-                "teacher": Path(options.teacher).name,
-            },
-        )
+    light_field = distilled(trainer, options)
     save_light_field(light_field, options.out)
     print(f"{options.out}: {light_field.network.short_name}, {trainer.rays / 1e6:.1f} million rays")
     if options.json:

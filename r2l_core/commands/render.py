@@ -28,14 +28,13 @@ from r2l_core.commands.values import (
     vector,
 )
 from r2l_core.engines import Engine, Shaded, build_engine, devices
-from r2l_core.engines.nerf_engine import NerfEngine
+from r2l_core.engines.teacher_engines import TeacherEngine, TeacherFile, teacher_engine
 from r2l_core.errors import EngineUnavailable, R2LError
 from r2l_core.files import save_image, write_json
 from r2l_core.geometry.camera import Camera, Orbit, load_pose
 from r2l_core.geometry.rays import require_in_reach
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.light_field import LightField
-from r2l_core.model.nerf import NerfTeacher
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision, RayMode
@@ -131,7 +130,7 @@ def _render(options: argparse.Namespace) -> int:
     return 0
 
 
-def _teacher_engine(teacher: NerfTeacher, options: argparse.Namespace) -> NerfEngine:
+def _teacher_engine(teacher: TeacherFile, options: argparse.Namespace) -> TeacherEngine:
     for flag, value, possible in (
         ("--precision", options.precision, (Precision.FP32,)),
         ("--engine", options.engine, ("auto",)),
@@ -140,10 +139,10 @@ def _teacher_engine(teacher: NerfTeacher, options: argparse.Namespace) -> NerfEn
         if value not in possible:
             raise EngineUnavailable(
                 f"{flag} {value} does not go with {teacher.name}",
-                "it is a NeRF, which runs in fp32, on its own engine and on plain rays",
+                "it is a teacher, which runs in fp32, on its own engine and on plain rays",
                 f"Leave {flag} out.",
             )
-    return NerfEngine(teacher, devices(options.device)[0])
+    return teacher_engine(teacher, devices(options.device)[0])
 
 
 class _Watched:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
 from r2l_core.commands.values import assumption
 from r2l_core.engines import ENGINES
+from r2l_core.engines.teacher_engines import TeacherFile
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.light_field import LightField
-from r2l_core.model.nerf import NerfTeacher
 from r2l_core.types import RayMode
 
 if TYPE_CHECKING:
@@ -65,6 +65,16 @@ def engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def device_option(parser: argparse.ArgumentParser) -> None:
+    """Where a command trains."""
+    parser.add_argument(
+        "--device",
+        choices=["auto", "cpu", "cuda"],
+        default="auto",
+        help="where it trains; auto takes a GPU if there is one (auto)",
+    )
+
+
 def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
 
@@ -92,14 +102,17 @@ def open_to_render(
     return light_field, light_field.ray_mode(options.rays)
 
 
-def open_teacher(name_or_path: str, scene: SceneSpec) -> NerfTeacher:
+def open_teacher(name_or_path: str, scene: SceneSpec | None) -> TeacherFile:
+    """`scene`: instead of the file's own, or what a NeRF, which has none, is taken for."""
     what = f"--teacher {name_or_path} cannot be used"
     try:
         teacher = load_checkpoint(name_or_path, scene)
     except CheckpointError as error:
         raise CheckpointError(what, error.why, error.remedy) from error
     if isinstance(teacher, LightField):
-        raise CheckpointError(what, "it is a light field and no NeRF", "Give a NeRF.")
+        raise CheckpointError(
+            what, "it is a light field and no teacher", "Give a NeRF or radiance grid."
+        )
     print_notes(teacher.notes)
     return teacher
 

@@ -20,14 +20,13 @@ from torch import Tensor
 from r2l_core.engines import build_engine, candidates, devices
 from r2l_core.engines.fused.library import level_for
 from r2l_core.engines.fused.peak import peak_gops
-from r2l_core.engines.nerf_engine import NerfEngine
 from r2l_core.engines.processor import this_processor
+from r2l_core.engines.teacher_engines import TeacherFile, teacher_engine
 from r2l_core.errors import EngineError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import image_rays
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField
-from r2l_core.model.nerf import NerfTeacher
 from r2l_core.render.frames import FrameTimings
 from r2l_core.render.progressive_image import TimedImage, render_image, timed_image
 from r2l_core.render.sources import NetworkSource
@@ -38,7 +37,7 @@ WARM_UP_S = 0.7
 """Time each frame's engine gets before it is timed."""
 
 TEACHER_TILES = 4
-"""Tiles of a NeRF that are timed a round: a whole frame would take minutes."""
+"""Tiles of a teacher that are timed a round: a whole frame would take minutes."""
 
 
 @dataclass
@@ -98,10 +97,10 @@ class Run:
 
 
 class TeacherRun:
-    """A NeRF's measurements: each round some whole tiles of rays, spread over the frame."""
+    """A teacher's measurements: each round some whole tiles of rays, spread over the frame."""
 
-    def __init__(self, teacher: NerfTeacher, camera: Camera, device: str) -> None:
-        self._engine = NerfEngine(teacher, device)
+    def __init__(self, teacher: TeacherFile, camera: Camera, device: str) -> None:
+        self._engine = teacher_engine(teacher, device)
         self._teacher = teacher
         self.rays_frame = camera.width_px * camera.height_px
         self.rays_timed = TEACHER_TILES * self._engine.tile_rays
@@ -156,7 +155,7 @@ class Bench:
         ray_mode: RayMode,
         engine: str = "auto",
         device: str = "auto",
-        teacher: NerfTeacher | None = None,
+        teacher: TeacherFile | None = None,
     ) -> None:
         self._camera = camera
 

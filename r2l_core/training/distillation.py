@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from r2l_core.model.encoding import RayCoordinates
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig, R2LNetwork
 from r2l_core.training.growth import grown, start_network
+from r2l_core.training.photograph_rays import RaySource
 from r2l_core.training.sampling import RaySampler
 from r2l_core.training.schedule import GROWING, Schedule, Stage
 from r2l_core.training.steps import Optimizers, TrainingSteps
@@ -70,12 +71,20 @@ class Progress:
     train_psnr_db: float
     krays_per_s: float
 
+    def words(self) -> str:
+        """For a progress bar."""
+        return (
+            f"D{self.depth} {self.train_psnr_db:.2f} dB {self.krays_per_s:.1f} kray/s "
+            f"{self.rays / 1e6:.1f} Mray"
+        )
+
 
 class Trainer:
     """One training run. Iterate `run()`; call `save()` any time between its steps.
 
     device: the GPU to train on, with the teacher, or None for the processor. Both run the same
-    steps, and a state of one can be resumed on the other.
+    steps, and a state of one can be resumed on the other. new_rays: makes from a seed what draws
+    the rays, instead of a RaySampler of the scene.
     """
 
     def __init__(
@@ -86,6 +95,7 @@ class Trainer:
         config: TrainingConfig,
         state_path: Path,
         device: Device | None = None,
+        new_rays: Callable[[int], RaySource] | None = None,
     ) -> None:
         self._device = device
         self._place = torch.device("cpu") if device is None else device.torch_device
@@ -96,6 +106,7 @@ class Trainer:
         self.elapsed_s = 0.0
         self.rays = 0
         self._teacher = teacher
+        self._new_rays = new_rays
         self._sampler = self._new_sampler()
         self._coordinates = RayCoordinates(network, scene, self._place)
         torch.manual_seed(config.seed)
@@ -245,9 +256,11 @@ class Trainer:
         self.elapsed_s, self.rays = elapsed_s, rays
         self._sampler = self._new_sampler()
 
-    def _new_sampler(self) -> RaySampler:
+    def _new_sampler(self) -> RaySource:
         # A resumed run draws other rays than the ones it has seen.
         seed = self.config.seed + self.rays
+        if self._new_rays is not None:
+            return self._new_rays(seed)
         sampling = self.config.schedule.stages[0].sampling
         at_once = 0 if self._device is None else _RAYS_AT_ONCE
         return RaySampler(self.scene, self._teacher, sampling, seed, self._place, at_once)

@@ -25,6 +25,7 @@ class SamplingConfig:
     the scene's own camera; smaller ones suit cameras that come nearer. outer_share: rays beyond the
     bounding sphere, which other cameras ask for. outer_slope: tangent of the widest such angle.
     background_keep: share of plain background rays that are kept; they teach little.
+    photographs: share of the rays that are those of photographs, where there are any to learn from.
     below_horizon: how far origins reach below the lowest camera, in units of the sphere's radius.
     """
 
@@ -33,6 +34,7 @@ class SamplingConfig:
     outer_share: float = 0.08
     outer_slope: float = 0.9
     background_keep: float = 0.3
+    photographs: float = 0.0
     below_horizon: float = 0.1
 
 

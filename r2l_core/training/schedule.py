@@ -82,6 +82,14 @@ class Schedule:
 GROWING = Schedule((Stage(mrays=1.0, growth=((0.0, 0.25), (0.18, 0.5), (0.44, 1.0))),))
 """For runs of any length: shallow at first, which learns faster a second, one fall of the rates."""
 
+FINE_TUNED = Schedule(
+    (
+        Stage(mrays=2.0, rate_end=0.3, growth=((0.0, 0.25), (0.25, 0.5), (0.66, 1.0))),
+        Stage(mrays=1.0, rate_start=0.3, sampling=SamplingConfig(photographs=0.5)),
+    )
+)
+"""As GROWING, but in the last third half of the rays are those of photographs."""
+
 
 def load_schedule(file: Path) -> Schedule:
     """Read a schedule. Raises R2LError naming the file and the field."""

@@ -7,6 +7,7 @@ values only where something is: a row for every vertex of an occupied cell.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,11 @@ N_FEATURES = 12
 VIEW_OCTAVES = 4
 HIDDEN = 64
 
-MIN_WEIGHT = 1e-4
+MIN_WEIGHT = 1e-3
 """Samples that contribute less to their pixel need no colour."""
+
+_COLOR_ROWS = 4096
+"""Samples that are coloured together."""
 
 _SHIFT = 5.0
 """Softplus of a raw density of 0 minus this is nearly empty: less than 1 % a cell."""
@@ -28,11 +32,14 @@ _SHIFT = 5.0
 @dataclass(frozen=True, eq=False)
 class Rendered:
     """colors: float32 (N, 3). opacity: float32 (N,), how much of the background is hidden.
-    weights: float32 (M,), each sample's share in its pixel."""
+    sample_ray, sample_weight, sample_rgb: (M,), (M,) and (M, 3): the samples that are seen, each
+    with its ray, its share in the ray's colour, and its own colour."""
 
     colors: Tensor
     opacity: Tensor
-    weights: Tensor
+    sample_ray: Tensor
+    sample_weight: Tensor
+    sample_rgb: Tensor
 
 
 class RadianceField(nn.Module):
@@ -52,38 +59,79 @@ class RadianceField(nn.Module):
             nn.ReLU(),
             nn.Linear(HIDDEN, 3),
         ).to(device)
-        nn.init.zeros_(self.color[-1].bias)
 
     def forward(
-        self, origins: Tensor, directions: Tensor, jitter: Tensor | None = None
-    ) -> tuple[Rendered, Samples]:
-        """Colours, and the samples they were made of. jitter: see `Grid.samples`."""
+        self,
+        origins: Tensor,
+        directions: Tensor,
+        jitter: Tensor | None = None,
+        view_noise: Tensor | None = None,
+    ) -> Rendered:
+        """jitter: see `Grid.samples`. view_noise: (N, 3), added to the unit directions that the
+        colours are told, so that they cannot tell single photographs apart.
+
+        In evaluation mode a ray's colour does not depend, to the last bit, on what other rays are
+        asked beside it.
+        """
         samples = self.grid.samples(origins, directions, jitter)
         weights, opacity = self.weights(samples)
         seen = (weights.detach() > MIN_WEIGHT).nonzero().squeeze(-1)
         ray = samples.ray[seen]
         features = _interpolated(self.features, samples.corners[seen], samples.weights[seen])
-        views = _encoded_views(functional.normalize(directions, dim=-1))
-        with torch.autocast(origins.device.type, dtype=torch.bfloat16):
-            rgb = self.color(torch.cat([features, views[ray]], -1)).float().sigmoid()
+        views = functional.normalize(directions, dim=-1)
+        if view_noise is not None:
+            views = functional.normalize(views + view_noise, dim=-1)
+        views = _encoded_views(views)
+        rgb = self._colors(torch.cat([features, views[ray]], -1))
         background = torch.tensor(self.background_rgb, device=origins.device)
         colors = (1.0 - opacity[:, None]) * background
-        colors = colors.index_add(0, ray, weights[seen][:, None] * rgb)
-        return Rendered(colors, opacity, weights), samples
+        weight = weights[seen]
+        colors = colors.index_add(0, ray, weight[:, None] * rgb)
+        return Rendered(colors, opacity, ray, weight, rgb)
+
+    @torch.no_grad()
+    def depths(self, origins: Tensor, directions: Tensor) -> Tensor:
+        """Of what world rays hit, along them, float32 (N,); infinite where they go through."""
+        samples = self.grid.samples(origins, directions)
+        weights, opacity = self.weights(samples)
+        total = torch.zeros_like(opacity).index_add(0, samples.ray, weights * samples.depth)
+        depth = self.grid.space.world_depths(total / opacity.clamp_min(1e-9))
+        return torch.where(opacity > 0.5, depth, torch.inf)
+
+    def moved(self, device: torch.device) -> RadianceField:
+        """The same field on a device: the grid's tables go with the weights."""
+        grid = self.grid
+        cells = grid.cells.to(device)
+        self.grid = Grid(grid.space, grid.low, grid.high, grid.shape, cells)
+        return self.to(device)
 
     def weights(self, samples: Samples) -> tuple[Tensor, Tensor]:
         """Share of every sample in its pixel (M,), and opacity of every ray (N,)."""
         raw = _interpolated(self.density, samples.corners, samples.weights).squeeze(-1)
         depth = functional.softplus(raw - _SHIFT) * STEP
-        # Optical depth up to and including each sample; in float64 because it runs over all rays.
-        through = depth.double().cumsum(0)
         count = torch.bincount(samples.ray, minlength=samples.n_rays)
-        end = count.cumsum(0)
-        padded = functional.pad(through, (1, 0))
-        before_ray, after_ray = padded[end - count], padded[end]
-        before = through - depth - before_ray[samples.ray]
-        weights = torch.exp(-before.float()) * (1.0 - torch.exp(-depth))
-        return weights, 1.0 - torch.exp(-(after_ray - before_ray).float())
+        first = count.cumsum(0) - count
+        place = torch.arange(len(depth), device=depth.device) - first[samples.ray]
+        most = int(count.max()) if len(count) else 0
+        # One row a ray, so that the sums of one ray know nothing of another.
+        table = depth.new_zeros(samples.n_rays, most + 1)
+        table = table.index_put((samples.ray, place + 1), depth)
+        through = table.cumsum(1)
+        before = through[samples.ray, place]
+        weights = torch.exp(-before) * (1.0 - torch.exp(-depth))
+        return weights, 1.0 - torch.exp(-through[:, -1])
+
+    def _colors(self, inputs: Tensor) -> Tensor:
+        if self.training:
+            with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
+                raw: Tensor = self.color(inputs)
+            return raw.float().sigmoid()
+        # The result of a matrix product may depend on its number of rows: this one never changes.
+        parts = []
+        for part in torch.split(inputs, _COLOR_ROWS):
+            padded = functional.pad(part, (0, 0, 0, _COLOR_ROWS - len(part)))
+            parts.append(self.color(padded)[: len(part)])
+        return torch.cat(parts).sigmoid() if parts else inputs.new_zeros(0, 3)
 
 
 class _Interpolation(torch.autograd.Function):
@@ -91,13 +139,13 @@ class _Interpolation(torch.autograd.Function):
     twice as long."""
 
     @staticmethod
-    def forward(ctx, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:  # type: ignore
+    def forward(ctx: Any, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(rows, weights)
         ctx.table_shape = table.shape
         return functional.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         rows, weights = ctx.saved_tensors
         parts = gradient[:, None, :] * weights[:, :, None]
         table = torch.zeros(ctx.table_shape, device=gradient.device)
@@ -110,7 +158,7 @@ class _Interpolation(torch.autograd.Function):
 
 
 def _interpolated(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-    result: Tensor = _Interpolation.apply(table, rows, weights)
+    result: Tensor = _Interpolation.apply(table, rows, weights)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -24,13 +24,15 @@ _BLOCK = 4
 class Samples:
     """Points on rays that lie in occupied cells, ordered by ray and depth.
 
-    ray, cell: int64 (M,). corners: int32 (M, 8), rows of the vertices around each point; weights:
-    float32 (M, 8), their trilinear shares. n_rays: rays asked about, those that met nothing as
+    ray, cell: int64 (M,). depth: float32 (M,), along the rays in this space. corners: int32
+    (M, 8), rows of the vertices around each point; weights: float32 (M, 8), their trilinear shares.
+    n_rays: rays asked about, those that met nothing as
     well.
     """
 
     ray: Tensor
     cell: Tensor
+    depth: Tensor
     corners: Tensor
     weights: Tensor
     n_rays: int
@@ -110,9 +112,7 @@ class Grid:
         return torch.where(inside, self.number[flat.clamp(0, len(self.number) - 1)], -1)
 
     @torch.no_grad()
-    def samples(
-        self, origins: Tensor, directions: Tensor, jitter: Tensor | None = None
-    ) -> Samples:
+    def samples(self, origins: Tensor, directions: Tensor, jitter: Tensor | None = None) -> Samples:
         """Where world rays, float32 (N, 3) each, pass through occupied cells.
 
         jitter: shift of each ray's samples in steps, float32 (N,) in [0, 1); 0.5 where None.
@@ -121,12 +121,14 @@ class Grid:
         first, step, n_runs = self._extent(start, way)
         most = int(n_runs.max()) if len(n_runs) else 0
         runs = torch.arange(most, device=origins.device)
-        middle = self._points(start, way, first, step, (runs[None, :] + 0.5) * _RUN)
+        depth = self._depths(first, step, (runs[None, :] + 0.5) * _RUN)
+        middle = self.space.warped(start[:, None, :] + depth[..., None] * way[:, None, :])
         live = self._block_at(middle) & (runs[None, :] < n_runs[:, None])
         ray, run = live.nonzero(as_tuple=True)
         shift = 0.5 if jitter is None else jitter[ray][:, None]
         steps = run[:, None] * _RUN + torch.arange(_RUN, device=ray.device) + shift
-        points = self._points(start[ray], way[ray], first[ray], step[ray], steps)
+        depth = self._depths(first[ray], step[ray], steps)
+        points = self.space.warped(start[ray][:, None, :] + depth[..., None] * way[ray][:, None, :])
         scaled = self._scaled(points.reshape(-1, 3))
         number = self._cell_of(scaled)
         kept = (number >= 0).nonzero().squeeze(-1)
@@ -136,14 +138,14 @@ class Grid:
         x, y, z = (torch.stack([1.0 - p, p], -1) for p in part.unbind(-1))
         weights = (x[:, :, None, None] * y[:, None, :, None] * z[:, None, None, :]).view(-1, 8)
         ray = ray[torch.div(kept, _RUN, rounding_mode="floor")]
-        return Samples(ray, cell, self.corners[cell], weights, len(origins))
+        depth = depth.reshape(-1)[kept]
+        return Samples(ray, cell, depth, self.corners[cell], weights, len(origins))
 
     def _extent(self, start: Tensor, way: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Depth of each ray's first step, depth of a step, and its number of runs."""
         if self.space.kind == "contracted":
-            # The grid is 4 wide; a ray crosses it at most about once and back.
-            steps = 4.0 / float(self.cell_size.min()) / STEP
-            n_runs = torch.full((len(start),), round(steps / _RUN) + 1, device=start.device)
+            runs = round(self._contracted_steps / _RUN) + 1
+            n_runs = torch.full((len(start),), runs, device=start.device)
             zeros = torch.zeros(len(start), device=start.device)
             return zeros, zeros, n_runs
         inverse = 1.0 / torch.where(way.abs() < 1e-9, 1e-9, way)
@@ -155,16 +157,17 @@ class Grid:
         n_runs = ((last - first) / (step * _RUN)).ceil().clamp(0, 1e4).long()
         return first, step, n_runs
 
-    def _points(
-        self, start: Tensor, way: Tensor, first: Tensor, step: Tensor, steps: Tensor
-    ) -> Tensor:
-        """After a number of steps (N or 1, S) along the rays: (N, S, 3)."""
+    def _depths(self, first: Tensor, step: Tensor, steps: Tensor) -> Tensor:
+        """After a number of steps (N or 1, S) along the rays: (N, S)."""
         if self.space.kind == "contracted":
-            total = 4.0 / float(self.cell_size.min()) / STEP
-            depth = self.space.depths((steps / total).clamp_max(1.0)).expand(len(start), -1)
-        else:
-            depth = first[:, None] + steps * step[:, None]
-        return self.space.warped(start[:, None, :] + depth[..., None] * way[:, None, :])
+            share = (steps / self._contracted_steps).clamp_max(1.0)
+            return self.space.depths(share).expand(len(first), -1)
+        return first[:, None] + steps * step[:, None]
+
+    @property
+    def _contracted_steps(self) -> float:
+        """The space is 4 wide: a ray crosses it at most about once."""
+        return 4.0 / float(self.cell_size.min()) / STEP
 
     def _block_at(self, points: Tensor) -> Tensor:
         """Whether anything is near: bool (...,) of points (..., 3)."""

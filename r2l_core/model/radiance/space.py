@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -49,7 +50,8 @@ class Space:
         if self.kind != "contracted":
             return points
         distance = points.norm(dim=-1, keepdim=True).clamp_min(1.0)
-        return points * ((2.0 - 1.0 / distance) / distance)
+        result: Tensor = points * ((2.0 - 1.0 / distance) / distance)
+        return result
 
     def depths(self, share: Tensor) -> Tensor:
         """Depths of contracted rays at a share of their way: even up to the radius, then even in
@@ -58,6 +60,14 @@ class Space:
         even = near + 2.0 * share * (self.radius - near)
         inverse = (2.0 - 2.0 * share) / self.radius + (2.0 * share - 1.0) / far
         return torch.where(share < 0.5, even, 1.0 / inverse.clamp_min(1e-9))
+
+    def world_depths(self, depths: Tensor) -> Tensor:
+        """Depths along rays of this space, as depths along the world rays they come from."""
+        # NDC depth 0 is the plane at distance 1, and 1 infinity (Mildenhall et al. 2020).
+        if self.kind != "ndc":
+            return depths
+        result: Tensor = 1.0 / (1.0 - depths).clamp_min(1e-6)
+        return result
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; `from_mapping` reads it back."""
@@ -68,15 +78,18 @@ class Space:
         """Build from a parsed header. Raises ValueError, TypeError or KeyError where it is none."""
         if values["kind"] not in get_args(SpaceKind):
             raise ValueError(f"there is no space '{values['kind']}'")
-        number: Callable[[str], float] = lambda name: float(values[name])  # noqa: E731
         x, y, z = (float(value) for value in values["center"])
-        return Space(
+        space = Space(
             kind=values["kind"],
-            near=number("near"),
-            far=number("far"),
+            near=float(values["near"]),
+            far=float(values["far"]),
             center=(x, y, z),
-            radius=number("radius"),
+            radius=float(values["radius"]),
             width_px=int(values["width_px"]),
             height_px=int(values["height_px"]),
-            focal_px=number("focal_px"),
+            focal_px=float(values["focal_px"]),
         )
+        numbers = (space.near, space.far, *space.center, space.radius, space.focal_px)
+        if not all(math.isfinite(number) for number in numbers) or space.radius <= 0:
+            raise ValueError("the space's numbers are not finite, or its radius is not above 0")
+        return space

@@ -10,36 +10,52 @@ from torch.nn import functional
 
 from r2l_core.model.radiance.field import RadianceField
 from r2l_core.model.radiance.grid import Grid
-from r2l_core.model.radiance.space import Space
+from r2l_core.training.radiance.hull import Hull
+from r2l_core.training.radiance.spaces import Extent
+
+_OF_LARGEST = 0.2
+"""Share of the largest weight that is worth keeping, where a short run has made all of them small.
+"""
 
 _EMPTY = -6.0
 """Raw density of vertices that are new: as good as nothing, but not without a gradient."""
 
 
-def full_grid(space: Space, low: Tensor, high: Tensor, n_cells: int) -> Grid:
-    """All cells of a box occupied, about `n_cells` of them, nearly cubes."""
-    shape = _shape(low, high, n_cells)
-    cells = torch.arange(math.prod(shape), device=low.device)
-    return Grid(space, _triple(low), _triple(high), shape, cells)
+def full_grid(extent: Extent, coarseness: float, device: torch.device) -> Grid:
+    """All cells of the extent's box, `coarseness` times as long as its finest ones."""
+    low, high = (torch.tensor(corner, device=device) for corner in (extent.low, extent.high))
+    shape = _shape(low, high, extent, coarseness)
+    cells = torch.arange(math.prod(shape), device=device)
+    return Grid(extent.space, extent.low, extent.high, shape, cells)
 
 
-def grown_field(field: RadianceField, weight: Tensor, n_cells: int, least: float) -> RadianceField:
-    """The field on a finer grid about what is left: cells that a ray saw with a weight above
-    `least`, and their neighbours.
+def grown_field(
+    field: RadianceField,
+    weight: Tensor,
+    least: float,
+    extent: Extent,
+    coarseness: float,
+    hull: Hull | None,
+) -> RadianceField | None:
+    """The field on finer cells about what is left: cells that a ray saw with a weight above
+    `least`, and their neighbours. None where nothing is left.
 
-    weight: float32, per occupied cell, the largest weight of a sample in it. n_cells: of the new
-    box, the empty ones included.
+    weight: float32, per occupied cell, the largest weight of a sample in it. coarseness: see
+    `full_grid`. hull: where nothing can be, if that is known.
     """
     old = field.grid
     nx, ny, nz = old.shape
     mask = torch.zeros(nx * ny * nz, device=weight.device)
-    mask[old.cells[weight > least]] = 1.0
+    mask[old.cells[weight > min(least, _OF_LARGEST * float(weight.max()))]] = 1.0
     if not mask.any():
-        raise FloatingPointError("the radiance field is empty everywhere")
+        return None
     mask = functional.max_pool3d(mask.view(1, 1, nx, ny, nz), 3, 1, 1)[0, 0]
     low, high = _bounds(old, mask)
-    shape = _shape(low, high, n_cells)
-    grid = Grid(old.space, _triple(low), _triple(high), shape, _kept_cells(old, mask, low, high, shape))
+    shape = _shape(low, high, extent, coarseness)
+    kept = _kept_cells(old, mask, low, high, shape)
+    grid = Grid(old.space, _triple(low), _triple(high), shape, kept)
+    if hull is not None:
+        grid = hull.carved(grid)
     new = RadianceField(grid, field.background_rgb)
     new.color.load_state_dict(field.color.state_dict())
     with torch.no_grad():
@@ -49,10 +65,11 @@ def grown_field(field: RadianceField, weight: Tensor, n_cells: int, least: float
     return new
 
 
-def _shape(low: Tensor, high: Tensor, n_cells: int) -> tuple[int, int, int]:
-    size = high - low
-    side = (float(size.prod()) / n_cells) ** (1 / 3)
-    nx, ny, nz = (max(4, round(float(extent) / side)) for extent in size)
+def _shape(low: Tensor, high: Tensor, extent: Extent, coarseness: float) -> tuple[int, int, int]:
+    finest = torch.tensor(extent.finest, device=low.device)
+    wanted = (high - low) / (finest * coarseness)
+    wanted = wanted * min(1.0, (extent.most_cells / float(wanted.prod())) ** (1 / 3))
+    nx, ny, nz = (max(4, round(float(count))) for count in wanted)
     return nx, ny, nz
 
 

@@ -15,39 +15,46 @@ from torch.nn import functional
 
 from r2l_core.datasets import Dataset
 from r2l_core.datasets.base import BLACK, WHITE
+from r2l_core.model.radiance.grid import Grid
 
 _SEEN_ALPHA = 0.5 / 255
+_HALF_DIAGONAL = math.sqrt(3.0) / 2.0
 
 
-def carved(dataset: Dataset, cells: Tensor, centers: Tensor, cell_size: float) -> Tensor:
-    """Those of the cells, int64 (n,) with centres float32 (n, 3) in world units, that no photograph
-    shows to be empty; all of them where the photographs have no transparency."""
-    if dataset.background is None:
-        return cells
-    kept = torch.ones(len(cells), dtype=torch.bool)
-    for index, camera in enumerate(dataset.cameras):
-        alpha = _alpha(dataset, index)
-        pose = torch.from_numpy(camera.T_world_camera.copy()).float()
-        rows = kept.nonzero().squeeze(-1)
-        local = (centers[rows] - pose[:3, 3]) @ pose[:3, :3]
-        depth = -local[:, 2]
-        # Half a cell's diagonal, at the nearest depth, in pixels.
-        reach = camera.focal_px * cell_size * 0.87 / max(float(depth.min()), cell_size)
-        side = 2 * math.ceil(reach) + 1
-        if depth.min() <= 0 or side > 2 * min(alpha.shape):
-            continue  # the camera stands among the cells
-        solid = functional.max_pool2d((alpha > _SEEN_ALPHA).float()[None, None], side, 1, side // 2)
-        column = (local[:, 0] / depth * camera.focal_px + camera.center_px[0]).round().long()
-        row = (-local[:, 1] / depth * camera.fy_px + camera.center_px[1]).round().long()
-        height, width = alpha.shape
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        at = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-        kept[rows[inside & (solid.view(-1)[at] == 0)]] = False
-    return cells[kept]
+class Hull:
+    """Where the photographs of a dataset are not transparent, a byte a pixel."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        """Reads every picture. Raises DatasetError."""
+        self._cameras = dataset.cameras
+        self._solid = [_alpha(dataset, index) > _SEEN_ALPHA for index in range(len(dataset))]
+
+    def carved(self, grid: Grid) -> Grid:
+        """The grid, in world coordinates, without the cells that a photograph shows to be empty."""
+        centers, size = grid.cell_centers(), float(grid.cell_size.max())
+        kept = torch.arange(len(grid.cells), device=centers.device)
+        for camera, solid in zip(self._cameras, self._solid, strict=True):
+            pose = torch.tensor(camera.T_world_camera.tolist(), device=centers.device)
+            local = (centers[kept] - pose[:3, 3]) @ pose[:3, :3]
+            depth = -local[:, 2]
+            reach_px = camera.focal_px * size * _HALF_DIAGONAL / max(float(depth.min()), size)
+            side = 2 * math.ceil(reach_px) + 1
+            if depth.min() <= 0 or side > min(solid.shape):
+                continue  # the camera stands among the cells
+            near = functional.max_pool2d(solid.float()[None, None], side, 1, side // 2).view(-1)
+            near = near.to(centers.device)
+            column = local[:, 0] / depth * camera.focal_px + camera.center_px[0]
+            row = -local[:, 1] / depth * camera.fy_px + camera.center_px[1]
+            column, row = column.round().long(), row.round().long()
+            height, width = solid.shape
+            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            at = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+            kept = kept[~inside | (near[at] > 0)]
+        return Grid(grid.space, grid.low, grid.high, grid.shape, grid.cells[kept])
 
 
 def _alpha(dataset: Dataset, index: int) -> Tensor:
-    """A photograph's opacity, float32 (H, W): what changes when the background does."""
+    """A photograph's opacity, float32 (H, W): what does not change when the background does."""
     white = torch.from_numpy(replace(dataset, background=WHITE).image(index)[..., 1])
     black = torch.from_numpy(replace(dataset, background=BLACK).image(index)[..., 1])
     return 1.0 - (white - black)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,8 @@ from r2l_core.datasets import Dataset
 class Photographs:
     """All pixels of a dataset's views, three bytes each: 100 views of 800x800 take 192 MB."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, device: torch.device | str = "cpu") -> None:
+        """Reads every picture. Raises DatasetError."""
         cameras = dataset.cameras
         poses = torch.tensor([c.T_world_camera.tolist() for c in cameras], dtype=torch.float64)
         self._rotations = poses[:, :3, :3].float()
@@ -29,9 +32,16 @@ class Photographs:
         for index, (start, end) in enumerate(zip(self._starts, self._ends, strict=True)):
             image = torch.from_numpy(dataset.image(index)).mul_(255.0).round_()
             self._colors[start:end] = image.to(torch.uint8).view(-1, 3)
+        for name in ("_rotations", "_origins", "_widths", "_lens", "_ends", "_starts", "_colors"):
+            setattr(self, name, getattr(self, name).to(device))
 
     def __len__(self) -> int:
         return len(self._colors)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rays are."""
+        return self._colors.device
 
     def rays(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Of pixels, int64 (N,) over all views: origins and directions, float32 (N, 3)."""
@@ -49,13 +59,12 @@ class Photographs:
         """Of pixels, int64 (N,): float32 (N, 3) in [0, 1]."""
         return self._colors[pixels].float() / 255.0
 
-    def every(self, stride: int) -> list[tuple[int, int, int, Tensor]]:
-        """Per view: start, width, height, and the pixels (int64) of every `stride`-th row and
-        column."""
-        result = []
+    def sparse(self, stride: int) -> Iterator[tuple[range, int, Tensor]]:
+        """Per view: its pixels, its width, and the pixels (int64, (rows, columns)) of every
+        `stride`-th row and column."""
         for start, camera in zip(self._starts.tolist(), self._cameras, strict=True):
             rows = torch.arange(0, camera.height_px, stride)
             columns = torch.arange(0, camera.width_px, stride)
-            grid = start + rows[:, None] * camera.width_px + columns
-            result.append((start, camera.width_px, camera.height_px, grid))
-        return result
+            end = start + camera.width_px * camera.height_px
+            pixels = start + rows[:, None] * camera.width_px + columns
+            yield range(start, end), camera.width_px, pixels.to(self._colors.device)

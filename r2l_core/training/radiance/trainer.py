@@ -5,93 +5,84 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.datasets import Dataset
+from r2l_core.errors import CheckpointError, R2LError
+from r2l_core.files import replacing
+from r2l_core.geometry.rays import image_rays
+from r2l_core.images.metrics import psnr_db
 from r2l_core.model.radiance.field import RadianceField
-from r2l_core.model.radiance.grid import Grid, Samples
+from r2l_core.model.radiance.grid import Grid
 from r2l_core.model.radiance.space import Space
+from r2l_core.training.radiance.config import Speed, TeachConfig, TeachProgress
 from r2l_core.training.radiance.growth import full_grid, grown_field
-from r2l_core.training.radiance.hull import carved
+from r2l_core.training.radiance.hull import Hull
 from r2l_core.training.radiance.photographs import Photographs
+from r2l_core.training.radiance.spaces import extent_of, view_noise
 
-_STALL = 0.05
+_CHUNK_RAYS = 4096
+_HELD_OUT_VIEWS = 4
+_HELD_OUT_RAYS = 40_000
+"""Of the held-out views together: enough for a tenth of a dB, little enough for every minute."""
 
+_SETTLING_STEPS = 150
+"""Of each grid, before it is judged which of its cells are empty."""
 
-@dataclass(frozen=True)
-class Growth:
-    """start: share of the time at which the grid gets finer. n_cells: of its box from then on.
-    least: weight below which a cell is dropped."""
-
-    start: float
-    n_cells: int
-    least: float = 1e-3
-
-
-@dataclass(frozen=True)
-class TeachConfig:
-    """minutes: training time in all. The rates fall to a tenth over it."""
-
-    minutes: float = 30.0
-    batch_rays: int = 4096
-    first_cells: int = 100**3
-    growths: tuple[Growth, ...] = (
-        Growth(0.06, 150**3, 0.02),
-        Growth(0.18, 230**3, 0.01),
-        Growth(0.45, 250**3, 0.005),
-    )
-    grid_lr: float = 0.1
-    color_lr: float = 2e-3
-    save_every_s: float = 60.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class TeachProgress:
-    """share: of the whole run, 0 to 1. held_out_psnr_db: newest, None before the first."""
-
-    share: float
-    elapsed_s: float
-    rays: int
-    n_rows: int
-    train_psnr_db: float
-    krays_per_s: float
-    held_out_psnr_db: float | None
+_PRUNING_RAYS = 400_000
+"""By which the weights of cells are told before empty ones are dropped."""
 
 
 class TeachTrainer:
-    """One training run. Iterate `run()`; call `save()` any time between its steps."""
+    """One training run. Iterate `run()`; call `save()` any time between its steps.
+
+    photographs: the training views, with at least as many as a scene needs to be told. held_out:
+    views that are only ever measured against, or None.
+    """
 
     def __init__(
         self,
-        train: Dataset,
-        photographs: Photographs,
-        space: Space,
-        box: tuple[Tensor, Tensor],
-        background_rgb: tuple[float, float, float],
+        photographs: Dataset,
         held_out: Dataset | None,
         config: TeachConfig,
         state_path: Path,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.config = config
         self.state_path = state_path
-        self._photographs = photographs
+        self.dataset = photographs
+        self._device = torch.device(device)
+        self._photographs = Photographs(photographs, self._device)
         self._held_out = held_out
-        torch.manual_seed(config.seed)
-        grid = full_grid(space, *box, config.first_cells)
-        cells = carved(train, grid.cells, grid.cell_centers(), float(grid.cell_size.max()))
-        grid = Grid(space, grid.low, grid.high, grid.shape, cells)
-        self.field = RadianceField(grid, background_rgb)
+        self._extent = extent_of(photographs)
+        self._view_noise = view_noise(photographs.cameras)
         self.elapsed_s, self.rays, self._grown = 0.0, 0, 0
-        self._optimizer = self._new_optimizer()
-        self._pool: Tensor | None = None
         self.held_out_psnr_db: float | None = None
         self.curve: list[tuple[float, float]] = []
+        self._draw = torch.Generator(self._device).manual_seed(config.seed)
+        torch.manual_seed(config.seed)
+        grid = full_grid(self._extent, config.coarseness, self._device)
+        self._hull = Hull(photographs) if grid.space.kind == "box" else None
+        if self._hull is not None:
+            grid = self._hull.carved(grid)
+        self._use(RadianceField(grid, photographs.scene.background_rgb))
+
+    def _use(self, radiance: RadianceField) -> None:
+        self.field = radiance
+        groups = [
+            {"params": [radiance.density, radiance.features]},
+            {"params": list(radiance.color.parameters())},
+        ]
+        self._optimizer = torch.optim.Adam(
+            groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-15, fused=True
+        )
+        self._pixels = self._live_pixels()
+        self._steps = 0
 
     @property
     def progress(self) -> float:
@@ -99,135 +90,207 @@ class TeachTrainer:
         return min(1.0, self.elapsed_s / (self.config.minutes * 60.0))
 
     def run(self) -> Iterator[TeachProgress]:
-        """Train until the time is used up, yielding after every step; saves every minute."""
-        last_save_s, mse, rate = self.elapsed_s, math.nan, math.nan
+        """Train until the time is used up, yielding after every step; measures and saves every
+        minute. Raises R2LError where nothing can be learned."""
+        last_save_s, mse, speed = self.elapsed_s, math.nan, Speed()
         while self.progress < 1.0:
             start = time.perf_counter()
-            self._grow_if_due()
+            grew = self._grow_if_due()
             new_mse, n_rays = self._step()
             if not math.isfinite(new_mse):
-                raise FloatingPointError(f"the loss became {new_mse} after {self.rays} rays")
+                raise _learns_nothing(self.dataset, f"the error became {new_mse}")
             self.rays += n_rays
             due = self.elapsed_s - last_save_s >= self.config.save_every_s
             if due:
                 self.measure()
             seconds = time.perf_counter() - start
-            if rate > 0 and n_rays / seconds < _STALL * rate:
-                seconds = n_rays / rate
-            self.elapsed_s += seconds
+            self.elapsed_s += seconds if grew or due else speed.seconds(n_rays, seconds)
             mse = new_mse if math.isnan(mse) else 0.98 * mse + 0.02 * new_mse
-            rate = n_rays / seconds if math.isnan(rate) else 0.95 * rate + 0.05 * n_rays / seconds
             if due:
                 self.save()
                 last_save_s = self.elapsed_s
             yield TeachProgress(
-                self.progress, self.elapsed_s, self.rays, self.field.grid.n_rows,
-                -10.0 * math.log10(max(mse, 1e-12)), rate / 1e3, self.held_out_psnr_db,
+                share=self.progress,
+                elapsed_s=self.elapsed_s,
+                rays=self.rays,
+                n_rows=self.field.grid.n_rows,
+                train_psnr_db=psnr_db(mse),
+                krays_per_s=speed.rays_per_s / 1e3,
+                held_out_psnr_db=self.held_out_psnr_db,
             )
         self.measure()
         self.save()
 
     def _step(self) -> tuple[float, int]:
-        if self._pool is None:
-            self._pool = self._live_pixels()
-        fall = 0.1 ** self.progress
-        since = 1.0
+        """Learn from one batch: mean squared error, and rays."""
+        config = self.config
+        n = config.growths[self._grown - 1].batch_rays if self._grown else config.batch_rays
+        fall = 0.1**self.progress
         for group, peak in zip(
-            self._optimizer.param_groups, (self.config.grid_lr, self.config.color_lr), strict=True
+            self._optimizer.param_groups, (config.grid_lr, config.color_lr), strict=True
         ):
-            group["lr"] = peak * fall * since
-        n = self.config.batch_rays // (4, 2, 1, 1)[self._grown]
-        pixels = self._pool[torch.randint(len(self._pool), (n,))].long()
+            group["lr"] = peak * fall
+        pixels = self._drawn(n)
         origins, directions = self._photographs.rays(pixels)
-        rendered, _ = self.field(origins, directions, torch.rand(n))
-        loss = functional.mse_loss(rendered.colors, self._photographs.colors(pixels))
+        jitter = torch.rand(n, device=self._device, generator=self._draw)
+        noise = torch.randn(n, 3, device=self._device, generator=self._draw)
+        rendered = self.field(origins, directions, jitter, self._view_noise * noise)
+        truth = self._photographs.colors(pixels)
+        error = functional.mse_loss(rendered.colors, truth)
+        # Every sample for itself should look like its pixel: that clears fog (Sun et al. 2022).
+        apart = (rendered.sample_rgb - truth[rendered.sample_ray]).square().sum(-1)
+        loss = error + config.sample_share * (rendered.sample_weight * apart).sum() / (3 * n)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
-        return float(loss.detach()), n
+        self._steps += 1
+        return float(error.detach()), n
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        groups = [
-            {"params": [self.field.density, self.field.features]},
-            {"params": list(self.field.color.parameters())},
-        ]
-        return torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    def _drawn(self, n: int) -> Tensor:
+        """Random pixels that can show something, int64 (n,)."""
+        rows = torch.randint(len(self._pixels), (n,), device=self._device, generator=self._draw)
+        return self._pixels[rows].long()
 
-    def _grow_if_due(self) -> None:
+    def _grow_if_due(self) -> bool:
         growths = self.config.growths
-        if self._grown < len(growths) and self.progress >= growths[self._grown].start:
-            growth = growths[self._grown]
-            self.field = grown_field(
-                self.field, self._cell_weights(), growth.n_cells, growth.least
-            )
-            self._optimizer = self._new_optimizer()
-            self._pool = None
-            self._grown += 1
+        if (
+            self._grown == len(growths)
+            or self.progress < growths[self._grown].start
+            or self._steps < _SETTLING_STEPS
+        ):
+            return False
+        growth = growths[self._grown]
+        grown = grown_field(
+            self.field,
+            self._cell_weights(),
+            growth.least,
+            self._extent,
+            growth.coarseness,
+            self._hull,
+        )
+        if grown is None:
+            raise _learns_nothing(self.dataset, "the radiance field is empty everywhere")
+        self._grown += 1
+        self._use(grown)
+        return True
 
     @torch.no_grad()
-    def _cell_weights(self, n_rays: int = 400_000) -> Tensor:
+    def _cell_weights(self) -> Tensor:
         """The largest weight that a ray of the photographs gives any sample of each cell."""
-        assert self._pool is not None
-        result = torch.zeros(len(self.field.grid.cells))
-        for _ in range(0, n_rays, self.config.batch_rays):
-            pixels = self._pool[torch.randint(len(self._pool), (self.config.batch_rays,))].long()
-            samples = self.field.grid.samples(*self._photographs.rays(pixels))
-            weights, _ = self.field.weights(samples)
-            result.scatter_reduce_(0, samples.cell, weights, "amax")
+        result = torch.zeros(len(self.field.grid.cells), device=self._device)
+        for _ in range(0, min(_PRUNING_RAYS, 4 * len(self._pixels)), _CHUNK_RAYS):
+            samples = self.field.grid.samples(*self._photographs.rays(self._drawn(_CHUNK_RAYS)))
+            result.scatter_reduce_(0, samples.cell, self.field.weights(samples)[0], "amax")
         return result
 
     @torch.no_grad()
-    def _live_pixels(self, stride: int = 4) -> Tensor:
-        """Pixels whose rays may meet an occupied cell; the others show the background for ever."""
-        kept = []
-        for start, width, height, grid in self._photographs.every(stride):
-            hit = torch.zeros(grid.numel())
-            for rows in torch.arange(grid.numel()).split(8192):
-                samples = self.field.grid.samples(*self._photographs.rays(grid.view(-1)[rows]))
-                hit[rows] = (torch.bincount(samples.ray, minlength=len(rows)) > 0).float()
-            near = functional.max_pool2d(hit.view(1, 1, *grid.shape), 3, 1, 1)
-            live = functional.interpolate(near, scale_factor=stride)[0, 0, :height, :width]
-            kept.append((start + live.reshape(-1).nonzero().squeeze(-1)).int())
-        return torch.cat(kept)
+    def _live_pixels(self) -> Tensor:
+        """Pixels whose rays may meet an occupied cell, int32; the others are background for ever.
 
-    @torch.no_grad()
+        Every fourth row and column is looked at, and what lies between.
+        """
+        if len(self.field.grid.cells) == len(self.field.grid.number):
+            return torch.arange(len(self._photographs), dtype=torch.int32, device=self._device)
+        stride, kept = 4, []
+        for view, width_px, sparse in self._photographs.sparse(stride):
+            hit = torch.zeros(sparse.numel(), device=self._device)
+            for rows in torch.split(torch.arange(sparse.numel(), device=self._device), _CHUNK_RAYS):
+                samples = self.field.grid.samples(*self._photographs.rays(sparse.view(-1)[rows]))
+                hit[rows] = (torch.bincount(samples.ray, minlength=len(rows)) > 0).float()
+            near = functional.max_pool2d(hit.view(1, 1, *sparse.shape), 3, 1, 1)
+            live = functional.interpolate(near, scale_factor=stride)[0, 0]
+            live = live[: len(view) // width_px, :width_px].reshape(-1)
+            kept.append((view.start + live.nonzero().squeeze(-1)).int())
+        pixels = torch.cat(kept)
+        if not len(pixels):
+            raise _learns_nothing(self.dataset, "no camera sees the place where the scene must be")
+        return pixels
+
     def measure(self) -> None:
+        """Compare with rays of some held-out views, spread evenly."""
         if self._held_out is None:
             return
+        n_views = min(_HELD_OUT_VIEWS, len(self._held_out))
+        self.field.eval()
         scores = []
-        for index in range(0, len(self._held_out), max(1, len(self._held_out) // 4)):
-            truth = torch.from_numpy(self._held_out.image(index))
-            view = Photographs.__new__(Photographs)  # PROTOTYPE
-            from r2l_core.geometry.rays import image_rays
-            o, d = image_rays(self._held_out.cameras[index])
-            sub = slice(0, None, 7)
-            o, d, truth = o[sub], d[sub], truth.view(-1, 3)[sub]
-            c = torch.cat([self.field(a, b)[0].colors for a, b in zip(o.split(4096), d.split(4096), strict=True)])
-            scores.append(-10 * math.log10(float(functional.mse_loss(c, truth))))
+        for index in torch.linspace(0, len(self._held_out) - 1, n_views).long().tolist():
+            truth = torch.from_numpy(self._held_out.image(index)).view(-1, 3)
+            rows = torch.arange(0, len(truth), max(1, len(truth) * n_views // _HELD_OUT_RAYS))
+            origins, directions = image_rays(self._held_out.cameras[index])
+            colors = self.colors(origins[rows], directions[rows])
+            scores.append(psnr_db(float(functional.mse_loss(colors.cpu(), truth[rows]))))
+        self.field.train()
         self.held_out_psnr_db = sum(scores) / len(scores)
-        self.curve.append((self.elapsed_s, self.held_out_psnr_db))
+        self.curve.append((round(self.elapsed_s, 1), round(self.held_out_psnr_db, 3)))
+
+    @torch.no_grad()
+    def colors(self, origins: Tensor, directions: Tensor) -> Tensor:
+        """What the field answers to rays, float32 (N, 3) each, on the trainer's device."""
+        rays = zip(*(torch.split(one, _CHUNK_RAYS) for one in (origins, directions)), strict=True)
+        place = self._device
+        return torch.cat([self.field(o.to(place), d.to(place)).colors for o, d in rays])
 
     def save(self) -> None:
+        """Write everything needed to go on, whole or not at all, to `state_path`.
+
+        Raises CheckpointError where it cannot be written.
+        """
         grid = self.field.grid
         state = {
-            "space": grid.space.to_dict(), "low": grid.low, "high": grid.high, "shape": grid.shape,
-            "cells": grid.cells, "weights": self.field.state_dict(),
+            "space": self._extent.space.to_dict(),
+            "box": [grid.low, grid.high, grid.shape],
+            "cells": grid.cells,
+            "weights": self.field.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "background": self.field.background_rgb,
-            "elapsed_s": self.elapsed_s, "rays": self.rays, "grown": self._grown, "curve": self.curve,
+            "elapsed_s": self.elapsed_s,
+            "rays": self.rays,
+            "grown": self._grown,
+            "curve": self.curve,
         }
-        part = self.state_path.with_suffix(".part")
-        self.state_path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, part)
-        part.replace(self.state_path)
+        what = f"The training state {self.state_path} could not be written"
+        remedy = "Name a place you can write to with --state."
+        try:
+            with replacing(self.state_path, CheckpointError, what, remedy) as new:
+                torch.save(state, new)
+        except RuntimeError as error:  # torch's own, where the disk is full
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(what, why, remedy) from error
 
     def resume(self) -> None:
-        state = torch.load(self.state_path, weights_only=True)
-        grid = Grid(Space.from_mapping(state["space"]), tuple(state["low"]), tuple(state["high"]), tuple(state["shape"]), state["cells"])
-        self.field = RadianceField(grid, tuple(state["background"]))
-        self.field.load_state_dict(state["weights"])
-        self._optimizer = self._new_optimizer()
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.elapsed_s, self.rays, self._grown, self.curve = state["elapsed_s"], state["rays"], state["grown"], state["curve"]
-        self._pool = None
-        torch.manual_seed(self.config.seed + self.rays)
+        """Go on from `state_path`. Raises CheckpointError where that cannot be."""
+        what = f"The training state {self.state_path} cannot be resumed"
+        try:
+            state: dict[str, Any] = torch.load(
+                self.state_path, weights_only=True, map_location=self._device
+            )
+            same = Space.from_mapping(state["space"]) == self._extent.space
+        except Exception as error:
+            # torch reports foreign files and refused pickles through many kinds of exception.
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(
+                what, f"it is not a state of this program ({reason})", "Start without --resume."
+            ) from error
+        if not same:
+            raise CheckpointError(what, "it belongs to another scene", "Start without --resume.")
+        try:
+            low, high, shape = (tuple(values) for values in state["box"])
+            grid = Grid(self._extent.space, low, high, shape, state["cells"])
+            radiance = RadianceField(grid, self.field.background_rgb)
+            radiance.load_state_dict(state["weights"])
+            self._use(radiance)
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.elapsed_s, self.rays = float(state["elapsed_s"]), int(state["rays"])
+            self._grown, self.curve = int(state["grown"]), list(state["curve"])
+        except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+            raise CheckpointError(what, "it is damaged", "Start without --resume.") from error
+        self.held_out_psnr_db = self.curve[-1][1] if self.curve else None
+        # A resumed run draws other rays than the ones it has seen.
+        self._draw.manual_seed(self.config.seed + self.rays)
+
+
+def _learns_nothing(dataset: Dataset, why: str) -> R2LError:
+    return R2LError(
+        f"No radiance field can be learned from {dataset.name}",
+        why,
+        "Check the poses and the background of the photographs, or train longer.",
+    )

@@ -1,0 +1,128 @@
+"""`teach`: learn a radiance field, a teacher, from photographs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from r2l_core.commands.photographs import open_photographs, photographs_options
+from r2l_core.commands.shared import (
+    Subparsers,
+    device_option,
+    json_option,
+    require_native_name,
+    require_writable,
+)
+from r2l_core.commands.training_bar import TrainingBar
+from r2l_core.commands.values import positive_float
+from r2l_core.files import write_json
+
+if TYPE_CHECKING:
+    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.training.radiance.trainer import TeachTrainer
+
+DEFAULT_MINUTES = 30.0
+
+
+def add(commands: Subparsers) -> None:
+    """Declare the command and its flags."""
+    teach = commands.add_parser(
+        "teach",
+        help="learn a radiance field from photographs",
+        description="Learns where things are and what colour they have, on a grid that gets finer. "
+        "The bar says how close it comes to views that are held out. The result is a teacher: "
+        "`render` shows it, `distill --teacher` makes a light field of it.",
+        examples=[
+            ("Half an hour", "--dataset lego/ --half-res --out teacher.safetensors"),
+            (
+                "Go on to an hour in all",
+                "--dataset lego/ --half-res --out teacher.safetensors --minutes 60 --resume",
+            ),
+        ],
+    )
+    photographs_options(teach)
+    teach.add_argument(
+        "--out", type=Path, required=True, metavar="T.safetensors", help="the teacher"
+    )
+    teach.add_argument(
+        "--minutes",
+        type=positive_float,
+        default=DEFAULT_MINUTES,
+        metavar="M",
+        help=f"training time in all ({DEFAULT_MINUTES:g})",
+    )
+    teach.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+    teach.add_argument(
+        "--state", type=Path, metavar="FILE", help="where to keep the training state"
+    )
+    device_option(teach)
+    json_option(teach)
+    teach.set_defaults(command=_teach)
+
+
+def _teach(options: argparse.Namespace) -> int:
+    # Imported here: training needs modules that rendering does not.
+    import platformdirs
+
+    from r2l_core.checkpoints.radiance import save_radiance
+
+    require_native_name(options.out)
+    cache = platformdirs.user_cache_path("r2l-viewer") / "teach"
+    state = options.state or cache / f"{options.out.stem}.pt"
+    trainer = new_teach_trainer(options, state, options.minutes)
+    if options.resume:
+        trainer.resume()
+    else:
+        if state.exists():  # an hour of work, perhaps
+            state.replace(state.with_suffix(".previous.pt"))
+        trainer.save()  # a place that cannot be written is better found now than in an hour
+    require_writable(options.out)
+    with TrainingBar() as bar:
+        finished = bar.follow(trainer)
+    if not finished:
+        print(f"Stopped; the state is in {state}. Go on with --resume.")
+        return 130
+    teacher = taught(trainer, options.out.stem)
+    save_radiance(teacher, options.out)
+    quality = trainer.held_out_psnr_db
+    said = "" if quality is None else f", {quality:.2f} dB on held-out views"
+    print(f"{options.out}: {teacher.short_name}{said}")
+    if options.json:
+        write_json(options.json, dict(teacher.provenance))
+    return 0
+
+
+def new_teach_trainer(options: argparse.Namespace, state: Path, minutes: float) -> TeachTrainer:
+    """A trainer for --dataset, --half-res and --device. Raises R2LError."""
+    from r2l_core.training.radiance.config import TeachConfig
+    from r2l_core.training.radiance.trainer import TeachTrainer
+    from r2l_core.training.steps import training_device
+
+    device = training_device(options.device)
+    place = "cpu" if device is None else device.torch_device
+    training, held_out = open_photographs(options.dataset, options.half_res)
+    return TeachTrainer(training, held_out, TeachConfig(minutes=minutes), state, place)
+
+
+def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
+    """The field as it is now, with its fitted scene and where it came from."""
+    import torch
+
+    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.training.radiance.fitting import fitted_scene
+
+    dataset = trainer.dataset
+    field = trainer.field.eval().requires_grad_(False).moved(torch.device("cpu"))
+    provenance = {
+        "method": "radiance grid, learned from photographs",
+        "dataset": dataset.name,
+        "views": len(dataset),
+        "size_px": [dataset.cameras[0].width_px, dataset.cameras[0].height_px],
+        "rays": trainer.rays,
+        "training_s": round(trainer.elapsed_s, 1),
+        "held_out_psnr_db": trainer.held_out_psnr_db,
+        "curve_s_db": trainer.curve,
+        "torch": torch.__version__,
+    }
+    return RadianceTeacher(name, fitted_scene(dataset, field), field, provenance)

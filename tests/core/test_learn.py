@@ -1,0 +1,265 @@
+"""From photographs to a light field: teachers that learn from pictures, and what learns from them.
+
+The photographs are pictures of the demo scene, so that the truth is known.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from r2l_core.checkpoints.opening import load_checkpoint
+from r2l_core.checkpoints.radiance import save_radiance
+from r2l_core.commands.cli import main
+from r2l_core.commands.teach import taught as taught_by
+from r2l_core.datasets import open_dataset
+from r2l_core.engines.radiance_engine import RadianceEngine
+from r2l_core.errors import CheckpointError
+from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle
+from r2l_core.geometry.rays import image_rays
+from r2l_core.model.radiance.teacher import RadianceTeacher
+from r2l_core.training.demo_scene import render_rays
+from r2l_core.training.radiance import trainer as trainer_module
+from r2l_core.training.radiance.config import TeachConfig
+from r2l_core.training.radiance.trainer import TeachTrainer
+from r2l_core.training.teachers import supersampled_image
+
+ANGLE_X_RAD = 0.6911112
+SIZE_PX = 32
+VIEWS = 8
+STEP_S = 0.5
+
+
+def cameras(split: str) -> list[Camera]:
+    """Eight to learn from around the scene; two between them to be measured against."""
+    focal_px = focal_from_angle(SIZE_PX, ANGLE_X_RAD)
+    count, turned = (VIEWS, 0.0) if split == "train" else (2, 20.0)
+    return [
+        Orbit(360.0 * k / count + turned, 20.0 + 25.0 * (k % 2), 4.0).camera(
+            SIZE_PX, SIZE_PX, focal_px
+        )
+        for k in range(count)
+    ]
+
+
+def write_dataset(folder: Path, splits: tuple[str, ...] = ("train", "val", "test")) -> Path:
+    """A Blender dataset with 8-bit pictures."""
+    for split in splits:
+        frames = []
+        (folder / split).mkdir(parents=True)
+        for index, camera in enumerate(cameras(split)):
+            image = supersampled_image(render_rays, camera, 2).numpy()
+            iio.imwrite(folder / split / f"{index}.png", np.rint(255 * image).astype(np.uint8))
+            pose = camera.T_world_camera.tolist()
+            frames.append({"file_path": f"./{split}/{index}", "transform_matrix": pose})
+        description = {"camera_angle_x": ANGLE_X_RAD, "frames": frames}
+        (folder / f"transforms_{split}.json").write_text(json.dumps(description))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("photographs"))
+
+
+@pytest.fixture(scope="module")
+def learned(dataset, tmp_path_factory):
+    """A teacher that has learned for 120 steps, as measured by a clock of its own, and its file."""
+    folder = tmp_path_factory.mktemp("teacher")
+    clock = itertools.count(0.0, STEP_S)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer_module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+        trainer = new_trainer(dataset, folder / "teacher.pt")
+        for _ in trainer.run():
+            pass
+    path = folder / "teacher.safetensors"
+    save_radiance(taught_by(trainer, "teacher"), path)
+    return trainer, path
+
+
+@pytest.fixture
+def taught(learned, tmp_path):
+    """The same, with a file that may be spoiled."""
+    return learned[0], Path(shutil.copy(learned[1], tmp_path / "teacher.safetensors"))
+
+
+def new_trainer(dataset: Path, state: Path, minutes: float = 1.0) -> TeachTrainer:
+    config = TeachConfig(minutes=minutes, batch_rays=256, growths=(), save_every_s=15.0)
+    return TeachTrainer(open_dataset(dataset, "train"), open_dataset(dataset, "val"), config, state)
+
+
+def rays(count: int = 5000) -> tuple[torch.Tensor, torch.Tensor]:
+    """Through and past the scene, from where cameras stand."""
+    parts = [image_rays(camera) for camera in cameras("val")]
+    origins, directions = (torch.cat(both)[:count] for both in zip(*parts, strict=True))
+    return origins, directions
+
+
+def test_a_teacher_learns_what_the_photographs_show(taught):
+    trainer, _ = taught
+    first, last = trainer.curve[0][1], trainer.curve[-1][1]
+    assert last > first + 1.0
+    assert last > 14.0  # a white picture has 10.5
+
+
+def test_a_teacher_is_the_same_from_its_file(taught):
+    trainer, path = taught
+    opened = load_checkpoint(str(path))
+    assert isinstance(opened, RadianceTeacher)
+    trainer.field.eval()
+    ours, theirs = trainer.colors(*rays()), RadianceEngine(opened).colors(*rays())
+    assert (ours - theirs).abs().max() < 5e-3  # tables are kept in 16 bits
+    assert opened.provenance["views"] == VIEWS
+    before = path.read_bytes()
+    save_radiance(opened, path)
+    assert path.read_bytes() == before
+
+
+def test_a_ray_does_not_depend_on_the_rays_beside_it(taught):
+    engine = RadianceEngine(load_checkpoint(str(taught[1])))
+    origins, directions = rays(2048)
+    together = engine.shade(origins, directions).colors
+    order = torch.randperm(2048)[:100]
+    alone = engine.shade(origins[order], directions[order]).colors
+    assert torch.equal(together[order], alone)
+
+
+def test_the_scene_is_fitted_to_what_the_field_holds(taught):
+    scene = load_checkpoint(str(taught[1])).scene
+    assert scene.origin_radius == pytest.approx(4.0, abs=1e-3)
+    assert 1.3 < scene.bound_radius < 3.6
+    assert scene.near == pytest.approx(4.0 - scene.bound_radius, abs=1e-3)
+    assert scene.background_rgb == (1.0, 1.0, 1.0)
+    assert (scene.width_px, scene.height_px) == (SIZE_PX, SIZE_PX)
+
+
+def test_teaching_goes_on_where_it_was_stopped(dataset, tmp_path, fake_clock):
+    fake_clock(trainer_module, seconds_per_look=STEP_S)
+    state = tmp_path / "state.pt"
+    stopped = new_trainer(dataset, state)
+    for progress in stopped.run():
+        if progress.share > 0.5:
+            stopped.save()
+            break
+    resumed = new_trainer(dataset, state)
+    resumed.resume()
+    assert resumed.elapsed_s == stopped.elapsed_s
+    assert torch.equal(resumed.field.density, stopped.field.density)
+    for _ in resumed.run():
+        pass
+    whole = new_trainer(dataset, tmp_path / "whole.pt")
+    for _ in whole.run():
+        pass
+    assert resumed.held_out_psnr_db == pytest.approx(whole.held_out_psnr_db, abs=0.5)
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "nan", "cells"])
+def test_damaged_teachers_are_one_clear_error(taught, tmp_path, damage):
+    path = taught[1]
+    data = path.read_bytes()
+    opened = load_checkpoint(str(path))
+    if damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "foreign":
+        path.write_bytes(data.replace(b'"version":"1"', b'"version":"7"'))
+    elif damage == "nan":
+        opened.field.density.data[3] = math.nan
+        save_radiance(opened, path)
+    else:
+        opened.field.grid.cells = opened.field.grid.cells.flip(0)
+        save_radiance(opened, path)
+    with pytest.raises(CheckpointError, match="cannot be opened"):
+        load_checkpoint(str(path))
+
+
+def test_teachers_can_be_rendered_and_timed(taught, tmp_path):
+    path, out = str(taught[1]), tmp_path / "x.npy"
+    view = ["--azimuth", "20", "--elevation", "20", "--radius", "4", "--size", "32"]
+    assert main(["render", "--checkpoint", path, *view, "--out", str(out)]) == 0
+    truth = np.array(iio.imread(dataset_of(taught) / "val" / "0.png")) / 255
+    mse = float(np.square(np.load(out) - truth).mean())
+    assert -10 * math.log10(mse) > 14.0
+    report = tmp_path / "bench.json"
+    bench = ["bench", "--checkpoint", "demo", "--size", "16", "--precision", "fp32"]
+    bench += ["--engine", "torch", "--rounds", "1", "--teacher", path, "--json", str(report)]
+    assert main(bench) == 0
+    assert json.loads(report.read_text())["teacher"]["engine_info"]["engine"] == "radiance"
+
+
+def dataset_of(taught) -> Path:
+    return taught[0].dataset.views[0].path.parent.parent
+
+
+def test_a_teacher_is_no_light_field(taught, capsys):
+    assert main(["eval", "--checkpoint", str(taught[1]), "--precision", "fp32"]) == 2
+    assert "it is a teacher" in capsys.readouterr().err
+
+
+def without_views(folder: Path, count: int) -> None:
+    file = folder / "transforms_train.json"
+    values = json.loads(file.read_text())
+    values["frames"] = values["frames"][:count]
+    file.write_text(json.dumps(values))
+
+
+def three_views(folder: Path) -> None:
+    without_views(folder, 3)
+
+
+def one_view(folder: Path) -> None:
+    without_views(folder, 1)
+
+
+def undefined_pose(folder: Path) -> None:
+    file = folder / "transforms_train.json"
+    values = json.loads(file.read_text())
+    values["frames"][2]["transform_matrix"][0][0] = math.nan
+    file.write_text(json.dumps(values))
+
+
+def another_size(folder: Path) -> None:
+    iio.imwrite(folder / "train" / "3.png", np.zeros((20, 31, 3), np.uint8))
+
+
+def no_picture(folder: Path) -> None:
+    (folder / "train" / "3.png").write_bytes(b"no picture")
+
+
+def no_poses(folder: Path) -> None:
+    for file in folder.glob("*.json"):
+        file.unlink()
+    iio.imwrite(folder / "one.png", np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("command", ["teach", "learn"])
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (three_views, "3 training views"),
+        (one_view, "1 training view,"),
+        (undefined_pose, "transform_matrix"),
+        (another_size, "31x20"),
+        (no_picture, "is no picture"),
+        (no_poses, "COLMAP"),
+    ],
+)
+def test_bad_datasets_are_one_clear_error(tmp_path, capsys, command, damage, says):
+    folder = write_dataset(tmp_path / "photographs")
+    damage(folder)
+    out = tmp_path / "out.safetensors"
+    arguments = [command, "--dataset", str(folder), "--out", str(out), "--state"]
+    assert main([*arguments, str(tmp_path / "state")]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("error:") == 1
+    assert "Traceback" not in error
+    assert not out.exists()
