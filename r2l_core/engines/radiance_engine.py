@@ -20,6 +20,7 @@ class RadianceEngine:
 
     tile_rays = _TILE_RAYS
     small_tiles: tuple[int, ...] = ()
+    any_rays = True
     quiet_torch = False
 
     def __init__(self, teacher: RadianceTeacher, device: str = "cpu") -> None:

@@ -22,9 +22,17 @@ class RaySource(Protocol):
         """`n_rays` rays with colours."""
 
 
+_FRESH = 0.25
+"""Share of a teacher's rays in a batch that are new; the others were asked for before: a teacher
+takes longer to answer than a shallow network to learn."""
+
+_KEPT_RAYS = 2**20
+
+
 class MixedRays:
     """Rays of a teacher, and as many of photographs as `config.photographs` says.
 
+    A teacher's rays are used about four times, in other company every time.
     Where the scene has a sphere of origins, the photographs' rays are re-based to it, as they will
     be when the light field is rendered, and those that miss the scene are left out.
     """
@@ -36,6 +44,8 @@ class MixedRays:
         self._photographs = photographs
         self._scene = scene
         self.config = teacher_rays.config
+        self._kept: RayBatch | None = None
+        self._next = 0
         self._generator = torch.Generator(photographs.device).manual_seed(seed)
 
     def batch(self, n_rays: int) -> RayBatch:
@@ -43,16 +53,30 @@ class MixedRays:
         n_photographs = round(self.config.photographs * n_rays)
         self._teacher_rays.config = self.config
         if not n_photographs:
-            return self._teacher_rays.batch(n_rays)
+            return self._of_teacher(n_rays)
         own = self._of_photographs(n_photographs)
         if n_photographs == n_rays:
             return own
-        other = self._teacher_rays.batch(n_rays - n_photographs)
-        return RayBatch(
-            torch.cat([own.origins, other.origins]),
-            torch.cat([own.directions, other.directions]),
-            torch.cat([own.colors, other.colors]),
+        return _together(own, self._of_teacher(n_rays - n_photographs))
+
+    def _of_teacher(self, n_rays: int) -> RayBatch:
+        fresh = self._teacher_rays.batch(max(1, round(_FRESH * n_rays)))
+        n_fresh, kept = len(fresh.colors), self._kept
+        if kept is None or len(kept.colors) < _KEPT_RAYS:
+            self._kept = kept = fresh if kept is None else _together(kept, fresh)
+        else:
+            rows = torch.arange(self._next, self._next + n_fresh, device=fresh.colors.device)
+            rows %= len(kept.colors)
+            for new, old in zip(_parts(fresh), _parts(kept), strict=True):
+                old[rows] = new
+            self._next = (self._next + n_fresh) % len(kept.colors)
+        again = torch.randint(
+            len(kept.colors),
+            (n_rays - n_fresh,),
+            generator=self._generator,
+            device=fresh.colors.device,
         )
+        return _together(fresh, RayBatch(*(part[again] for part in _parts(kept))))
 
     def _of_photographs(self, n_rays: int) -> RayBatch:
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -72,3 +96,11 @@ class MixedRays:
                 break
         columns = (torch.cat(column) for column in zip(*parts, strict=True))
         return RayBatch(*(column[:n_rays] for column in columns))
+
+
+def _parts(batch: RayBatch) -> tuple[Tensor, Tensor, Tensor]:
+    return batch.origins, batch.directions, batch.colors
+
+
+def _together(first: RayBatch, second: RayBatch) -> RayBatch:
+    return RayBatch(*map(torch.cat, zip(_parts(first), _parts(second), strict=True)))

@@ -84,11 +84,21 @@ GROWING = Schedule((Stage(mrays=1.0, growth=((0.0, 0.25), (0.18, 0.5), (0.44, 1.
 
 FINE_TUNED = Schedule(
     (
-        Stage(mrays=2.0, rate_end=0.3, growth=((0.0, 0.25), (0.25, 0.5), (0.66, 1.0))),
-        Stage(mrays=1.0, rate_start=0.3, sampling=SamplingConfig(photographs=0.5)),
+        Stage(
+            mrays=2.0,
+            rate_end=0.3,
+            growth=((0.0, 0.25), (0.25, 0.5), (0.66, 1.0)),
+            sampling=SamplingConfig(footprint_samples=1),
+        ),
+        Stage(
+            mrays=1.0,
+            rate_start=0.3,
+            sampling=SamplingConfig(footprint_samples=1, photographs=0.5),
+        ),
     )
 )
-"""As GROWING, but in the last third half of the rays are those of photographs."""
+"""As GROWING, but in the last third half of the rays are those of photographs. One sample a
+footprint is enough of a teacher that has learned whole pixels."""
 
 
 def load_schedule(file: Path) -> Schedule:

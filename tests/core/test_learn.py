@@ -27,6 +27,7 @@ from r2l_core.errors import CheckpointError
 from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle
 from r2l_core.geometry.rays import image_rays
 from r2l_core.model.radiance.teacher import RadianceTeacher
+from r2l_core.training import distillation
 from r2l_core.training.demo_scene import render_rays
 from r2l_core.training.radiance import trainer as trainer_module
 from r2l_core.training.radiance.config import TeachConfig
@@ -263,3 +264,29 @@ def test_bad_datasets_are_one_clear_error(tmp_path, capsys, command, damage, say
     assert error.count("error:") == 1
     assert "Traceback" not in error
     assert not out.exists()
+
+
+@pytest.fixture
+def learn(dataset, fake_clock):
+    """A function that learns a small light field by a clock that goes on a second with every step;
+    returns the exit code."""
+
+    def run(out: Path, *more: str) -> int:
+        for module in (trainer_module, distillation):
+            fake_clock(module, seconds_per_look=1.0)
+        arguments = ["learn", "--dataset", str(dataset), "--out", str(out), "--minutes", "12"]
+        arguments += ["--width", "64", "--depth", "10", "--device", "cpu"]
+        return main([*arguments, "--state", str(out.with_suffix("")), *more])
+
+    return run
+
+
+def test_photographs_become_a_light_field(learn, tmp_path):
+    out, report = tmp_path / "lf.safetensors", tmp_path / "eval.json"
+    assert learn(out, "--json", str(report)) == 0
+    result = json.loads(report.read_text())
+    assert result["dataset"]["split"] == "test"
+    assert result["precisions"]["fp32"]["psnr_db_mean"] > 20.0
+    light_field = load_checkpoint(str(out))
+    assert "fine-tuned on photographs" in light_field.provenance["method"]
+    assert light_field.scene.origin_radius == pytest.approx(4.0, abs=1e-3)
