@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from r2l_core.checkpoints.opening import save_light_field
@@ -131,7 +132,10 @@ def _distill(options: argparse.Namespace, folder: Path, bar: TrainingBar) -> boo
         trainer.resume()
     if not bar.follow(trainer, "light field ", TEACHING_SHARE, 1.0):
         return False
-    save_light_field(distilled(trainer, distill), options.out)
+    light_field = distilled(trainer, distill)
+    # Sixteen bits hold what training in bfloat16 has found out, in half the size.
+    halves = {name: tensor.half() for name, tensor in light_field.tensors.items()}
+    save_light_field(replace(light_field, tensors=halves), options.out)
     return True
 
 

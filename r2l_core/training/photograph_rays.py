@@ -22,7 +22,7 @@ class RaySource(Protocol):
         """`n_rays` rays with colours."""
 
 
-_FRESH = 0.25
+_FRESH = 0.125
 """Share of a teacher's rays in a batch that are new; the others were asked for before: a teacher
 takes longer to answer than a shallow network to learn."""
 
@@ -32,7 +32,7 @@ _KEPT_RAYS = 2**20
 class MixedRays:
     """Rays of a teacher, and as many of photographs as `config.photographs` says.
 
-    A teacher's rays are used about four times, in other company every time.
+    A teacher's rays are used about eight times, in other company every time.
     Where the scene has a sphere of origins, the photographs' rays are re-based to it, as they will
     be when the light field is rendered, and those that miss the scene are left out.
     """

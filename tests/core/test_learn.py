@@ -38,6 +38,7 @@ ANGLE_X_RAD = 0.6911112
 SIZE_PX = 32
 VIEWS = 8
 STEP_S = 0.5
+BEATEN_DB = 20.0
 
 
 def cameras(split: str) -> list[Camera]:
@@ -266,27 +267,80 @@ def test_bad_datasets_are_one_clear_error(tmp_path, capsys, command, damage, say
     assert not out.exists()
 
 
-@pytest.fixture
-def learn(dataset, fake_clock):
-    """A function that learns a small light field by a clock that goes on a second with every step;
-    returns the exit code."""
+class Clock:
+    """Goes on with every look; Ctrl+C is pressed after so many."""
 
-    def run(out: Path, *more: str) -> int:
-        for module in (trainer_module, distillation):
-            fake_clock(module, seconds_per_look=1.0)
-        arguments = ["learn", "--dataset", str(dataset), "--out", str(out), "--minutes", "12"]
-        arguments += ["--width", "64", "--depth", "10", "--device", "cpu"]
-        return main([*arguments, "--state", str(out.with_suffix("")), *more])
+    def __init__(self, seconds_per_look: float) -> None:
+        self.seconds_per_look = seconds_per_look
+        self.looks, self.stop_after = 0, math.inf
 
-    return run
+    def perf_counter(self) -> float:
+        self.looks += 1
+        if self.looks > self.stop_after:
+            self.stop_after = math.inf
+            raise KeyboardInterrupt
+        return self.looks * self.seconds_per_look
 
 
-def test_photographs_become_a_light_field(learn, tmp_path):
-    out, report = tmp_path / "lf.safetensors", tmp_path / "eval.json"
-    assert learn(out, "--json", str(report)) == 0
-    result = json.loads(report.read_text())
-    assert result["dataset"]["split"] == "test"
-    assert result["precisions"]["fp32"]["psnr_db_mean"] > 20.0
+@pytest.fixture(scope="module")
+def learn(dataset, tmp_path_factory):
+    """A function that learns a small light field, whose runs are measured in steps; gives the exit
+    code, and what `eval` says."""
+    with pytest.MonkeyPatch.context() as patch:
+        teaching, distilling = Clock(0.5), Clock(1.0)
+        patch.setattr(trainer_module, "time", teaching)
+        patch.setattr(distillation, "time", distilling)
+
+        def run(
+            out: Path,
+            *more: str,
+            stop_teaching: float = math.inf,
+            stop_distilling: float = math.inf,
+        ) -> tuple[int, dict]:
+            teaching.stop_after = teaching.looks + stop_teaching
+            distilling.stop_after = distilling.looks + stop_distilling
+            report = out.with_suffix(".json")
+            arguments = ["learn", "--dataset", str(dataset), "--out", str(out), "--minutes", "7"]
+            arguments += ["--width", "64", "--depth", "10", "--device", "cpu"]
+            arguments += ["--state", str(out.with_suffix("")), "--json", str(report)]
+            code = main([*arguments, *more])
+            return code, json.loads(report.read_text()) if report.exists() else {}
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def whole(learn, tmp_path_factory):
+    """A light field learned without a stop, and what `eval` says."""
+    out = tmp_path_factory.mktemp("learned") / "whole.safetensors"
+    code, report = learn(out)
+    assert code == 0
+    return out, report
+
+
+def psnr_db(report: dict) -> float:
+    return report["precisions"]["fp32"]["psnr_db_mean"]
+
+
+def test_photographs_become_a_light_field(whole):
+    out, report = whole
+    assert report["dataset"]["split"] == "test"
+    assert psnr_db(report) > BEATEN_DB
     light_field = load_checkpoint(str(out))
     assert "fine-tuned on photographs" in light_field.provenance["method"]
     assert light_field.scene.origin_radius == pytest.approx(4.0, abs=1e-3)
+    assert light_field.stored_dtype == "float16"
+
+
+def test_what_was_stopped_goes_on_and_ends_alike(learn, whole, tmp_path):
+    out = tmp_path / "stopped.safetensors"
+    code, report = learn(out, stop_teaching=301)
+    assert code == 130
+    assert not out.exists()
+    code, report = learn(out, "--resume", stop_distilling=200)
+    assert code == 130
+    assert not report
+    assert not out.exists()
+    code, report = learn(out, "--resume")
+    assert code == 0
+    assert psnr_db(report) == pytest.approx(psnr_db(whole[1]), abs=0.3)

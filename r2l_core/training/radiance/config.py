@@ -23,7 +23,8 @@ class Growth:
 @dataclass(frozen=True)
 class TeachConfig:
     """minutes: training time in all, resumed parts included. The rates fall to a tenth over it.
-    sample_share: weight of the error of single samples."""
+    sample_share: weight of the error of single samples. smoothness: of differences within cells,
+    times cells a pixel."""
 
     minutes: float = 30.0
     coarseness: float = 4.0
@@ -34,7 +35,8 @@ class TeachConfig:
         Growth(0.55, 0.9, 0.01, 4096),
     )
     sample_share: float = 0.03
-    grid_lr: float = 0.1
+    smoothness: float = 0.01
+    grid_lr: float = 0.3
     color_lr: float = 2e-3
     save_every_s: float = 60.0
     seed: int = 0

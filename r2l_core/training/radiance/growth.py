@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,14 +18,22 @@ _OF_LARGEST = 0.2
 """Share of the largest weight that is worth keeping, where a short run has made all of them small.
 """
 
+_MOST_OCCUPIED = 2_000_000
+"""Cells, which take 300 bytes each with their values and what the optimiser keeps of them."""
+
+_FEWEST_CELLS = 24
+"""Along an axis to begin with, where the photographs are small."""
+
 _EMPTY = -6.0
 """Raw density of vertices that are new: as good as nothing, but not without a gradient."""
 
 
 def full_grid(extent: Extent, coarseness: float, device: torch.device) -> Grid:
-    """All cells of the extent's box, `coarseness` times as long as its finest ones."""
+    """All cells of the extent's box, up to `coarseness` times as long as its finest ones."""
     low, high = (torch.tensor(corner, device=device) for corner in (extent.low, extent.high))
-    shape = _shape(low, high, extent, coarseness)
+    finest = float(((high - low) / torch.tensor(extent.finest, device=device)).min())
+    coarseness = max(1.0, min(coarseness, finest / _FEWEST_CELLS))
+    shape = _shape(low, high, replace(extent, most_cells=_MOST_OCCUPIED), coarseness)
     cells = torch.arange(math.prod(shape), device=device)
     return Grid(extent.space, extent.low, extent.high, shape, cells)
 
@@ -51,8 +60,13 @@ def grown_field(
         return None
     mask = functional.max_pool3d(mask.view(1, 1, nx, ny, nz), 3, 1, 1)[0, 0]
     low, high = _bounds(old, mask)
+    finest = torch.tensor(extent.finest, device=low.device)
+    coarseness = min(coarseness, float((old.cell_size / finest).min()))
     shape = _shape(low, high, extent, coarseness)
     kept = _kept_cells(old, mask, low, high, shape)
+    if len(kept) > _MOST_OCCUPIED:
+        shape = _shape(low, high, extent, coarseness * (len(kept) / _MOST_OCCUPIED) ** (1 / 3))
+        kept = _kept_cells(old, mask, low, high, shape)
     grid = Grid(old.space, _triple(low), _triple(high), shape, kept)
     if hull is not None:
         grid = hull.carved(grid)

@@ -30,9 +30,11 @@ class Hull:
         self._solid = [_alpha(dataset, index) > _SEEN_ALPHA for index in range(len(dataset))]
 
     def carved(self, grid: Grid) -> Grid:
-        """The grid, in world coordinates, without the cells that a photograph shows to be empty."""
+        """The grid, in world coordinates, without the cells that a photograph shows to be empty,
+        and those that less than half of the cameras see: what is told by few may be anything."""
         centers, size = grid.cell_centers(), float(grid.cell_size.max())
         kept = torch.arange(len(grid.cells), device=centers.device)
+        seen_by = torch.zeros(len(grid.cells), device=centers.device)
         for camera, solid in zip(self._cameras, self._solid, strict=True):
             pose = torch.tensor(camera.T_world_camera.tolist(), device=centers.device)
             local = (centers[kept] - pose[:3, 3]) @ pose[:3, :3]
@@ -49,7 +51,9 @@ class Hull:
             height, width = solid.shape
             inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
             at = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+            seen_by[kept[inside]] += 1.0
             kept = kept[~inside | (near[at] > 0)]
+        kept = kept[seen_by[kept] >= 0.5 * len(self._cameras)]
         return Grid(grid.space, grid.low, grid.high, grid.shape, grid.cells[kept])
 
 

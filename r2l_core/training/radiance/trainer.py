@@ -31,6 +31,10 @@ _HELD_OUT_VIEWS = 4
 _HELD_OUT_RAYS = 40_000
 """Of the held-out views together: enough for a tenth of a dB, little enough for every minute."""
 
+_SMOOTHED_CELLS = 2048
+_DENSITY_SHARE = 0.02
+"""Raw densities differ more than features, and may."""
+
 _SETTLING_STEPS = 150
 """Of each grid, before it is judged which of its cells are empty."""
 
@@ -140,11 +144,24 @@ class TeachTrainer:
         # Every sample for itself should look like its pixel: that clears fog (Sun et al. 2022).
         apart = (rendered.sample_rgb - truth[rendered.sample_ray]).square().sum(-1)
         loss = error + config.sample_share * (rendered.sample_weight * apart).sum() / (3 * n)
+        loss = loss + self._roughness()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self._steps += 1
         return float(error.detach()), n
+
+    def _roughness(self) -> Tensor:
+        """How much values differ within some random cells, weighed by how few pixels a cell has:
+        where the photographs say little, it should be as next to it."""
+        grid = self.field.grid
+        cells = torch.randint(
+            len(grid.cells), (_SMOOTHED_CELLS,), device=self._device, generator=self._draw
+        )
+        rows = grid.corners[cells].long()
+        share = self.config.smoothness * len(grid.cells) / len(self._pixels)
+        features = self.field.features[rows].var(1).mean()
+        return share * (features + _DENSITY_SHARE * self.field.density[rows].var(1).mean())
 
     def _drawn(self, n: int) -> Tensor:
         """Random pixels that can show something, int64 (n,)."""
