@@ -28,11 +28,15 @@ takes longer to answer than a shallow network to learn."""
 
 _KEPT_RAYS = 2**20
 
+_ENOUGH_PIXELS = 1e6
+"""Fewer are soon known by heart, and the network forgets what lies between the photographs."""
+
 
 class MixedRays:
     """Rays of a teacher, and as many of photographs as `config.photographs` says.
 
-    A teacher's rays are used about eight times, in other company every time.
+    Of photographs with few pixels, fewer. A teacher's rays are used about eight times, in other
+    company every time.
     Where the scene has a sphere of origins, the photographs' rays are re-based to it, as they will
     be when the light field is rendered, and those that miss the scene are left out.
     """
@@ -50,7 +54,8 @@ class MixedRays:
 
     def batch(self, n_rays: int) -> RayBatch:
         """See RaySource.batch."""
-        n_photographs = round(self.config.photographs * n_rays)
+        share = self.config.photographs * min(1.0, len(self._photographs) / _ENOUGH_PIXELS)
+        n_photographs = round(share * n_rays)
         self._teacher_rays.config = self.config
         if not n_photographs:
             return self._of_teacher(n_rays)

@@ -287,7 +287,7 @@ def learn(dataset, tmp_path_factory):
     """A function that learns a small light field, whose runs are measured in steps; gives the exit
     code, and what `eval` says."""
     with pytest.MonkeyPatch.context() as patch:
-        teaching, distilling = Clock(0.5), Clock(1.0)
+        teaching, distilling = Clock(0.35), Clock(1.0)
         patch.setattr(trainer_module, "time", teaching)
         patch.setattr(distillation, "time", distilling)
 
