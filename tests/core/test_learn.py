@@ -38,7 +38,8 @@ ANGLE_X_RAD = 0.6911112
 SIZE_PX = 32
 VIEWS = 8
 STEP_S = 0.5
-BEATEN_DB = 20.0
+BEATEN_DB = 17.0
+"""Against test pictures that are 20 degrees from the nearest of eight; white ones have 10.5 dB."""
 
 
 def cameras(split: str) -> list[Camera]:

@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
     QScrollArea,
 )
 
+from r2l_core.checkpoints.opening import embedded_names
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, FrameTimings
@@ -536,3 +537,14 @@ class TestWhatIsRemembered:
 def test_the_window_loads_without_torch():
     code = "import sys, viewer.window.main_window; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_examples_are_the_light_fields_that_come_along(window, qtbot):
+    asked = []
+    window.open_requested.connect(asked.append)
+    menu = window.commands.examples
+    menu.aboutToShow.emit()
+    names = [action.text() for action in menu.actions()]
+    assert names == embedded_names()
+    menu.actions()[names.index("demo")].trigger()
+    assert asked == ["demo"]

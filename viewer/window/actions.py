@@ -113,6 +113,7 @@ class Actions(ActionMaker):
     def _make_file(self) -> None:
         menu = self._menu("&File")
         self.open = self._add(menu, "&Open…", "Ctrl+O", "Open a light field")
+        self.examples = self._submenu(menu, "E&xamples", "Light fields that come along")
         self.open_dataset = self._add(
             menu, "Open &dataset…", "Ctrl+D", "Open the folder of a NeRF dataset, for its poses"
         )

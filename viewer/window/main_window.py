@@ -233,6 +233,7 @@ class MainWindow(QMainWindow):
     def _connect_commands(self) -> None:
         commands = self.commands
         commands.open.triggered.connect(self._ask_open)
+        commands.examples.aboutToShow.connect(self._list_examples)
         commands.open_dataset.triggered.connect(self._ask_dataset)
         commands.screenshot.triggered.connect(self._ask_screenshot)
         commands.export.triggered.connect(self._ask_export)
@@ -279,6 +280,17 @@ class MainWindow(QMainWindow):
         if mode is CompareMode.DIFFERENCE:
             self._docks.bring_up("Difference")
         self.pane.setFocus()
+
+    def _list_examples(self) -> None:
+        # Only now: it needs torch, which takes a second to load.
+        from r2l_core.checkpoints.opening import embedded_names
+
+        menu = self.commands.examples
+        menu.clear()
+        for name in embedded_names():
+            action = menu.addAction(name)
+            assert action is not None
+            action.triggered.connect(lambda _=False, one=name: self.open_requested.emit(one))
 
     def _ask_open(self) -> None:
         dialog = ask_light_field(self, self._preferences.text("folder"))
