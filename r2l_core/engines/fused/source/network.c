@@ -95,8 +95,13 @@ INLINE void store_bf16(uint16_t *p, vf x) {
 #endif
 }
 INLINE vf rounded_fp16(vf x) {
-  typedef _Float16 half __attribute__((vector_size(2 * VF)));
-  return __builtin_convertvector(__builtin_convertvector(x, half), vf);
+#if VF == 16
+  return (vf)_mm512_cvtph_ps(_mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
+#elif VF == 8
+  return (vf)_mm256_cvtph_ps(_mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT));
+#else
+  return (vf)vcvt_f32_f16(vcvt_f16_f32((float32x4_t)x));
+#endif
 }
 
 // n floats to the type of a layer's products; both are multiples of VF.
