@@ -50,19 +50,19 @@ def send(kind: QEvent.Type, key: Qt.Key, text: str) -> None:
 def flies(qtbot, window) -> bool:
     """Whether W flies ahead while it is held, and only so long."""
     told = []
-    window.flight_changed.connect(lambda *way: told.append(way))
+    window.pane.flight_changed.connect(lambda *way: told.append(way))
     press(Qt.Key.Key_W, "w")
     release(Qt.Key.Key_W, "w")
-    window.flight_changed.disconnect()
+    window.pane.flight_changed.disconnect()
     return told == [(0.0, 0.0, 1.0, False), (0.0, 0.0, 0.0, False)]
 
 
 def orbits(window) -> bool:
     told = []
-    window.orbit_dragged.connect(lambda *way: told.append(way))
+    window.pane.orbit_dragged.connect(lambda *way: told.append(way))
     press(Qt.Key.Key_Right)
     release(Qt.Key.Key_Right)
-    window.orbit_dragged.disconnect()
+    window.pane.orbit_dragged.disconnect()
     return told == [(20.0, 0.0)]
 
 
@@ -119,7 +119,7 @@ def test_not_while_a_number_is_typed(window, qtbot):
 def test_what_is_held_ends_where_text_begins(window, qtbot):
     window.pane.setFocus()
     press(Qt.Key.Key_W, "w")
-    with qtbot.waitSignal(window.flight_changed) as told:
+    with qtbot.waitSignal(window.pane.flight_changed) as told:
         window.findChild(ValueSpin).setFocus(HERE)
     assert told.args == [0.0, 0.0, 0.0, False]
 
@@ -127,7 +127,7 @@ def test_what_is_held_ends_where_text_begins(window, qtbot):
 def test_what_is_held_ends_with_the_window(window, qtbot):
     window.pane.clearFocus()
     press(Qt.Key.Key_W, "w")
-    with qtbot.waitSignal(window.flight_changed) as told:
+    with qtbot.waitSignal(window.pane.flight_changed) as told:
         QApplication.sendEvent(window, QEvent(QEvent.Type.WindowDeactivate))
     assert told.args == [0.0, 0.0, 0.0, False]
 

@@ -447,7 +447,17 @@ class TestPerformancePanel:
         costs = tuple(ImageCost(1.0, 2.0, float(ms), 1.0, 0.5, 4) for ms in range(40, 100))
         panel.show_readout(
             PerformanceReadout(
-                16.0, 62.04, 1184.0, 78, 121.5, 4, 400, 300, 1210, ImageCost(0.25, 2, 69.5), costs
+                images_per_s=16.0,
+                frame_ms=62.04,
+                krays_per_s=1184.0,
+                latency_p50_ms=78,
+                latency_p95_ms=121.5,
+                stride=4,
+                width_px=400,
+                height_px=300,
+                memory_mb=1210,
+                mean=ImageCost(0.25, 2, 69.5),
+                history=costs,
             )
         )
         values = self.values(panel)
