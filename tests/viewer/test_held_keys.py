@@ -8,6 +8,7 @@ from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QApplication, QScrollArea, QWidget
 
 from viewer.state.preferences import Preferences
+from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.panel_dock import PanelDock
 from viewer.widgets.panels.record_panel import RecordPanel
@@ -114,6 +115,31 @@ def test_not_while_a_number_is_typed(window, qtbot):
     assert field.hasFocus()
     assert not flies(qtbot, window)
     assert not orbits(window)
+
+
+def test_with_enter_a_number_is_typed(window, qtbot):
+    field = window.findChild(ValueSpin)
+    field.setFocus(HERE)
+    press(Qt.Key.Key_Return)
+    assert flies(qtbot, window)
+    assert orbits(window)
+
+
+def test_a_click_on_anything_else_ends_the_typing(window, qtbot):
+    field = next(one for one in window.findChildren(ValueSpin) if one.isVisible())
+    others = [
+        next(one for one in window.findChildren(FlatButton) if one.isVisible()),
+        next(area for area in window.findChildren(QScrollArea) if area.isVisible()).widget(),
+        window.compare.view,
+    ]
+    for other in others:
+        field.setFocus(HERE)
+        assert not flies(qtbot, window)
+        qtbot.mouseClick(other, Qt.MouseButton.LeftButton, pos=other.rect().bottomRight())
+        assert flies(qtbot, window), type(other).__name__
+    field.setFocus(HERE)
+    qtbot.mouseClick(field.lineEdit(), Qt.MouseButton.LeftButton)
+    assert field.hasFocus()
 
 
 def test_what_is_held_ends_where_text_begins(window, qtbot):

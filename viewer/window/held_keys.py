@@ -38,6 +38,11 @@ class HeldKeys(QObject):
         """Hand on a key; end what keys hold where the window goes to the back."""
         if a1 is None:
             return False
+        if a1.type() == QEvent.Type.MouseButtonPress:
+            self._end_editing(a0)
+        # While text is edited this is told of events of every widget; these are of windows only.
+        if not isinstance(a0, QWidget) or not a0.isWindow():
+            return False
         if a1.type() == QEvent.Type.WindowDeactivate:
             self._pane.let_go()
         if not isinstance(a1, QKeyEvent) or self._pane.hasFocus():
@@ -51,9 +56,28 @@ class HeldKeys(QObject):
             return a1.isAccepted()
         return False
 
+    def _end_editing(self, pressed: QObject | None) -> None:
+        """A press on anything but the text ends its editing, as controls do not take the keyboard
+        with a click."""
+        editor = QApplication.focusWidget()
+        if (
+            editor is not None
+            and edits_text(editor)
+            and isinstance(pressed, QWidget)
+            and pressed is not editor
+            and pressed.window() is editor.window()
+            and not editor.isAncestorOf(pressed)
+        ):
+            editor.clearFocus()
+
     def _focus_changed(self, _old: QWidget | None, new: QWidget | None) -> None:
+        program = QApplication.instance()
+        assert program is not None
         if edits_text(new):
             self._pane.let_go()
+            program.installEventFilter(self)
+        else:
+            program.removeEventFilter(self)
         if new is None:
             return
         window = new.window()

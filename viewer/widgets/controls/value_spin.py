@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QLocale, QObject, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QFocusEvent, QValidator, QWheelEvent
+from PyQt6.QtGui import QFocusEvent, QKeyEvent, QValidator, QWheelEvent
 from PyQt6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QWidget
 
 from viewer.widgets import theme
@@ -83,6 +83,13 @@ class ValueSpin(QDoubleSpinBox):
         if self.wrapping():
             value = (value - low) % (high - low) + low
         return self.textFromValue(min(max(value, low), high)) + self.suffix()
+
+    def keyPressEvent(self, e: QKeyEvent | None) -> None:
+        """With Enter the number is typed: the keys are those of the picture again."""
+        assert e is not None
+        super().keyPressEvent(e)
+        if e.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.clearFocus()
 
     def focusInEvent(self, event: QFocusEvent | None) -> None:
         """A first click chooses the whole number, so that typing and pasting replace it."""
