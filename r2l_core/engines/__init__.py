@@ -207,5 +207,10 @@ def _fastest(
     if not built:
         raise failures[0]
     name = next(iter(built)) if len(built) == 1 else choice.fastest(built, light_field)
-    choice.remember(light_field, precision, device, names, name)
-    return built[name]
+    engine = built[name]
+    if failures:
+        # Not remembered, so that it is tried again, and the reason is there the next time too.
+        engine.info = replace(engine.info, fallback=f"{failures[0].what}: {failures[0].why}")
+    else:
+        choice.remember(light_field, precision, device, names, name)
+    return engine

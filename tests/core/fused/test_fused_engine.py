@@ -203,7 +203,9 @@ def test_networks_it_cannot_run_go_to_another_engine(make_light_field, network, 
     light_field = make_light_field(**network)
     with pytest.raises(EngineUnavailable, match=reason):
         build_engine(light_field, Precision.FP32, "fused", "cpu")
-    assert build_engine(light_field, Precision.FP32, "auto", "cpu").info.engine != "fused"
+    info = build_engine(light_field, Precision.FP32, "auto", "cpu").info
+    assert info.engine != "fused"
+    assert reason in info.fallback
 
 
 def test_a_library_that_is_none(tmp_path):
