@@ -29,8 +29,8 @@ _RENDERED = (
 )
 _IMAGES = 120
 """Bars across the plot; the newest is at the right."""
-_COSTS_HEIGHT_PX = 68
-_STRIDES_HEIGHT_PX = 28
+_COSTS_HEIGHT_PX = 52
+_STRIDES_HEIGHT_PX = 24
 _AXIS_PX = 38
 _SWATCH_PX = 8
 

@@ -59,7 +59,7 @@ class EngineCard(QWidget):
         head.addWidget(self._kind)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(7)
+        column.setSpacing(4)
         column.addLayout(head)
         column.addWidget(self._facts)
         column.addWidget(self._notes)

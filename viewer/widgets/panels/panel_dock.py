@@ -21,7 +21,7 @@ from viewer.widgets import theme
 
 _INSET_PX = 12
 _LEAST_HEIGHT_PX = 60
-_LEAST_WHOLE_HEIGHT_PX = 400
+_LEAST_WHOLE_HEIGHT_PX = 440
 
 
 class _Title(QWidget):

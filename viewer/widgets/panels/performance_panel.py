@@ -25,7 +25,7 @@ _NUMBERS = {
 }
 _PLOT_MS = 400
 """How often the plot is drawn anew: it takes longer than all the numbers."""
-_RATE_SCALE = 2.4
+_RATE_SCALE = 2.1
 """Size of the first number, in sizes of the others."""
 
 

@@ -89,7 +89,8 @@ class PrecisionSegment(QAbstractButton):
             room = QRect(0, 0, self._line_room(width), 10_000)
             wrap = int(Qt.TextFlag.TextWordWrap)
             lines = self._line_metrics().boundingRect(room, wrap, self._line).height()
-        return self.fontMetrics().height() + lines + _BAR_PX + 6
+        name = QFontMetrics(theme.font(self, self._scale, bold=True))
+        return name.height() + lines + _BAR_PX + 2
 
     def _line_metrics(self) -> QFontMetrics:
         return QFontMetrics(theme.font(self, _LINE_SCALE))
@@ -108,7 +109,7 @@ class PrecisionSegment(QAbstractButton):
             color.setAlphaF(0.4)
         bar = QRectF(0, self.height() - _BAR_PX, self.width(), _BAR_PX)
         theme.paint_swatch(painter, bar, color, theme.is_simulated(self.precision))
-        head = QRect(_INSET_PX, 2, self.width() - 2 * _INSET_PX, self.fontMetrics().height())
+        head = QRect(_INSET_PX, 1, self.width() - 2 * _INSET_PX, self.fontMetrics().height())
         middle = Qt.AlignmentFlag.AlignVCenter
         painter.setFont(theme.font(self, self._scale, bold=self.isChecked()))
         painter.setPen(QColor(tones.text if enabled else tones.disabled))

@@ -93,11 +93,11 @@ class PrecisionSwitch(QWidget):
         self._offered: dict[Precision, Availability] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
+        column.setSpacing(2)
         self._groups: dict[str, tuple[QLabel, _Segments]] = {}
         for name, explanation in _GROUPS.items():
             caption, segments = QLabel(name, self), _Segments(self)
-            caption.setFont(theme.font(self, 0.9))
+            caption.setFont(theme.font(self, 0.82))
             caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             caption.setToolTip(explanation)
             self._groups[name] = caption, segments
