@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, QSettings, pyqtSignal
-from PyQt6.QtGui import QGuiApplication
 
 from r2l_core.errors import R2LError
 from viewer.camera.bookmarks import BookmarkController
@@ -27,6 +26,7 @@ from viewer.rendering.render_thread import RenderThread, Running
 from viewer.rendering.report import Report
 from viewer.rendering.saver import Saver
 from viewer.rendering.scene_controller import SceneController
+from viewer.rendering.screenshots import Screenshots
 from viewer.sessions import FileOpener, SessionController
 from viewer.state.bookmarks import Bookmarks
 from viewer.state.preferences import Preferences
@@ -107,6 +107,7 @@ class App(QObject):
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
         self._saver = Saver()
+        self.screenshots = Screenshots(window, store, rendering, self._saver, self)
         self._wire_camera()
         self._wire_rendering()
         self._wire_files()
@@ -179,8 +180,6 @@ class App(QObject):
         window = self.window
         window.open_requested.connect(self.rendering.open)
         window.file_dropped.connect(self.files.open)
-        window.screenshot_requested.connect(self._save_picture)
-        window.commands.copy.triggered.connect(self._copy_picture)
         window.export_requested.connect(
             lambda path: self._saver.save_table(self.performance.samples(), Path(path))
         )
@@ -301,17 +300,6 @@ class App(QObject):
         scene = state.light_field.scene
         named = scene if scene is None or isinstance(scene, str) else ""
         self.window.commands.show_scene_choice(named)
-
-    def _save_picture(self, path: str) -> None:
-        image = self.window.pane.copied_image()
-        if not image.isNull():
-            self._saver.save_picture(image, Path(path))
-
-    def _copy_picture(self) -> None:
-        image = self.window.pane.copied_image()
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None and not image.isNull():
-            clipboard.setImage(image)
 
 
 def _nothing() -> None:

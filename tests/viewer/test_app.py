@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from dataclasses import replace
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PIL import Image
 from PyQt6.QtCore import (
     QMimeData,
     QPoint,
@@ -357,6 +359,42 @@ class TestPictures:
         QThreadPool.globalInstance().waitForDone()
         np.testing.assert_array_equal(iio.imread(path), wanted)
         assert not bar(app).isVisible()
+
+    def test_it_says_what_it_shows(self, app, tmp_path):
+        path = tmp_path / "picture.png"
+        app.window.screenshot_requested.emit(str(path))
+        QThreadPool.globalInstance().waitForDone()
+        with Image.open(path) as picture:
+            facts = dict(picture.text)
+        camera = json.loads(facts["camera"])
+        assert np.array_equal(camera["T_world_camera"], app.camera.camera().T_world_camera)
+        assert camera["fov_y_deg"] == pytest.approx(app.camera.camera().fov_y_deg)
+        assert facts["precision"] == "fp32"
+        assert facts["engine"].startswith("lab, ")
+        assert facts["checkpoint_sha256"] == app.rendering.running.light_field.sha256
+        assert facts["rendered"].endswith("exact")
+
+    def test_one_of_a_preview_waits_for_the_exact_picture(self, app, lab, until, tmp_path):
+        path = tmp_path / "picture.png"
+        previews = []
+
+        def hold(frames) -> None:
+            if not frames[0].complete and not previews:
+                previews.append(frames[0])
+                app.window.screenshot_requested.emit(str(path))
+
+        app.rendering.frames_shown.connect(hold)
+        app.store.change(target_fps=1e5)  # no time for an exact one at once
+        app.gestures.orbit_dragged(30, 0)
+        until(lambda: is_shown(app))
+        QThreadPool.globalInstance().waitForDone()
+        assert previews
+        np.testing.assert_array_equal(iio.imread(path), app.window.pane.frame.image)
+
+    def test_copying_says_so(self, app):
+        app.window.commands.copy.trigger()
+        notes = [one.text() for one in app.window.findChildren(QLabel) if one.isVisible()]
+        assert any(text.startswith("Copied: 64×64") for text in notes)
 
     def test_the_copy_is_the_exact_picture(self, app):
         app.window.commands.copy.trigger()

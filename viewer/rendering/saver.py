@@ -20,9 +20,17 @@ class Saver(QObject):
     failed = pyqtSignal(object, object)
     """The error, and a call that tries once more."""
 
+    saved = pyqtSignal(str)
+    """Where a picture is now."""
+
     def save_picture(self, image: QImage, path: Path) -> None:
         """Write `image` in the format that the ending names."""
-        self._start(partial(_write_picture, image, path))
+
+        def write() -> None:
+            _write_picture(image, path)
+            self.saved.emit(str(path))
+
+        self._start(write)
 
     def save_table(self, samples: Sequence[Sample], path: Path) -> None:
         """Write measurements as CSV."""

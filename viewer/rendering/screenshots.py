@@ -1,0 +1,96 @@
+"""The picture into a file or onto the clipboard; a file says what it shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PyQt6.QtCore import QObject
+from PyQt6.QtGui import QGuiApplication, QImage
+
+from r2l_core.render.frames import Frame
+from viewer.rendering.controller import RenderController
+from viewer.rendering.saver import Saver
+from viewer.state.view_state import StateStore
+from viewer.widgets.controls import wording
+from viewer.window.main_window import MainWindow
+
+_WAITS = "Saving {} once the picture is exact"
+
+
+class Screenshots(QObject):
+    """A picture that is still refined is saved when it is exact."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        store: StateStore,
+        rendering: RenderController,
+        saver: Saver,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._store = store
+        self._rendering = rendering
+        self._saver = saver
+        self._waiting: Path | None = None
+        window.screenshot_requested.connect(self.save)
+        window.commands.copy.triggered.connect(self.copy)
+        rendering.frames_shown.connect(self._frames_shown)
+        saver.saved.connect(lambda path: window.show_note(f"Saved {path}"))
+
+    def save(self, file: str) -> None:
+        """Write the active pane's picture, once it is exact."""
+        path, frame = Path(file), self._window.pane.frame
+        if frame is None or frame.why_blank:
+            return
+        if frame.complete:
+            self._write(path, frame)
+        else:
+            self._waiting = path
+            self._window.show_note(_WAITS.format(path.name))
+
+    def copy(self) -> None:
+        """Put the picture onto the clipboard as it is, and say so."""
+        image, frame = self._window.pane.copied_image(), self._window.pane.frame
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None and frame is not None and not image.isNull():
+            clipboard.setImage(image)
+            self._window.show_note(f"Copied: {wording.rendered(frame)}")
+
+    def _frames_shown(self, _frames: tuple[Frame, ...]) -> None:
+        frame = self._window.pane.frame
+        if self._waiting is not None and frame is not None and frame.complete:
+            path, self._waiting = self._waiting, None
+            self._write(path, frame)
+
+    def _write(self, path: Path, frame: Frame) -> None:
+        image = self._window.pane.copied_image()
+        if not image.isNull():
+            self._note_facts(image, frame)
+            self._saver.save_picture(image, path)
+
+    def _note_facts(self, image: QImage, frame: Frame) -> None:
+        """As text of the image, which PNG keeps in chunks of its own."""
+        running, camera = self._rendering.running, frame.camera
+        active = self._store.state.active_pane
+        if running is None or active is None:
+            return
+        checkpoint = active.checkpoint or running.wish.light_field.checkpoint
+        pose = {
+            "T_world_camera": camera.T_world_camera.tolist(),
+            "fov_y_deg": camera.fov_y_deg,
+            "width_px": camera.width_px,
+            "height_px": camera.height_px,
+        }
+        for name, text in (
+            ("Software", "R2L viewer"),
+            ("camera", json.dumps(pose)),
+            ("precision", wording.named(frame.engine)),
+            ("engine", f"{frame.engine.engine}, {frame.engine.kernel}, {frame.engine.device}"),
+            ("rendered", wording.rendered(frame)),
+            ("checkpoint", Path(checkpoint).name),
+            ("checkpoint_sha256", running.sha256.get(checkpoint, "")),
+        ):
+            image.setText(name, text)
