@@ -12,7 +12,7 @@ if os.environ.get("R2L_REHEARSAL") == "1":
     torch.set_num_threads(1)
     torch.cuda.is_available = lambda: True
     torch.cuda.current_device = lambda: 0
-    torch.cuda.get_device_name = lambda device=None: "rehearsal"
+    torch.cuda.get_device_name = lambda device=None: "stand-in"
     torch.cuda.get_device_capability = lambda device=None: (9, 0)
     torch.cuda.is_current_stream_capturing = lambda: False
     torch.Tensor.cuda = lambda self: self.clone()
