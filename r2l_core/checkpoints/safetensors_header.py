@@ -90,7 +90,7 @@ def read_tensor(file: BinaryIO, header: Header, name: str) -> Tensor:
     Raises ValueError where they are not there, or of a type that no light field has.
     """
     stored = header.tensors[name]
-    dtype = stored_dtype(stored)
+    dtype = stored_dtype(name, stored)
     if stored.numel * dtype.itemsize != stored.end - stored.begin:
         raise ValueError(f"{name[:80]} has another size than its header says")
     if not stored.numel:
@@ -105,11 +105,11 @@ def read_tensor(file: BinaryIO, header: Header, name: str) -> Tensor:
     return torch.frombuffer(data, dtype=dtype).reshape(stored.shape)
 
 
-def stored_dtype(stored: StoredTensor) -> torch.dtype:
+def stored_dtype(name: str, stored: StoredTensor) -> torch.dtype:
     """The type of a tensor's numbers. Raises ValueError for one that no light field has."""
     dtype = _DTYPES.get(stored.dtype)
     if dtype is None:
-        raise ValueError(f"it holds numbers of the type {stored.dtype[:20]}")
+        raise ValueError(f"{name[:80]} holds numbers of the type {stored.dtype[:20]}")
     return dtype
 
 

@@ -285,10 +285,15 @@ def test_pickles_are_refused_and_never_run(tmp_path, suffix, container):
 
 
 def test_safetensors_of_something_else(light_field, bad_file):
+    safetensors.torch.save_file({"encoder.weight": torch.ones(3, 3)}, bad_file)
+    assert "something else" in assert_refused(bad_file)
+    safetensors.torch.save_file({"encoder.weight": torch.ones(3, 3)}, bad_file, {"format": "pt"})
+    assert "something else" in assert_refused(bad_file)
+
+
+def test_bare_weights_need_a_scene(light_field, bad_file):
     safetensors.torch.save_file(dict(light_field.tensors), bad_file)
-    assert "something else" in assert_refused(bad_file)
-    safetensors.torch.save_file(dict(light_field.tensors), bad_file, {"format": "pt"})
-    assert "something else" in assert_refused(bad_file)
+    assert "bare weights" in assert_refused(bad_file)
 
 
 # --- headers that lie --------------------------------------------------------------------------

@@ -129,7 +129,7 @@ class TestOpening:
         assert app.camera.camera().same_view(before)
 
     def test_a_split_that_cannot_be_opened_leaves_the_old_one(self, app, until, dataset, folder):
-        (folder / "train" / "r_0.png").unlink()
+        (folder / "transforms_train.json").write_text("{ not JSON")
         box = split_box(app)
         box.setCurrentText("train")
         box.activated.emit(box.currentIndex())

@@ -135,5 +135,5 @@ def open_bare(
 
 def _reference(name: str, stored: StoredTensor) -> TensorRef:
     strides = tuple(prod(stored.shape[at + 1 :]) for at in range(len(stored.shape)))
-    storage = StorageRef(stored_dtype(stored), name, stored.numel)
+    storage = StorageRef(stored_dtype(name, stored), name, stored.numel)
     return TensorRef(storage, 0, stored.shape, strides)
