@@ -62,7 +62,7 @@ def load_light_field(
     if not isinstance(opened, LightField):
         raise cannot_open(
             Path(name_or_path),
-            "it is a teacher, which is no light field: many samples along every ray",
+            f"it is a {opened.kind}, which is no light field: many samples along every ray",
             "Render it with `render`, time it with `bench --teacher`, or train a light field from "
             "it with `distill --teacher`.",
         )

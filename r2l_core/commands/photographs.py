@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from r2l_core.commands.shared import print_notes
@@ -59,11 +60,27 @@ def open_photographs(folder: Path, half_res: bool) -> tuple[Dataset, Dataset | N
             f"only in several: at least {MIN_VIEWS} are needed",
             "Add photographs.",
         )
+    _require_one_size(training)
     print_notes(training.notes)
     held_out = None
     if "val" in training.splits:
         held_out = open_dataset(folder, "val", half_res=half_res)
     return training, held_out
+
+
+def _require_one_size(dataset: Dataset) -> None:
+    """One lens for all views belongs to pictures of one size; per-frame ones may differ."""
+    if dataset.kind not in ("blender", "donerf"):
+        return
+    sizes = [(camera.width_px, camera.height_px) for camera in dataset.cameras]
+    usual = Counter(sizes).most_common(1)[0][0]
+    for view, size in zip(dataset.views, sizes, strict=True):
+        if size != usual:
+            raise DatasetError(
+                f"The picture {view.path} cannot be learned from",
+                f"it is {size[0]}x{size[1]} pixels, and the others are {usual[0]}x{usual[1]}",
+                "Give pictures of one size.",
+            )
 
 
 def _bare_pictures(folder: Path) -> bool:

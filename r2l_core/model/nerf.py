@@ -52,3 +52,4 @@ class NerfTeacher:
     n_fine: int
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    kind = "NeRF"

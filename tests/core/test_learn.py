@@ -204,7 +204,7 @@ def dataset_of(taught) -> Path:
 
 def test_a_teacher_is_no_light_field(taught, capsys):
     assert main(["eval", "--checkpoint", str(taught[1]), "--precision", "fp32"]) == 2
-    assert "it is a teacher" in capsys.readouterr().err
+    assert "it is a radiance grid" in capsys.readouterr().err
 
 
 def without_views(folder: Path, count: int) -> None:

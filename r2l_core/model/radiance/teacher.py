@@ -22,6 +22,7 @@ class RadianceTeacher:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    kind = "radiance grid"
 
     @property
     def short_name(self) -> str:
