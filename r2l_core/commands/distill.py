@@ -100,11 +100,11 @@ def network_options(parser: argparse.ArgumentParser) -> None:
 
 def _config(options: argparse.Namespace) -> TrainingConfig:
     from r2l_core.training.distillation import TrainingConfig
-    from r2l_core.training.schedule import FINE_TUNED, GROWING, load_schedule
+    from r2l_core.training.schedule import FINE_TUNED, load_schedule
 
     if options.schedule is None:
-        schedule = GROWING if options.finetune is None else FINE_TUNED
-        return TrainingConfig(minutes=options.minutes or 45.0, schedule=schedule)
+        config = TrainingConfig(minutes=options.minutes or 45.0)
+        return config if options.finetune is None else replace(config, schedule=FINE_TUNED)
     return TrainingConfig(minutes=options.minutes, schedule=load_schedule(options.schedule))
 
 

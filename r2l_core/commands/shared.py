@@ -111,7 +111,9 @@ def open_teacher(name_or_path: str, scene: SceneSpec | None) -> TeacherFile:
         raise CheckpointError(what, error.why, error.remedy) from error
     if isinstance(teacher, LightField):
         raise CheckpointError(
-            what, "it is a light field and no teacher", "Give a NeRF or radiance grid."
+            what,
+            "it is a light field and no NeRF or radiance grid",
+            "Give a NeRF or radiance grid.",
         )
     print_notes(teacher.notes)
     return teacher
