@@ -21,7 +21,7 @@ from r2l_core.images.difference import DifferenceKind
 from r2l_core.images.metrics import compare
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig, R2LNetwork
-from r2l_core.render.frames import Frame
+from r2l_core.render.frames import Frame, RenderRequest
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
@@ -117,11 +117,19 @@ def test_one_picture_has_no_numbers(desk):
     assert len(desk.app.rendering.running.wish.panes) == 1
 
 
-def test_another_way_to_show_it_renders_nothing(desk, lab, qtbot):
+def test_another_way_to_show_it_renders_nothing(desk, lab, qtbot, monkeypatch):
+    mailbox, asked = desk.app.render_thread.mailbox, []
+    submit = mailbox.submit
+
+    def note(request: RenderRequest) -> None:
+        asked.append(request.seq)
+        submit(request)
+
+    monkeypatch.setattr(mailbox, "submit", note)
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
-    # The background is asked about last, for the numbers.
-    desk.until(lambda: desk.sets[-1][0].colors is not None)
-    tiles, sets = len(lab.tiles), len(desk.sets)
+    # The background is asked about last, for the numbers; new engines may be asked twice.
+    desk.until(lambda: desk.sets[-1][0].colors is not None and desk.sets[-1][0].seq == asked[-1])
+    tiles, sets, requests = len(lab.tiles), len(desk.sets), len(asked)
     modes = desk.app.window.commands.compare.modes
     for mode in (CompareMode.WIPE, CompareMode.FLIP, CompareMode.DIFFERENCE, CompareMode.SIDE):
         modes[mode].trigger()
@@ -132,6 +140,7 @@ def test_another_way_to_show_it_renders_nothing(desk, lab, qtbot):
         qtbot.wait(10)
     assert len(lab.tiles) == tiles
     assert len(desk.sets) == sets
+    assert len(asked) == requests
 
 
 def test_the_truth_is_offered_where_the_scene_has_a_teacher(desk, until, write_light_field):
