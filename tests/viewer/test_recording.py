@@ -156,7 +156,7 @@ class TestOffline:
         monkeypatch.setitem(engines.ENGINES, "other", lab)
         panes = (PaneChoice(Precision.FP32, "lab"), PaneChoice(Precision.FP32, "other"))
         on_path.store.set(on_path.store.state.with_panes(panes))
-        until(lambda: len(on_path.rendering.running.engines) == 2)
+        until(lambda: on_path.rendering.running.wish.panes == panes)
         built: list[str] = []
         build = engines._build
         monkeypatch.setattr(
