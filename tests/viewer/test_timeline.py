@@ -347,20 +347,22 @@ class TestInTheWindow:
         assert path.keyframes[0].T_world_camera == pytest.approx(orbit.T_world_camera())
 
     @pytest.mark.parametrize("nerfstudio", [False, True])
-    def test_files_of_both_kinds_come_back(self, app, tmp_path, nerfstudio):
+    def test_files_of_both_kinds_come_back(self, app, until, tmp_path, nerfstudio):
         self.add_two(app)
         control, file = app.camera_path.editor, tmp_path / "p.json"
         before = control.path
         app.camera_path.save(str(file), nerfstudio)
+        until(file.exists)
         assert ("camera_path" in json.loads(file.read_text())) == nerfstudio
         control.use(None)
         app.camera_path.open(str(file))
+        until(lambda: control.path is not None)
         for one, other in zip(control.path.keyframes, before.keyframes, strict=True):
             assert one.T_world_camera == pytest.approx(other.T_world_camera)
 
-    def test_a_file_that_is_no_path_is_an_error_that_names_it(self, app, tmp_path):
+    def test_a_file_that_is_no_path_is_an_error_that_names_it(self, app, until, tmp_path):
         (tmp_path / "p.json").write_text('{"format": "r2l-camera-path", "version": 1}')
         app.camera_path.open(str(tmp_path / "p.json"))
-        assert "keyframes" in app.window.message.details()
+        until(lambda: "keyframes" in app.window.message.details())
         assert app.camera_path.editor.path is None
         app.expect_error()
