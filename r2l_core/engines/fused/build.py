@@ -21,7 +21,13 @@ from r2l_core.engines.fused.library import BUILT, library_name
 SOURCE = Path(__file__).parent / "source"
 
 _COMPILE = (
-    *("-O3", "-ffp-contract=fast", "-fno-math-errno", "-ffreestanding", "-fvisibility=hidden"),
+    *(
+        "-O3",
+        "-ffp-contract=fast-honor-pragmas",
+        "-fno-math-errno",
+        "-ffreestanding",
+        "-fvisibility=hidden",
+    ),
     *("-g0", "-Wall", "-Werror"),
 )
 _LINK = ("-shared", "-nostdlib", "-s")

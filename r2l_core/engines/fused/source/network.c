@@ -39,9 +39,10 @@ INLINE void sine_cosine(vf x, vf *sine, vf *cosine) {
   vf turns = x * 0.636619772f + 12582912.0f;
   vi quadrant = (vi)turns;
   turns -= 12582912.0f;
-  vf r = x - turns * 1.5707963109016418f;
-  r -= turns * 1.5893254712295857e-8f;
-  r -= turns * 6.0770999344e-17f;
+  // The nearest float32 of pi/2, and what it lacks; each product is rounded only with its difference.
+  vf r = x - turns * 1.57079637050628662f;
+  r -= turns * -4.37113900018624283e-8f;
+  r -= turns * -1.71512451e-15f;
   // Where the argument is beyond all sense, the result is wrong, but still finite.
   r = max_f(min_f(r, all(1.0f)), all(-1.0f));
   vf z = r * r;
