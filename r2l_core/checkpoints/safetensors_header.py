@@ -79,6 +79,8 @@ def read_header(file: BinaryIO) -> Header:
     metadata = entries.pop("__metadata__", None) or {}
     if not isinstance(metadata, dict):
         raise ValueError("its __metadata__ is not an object")
+    if not all(isinstance(text, str) for text in metadata.values()):
+        raise ValueError("its __metadata__ holds something else than texts")
     tensors = {name: _tensor(name, entry, size - 8 - length) for name, entry in entries.items()}
     _check_places(tensors, size - 8 - length)
     return Header(metadata, tensors, 8 + length)
