@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PyQt6.QtCore import QPointF
-from PyQt6.QtWidgets import QMenu
+from PyQt6.QtWidgets import QComboBox, QMenu
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines.reference import ReferenceEngine
@@ -25,6 +25,7 @@ from r2l_core.render.frames import Frame, RenderRequest
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
+from tests.viewer.find import named, words
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare import analysis
@@ -370,8 +371,14 @@ class TestAnotherLightField:
         running = desk.app.rendering.running
         desk.app.window.compare.layers.layer_toggled.emit("body.0.body.0", True)
         assert not any(pane.layers_in_fp32 for pane in desk.app.store.state.panes)
-        assert "of the open" in analysis._divergence(running, desk.sets[-1], 3, 4).why_not
-        assert "another light field" in desk.app.recording._why_not("wipe")
+        assert "of the open" in analysis.divergence_at(running, desk.sets[-1], 3, 4).why_not
+        desk.app.window.commands.record.presets["turntable"].trigger()
+        recording = desk.app.recording
+        recording.open()
+        modes = named(recording.panel, QComboBox, "What is recorded")
+        modes.setCurrentIndex(modes.findData("wipe"))
+        modes.activated.emit(modes.currentIndex())
+        assert "another light field" in words(recording.panel)
 
 
 def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
@@ -401,7 +408,7 @@ def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
     # So do the maps, which go the other way about: A against B.
     view = desk.app.window.compare.view.pane.difference
     assert view.values().max() * 255 == pytest.approx(pair.max_error_levels, abs=1e-4)
-    assert analysis._flip_map(HelperProcess(), *desk.sets[-1]).mean() == pytest.approx(
+    assert analysis.flip_map(HelperProcess(), *desk.sets[-1]).mean() == pytest.approx(
         pair.flip, abs=1e-6
     )
 

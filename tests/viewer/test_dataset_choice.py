@@ -54,7 +54,8 @@ def test_half_the_size(app, until, open_dataset, tmp_path):
     assert app.dataset.dataset.half
     assert app.dataset.dataset.cameras[0].width_px == WIDTH_PX // 2
     assert combo(app, SIZE).currentText() == "Half size"
-    app.dataset._change(split="train")
+    splits = combo(app, "Split of the dataset")
+    splits.activated.emit(splits.findText("train"))
     until(lambda: app.dataset.dataset.split == "train")
     assert app.dataset.dataset.half, "another split is taken the same way"
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from PyQt6.QtWidgets import QLabel, QMessageBox
+from PyQt6.QtWidgets import QComboBox, QLabel, QMessageBox
 
 from r2l_core import engines
 from r2l_core.recording.loading import unfinished
 from r2l_core.types import Precision
+from tests.viewer.find import button, named, words
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
@@ -43,7 +44,8 @@ def settings(file: Path, mode: str = "single", seconds: float = 1.0) -> RecordSe
 
 def offered(panel: RecordPanel) -> list[str]:
     """The modes that can be chosen."""
-    model, modes = panel._mode.model(), panel._mode
+    modes = named(panel, QComboBox, "What is recorded")
+    model = modes.model()
     return [modes.itemData(at) for at in range(modes.count()) if model.item(at).isEnabled()]
 
 
@@ -91,20 +93,20 @@ class TestOffline:
     def test_stopping_keeps_what_is_done(self, on_path, lab, tmp_path, until):
         recording, seen = on_path.recording, []
         recording.start(settings(tmp_path / "f.png", seconds=50.0))
-        recording._thread.progressed.connect(seen.append)
+        recording.progressed.connect(seen.append)
         until(lambda: len(seen) >= 2)
         recording.abort()
         until(lambda: not recording.running)
         sidecar = json.loads((tmp_path / "f.json").read_text())
         assert sidecar["state"] == "aborted"
         assert sidecar["frames_done"] == len(list(tmp_path.glob("f_*.png"))) >= 2
-        assert "of 200 frames" in recording.panel._words.text()
+        assert "of 200 frames" in words(recording.panel)
 
     def test_a_pause_lasts_until_it_is_over(self, on_path, lab, tmp_path, until, qtbot):
         recording, seen = on_path.recording, []
         recording.start(settings(tmp_path / "f.png", seconds=2.0))
-        recording._thread.set_paused(True)
-        recording._thread.progressed.connect(seen.append)
+        recording.panel.pause_toggled.emit(True)
+        recording.progressed.connect(seen.append)
         qtbot.wait(150)
         paused_at = len(seen)
         assert paused_at < 8
@@ -117,7 +119,7 @@ class TestOffline:
         recording.start(settings(tmp_path / "f.avi"))
         until(lambda: not recording.running)
         assert ".avi" in on_path.window.message.details()
-        assert recording.panel._start.isEnabled()
+        assert button(recording.panel, "Start").isEnabled()
         on_path.expect_error()
 
     def test_an_engine_that_fails_ends_the_film_alone(self, on_path, lab, tmp_path, until):
@@ -133,7 +135,7 @@ class TestOffline:
         app.window.commands.record.record.trigger()
         assert app.recording.panel.isVisible()
         assert not app.recording.panel.isModal()
-        assert not app.recording.panel._start.isEnabled()
+        assert not button(app.recording.panel, "Start").isEnabled()
         app.recording.start(settings(tmp_path / "f.png"))
         assert not app.recording.running
         assert "no camera path" in app.window.message.details()
@@ -172,17 +174,18 @@ class TestOffline:
         recording.open()
         panel = recording.panel
         assert offered(panel) == ["single"]
-        panel._mode.setCurrentIndex(1)
-        panel._mode.activated.emit(1)
-        assert not panel._start.isEnabled()
-        assert "second pane" in panel._words.text()
+        modes = named(panel, QComboBox, "What is recorded")
+        modes.setCurrentIndex(1)
+        modes.activated.emit(1)
+        assert not button(panel, "Start").isEnabled()
+        assert "second pane" in words(panel)
         window.compare.view.set_mode(CompareMode.SIDE)
-        assert panel._start.isEnabled()
+        assert button(panel, "Start").isEnabled()
         panes = (PaneChoice(Precision.FP32), PaneChoice(TRUTH))
         on_path.store.set(on_path.store.state.with_panes(panes))
         recording.open()
-        assert not panel._start.isEnabled()
-        assert "Pane B shows the ground truth" in panel._words.text()
+        assert not button(panel, "Start").isEnabled()
+        assert "Pane B shows the ground truth" in words(panel)
         assert offered(panel) == ["single"]
         window.compare.panes.set_active(1)
         assert offered(panel) == []
@@ -208,60 +211,60 @@ class TestOffline:
     def test_a_film_that_was_stopped_can_be_resumed(self, on_path, tmp_path, until):
         recording, seen = on_path.recording, []
         recording.open()
-        assert recording.panel._resume.isHidden()
+        assert button(recording.panel, "Resume").isHidden()
         recording.start(settings(tmp_path / "f.png", seconds=3.0))
-        recording._thread.progressed.connect(seen.append)
+        recording.progressed.connect(seen.append)
         until(lambda: len(seen) >= 2)
         recording.abort()
         until(lambda: not recording.running)
         done = json.loads((tmp_path / "f.json").read_text())["frames_done"]
-        assert recording.panel._resume.text() == f"Resume f.png, {done} of 12 frames"
-        assert f"{done} of 12 frames" in recording.panel._words.text()
+        assert button(recording.panel, "Resume").text() == f"Resume f.png, {done} of 12 frames"
+        assert f"{done} of 12 frames" in words(recording.panel)
         # The film goes on as it was begun, whatever is chosen by now.
         on_path.window.commands.record.presets["dolly"].trigger()
-        recording.panel._resume.click()
+        button(recording.panel, "Resume").click()
         until(lambda: not recording.running)
         assert len(list(tmp_path.glob("f_*.png"))) == 12
         sidecar = json.loads((tmp_path / "f.json").read_text())
         assert (sidecar["state"], len(sidecar["camera_path"]["keyframes"])) == ("finished", 24)
-        assert recording.panel._resume.isHidden()
+        assert button(recording.panel, "Resume").isHidden()
 
     def test_the_next_session_offers_what_was_interrupted(
         self, on_path, tmp_path, until, make_app, write_light_field
     ):
         seen = []
         on_path.recording.start(settings(tmp_path / "f.png", seconds=50.0))
-        on_path.recording._thread.progressed.connect(seen.append)
+        on_path.recording.progressed.connect(seen.append)
         until(lambda: bool(seen))
         on_path.close()
         app = make_app(shown(write_light_field(), precision=Precision.FP32))
         app.recording.open()
-        assert "Resume f.png" in app.recording.panel._resume.text()
-        assert not app.recording.panel._resume.isHidden()
+        assert "Resume f.png" in button(app.recording.panel, "Resume").text()
+        assert not button(app.recording.panel, "Resume").isHidden()
         (tmp_path / "f.json").unlink()
         app.recording.open()
-        assert app.recording.panel._resume.isHidden()
+        assert button(app.recording.panel, "Resume").isHidden()
 
     def test_an_unfinished_film_is_offered_instead_of_written_over(self, on_path, tmp_path, until):
         recording, seen = on_path.recording, []
         recording.start(settings(tmp_path / "f.png", seconds=5.0))
-        recording._thread.progressed.connect(seen.append)
+        recording.progressed.connect(seen.append)
         until(lambda: bool(seen))
         recording.abort()
         until(lambda: not recording.running)
         recording.start(settings(tmp_path / "g.png", seconds=0.25))
         until(lambda: not recording.running)
-        assert recording.panel._resume.isHidden()
+        assert button(recording.panel, "Resume").isHidden()
         recording.start(settings(tmp_path / "f.png", seconds=0.25))
         assert not recording.running
         assert "Resume it" in on_path.window.message.details()
-        assert "f.png" in recording.panel._resume.text()
+        assert "f.png" in button(recording.panel, "Resume").text()
         on_path.expect_error()
 
     def test_closing_asks_once_and_keeps_the_film_resumable(self, on_path, tmp_path, until):
         window, recording, seen = on_path.window, on_path.recording, []
         recording.start(settings(tmp_path / "f.png", seconds=50.0))
-        recording._thread.progressed.connect(seen.append)
+        recording.progressed.connect(seen.append)
         until(lambda: bool(seen))
 
         def boxes() -> list[QMessageBox]:
@@ -293,7 +296,7 @@ class TestOffline:
         made = settings(tmp_path / "f.png", seconds=3.0)
         recording.open()
         recording.start(made)
-        recording._thread.progressed.connect(seen.append)
+        recording.progressed.connect(seen.append)
         until(lambda: bool(seen))
         recording.abort()
         until(lambda: not recording.running)
@@ -306,7 +309,7 @@ class TestOffline:
     def test_closing_the_window_closes_the_film(self, on_path, tmp_path, until):
         recording, seen = on_path.recording, []
         recording.start(settings(tmp_path / "f.png", seconds=50.0))
-        recording._thread.progressed.connect(seen.append)
+        recording.progressed.connect(seen.append)
         until(lambda: bool(seen))
         on_path.close()
         assert json.loads((tmp_path / "f.json").read_text())["state"] == "aborted"

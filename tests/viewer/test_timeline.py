@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PyQt6.QtCore import QPoint, Qt
-from PyQt6.QtWidgets import QAbstractButton
+from PyQt6.QtWidgets import QAbstractButton, QComboBox
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.types import Precision
+from tests.viewer.find import named, words
 from tests.viewer.manual_clock import ManualClock
 from tests.viewer.states import shown
 from viewer.app import App
@@ -22,6 +23,7 @@ from viewer.camera_path import path_editor, path_edits
 from viewer.camera_path.path_drawing import PathDrawing
 from viewer.state.panes import CompareMode
 from viewer.state.viewpoint import ridden
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
 from viewer.widgets.panels.timeline_track import TimelineTrack
@@ -307,13 +309,16 @@ class TestInTheWindow:
         app.window.commands.compare.modes[CompareMode.WIPE].trigger()
         app.window.commands.record.edit_key.trigger()
         assert panel.isVisible()
-        assert "Keyframe 2 at 00:02.0" in panel._title.text()
-        panel._precisions[1].setCurrentText("int8")
-        panel._precisions[1].activated.emit(panel._precisions[1].currentIndex())
-        panel._wipe._says.setChecked(False)
-        panel._wipe._field.setValue(80.0)
-        panel._gain._says.setChecked(False)
-        panel._fov.setValue(25.0)
+        assert "Keyframe 2 at 00:02.0" in words(panel)
+        precision_b = named(panel, QComboBox, "Precision of pane B")
+        precision_b.setCurrentText("int8")
+        precision_b.activated.emit(precision_b.currentIndex())
+        wipe, fov = (named(panel, ValueSpin, one) for one in ("Wipe", "Vertical field of view"))
+        wipe_as_before = named(panel, QAbstractButton, "Wipe as before")
+        wipe_as_before.click()
+        wipe.setValue(80.0)
+        named(panel, QAbstractButton, "Gain as before").click()
+        fov.setValue(25.0)
         key = control.path.keyframes[1]
         assert (key.precision_a, key.precision_b) == (None, Precision.INT8)
         assert (key.wipe, key.gain, key.fov_y_deg) == (pytest.approx(0.8), 8.0, 25.0)
@@ -321,8 +326,8 @@ class TestInTheWindow:
         assert pane._wipe == pytest.approx(0.8)
         assert app.window.compare.view.pane.difference.options.gain == 8.0
         app.camera_path.player.select(0)
-        assert panel._wipe._says.isChecked()
-        assert not panel._wipe._field.isEnabled()
+        assert wipe_as_before.isChecked()
+        assert not wipe.isEnabled()
         control.change(KeySettings(control.path.keyframes[0].fov_y_deg, wipe=0.2))
         app.camera_path.player.scrub(1.0)
         assert 0.2 < pane._wipe < 0.8
@@ -334,8 +339,8 @@ class TestInTheWindow:
         top = control.path.keyframes[0].T_world_camera
         assert top[:3, 2] == pytest.approx([0.0, 0.0, 1.0], abs=0.02)
         control.use(None)
-        assert "No keyframe is marked" in panel._title.text()
-        assert not panel._fov.isEnabled()
+        assert "No keyframe is marked" in words(panel)
+        assert not fov.isEnabled()
 
     def test_presets_begin_at_the_present_view(self, app):
         app.gestures.orbit_dragged(30.0, 0.0)

@@ -93,14 +93,14 @@ class Analyst(QObject):
 
     def map(self, kind: DifferenceKind, a: Frame, b: Frame) -> None:
         """A difference map that takes long."""
-        work = partial(_flip_map, self._apart, a, b)
+        work = partial(flip_map, self._apart, a, b)
         self._ask("map", work, lambda values: self.map_ready.emit(kind, values, a, b))
 
     def probe(self, running: Running, frames: Sequence[Frame], column: int, row: int) -> None:
         """Follow a pixel's ray through the layers of what the panes show."""
         self._ask(
             "probe",
-            partial(_divergence, running, tuple(frames), column, row),
+            partial(divergence_at, running, tuple(frames), column, row),
             self.divergence_ready.emit,
         )
 
@@ -232,13 +232,16 @@ def _pair_metrics(
     )
 
 
-def _flip_map(apart: HelperProcess, a: Frame, b: Frame) -> NDArray[np.float32]:
+def flip_map(apart: HelperProcess, a: Frame, b: Frame) -> NDArray[np.float32]:
+    """NVIDIA's FLIP of every pixel, 0..1, (H, W), computed in the helper process."""
     return apart.call(difference_map, DifferenceKind.FLIP, _exact(a), _exact(b))
 
 
-def _divergence(
+def divergence_at(
     running: Running, frames: Sequence[Frame], column: int, row: int
 ) -> DivergenceReadout:
+    """How far the other precisions of the open light field part from fp32 at one pixel, block by
+    block; a reason where no pane shows any."""
     from r2l_core.quantization.divergence import probe_pixel
 
     others = {

@@ -21,7 +21,7 @@ from viewer.state.preferences import Preferences
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_film
 from viewer.widgets.panels.record_panel import RecordPanel
-from viewer.widgets.panels.record_settings import MODES, RecordSettings
+from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
 from viewer.window.main_window import MainWindow
 
 _NAME = 24
@@ -32,6 +32,7 @@ class RecordingController(QObject):
     """Makes one film at a time, while the window goes on."""
 
     failed = pyqtSignal(Exception)
+    progressed = pyqtSignal(RecordProgress)
     finished = pyqtSignal(RecordingEnd)
 
     def __init__(
@@ -92,7 +93,7 @@ class RecordingController(QObject):
         thread = self._thread = RecordingThread(job, self)
         # Not before: what is refused must not take the place of one that was interrupted.
         thread.begun.connect(lambda: self._preferences.store("last_film", str(sidecar.absolute())))
-        thread.progressed.connect(self.panel.show_progress)
+        thread.progressed.connect(self.progressed)
         thread.ended.connect(self._ended)
         thread.failed.connect(self._failed)
         thread.finished.connect(self._stopped)
@@ -118,6 +119,7 @@ class RecordingController(QObject):
         window.commands.record.record.triggered.connect(self.open)
         window.timeline.record_requested.connect(self.open)
         self._store.listen(self._state_changed)
+        self.progressed.connect(panel.show_progress)
         panel.start_requested.connect(self.start)
         panel.resume_requested.connect(self.resume)
         panel.abort_requested.connect(self.abort)
