@@ -17,7 +17,7 @@ from r2l_core.commands.shared import (
     open_light_field,
 )
 from r2l_core.commands.values import precision
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import ExportError
 from r2l_core.files import write_json

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
 from r2l_core.commands.values import assumption
-from r2l_core.engines import ENGINES
+from r2l_core.engines.building import ENGINES
 from r2l_core.engines.teacher_engines import TeacherFile
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.scene import SceneSpec, load_scene

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.evaluation.folder import EvaluationFolder, key_of
 from r2l_core.evaluation.references import Reference
 from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle

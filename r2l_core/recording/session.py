@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from r2l_core.checkpoints.opening import load_light_field
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.errors import QuantizationError, RecordingError
 from r2l_core.model.light_field import LightField
 from r2l_core.quantization.mix import with_mix

@@ -19,7 +19,7 @@ from PIL import Image
 
 from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.commands.cli import main
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.evaluation import evaluation, html_report
 from r2l_core.evaluation.folder import EvaluationFolder, key_of
 from r2l_core.geometry.camera import Orbit

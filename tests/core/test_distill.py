@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.errors import CheckpointError, R2LError, SceneError
 from r2l_core.geometry.rays import hits_bounds, sample_depths, sample_points
 from r2l_core.geometry.scene import PRESETS, SceneSpec

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from r2l_core.checkpoints.opening import load_light_field
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.images.difference import flip_map
 from r2l_core.images.metrics import compare, flip, mse, pixel_errors, psnr_db, ssim
 from r2l_core.render.progressive_image import render_image

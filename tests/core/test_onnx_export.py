@@ -19,7 +19,7 @@ import torch
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.commands import export
 from r2l_core.commands.cli import main
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import ExportError
 from r2l_core.export import onnx as onnx_export

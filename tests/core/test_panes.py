@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core.engines import Shaded, build_engine
+from r2l_core.engines.base import Shaded
+from r2l_core.engines.building import build_engine
 from r2l_core.evaluation.evaluation import Evaluation
 from r2l_core.evaluation.references import TeacherReference
 from r2l_core.evaluation.truth_sources import TeacherSource

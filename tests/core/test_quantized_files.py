@@ -13,7 +13,7 @@ import torch
 
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.commands.cli import main
-from r2l_core.engines import ENGINES, availability, build_engine, default_precision
+from r2l_core.engines.building import ENGINES, availability, build_engine, default_precision
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import CheckpointError, QuantizationError
 from r2l_core.model.light_field import LightField

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import QuantizationError
 from r2l_core.evaluation import sensitivity as sensitivity_module

@@ -18,9 +18,9 @@ from PyQt6 import sip
 from PyQt6.QtCore import QSettings, QThreadPool
 from torch import Tensor
 
-from r2l_core import engines
 from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.datasets import Dataset
+from r2l_core.engines import building
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.geometry.scene import SceneSpec
@@ -134,7 +134,7 @@ class Lab:
 def lab(monkeypatch) -> Iterator[Lab]:
     """The only engine there is, for every precision on the CPU."""
     lab = Lab()
-    monkeypatch.setattr(engines, "ENGINES", {"lab": lab})
+    monkeypatch.setattr(building, "ENGINES", {"lab": lab})
     # Tiles this small are slower on several threads, and much slower while something else runs.
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     # A busy machine must not add pictures in the middle of a pass.

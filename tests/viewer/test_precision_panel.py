@@ -6,7 +6,7 @@ import pytest
 from PyQt6.QtCore import QSettings, Qt
 from PyQt6.QtWidgets import QApplication, QLabel, QToolTip
 
-from r2l_core import engines
+from r2l_core.engines import building
 from r2l_core.types import Availability, Precision
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme
@@ -108,10 +108,10 @@ def test_reasons_of_engines_become_one_sentence(monkeypatch):
         def available(self, precision: Precision, device: str) -> Availability:
             return Availability(False, self.why)
 
-    monkeypatch.setattr(engines, "ENGINES", {name: Absent(why) for name, why in reasons.items()})
-    said = engines.availability(Precision.INT8).why_not
+    monkeypatch.setattr(building, "ENGINES", {name: Absent(why) for name, why in reasons.items()})
+    said = building.availability(Precision.INT8).why_not
     assert said == "torch finds no CUDA device, and " + reasons["openvino"]
-    one = engines.availability(Precision.INT8, "torch").why_not
+    one = building.availability(Precision.INT8, "torch").why_not
     assert one == reasons["torch"]
 
 

@@ -129,7 +129,7 @@ class _Work:
         self.of_panes: dict[_Opened, Wish] = {}
 
     def build(self) -> Built:
-        from r2l_core.engines import default_precision
+        from r2l_core.engines.building import default_precision
 
         wish = self._wish
         light_field = self.light_fields[self.main]
@@ -215,7 +215,7 @@ class _Work:
 
 
 def _source(light_field: LightField, key: _Key) -> PixelSource:
-    from r2l_core.engines import build_engine
+    from r2l_core.engines.building import build_engine
     from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
     from r2l_core.model.quantized import body_layers
     from r2l_core.quantization.mix import with_mix

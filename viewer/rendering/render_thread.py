@@ -155,7 +155,7 @@ class _Worker:
 
     def fulfil(self, wish: Wish) -> None:
         """Open and build what is wished; on failure everything stays as it was."""
-        from r2l_core.engines import availability
+        from r2l_core.engines.building import availability
         from r2l_core.render.renderer import Renderer
 
         built = self._open.build(wish)
@@ -238,7 +238,7 @@ class _Worker:
 
 
 def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
-    from r2l_core.engines import available_engines
+    from r2l_core.engines.building import available_engines
 
     return {p: available_engines(p, device) for p in Precision}
 

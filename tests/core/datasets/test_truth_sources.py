@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from r2l_core.datasets import NoSuchSplit, open_dataset
-from r2l_core.engines import build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.errors import DatasetError
 from r2l_core.evaluation.truth_sources import TRUTH, DatasetSource
 from r2l_core.geometry.camera import Camera, Orbit

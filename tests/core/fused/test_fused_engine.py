@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from r2l_core.checkpoints.opening import load_light_field
-from r2l_core.engines import ENGINES, build_engine, choice
+from r2l_core.engines import choice
+from r2l_core.engines.building import ENGINES, build_engine
 from r2l_core.engines.fused import engine as engine_module
 from r2l_core.engines.fused import library
 from r2l_core.engines.fused.engine import FusedEngine
