@@ -209,7 +209,20 @@ class TestModes:
         gained = painted(view)[center.y(), center.x()]
         assert gained.max() > 60
         view.show_frames([A, replace(A, engine=B.engine)])
-        assert painted(view)[center.y(), center.x()].max() < 10
+        corner = view.pane.image_center().toPoint() - QPoint(80, 60)
+        assert painted(view)[corner.y(), corner.x()].max() < 10
+
+    def test_equal_pictures_are_called_identical(self, qtbot, view):
+        def words() -> list[str]:
+            return [one.text() for one in view.bar.findChildren(QLabel)]
+
+        view.set_mode(CompareMode.DIFFERENCE)
+        assert view.pane.identical_words() == ""
+        view.show_frames([A, replace(A, engine=B.engine)])
+        assert view.pane.identical_words() == "A and B are identical"
+        qtbot.waitUntil(lambda: "A and B are identical" in words())
+        view.show_frames([replace(one, stride=2, seq=2) for one in (A, A)])
+        assert view.pane.identical_words() == "A and B are identical so far"
 
     @pytest.mark.parametrize("mode", list(CompareMode))
     def test_one_pane_can_be_shown_in_every_mode(self, view, mode):

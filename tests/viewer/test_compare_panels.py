@@ -166,7 +166,7 @@ class TestMetricsPanel:
         assert self.cell(panel, "PSNR dB A – B").text() == "50.61"
         assert self.cell(panel, "SSIM  A – B").text() == "0.9987"
         assert self.cell(panel, "Pixels off % A – B").text() == "31.46"
-        assert self.cell(panel, "PSNR dB A – C").text() == "∞"
+        assert self.cell(panel, "PSNR dB A – C").text() == "identical"
 
     def test_what_is_missing_says_why(self, panel):
         panel.show_readout(METRICS)
@@ -179,6 +179,19 @@ class TestMetricsPanel:
         assert "No numbers: passes are not complete." in texts(panel)
         assert not button(panel, "Copy CSV").isEnabled()
 
+    def test_what_is_not_installed_has_no_row(self, panel):
+        def rows() -> list[str]:
+            return [one.text() for one in panel.findChildren(QLabel) if one.isVisible()]
+
+        panel.show_readout(METRICS)
+        assert "FLIP" in rows()
+        assert "LPIPS" not in rows()
+        assert "LPIPS" not in panel.as_text()
+        a, b = METRICS.pairs
+        panel.show_readout(replace(METRICS, pairs=(replace(a, lpips=0.01), b)))
+        assert "LPIPS" in rows()
+        assert "LPIPS" in panel.as_text()
+
     def test_csv_has_a_row_a_metric(self, qtbot, panel):
         panel.show_readout(METRICS)
         qtbot.mouseClick(button(panel, "Copy CSV"), Qt.MouseButton.LeftButton)
@@ -186,7 +199,7 @@ class TestMetricsPanel:
         assert clipboard is not None
         rows = list(csv.DictReader(io.StringIO(clipboard.text())))
         values = {row["metric"]: row for row in rows}
-        assert len(rows) == 7
+        assert len(rows) == 6, "LPIPS is not installed"
         assert float(values["PSNR"]["fp32 vs int8"]) == 50.614
         assert values["PSNR"]["fp32 vs truth"] == "inf"
         assert values["SSIM"]["fp32 vs truth"] == ""
@@ -423,13 +436,13 @@ class TestPaneSetup:
             "demo (the open one)",
             "lego/ckpt",
             "chair/ckpt",
-            "From another &file…",
+            "Choose a &file…",
         ]
         assert menu["demo (the open one)"].isChecked()
         opened: list[QMenu] = []
         monkeypatch.setattr(QMenu, "popup", lambda one, _at: opened.append(one))
         source = self.combo(setup, "What pane B shows")
-        source.activated.emit(source.findText("From another light field…"))
+        source.activated.emit(source.findText("From another file…"))
         assert opened == [setup.findChildren(QMenu)[1]]
         assert (source.currentText(), told) == ("int8", [])
         menu["chair/ckpt"].trigger()
@@ -446,7 +459,7 @@ class TestPaneSetup:
         assert told[-1][1] == PaneChoice(Precision.INT8)
         assert "of chair/ckpt" not in texts(setup)
         with qtbot.waitSignal(setup.file_wanted) as wanted:
-            self.menu(setup, "A")["From another &file…"].trigger()
+            self.menu(setup, "A")["Choose a &file…"].trigger()
         assert wanted.args == [0]
 
     def test_the_truth_is_never_of_another_light_field(self, setup, told):
@@ -466,4 +479,18 @@ class TestPaneSetup:
         assert told == []
         setup.show_panes([PaneChoice(Precision.FP32)])
         setup.add_up_to(2)
-        assert [pane.source for pane in setup.panes] == ["fp32", "bf16"]
+        assert [pane.source for pane in setup.panes] == ["fp32", "int8"]
+
+    def test_the_first_partner_is_the_truth_then_eight_bits(self, setup):
+        offers = {one: Availability(True) for one in Precision}
+        setup.set_offers(offers, Availability(True), {})
+        setup.show_panes([PaneChoice(Precision.BF16)])
+        setup.add_up_to(4)
+        assert [pane.source for pane in setup.panes] == ["bf16", TRUTH, "int8", "fp32"]
+
+    def test_without_truth_and_integers_the_partner_is_simulated(self, setup):
+        offers = {one: Availability(one is not Precision.INT8) for one in Precision}
+        setup.set_offers(offers, Availability(False, "there is none"), {})
+        setup.show_panes([PaneChoice(Precision.FP32)])
+        setup.add_up_to(2)
+        assert [pane.source for pane in setup.panes] == ["fp32", "int8-sim"]

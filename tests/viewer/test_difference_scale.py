@@ -77,12 +77,26 @@ class TestCounts:
 
     def test_the_scale_follows_all_but_one_in_a_thousand(self):
         values = np.full((100, 100), 3 / 255, np.float32)
-        assert fitting_gain(values) == 64
+        assert fitting_gain(values) == pytest.approx(2**6.25)
         values[0, :10] = 1.0
-        assert fitting_gain(values) == 64
+        assert fitting_gain(values) == pytest.approx(2**6.25)
         values[0, :11] = 1.0
         assert fitting_gain(values) == 1
-        assert fitting_gain(np.zeros((10, 10), np.float32)) == 256
+
+    def test_nothing_is_not_stretched(self):
+        assert fitting_gain(np.zeros((10, 10), np.float32)) == 1
+
+    @given(st.floats(1 / 60_000, 1.0))
+    def test_what_differs_fills_the_scale(self, largest):
+        values = np.linspace(0, largest, 10_000, dtype=np.float32).reshape(100, 100)
+        top = 1 / fitting_gain(values)
+        assert 0.83 * top < largest < 1.01 * top or top == 1.0
+
+    def test_exact_colours_have_fine_bars_and_whole_levels_one_each(self):
+        codes = color_codes(np.zeros((4, 4), np.float32), 1 / 64, False)
+        assert len(measure(DifferenceKind.ABSOLUTE, codes, 1 / 64).histogram) == 4
+        fine = measure(DifferenceKind.ABSOLUTE, codes, 1 / 64, whole_levels=False)
+        assert len(fine.histogram) == 64
 
 
 @pytest.mark.parametrize(

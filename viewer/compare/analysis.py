@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
+from r2l_core.images import perceptual
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
@@ -228,8 +229,12 @@ def _pair_metrics(
         max_error_levels=255 * found.max_abs,
         mean_error_levels=255 * found.mean_abs,
         off_percent=found.off_by_1_255_percent,
-        lpips=found.lpips_why_not if found.lpips is None else found.lpips,
+        lpips=None if perceptual.unavailable() else _lpips(found),
     )
+
+
+def _lpips(found: ImageComparison) -> float | str:
+    return found.lpips_why_not if found.lpips is None else found.lpips
 
 
 def flip_map(apart: HelperProcess, a: Frame, b: Frame) -> NDArray[np.float32]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from r2l_core.images.difference import DifferenceKind
 
-MAX_GAIN = 256.0
+MAX_GAIN = 65536.0
+"""At which the scale ends at 0.004 levels of 8 bits: what float32 engines of one precision differ
+by."""
 
 SCALES = {
     "Inferno": "inferno",

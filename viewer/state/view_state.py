@@ -16,7 +16,7 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Availability, Precision
 from viewer.state.difference_options import DifferenceOptions
-from viewer.state.panes import AUTO, LETTERS, CompareMode, PaneChoice
+from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
 from viewer.state.viewpoint import Viewpoint, home_of
 
 
@@ -162,16 +162,25 @@ class ViewState:
         )
 
 
+_TELLING = (Precision.INT8, Precision.INT8_SIM)
+"""What eight bits do is asked first."""
+
+
 def next_source(
-    panes: tuple[PaneChoice, ...], precisions: Mapping[Precision, Availability]
-) -> Precision | None:
-    """What one more pane shows: the first precision that none shows yet, or the first at all; None
-    where there is no room, or no precision."""
+    panes: tuple[PaneChoice, ...],
+    precisions: Mapping[Precision, Availability],
+    truth: Availability,
+) -> Precision | str | None:
+    """What one more pane shows: the first that none shows yet of the ground truth, int8 (or what
+    simulates it) and the other precisions, or the first precision; None where there is no room, or
+    no precision."""
     used = {pane.source for pane in panes if pane.checkpoint is None}
     able = [one for one, how in precisions.items() if how.available]
-    if len(panes) >= len(LETTERS):
+    if len(panes) >= len(LETTERS) or not able:
         return None
-    return next((one for one in able if one not in used), able[0] if able else None)
+    telling: list[Precision | str] = [TRUTH] if truth.available else []
+    telling += [one for one in _TELLING if one in able][:1]
+    return next((one for one in (*telling, *able) if one not in used), able[0])
 
 
 Listener = Callable[[ViewState, ViewState], object]

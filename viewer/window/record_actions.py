@@ -23,7 +23,7 @@ class RecordActions(ActionMaker):
         self.add_key = self._add(
             menu, "Add &keyframe", "K", "Add the present view to the camera path"
         )
-        self.edit_key = self._add(menu, "&Edit keyframe…", "Shift+K", "")
+        self.edit_key = self._add(menu, "&Edit key…", "Shift+K", "")
         self.delete_key = self._add(menu, "&Delete keyframe", "", "")
         self.undo = self._add(menu, "&Undo path edit", "", "")
         self.redo = self._add(menu, "Re&do path edit", "", "")

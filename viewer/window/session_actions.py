@@ -1,4 +1,4 @@
-"""SessionController in the File menu."""
+"""Sessions in the File menu."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ class SessionActions(ActionMaker):
         self.open = self._add(
             menu, "Ope&n session…", "Ctrl+Shift+O", "Go on with a session that was saved"
         )
-        self._recent = self._submenu(
-            menu, "&Recent sessions", "SessionController that were used last"
-        )
+        self._recent = self._submenu(menu, "&Recent sessions", "Sessions that were used last")
         self.restore = self._add(menu, "Restore &last session", "", "")
         self.offer_last(False)
         self.show_recent((), lambda _file: None)

@@ -12,6 +12,7 @@ from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.difference_scale import DifferenceReadout
+from viewer.widgets.controls import wording
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.flat_toggle import FlatToggle
@@ -113,12 +114,13 @@ class CompareBar(QWidget):
         self._upright.setText("Divider: upright" if on else "Divider: level")
 
     def show_difference(
-        self, options: DifferenceOptions, readout: DifferenceReadout | None
+        self, options: DifferenceOptions, readout: DifferenceReadout | None, identical: str = ""
     ) -> None:
-        """Show kind and scale of the difference."""
+        """Show kind and scale of the difference; `identical`: that there is none, in words."""
         if readout is None:
             self._kind.setText(options.kind)
             return
-        self._kind.setText(f"{options.kind} ×{readout.gain:.3g}, {options.kind.unit}")
+        gained = f"{options.kind} ×{wording.gain(readout.gain)}, {options.kind.unit}"
+        self._kind.setText(identical or gained)
         self._kind.setAlignment(Qt.AlignmentFlag.AlignVCenter)
         self._colors.show_scale(options, readout.top)

@@ -100,6 +100,13 @@ class CompareSurface(ImagePane):
         able = bool(frames) and not any(frame.why_blank for frame in frames)
         self.difference.set_pair((frames[0], frames[1]) if able else None)
 
+    def identical_words(self) -> str:
+        """That the compared two show the same, in words; empty where they do not."""
+        if not self.difference.identical:
+            return ""
+        letters = " and ".join(LETTERS[at] for at in self.pair)
+        return f"{letters} are identical{'' if self._frames[0].complete else ' so far'}"
+
     def _label(self, frames: Sequence[Frame]) -> None:
         labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
         now = time.perf_counter()
@@ -234,6 +241,10 @@ class CompareSurface(ImagePane):
                 return (difference_scale.words(options.kind, float(values[y, x])),)
 
             self._paint_cell(painter, 0, picture, words)
+            if self.difference.identical:
+                painter.setPen(QColor("#ffffff"))
+                flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+                painter.drawText(self._cell(0), int(flags), self.identical_words())
         self._paint_pair(painter)
 
     def _paint_frame(self, painter: QPainter, cell: int, at: int) -> None:

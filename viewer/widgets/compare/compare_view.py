@@ -135,5 +135,6 @@ class CompareView(QWidget):
         if not self._counted and self.mode not in (CompareMode.SINGLE, CompareMode.DIFFERENCE):
             return
         readout = difference.readout() if self.mode is not CompareMode.SINGLE else None
-        self.bar.show_difference(difference.options, readout)
+        identical = self.pane.identical_words() if readout is not None else ""
+        self.bar.show_difference(difference.options, readout, identical)
         self.difference_counted.emit(readout)

@@ -44,6 +44,8 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         axis.setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
         self._bars = pg.BarGraphItem(x0=[], y0=[], width=1.0, height=[])
         self.addItem(self._bars)
+        self._edge = pg.PlotCurveItem([0, 1], [_FLOOR], stepMode="center")
+        self.addItem(self._edge)
         self.showGrid(y=True, alpha=0.25)
         self._show_decades(1)
         # Over the bar itself, not over the block beside it for what is beyond the scale.
@@ -59,21 +61,25 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         heights = np.where(counts > 0, np.log10(np.maximum(counts, 1)) - _FLOOR, 0.0)
         colors = 255 if readout.kind.signed else 256
         middles = ((np.arange(bins) + 0.5) * colors / bins).astype(int)
-        brushes = [_seen(QColor.fromRgb(int(rgb)), tones) for rgb in colors_of(options)[middles]]
+        brushes = [QColor.fromRgb(int(rgb)) for rgb in colors_of(options)[middles]]
         self._bars.setOpts(
             x0=np.arange(bins),
             y0=np.full(bins, _FLOOR),
-            width=1.0 if bins > 32 else 0.92,
+            width=1.0,
             height=heights,
             brushes=brushes,
             pen=None,
         )
+        # An edge around them all: the ends of a scale may be as dark or as light as the ground.
+        self._edge.setData(np.arange(bins + 1), heights + _FLOOR)
+        self._edge.setPen(QColor(tones.muted))
         self.setXRange(0, bins, padding=0)
         self._show_decades(math.ceil(math.log10(max(readout.pixels, 10))))
 
     def clear_bars(self) -> None:
         """Show that there is no difference to count."""
         self._bars.setOpts(x0=[], y0=[], width=1.0, height=[], brushes=None)
+        self._edge.setData([0, 1], [_FLOOR])
 
     def _show_decades(self, decades: int) -> None:
         self.setYRange(_FLOOR, decades + 0.2, padding=0)
@@ -87,9 +93,3 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         axis = self.getAxis("left")
         axis.setPen(QColor(tones.line))
         axis.setTextPen(QColor(tones.muted))
-
-
-def _seen(color: QColor, tones: theme.Tones) -> QColor:
-    """The colour, kept apart from the ground: the ends of a scale may be as dark or as light."""
-    near = abs(color.lightness() - QColor(tones.base).lightness()) < 40
-    return theme.mixed(color, QColor(tones.muted), 0.55) if near else color

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ INVALID = 257
 """Code of a pixel whose value is not a number."""
 
 _BINS = 64
+_STEPS_PER_OCTAVE = 4
 _MOST_CLIPPED = 0.001
 """Share of the pixels that an automatic scale may leave beyond its end."""
 
@@ -25,7 +27,7 @@ class DifferenceReadout:
     """A difference in numbers. The scale ends at `top`, in 0 to 1; its gain is 1 / `top`.
 
     `histogram`: pixels in each of equal parts of the scale, from its low end. `clipped`: pixels
-    beyond its ends. `invalid`: pixels that are not a number.
+    beyond its ends. `invalid`: pixels that are not a number. `identical`: whether no pixel differs.
     """
 
     kind: DifferenceKind
@@ -34,6 +36,7 @@ class DifferenceReadout:
     clipped: int
     invalid: int
     pixels: int
+    identical: bool = False
 
     @property
     def gain(self) -> float:
@@ -60,12 +63,22 @@ def color_codes(values: Map, top: float, signed: bool) -> NDArray[np.uint16]:
     return codes
 
 
-def measure(kind: DifferenceKind, codes: NDArray[np.uint16], top: float) -> DifferenceReadout:
-    """Count what `color_codes` made for a scale that ends at `top`."""
+def measure(
+    kind: DifferenceKind,
+    codes: NDArray[np.uint16],
+    top: float,
+    whole_levels: bool = True,
+    identical: bool = False,
+) -> DifferenceReadout:
+    """Count what `color_codes` made for a scale that ends at `top`.
+
+    `whole_levels`: whether the values are whole steps of 8 bits. `identical`: whether all are 0.
+    """
     counts = np.bincount(codes.ravel(), minlength=INVALID + 1)
     colors = 255 if kind.signed else 256
     # Fewer bars where the scale has fewer steps of 8 bits, or every other bar would be empty.
-    levels = int(top * kind.factor + 1e-3) if kind.unit == "levels" else _BINS
+    whole_levels = whole_levels and kind.unit == "levels"
+    levels = int(top * kind.factor + 1e-3) if whole_levels else _BINS
     bins = min((2 * levels if kind.signed else levels) + 1, _BINS)
     ends = np.arange(1, bins + 1) * colors // bins
     sums = np.concatenate([[0], np.cumsum(counts[:colors])])
@@ -77,16 +90,26 @@ def measure(kind: DifferenceKind, codes: NDArray[np.uint16], top: float) -> Diff
         int(counts[CLIPPED]),
         int(counts[INVALID]),
         codes.size,
+        identical,
     )
 
 
 def fitting_gain(values: Map) -> float:
-    """The greatest power of two that leaves at most one pixel in a thousand off the scale."""
+    """The greatest gain that leaves at most one pixel in a thousand off the scale, in steps of a
+    quarter of a power of two, so that it does not change with every picture; 1 where nothing
+    differs."""
     sizes = np.abs(values)
-    gain = MAX_GAIN
-    while gain > 1 and np.count_nonzero(sizes > 1 / gain) > _MOST_CLIPPED * values.size:
-        gain /= 2
-    return gain
+    if not sizes.any():
+        return 1.0
+    low, high = 0, round(math.log2(MAX_GAIN) * _STEPS_PER_OCTAVE)
+    while low < high:
+        step = (low + high + 1) // 2
+        top = 2.0 ** (-step / _STEPS_PER_OCTAVE)
+        if np.count_nonzero(sizes > top) > _MOST_CLIPPED * values.size:
+            high = step - 1
+        else:
+            low = step
+    return float(2.0 ** (low / _STEPS_PER_OCTAVE))
 
 
 def words(kind: DifferenceKind, value: float) -> str:

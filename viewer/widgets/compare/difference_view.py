@@ -28,6 +28,7 @@ class DifferenceView:
         self._codes: NDArray[np.uint16] | None = None
         self._picture: Picture | None = None
         self._top = 1.0
+        self._identical = False
 
     @property
     def options(self) -> DifferenceOptions:
@@ -83,12 +84,21 @@ class DifferenceView:
     def readout(self) -> DifferenceReadout | None:
         """The difference in numbers, or None while there is none."""
         codes = self._coded()
-        return None if codes is None else measure(self._options.kind, codes, self._top)
+        if codes is None or self._pair is None:
+            return None
+        whole_levels = any(frame.colors is None for frame in self._pair)
+        return measure(self._options.kind, codes, self._top, whole_levels, self._identical)
+
+    @property
+    def identical(self) -> bool:
+        """Whether there is a difference, and it is nothing in every pixel."""
+        return self._coded() is not None and self._identical
 
     def _coded(self) -> NDArray[np.uint16] | None:
         values = self.values()
         if self._codes is None and values is not None:
             options = self._options
+            self._identical = not values.any()
             self._top = 1 / (options.gain if options.locked else fitting_gain(values))
             self._codes = color_codes(values, self._top, options.kind.signed)
         return self._codes

@@ -94,7 +94,7 @@ class PaneRow(QWidget):
                 item.setEnabled(False)
                 item.setToolTip(f"{source} cannot be shown here: {how.why_not}")
         self._source.insertSeparator(self._source.count())
-        self._source.addItem("From another light field…", _LIGHT_FIELD)
+        self._source.addItem("From another file…", _LIGHT_FIELD)
         self._show_source()
         precision = choice.source if isinstance(choice.source, Precision) else None
         names = offers.engines.get(precision, ()) if precision is not None else ()
@@ -128,7 +128,7 @@ class PaneRow(QWidget):
             if checkpoint != offers.own:
                 self._add(name, checkpoint, checkpoint == shown)
         self.menu.addSeparator()
-        file = QAction("From another &file…", self.menu)
+        file = QAction("Choose a &file…", self.menu)
         file.triggered.connect(self.file_wanted)
         self.menu.addAction(file)
 

@@ -16,6 +16,8 @@ from viewer.widgets.compare.pane_row import PaneOffers, PaneRow
 from viewer.widgets.controls.file_names import distinct_names
 from viewer.widgets.controls.flat_button import FlatButton
 
+_ADD = "Compare with one more: the truth, eight bits, another precision; four at most"
+
 
 class PaneSetup(QWidget):
     """One row a pane. Says what was chosen; the labels above the pictures say what ran."""
@@ -38,7 +40,7 @@ class PaneSetup(QWidget):
         self._own = ""
         self._light_fields: tuple[str, ...] = ()
         self._rows: list[PaneRow] = []
-        self._add = FlatButton("Add a pane", "Compare one more precision, four at most", self)
+        self._add = FlatButton("Add a pane", _ADD, self)
         self._add.clicked.connect(self._add_pane)
         self._list = QVBoxLayout()
         self._list.setSpacing(4)
@@ -111,8 +113,8 @@ class PaneSetup(QWidget):
         panes[position] = choice
         self._tell(panes)
 
-    def _next_source(self) -> Precision | None:
-        return next_source(self._panes, self._offers.precisions)
+    def _next_source(self) -> Precision | str | None:
+        return next_source(self._panes, self._offers.precisions, self._offers.truth)
 
     def _add_pane(self) -> None:
         source = self._next_source()
@@ -142,9 +144,7 @@ class PaneSetup(QWidget):
             row.remove.setEnabled(len(self._panes) > 1)
         full = len(self._panes) >= len(LETTERS)
         self._add.setEnabled(bool(offers.precisions) and not full)
-        self._add.setToolTip(
-            "Four panes are the most" if full else "Compare one more precision, four at most"
-        )
+        self._add.setToolTip("Four panes are the most" if full else _ADD)
 
     def _make_row(self, at: int) -> PaneRow:
         row = PaneRow(LETTERS[at], self)

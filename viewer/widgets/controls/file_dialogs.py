@@ -49,7 +49,7 @@ def ask_camera_path_place(parent: QWidget, folder: str, name: str) -> QFileDialo
 
 def ask_session(parent: QWidget, folder: str) -> QFileDialog:
     """Ask which session to go on with."""
-    return _ask_file(parent, "Open a session", folder, "SessionController (*.json)")
+    return _ask_file(parent, "Open a session", folder, "Sessions (*.json)")
 
 
 def ask_session_place(parent: QWidget, folder: str, name: str) -> QFileDialog:

@@ -19,6 +19,11 @@ def number(value: float, decimals: int = 1) -> str:
     return f"{value:,.{decimals}f}".replace(",", THIN_SPACE)
 
 
+def gain(value: float) -> str:
+    """How much a scale is stretched, in at most three figures below a thousand."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}".replace(",", THIN_SPACE)
+
+
 def sentence(clause: str) -> str:
     """A clause such as an Availability's reason, as a sentence of its own."""
     return clause[:1].upper() + clause[1:].rstrip(".") + "." if clause else ""

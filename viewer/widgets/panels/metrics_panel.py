@@ -6,6 +6,7 @@ from the network."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PyQt6.QtCore import Qt
@@ -27,7 +28,7 @@ class PairMetrics:
 
     psnr_db: infinite where they are equal. max_error_levels, mean_error_levels: |difference| over
     all channels in levels of 8 bits, 1/255. off_percent: pixels of which any channel is off by a
-    level or more. ssim: 1 is equal; flip, lpips: 0 is.
+    level or more. ssim: 1 is equal; flip, lpips: 0 is. lpips: None where it is not installed.
     """
 
     image: str
@@ -40,7 +41,7 @@ class PairMetrics:
     max_error_levels: Measured = UNKNOWN
     mean_error_levels: Measured = UNKNOWN
     off_percent: Measured = UNKNOWN
-    lpips: Measured = UNKNOWN
+    lpips: Measured | None = None
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,23 @@ class _Row:
     decimals: int
     explanation: str
 
-    def value(self, pair: PairMetrics) -> Measured:
-        value: Measured = getattr(pair, self.field)
+    def value(self, pair: PairMetrics) -> Measured | None:
+        value: Measured | None = getattr(pair, self.field)
         return value
+
+    def is_measured(self, pairs: Sequence[PairMetrics]) -> bool:
+        """Whether this machine has what measuring it takes."""
+        return self.field != "lpips" or any(pair.lpips is not None for pair in pairs)
 
     def words(self, pair: PairMetrics) -> str:
         value = self.value(pair)
-        if isinstance(value, str) or math.isnan(value):
+        if value is None or isinstance(value, str) or math.isnan(value):
             return wording.DASH
-        return "∞" if math.isinf(value) else f"{value:.{self.decimals}f}"
+        return "identical" if math.isinf(value) else f"{value:.{self.decimals}f}"
 
 
 _ROWS = (
-    _Row("PSNR", "dB", "psnr_db", 2, "Peak signal to noise; infinite where all pixels are equal."),
+    _Row("PSNR", "dB", "psnr_db", 2, "Peak signal to noise; it has no end where all are equal."),
     _Row("SSIM", "", "ssim", 4, "Structural similarity; 1 is equal."),
     _Row(
         "FLIP",
@@ -101,6 +106,7 @@ class MetricsPanel(QWidget):
         self._readout = MetricsReadout(why_not="nothing is compared")
         self._heads = [QLabel(self) for _ in range(_MOST_PAIRS)]
         self._cells = [[QLabel(self) for _ in range(_MOST_PAIRS)] for _ in _ROWS]
+        self._names = [(QLabel(row.name, self), QLabel(row.unit, self)) for row in _ROWS]
         self._reason = QLabel(self)
         self._reason.setWordWrap(True)
         self._reason.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -125,11 +131,15 @@ class MetricsPanel(QWidget):
         """Show one reading; of more than three pairs the first three."""
         self._readout = readout
         pairs = readout.pairs[:_MOST_PAIRS]
+        for row, names in zip(_ROWS, self._names, strict=True):
+            for name in names:
+                name.setVisible(row in self._rows())
         for at, head in enumerate(self._heads):
             pair = pairs[at] if at < len(pairs) else None
             head.setText(f"{pair.image} – {pair.reference}" if pair else "")
             head.setToolTip(f"{pair.image_name} against {pair.reference_name}" if pair else "")
             for row, cells in zip(_ROWS, self._cells, strict=True):
+                cells[at].setVisible(row in self._rows())
                 value = row.value(pair) if pair else ""
                 cells[at].setText(row.words(pair) if pair else wording.DASH if at == 0 else "")
                 cells[at].setToolTip(value if isinstance(value, str) else row.explanation)
@@ -140,12 +150,16 @@ class MetricsPanel(QWidget):
         for button in (self._copy_text, self._copy_csv):
             button.setEnabled(bool(pairs))
 
+    def _rows(self) -> list[_Row]:
+        """Those that are shown: what cannot be measured on this machine is left out."""
+        return [row for row in _ROWS if row.is_measured(self._readout.pairs)]
+
     def as_text(self) -> str:
         """The table in columns of equal width."""
         pairs = self._readout.pairs
         heads = [f"{p.image} {p.image_name} – {p.reference} {p.reference_name}" for p in pairs]
         table = [["", *heads]]
-        table += [[f"{r.name} {r.unit}".strip(), *(r.words(pair) for pair in pairs)] for r in _ROWS]
+        table += [[f"{r.name} {r.unit}".strip(), *map(r.words, pairs)] for r in self._rows()]
         widths = [max(len(line[at]) for line in table) for at in range(len(table[0]))]
         return "\n".join(
             "  ".join(
@@ -160,9 +174,9 @@ class MetricsPanel(QWidget):
         pairs = self._readout.pairs
         heads = [f"{p.image_name} vs {p.reference_name}" for p in pairs]
         lines = [",".join(["metric", "unit", *heads])]
-        for row in _ROWS:
+        for row in self._rows():
             values = [row.value(pair) for pair in pairs]
-            cells = ["" if isinstance(one, str) else f"{one:.9g}" for one in values]
+            cells = [f"{one:.9g}" if isinstance(one, float | int) else "" for one in values]
             lines.append(",".join([row.name, row.unit, *cells]))
         return "\n".join(lines) + "\n"
 
@@ -171,7 +185,7 @@ class MetricsPanel(QWidget):
         if self._readout.why_not:
             return "\n".join([f"No numbers: {self._readout.why_not}.", *missing])
         reasons: dict[str, list[str]] = {}
-        for row in _ROWS:
+        for row in self._rows():
             for pair in self._readout.pairs:
                 value = row.value(pair)
                 if isinstance(value, str) and row.name not in reasons.setdefault(value, []):
@@ -190,7 +204,7 @@ class MetricsPanel(QWidget):
             head.setAlignment(right)
             grid.addWidget(head, 0, 2 + at)
         for at, (row, cells) in enumerate(zip(_ROWS, self._cells, strict=True), start=1):
-            name, unit = QLabel(row.name, self), QLabel(row.unit, self)
+            name, unit = self._names[at - 1]
             for part in (name, unit):
                 part.setForegroundRole(QPalette.ColorRole.PlaceholderText)
                 part.setToolTip(row.explanation)
