@@ -63,3 +63,14 @@ def int8_blocks(weights, biases, capability=AMPERE) -> FusedBlocks:
         torch.stack([row.scale[:, 0] for row in rows]),
         launch(torch.int8, biases.shape[1], capability),
     )
+
+
+class RaysOnly:
+    """An engine that is not asked for pictures: the processor makes the rays."""
+
+    def __init__(self, engine) -> None:
+        self.info, self.shade, self.tile_rays = engine.info, engine.shade, engine.tile_rays
+
+    small_tiles = ()
+    any_rays = False
+    quiet_torch = False

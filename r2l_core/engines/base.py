@@ -111,12 +111,45 @@ class WholePictures(Protocol):
         """
 
 
+class PixelLists(Protocol):
+    """Answers for pixels of a camera on an engine's device: their rays are made there.
+
+    As of an engine, calls have few shapes; see Engine.
+    """
+
+    @property
+    def tile_rays(self) -> int:
+        """Most pixels in one call of `shade`."""
+
+    @property
+    def small_tiles(self) -> tuple[int, ...]:
+        """Fewer pixels that a call may have, ascending."""
+
+    @property
+    def any_rays(self) -> bool:
+        """Whether calls may have any number of pixels."""
+
+    def asked(self, camera: Camera, pixels: Tensor, skip_background: bool) -> Tensor | None:
+        """About which pixels the network has to be asked: bool (n,) on the CPU; None: all.
+
+        pixels: flat indices (row * width + column), int64 (n,). The others are background; see
+        `geometry.rays.network_rays`.
+        """
+
+    def shade(self, pixels: Tensor, camera: Camera) -> Shaded:
+        """The network's colours of as many pixels as a tile has. Raises EngineError where the
+        engine fails."""
+
+
 @runtime_checkable
 class PictureEngine(Engine, Protocol):
-    """An engine that makes whole pictures by itself, faster than tile by tile."""
+    """An engine that makes pictures from the camera on, on its device."""
 
     def whole_pictures(self, scene: SceneSpec, ray_mode: RayMode) -> WholePictures:
         """What makes whole pictures of a scene."""
+
+    def pixel_lists(self, scene: SceneSpec, ray_mode: RayMode) -> PixelLists:
+        """What answers for some pixels of a picture."""
 
 
 class EngineFactory(Protocol):

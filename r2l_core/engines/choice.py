@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -13,23 +14,30 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from r2l_core.engines.base import Engine
+from r2l_core.engines.base import Engine, PictureEngine
 from r2l_core.engines.processor import this_processor
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.engines.tiles import Tiles
 from r2l_core.errors import EngineError
 from r2l_core.files import replacing
-from r2l_core.geometry.rays import image_rays
+from r2l_core.geometry.rays import image_rays, network_rays
 from r2l_core.images.metrics import psnr_db
 from r2l_core.json_fields import stored_object
 from r2l_core.model.light_field import LightField
-from r2l_core.types import Precision
+from r2l_core.types import EngineInfo, Precision
 
 CHECK_FLOOR_DB = {Precision.FP32: 70.0, Precision.FP16: 40.0, Precision.BF16: 30.0}
 """Least agreement with the reference that passes the self-check. Far below what a working engine
 reaches: it is there to catch a broken one, not to judge a precision."""
 
 _FLOOR_DB = 20.0
+
+_PICTURE_FLOOR_DB = 30.0
+"""Least agreement of an engine's pictures with its rays. A pixel at the edge of the scene's bounds
+may be background in one and not in the other, which costs a small picture more than rounding."""
+
+_PICTURE_PX = 64
+"""Side of the picture whose making is checked; smaller where tiles have fewer rays than pixels."""
 
 CLAIMS = (Precision.FP32, Precision.BF16, Precision.FP16, Precision.INT8)
 """Precisions that stand for the light field, so that even a lone engine of one is checked. The
@@ -49,7 +57,8 @@ that are equally fast on a whole image differ here, by how well their tiles fit.
 def check(engine: Engine, light_field: LightField) -> None:
     """Raise EngineError where `engine` disagrees with the reference on real rays.
 
-    The rays fill one tile of the engine; the reference is asked about some of all of it.
+    The rays fill one tile of the engine; the reference is asked about some of all of it. What the
+    engine makes from a camera on is compared with what it makes of the camera's rays.
     """
     info = engine.info
     origins, directions = check_rays(light_field, engine.tile_rays)
@@ -62,17 +71,49 @@ def check(engine: Engine, light_field: LightField) -> None:
     if not bool(sound.any()):
         return
     colors, truth = colors[sound], truth[sound]
-    agreement_db = psnr_db(float((colors - truth).square().mean()))
     floor_db = CHECK_FLOOR_DB.get(info.precision, _FLOOR_DB)
-    if not agreement_db >= floor_db:
-        why = f"its picture is only {agreement_db:.1f} dB from the reference, {floor_db:g} needed"
-        if not bool(colors.isfinite().all()):
-            why = "its colours are not numbers"
-        raise EngineError(
-            f"The {info.engine} engine was refused for {info.precision}",
-            why,
-            "Choose another engine or precision.",
-        )
+    _require_agreement(info, "its picture is", colors, truth, "the reference", floor_db)
+    if isinstance(engine, PictureEngine):
+        _check_pictures(engine, light_field)
+
+
+def _require_agreement(
+    info: EngineInfo, what: str, colors: Tensor, truth: Tensor, of: str, floor_db: float
+) -> None:
+    """Raise EngineError where colours, float32 (n, 3) each, differ by more than they may."""
+    agreement_db = psnr_db(float((colors - truth).square().mean()))
+    if agreement_db >= floor_db:
+        return
+    why = f"{what} only {agreement_db:.1f} dB from {of}, {floor_db:g} needed"
+    if not bool(colors.isfinite().all()):
+        why = "its colours are not numbers"
+    raise EngineError(
+        f"The {info.engine} engine was refused for {info.precision}",
+        why,
+        "Choose another engine or precision.",
+    )
+
+
+def _check_pictures(engine: PictureEngine, light_field: LightField) -> None:
+    """Raise EngineError where whole pictures or lists of pixels are not those of their rays."""
+    scene, ray_mode, info = light_field.scene, light_field.ray_mode(), engine.info
+    side_px = math.isqrt(min(_PICTURE_PX**2, engine.tile_rays))
+    camera = scene.home().camera(side_px, side_px, scene.focal_px(side_px))
+    *rays, asked = network_rays(*image_rays(camera), scene, ray_mode, skip_background=True)
+    assert asked is not None
+    background = torch.tensor(scene.background_rgb)
+    expected = torch.where(asked[:, None], shade_all(engine, *rays), background)
+
+    def require(what: str, colors: Tensor) -> None:
+        _require_agreement(info, what, colors, expected, "its rays", _PICTURE_FLOOR_DB)
+
+    picture = engine.whole_pictures(scene, ray_mode).render(camera, skip_background=True)
+    require("whole pictures are", picture.colors().view(-1, 3))
+    lists, pixels = engine.pixel_lists(scene, ray_mode), torch.arange(side_px**2)
+    asked = lists.asked(camera, pixels, skip_background=True)
+    assert asked is not None
+    colors = Tiles(lists).shade(pixels, camera=camera).colors
+    require("lists of pixels are", torch.where(asked[:, None], colors, background))
 
 
 _truths: WeakKeyDictionary[LightField, tuple[Tensor, Tensor]] = WeakKeyDictionary()

@@ -18,6 +18,7 @@ from torch import Tensor
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.cuda.device import WARM_UPS, Mark
 from r2l_core.engines.cuda.pictures import CudaPictures
+from r2l_core.engines.cuda.pixels import CudaPixels
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import RenderRequest
 from r2l_core.render.renderer import Pane, Renderer
@@ -26,6 +27,9 @@ from r2l_core.types import EngineInfo, Precision, RayMode
 
 _PICTURES = 60
 """Of which the median counts."""
+
+
+_Shade = Callable[[Tensor, Tensor], Tensor]
 
 
 class _AtOnce:
@@ -83,11 +87,18 @@ class _InstantEngine:
     def whole_pictures(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPictures:
         """See PictureEngine.whole_pictures."""
 
+        return CudaPictures(*self._what_it_takes, scene, ray_mode)
+
+    def pixel_lists(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPixels:
+        """See PictureEngine.pixel_lists."""
+        return CudaPixels(*self._what_it_takes, scene, ray_mode)
+
+    @property
+    def _what_it_takes(self) -> tuple[_InstantDevice, _Shade, int, Precision]:
         def shade(origins: Tensor, directions: Tensor) -> Tensor:
             return origins
 
-        precision = self.info.precision
-        return CudaPictures(_InstantDevice(), shade, self.tile_rays, precision, scene, ray_mode)
+        return _InstantDevice(), shade, self.tile_rays, self.info.precision
 
 
 def overhead_ms(scene: SceneSpec, sizes_px: Sequence[int]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from r2l_core.errors import CameraError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.types import RayMode
 
 MAX_DISTANCE = 1e4
 """Farthest camera from the scene's centre, in radii of the scene: float32 then errs by a thousandth
@@ -54,6 +55,34 @@ def rays_through(camera: Tensor, columns: Tensor, rows: Tensor) -> tuple[Tensor,
     directions = (directions_camera[:, None, :] * pose[:, :3]).sum(-1)
     origins = pose[:, 3].expand_as(directions)
     return origins, directions
+
+
+def flat_pixel_rays(
+    camera: Tensor, pixels: Tensor, width_px: int | Tensor
+) -> tuple[Tensor, Tensor]:
+    """`rays_through` the pixels at flat indices (row * width + column), int64 (N,). A `width_px`
+    that is a tensor lies on their device."""
+    rows = torch.div(pixels, width_px, rounding_mode="floor")
+    return rays_through(camera, pixels - rows * width_px, rows)
+
+
+def network_rays(
+    origins: Tensor, directions: Tensor, scene: SceneSpec, ray_mode: RayMode, skip_background: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Rays as a network is asked about them, and about which of them it is asked at all.
+
+    origins, directions: float32 (N, 3). skip_background: rays that miss the scene's bounding sphere
+    are background, and so are, of canonical rays, always those that look away from the scene.
+    Returns origins and directions, float32 (N, 3), and bool (N,), or None where it is asked about
+    all.
+    """
+    if ray_mode == "canonical":
+        origins, directions = canonicalise(origins, directions, scene)
+    if skip_background:
+        return origins, directions, hits_bounds(origins, directions, scene)
+    if ray_mode == "canonical":
+        return origins, directions, ~looks_away(origins, directions, scene)
+    return origins, directions, None
 
 
 def require_in_reach(camera: Camera, scene: SceneSpec) -> None:

@@ -35,8 +35,8 @@ class RenderRequest:
 
 @dataclass(frozen=True)
 class FrameTimings:
-    """Milliseconds spent on one pass, measured on the render thread. A picture that a device makes
-    in one piece is all network, but for what the thread spends beside it, which is copy."""
+    """Milliseconds spent on one pass, measured on the render thread. What a device makes from the
+    camera on is all network, but for what the thread spends beside it, which is copy."""
 
     rays_ms: float = 0.0
     encode_ms: float = 0.0

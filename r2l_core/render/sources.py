@@ -14,10 +14,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from r2l_core.engines.base import Engine, PictureEngine, WholePicture
+from r2l_core.engines.base import (
+    Engine,
+    PictureEngine,
+    PixelLists,
+    WholePicture,
+    WholePictures,
+)
 from r2l_core.engines.tiles import Tiles
 from r2l_core.geometry.camera import Camera
-from r2l_core.geometry.rays import canonicalise, hits_bounds, looks_away, pixel_rays
+from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.budget import Speed
 from r2l_core.render.frames import FrameTimings
@@ -142,11 +148,13 @@ class NetworkSource:
         self.scene = scene
         self.ray_mode: RayMode = ray_mode
         self.skip_background = skip_background
-        self.tiles = Tiles(engine)
-        self.pictures = (
-            engine.whole_pictures(scene, ray_mode) if isinstance(engine, PictureEngine) else None
-        )
+        self.pictures: WholePictures | None = None
         """What makes whole pictures faster than tile by tile, if anything does."""
+        self._lists: PixelLists | None = None
+        if isinstance(engine, PictureEngine):
+            self.pictures = engine.whole_pictures(scene, ray_mode)
+            self._lists = engine.pixel_lists(scene, ray_mode)
+        self.tiles = Tiles(engine if self._lists is None else self._lists)
 
     @property
     def info(self) -> EngineInfo:
@@ -167,7 +175,10 @@ class NetworkSource:
         """Run the engine until its first-call costs are paid, and measure its speed."""
         camera = self.scene.home_camera()
         pixels = torch.arange(self.tiles.size) % (camera.width_px * camera.height_px)
-        self.tiles.warm_up(*self._rays(camera, pixels))
+        if self._lists is not None:
+            self.tiles.warm_up(pixels, camera=camera)
+        else:
+            self.tiles.warm_up(*self._rays(camera, pixels, skips=False)[:2])
         if self.pictures is not None:
             for _ in range(2):
                 self.whole_picture(camera)
@@ -182,13 +193,14 @@ class NetworkSource:
 
     def plan(self, camera: Camera, pixels: Tensor, whole: bool = False) -> Plan:
         """See PixelSource.plan."""
-        rays = self._rays(camera, pixels)
         skips = self.skip_background and not whole
-        if skips:
-            asked = hits_bounds(*rays, self.scene)
-        elif self.ray_mode == "canonical":
-            asked = ~looks_away(*rays, self.scene)
+        rays: tuple[Tensor, ...] = ()
+        if self._lists is not None:
+            asked = self._lists.asked(camera, pixels, skips)
         else:
+            *both, asked = self._rays(camera, pixels, skips)
+            rays = tuple(both)
+        if asked is None:
             return Plan(Batch(pixels, rays))
         batch = Batch(pixels[asked], tuple(one[asked] for one in rays))
         return Plan(batch, pixels[~asked], self.scene.background_rgb, skips)
@@ -197,7 +209,10 @@ class NetworkSource:
         """See PixelSource.shade."""
         for start in range(0, len(batch), self.tiles.size):
             part = batch.rows(slice(start, start + self.tiles.size))
-            tile = self.tiles.shade(*part.rays)
+            if self._lists is not None:
+                tile = self.tiles.shade(part.pixels, camera=camera)
+            else:
+                tile = self.tiles.shade(*part.rays)
             copy_ms = max(tile.seconds * 1e3 - tile.encode_ms - tile.network_ms, 0.0)
             timings = FrameTimings(0.0, tile.encode_ms, tile.network_ms, copy_ms)
             yield tile.colors, RenderCost(timings, len(part), tile.seconds)
@@ -206,12 +221,11 @@ class NetworkSource:
         """A network has a picture from everywhere."""
         return ""
 
-    def _rays(self, camera: Camera, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        rows = torch.div(pixels, camera.width_px, rounding_mode="floor")
-        origins, directions = pixel_rays(camera, pixels - rows * camera.width_px, rows)
-        if self.ray_mode == "canonical":
-            return canonicalise(origins, directions, self.scene)
-        return origins, directions
+    def _rays(
+        self, camera: Camera, pixels: Tensor, skips: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        rays = flat_pixel_rays(camera_values(camera), pixels, camera.width_px)
+        return network_rays(*rays, self.scene, self.ray_mode, skips)
 
 
 class BlankSource:

@@ -22,6 +22,7 @@ from r2l_core.render.progressive_image import render_image, timed_image
 from r2l_core.render.renderer import Pane, Renderer, to_uint8
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
+from tests.cuda_cases import RaysOnly
 from tests.small_light_fields import SCENE
 from tests.stand_in_device import StandInDevice
 
@@ -48,10 +49,8 @@ def source_of(light_field, device):
         ray_mode="plain", skips=False, in_pieces=False, precision=Precision.FP32
     ) -> NetworkSource:
         engine = CudaEngine(light_field, precision, device, None)
-        source = NetworkSource(engine, light_field.scene, ray_mode, skips)
-        if in_pieces:
-            source.pictures = None
-        return source
+        engine = RaysOnly(engine) if in_pieces else engine
+        return NetworkSource(engine, light_field.scene, ray_mode, skips)
 
     return make
 

@@ -1,10 +1,10 @@
 """The CUDA engine: captured graphs, and the fastest way through the network that works.
 
-A tile is one copy of rays to the GPU, two graph replays (encoding, network) and one copy of colours
-back; a whole picture is one replay (`pictures`). The 16-bit formats and int8 run all residual
-blocks in one fused Triton kernel; where that cannot be built, or draws a wrong picture, they run
-layer by layer through cuBLAS, as fp32 always does. `EngineInfo.kernel` says what runs,
-`EngineInfo.fallback` what failed before.
+A tile of rays is one copy to the GPU, two graph replays (encoding, network) and one copy of colours
+back; a whole picture is one replay (`pictures`), and so is a list of pixels (`pixels`). The 16-bit
+formats and int8 run all residual blocks in one fused Triton kernel; where that cannot be built, or
+draws a wrong picture, they run layer by layer through cuBLAS, as fp32 always does.
+`EngineInfo.kernel` says what runs, `EngineInfo.fallback` what failed before.
 
 State: everything but `device.CudaDevice` is tested on a processor, kernels in Triton's interpreter.
 Streams, graphs, events and pinned copies have never run on hardware; docs/gpu.md tells how to.
@@ -25,6 +25,7 @@ from r2l_core.engines.cuda.device import Device, cuda_device
 from r2l_core.engines.cuda.failures import failures, require_finite
 from r2l_core.engines.cuda.network import DTYPES, FUSED_WIDTHS, DeviceNetwork
 from r2l_core.engines.cuda.pictures import CudaPictures
+from r2l_core.engines.cuda.pixels import CudaPixels
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.errors import EngineError
 from r2l_core.geometry.scene import SceneSpec
@@ -124,11 +125,19 @@ class CudaEngine:
     def whole_pictures(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPictures:
         """See PictureEngine.whole_pictures."""
 
-        def shade(origins: Tensor, directions: Tensor) -> Tensor:
-            self._encoder.encode(origins, directions)
-            return self._on_device(self._encoder.features)
+        return CudaPictures(
+            self._device, self._colors_of, self.tile_rays, self._precision, scene, ray_mode
+        )
 
-        return CudaPictures(self._device, shade, self.tile_rays, self._precision, scene, ray_mode)
+    def pixel_lists(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPixels:
+        """See PictureEngine.pixel_lists."""
+        return CudaPixels(
+            self._device, self._colors_of, self.tile_rays, self._precision, scene, ray_mode
+        )
+
+    def _colors_of(self, origins: Tensor, directions: Tensor) -> Tensor:
+        """Rays of up to a tile to their colours, float32 (n, 3) each, all on the device."""
+        return self._on_device(self._encoder.encode(origins, directions))
 
 
 def ways(

@@ -19,13 +19,7 @@ from r2l_core.engines.base import WholePicture
 from r2l_core.engines.cuda.device import Device
 from r2l_core.engines.cuda.failures import failures, require_finite
 from r2l_core.geometry.camera import Camera
-from r2l_core.geometry.rays import (
-    camera_values,
-    canonicalise,
-    hits_bounds,
-    looks_away,
-    rays_through,
-)
+from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import Precision, RayMode
 
@@ -117,26 +111,12 @@ class CudaPictures:
         key = (camera.width_px, camera.height_px, skip_background, n_tiles)
         # The latest is the last.
         graph = self._graphs.pop(key, None) or _PictureGraph(
-            self._device, self._asked, self._shade, self._tile_rays, self._scene, key
+            self._device, self._shade, self._tile_rays, self._scene, self._ray_mode, key
         )
         self._graphs[key] = graph
         if len(self._graphs) > _GRAPHS:
             del self._graphs[next(iter(self._graphs))]
         return graph
-
-    def _asked(
-        self, origins: Tensor, directions: Tensor, skip_background: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The rays as the network wants them, and which it is asked about; None: all."""
-        scene = self._scene
-        canonical = self._ray_mode == "canonical"
-        if canonical:
-            origins, directions = canonicalise(origins, directions, scene)
-        if skip_background:
-            return origins, directions, hits_bounds(origins, directions, scene)
-        if canonical:
-            return origins, directions, ~looks_away(origins, directions, scene)
-        return origins, directions, None
 
 
 class _PictureGraph:
@@ -148,13 +128,14 @@ class _PictureGraph:
     def __init__(
         self,
         device: Device,
-        asked: Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor, Tensor | None]],
         shade: Callable[[Tensor, Tensor], Tensor],
         tile_rays: int,
         scene: SceneSpec,
+        ray_mode: RayMode,
         key: tuple[int, int, bool, int],
     ) -> None:
-        self._asked, self._shade, self._tile_rays = asked, shade, tile_rays
+        self._shade, self._tile_rays = shade, tile_rays
+        self._scene, self._ray_mode = scene, ray_mode
         self._width, self._height, self._skips, n_tiles = key
         self._device = device
         place = device.torch_device
@@ -200,9 +181,8 @@ class _PictureGraph:
         n_pixels, size = self._width * self._height, self._tile_rays
         self._camera.copy_(self.camera_host, non_blocking=True)
         pixels = torch.arange(n_pixels, device=self._camera.device)
-        rows = torch.div(pixels, self._width, rounding_mode="floor")
-        rays = rays_through(self._camera, pixels - rows * self._width, rows)
-        origins, directions, asked = self._asked(*rays, self._skips)
+        rays = flat_pixel_rays(self._camera, pixels, self._width)
+        origins, directions, asked = network_rays(*rays, self._scene, self._ray_mode, self._skips)
         n_asked = torch.full((), n_pixels, device=pixels.device)
         if asked is not None:
             # Those to ask about in front, in their order; the rest of the tiles stays out.
