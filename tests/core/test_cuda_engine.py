@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from r2l_core.building.choice import shade_all
 
 from r2l_core.engines import building, choice
 from r2l_core.engines.building import build_engine
+from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda import engine as cuda_engine
 from r2l_core.engines.cuda.device import exact_products
 from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory
