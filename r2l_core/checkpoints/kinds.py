@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+HEAD_BYTES = 512
+"""Enough of a file to tell one kind from another."""
+
 _AGAIN = "Download or copy it again, or choose another file."
 _UNPACK = "Unpack it first, and open what is inside."
 
@@ -31,6 +34,16 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"MZ", "it is a program", "Choose a checkpoint."),
 )
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+
+
+def is_torch_file(head: bytes) -> bool:
+    """Whether a file that starts with these bytes may be one that `torch.save` has written.
+
+    A native file starts with the length of a JSON text and its brace.
+    """
+    if head[8:9] == b"{":
+        return False
+    return head[:4] == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05")
 
 
 def described(head: bytes) -> tuple[str, str]:

@@ -1,12 +1,11 @@
 """Native files, opened: the header is checked before anything behind it is read.
 
-What such a file holds is written down in `checkpoint`.
+What such a file holds is written down in `opening`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from r2l_core.checkpoints.native_header import bad_count, check_promise, describe, n_tensors
 from r2l_core.checkpoints.opening import (
-    FORMAT,
     NO_SCENE,
-    VERSION,
     cannot_open,
     reason_of,
 )
 from r2l_core.checkpoints.packing import unpacked
 from r2l_core.checkpoints.released.opening import open_bare
-from r2l_core.checkpoints.safetensors_header import Header, read_header, read_tensor
-from r2l_core.errors import CheckpointError, SceneError
+from r2l_core.checkpoints.safetensors_header import read_header
+from r2l_core.checkpoints.stored_tensors import read_tensor
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.json_fields import parse_json
 from r2l_core.model.light_field import LightField
 from r2l_core.model.nerf import NerfTeacher
 from r2l_core.model.network import NetworkConfig
@@ -49,7 +46,7 @@ def open_native(
             path, "--assume does not go with it: a native file says all", "Leave --assume out."
         )
     header, tensors, sha256 = _read(path)
-    config, file_scene, provenance = _describe(path, header)
+    config, file_scene, provenance = describe(path, header)
     notes: tuple[str, ...] = ()
     if file_scene is None and scene is None:
         notes = (NO_SCENE.format(SceneSpec(path.stem)),)
@@ -102,7 +99,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor], str]:
     try:
         with path.open("rb") as file:
             header = read_header(file)
-            _check_promise(path, header)
+            check_promise(path, header)
             tensors = {name: read_tensor(file, header, name) for name in header.tensors}
             file.seek(0)
             return header.metadata, tensors, hashlib.file_digest(file, "sha256").hexdigest()
@@ -116,80 +113,11 @@ def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor], str]:
         ) from error
 
 
-def _check_promise(path: Path, header: Header) -> None:
-    """Whether the file can hold the network it describes, and little more."""
-    config, _, _ = _describe(path, header.metadata)
-    promised = sum(tensor.numel for tensor in header.tensors.values())
-    # Before shapes: a forged depth must not make us build a billion names. Layers in eight bits
-    # bring up to three tensors of scales along.
-    if not _n_tensors(config) <= len(header.tensors) <= 5 * _n_tensors(config):
-        raise _bad_count(path, config, len(header.tensors))
-    shapes = config.tensor_shapes().values()
-    if promised > sum(math.prod(shape) + 2 * sum(shape) + 2 for shape in shapes):
-        raise cannot_open(
-            path,
-            f"it holds {promised} numbers, far more than a network {config.short_name}",
-            "Make the file again, or choose another.",
-        )
-
-
-def _n_tensors(config: NetworkConfig) -> int:
-    return 4 + 2 * config.n_learnable * config.n_blocks
-
-
-def _bad_count(path: Path, config: NetworkConfig, count: int) -> CheckpointError:
-    return cannot_open(
-        path,
-        f"it holds {count} tensors, and a network of depth {config.depth} has {_n_tensors(config)}",
-        "Make the file again, or choose another.",
-    )
-
-
-def _describe(
-    path: Path, header: Mapping[str, Any]
-) -> tuple[NetworkConfig, SceneSpec | None, dict[str, Any]]:
-    if header.get("format") != FORMAT:
-        raise cannot_open(
-            path,
-            "it is a .safetensors file of something else: its header does not say "
-            f'format "{FORMAT}"',
-            "Choose a light field made by this project's distill or convert command.",
-        )
-    if header.get("version") != VERSION:
-        raise cannot_open(
-            path,
-            f"it has format version {header.get('version')}, and this program reads {VERSION}",
-            "Update the viewer.",
-        )
-    try:
-        network = parse_json(header["network"])
-        if not isinstance(network, dict):
-            raise TypeError("the network is no JSON object")
-        config = NetworkConfig.from_mapping(network)
-        scene_values = parse_json(header["scene"]) if "scene" in header else None
-        provenance = parse_json(header.get("provenance", "{}"), nan=True)
-        has_scene = isinstance(scene_values, dict) or "scene" not in header
-        if not has_scene or not isinstance(provenance, dict):
-            raise TypeError("scene and provenance must be JSON objects")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise cannot_open(
-            path,
-            f"its header does not describe a network and a scene ({error!r})",
-            "Make the file again, or choose another.",
-        ) from error
-    try:
-        scene = None if scene_values is None else SceneSpec.from_mapping(scene_values)
-        return config, scene, provenance
-    except SceneError as error:
-        raise cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
-
-
 def _check_tensors(path: Path, config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
     remedy = "Make the file again, or choose another."
     # The count comes first: a forged depth must not make us build a billion names.
-    n_tensors = _n_tensors(config)
-    if len(tensors) != n_tensors:
-        raise _bad_count(path, config, len(tensors))
+    if len(tensors) != n_tensors(config):
+        raise bad_count(path, config, len(tensors))
     for name, shape in config.tensor_shapes().items():
         tensor = tensors.get(name)
         if tensor is None:

@@ -16,19 +16,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
-from torch import Tensor
-
 from r2l_core import limits
-from r2l_core.checkpoints.kinds import described
-from r2l_core.checkpoints.packing import packed
-from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file
+from r2l_core.checkpoints.kinds import HEAD_BYTES, described, is_torch_file
 from r2l_core.errors import CheckpointError
 from r2l_core.files import replacing, shipped_folder
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from r2l_core.model.nerf import NerfTeacher
     from r2l_core.model.radiance.teacher import RadianceTeacher
 
@@ -121,6 +118,9 @@ def save_light_field(light_field: LightField, path: Path) -> None:
     }
     if light_field.plain_rays:
         metadata["rays"] = "plain"
+    # Imported here, like all that needs torch: a first picture is made without.
+    from r2l_core.checkpoints.packing import packed
+
     quantization = light_field.quantization
     tensors = packed(light_field.tensors, quantization)
     if quantization is not None:
@@ -134,6 +134,8 @@ def save_light_field(light_field: LightField, path: Path) -> None:
 
 def serialised(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     """A `.safetensors` file; the same values give the same bytes."""
+    import safetensors.torch
+
     data = safetensors.torch.save(dict(tensors), dict(metadata))
     size = int.from_bytes(data[:8], "little")
     # The library writes its metadata in another order every time.

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from r2l_core import limits
 from r2l_core.checkpoints.opening import cannot_open, reason_of, serialised
-from r2l_core.checkpoints.safetensors_header import Header, read_header, read_tensor
+from r2l_core.checkpoints.safetensors_header import Header, read_header
+from r2l_core.checkpoints.stored_tensors import read_tensor
 from r2l_core.errors import CheckpointError, SceneError
 from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec

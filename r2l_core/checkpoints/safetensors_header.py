@@ -1,4 +1,4 @@
-"""`.safetensors` files: the header, checked before anything behind it is read, and the tensors.
+"""`.safetensors` files: the header, checked before anything behind it is read.
 
 The format: eight bytes with the length of a JSON text, the text, then the numbers of all tensors.
 The text maps names to type, shape and place, and `__metadata__` to texts.
@@ -15,26 +15,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, BinaryIO
 
-import torch
-from torch import Tensor
-
 from r2l_core import limits
 from r2l_core.json_fields import parse_json
 
 _MAX_DIMENSIONS = 8
 _MAX_NUMEL = 2**48
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
 
 
 @dataclass(frozen=True)
@@ -86,17 +71,14 @@ def read_header(file: BinaryIO) -> Header:
     return Header(metadata, tensors, 8 + length)
 
 
-def read_tensor(file: BinaryIO, header: Header, name: str) -> Tensor:
-    """The numbers of one tensor, in the type they are stored in and memory of their own.
+def read_numbers(file: BinaryIO, header: Header, name: str, itemsize: int) -> bytearray:
+    """The bytes of one tensor, whose numbers have `itemsize` bytes each.
 
-    Raises ValueError where they are not there, or of a type that no light field has.
+    Raises ValueError where they are not there.
     """
     stored = header.tensors[name]
-    dtype = stored_dtype(name, stored)
-    if stored.numel * dtype.itemsize != stored.end - stored.begin:
+    if stored.numel * itemsize != stored.end - stored.begin:
         raise ValueError(f"{name[:80]} has another size than its header says")
-    if not stored.numel:
-        return torch.empty(stored.shape, dtype=dtype)
     data = bytearray(stored.end - stored.begin)
     file.seek(header.n_bytes + stored.begin)
     view, have = memoryview(data), 0
@@ -104,15 +86,7 @@ def read_tensor(file: BinaryIO, header: Header, name: str) -> Tensor:
         have += count
     if have < len(data):
         raise ValueError(f"it ends in the middle of {name[:80]}")
-    return torch.frombuffer(data, dtype=dtype).reshape(stored.shape)
-
-
-def stored_dtype(name: str, stored: StoredTensor) -> torch.dtype:
-    """The type of a tensor's numbers. Raises ValueError for one that no light field has."""
-    dtype = _DTYPES.get(stored.dtype)
-    if dtype is None:
-        raise ValueError(f"{name[:80]} holds numbers of the type {stored.dtype[:20]}")
-    return dtype
+    return data
 
 
 def _check_places(tensors: Mapping[str, StoredTensor], data_bytes: int) -> None:

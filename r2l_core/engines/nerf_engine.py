@@ -18,8 +18,9 @@ from torch.nn import functional
 from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.torch_engine import PackedLinear
 from r2l_core.geometry.rays import ndc_rays
+from r2l_core.model.module import activate_
 from r2l_core.model.nerf import NerfNetwork, NerfTeacher
-from r2l_core.model.network import Activation, activate_
+from r2l_core.model.network import Activation
 from r2l_core.types import EngineInfo, Precision
 
 _TILE_RAYS = 128

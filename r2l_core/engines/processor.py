@@ -15,8 +15,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-
 from r2l_core.errors import EngineUnavailable
 
 VARIABLE = "R2L_CPU_LEVEL"
@@ -66,6 +64,8 @@ def this_processor() -> Processor:
 
     Raises EngineUnavailable where `R2L_CPU_LEVEL` is no level, or one that is not reached here.
     """
+    import torch
+
     capabilities = torch.cpu.get_capabilities()
     # Cache sizes and counts of cores are among them.
     flags = frozenset(flag for flag, value in capabilities.items() if value is True)

@@ -17,7 +17,8 @@ from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.processor import this_processor
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import Activation, activate_
+from r2l_core.model.module import activate_
+from r2l_core.model.network import Activation
 from r2l_core.quantization.published import rounded_tensors
 from r2l_core.types import Availability, EngineInfo, Precision
 

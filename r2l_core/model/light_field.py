@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from r2l_core.errors import plain
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.model.network import NetworkConfig
 from r2l_core.model.quantized import Quantization
 from r2l_core.types import RayMode
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from r2l_core.model.module import R2LNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,10 @@ class LightField:
 
     def module(self) -> R2LNetwork:
         """A fresh float32 torch module with these weights, in evaluation mode."""
+        import torch
+
+        from r2l_core.model.module import R2LNetwork
+
         with torch.device("meta"):
             network = R2LNetwork(self.network)
         network.load_state_dict(dict(self.tensors), assign=True)

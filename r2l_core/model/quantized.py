@@ -7,16 +7,18 @@ the tail is three outputs wide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal
 
 from r2l_core.errors import QuantizationError
-from r2l_core.model.arithmetic import QuantizedRows
 from r2l_core.model.network import NetworkConfig
 from r2l_core.types import Precision
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from r2l_core.model.arithmetic import QuantizedRows
 
 LayerPrecision = Literal["int8", "fp32"]
 Recipe = Literal["weights-bf16", "weights-int8-fake", "dynamic-int8-fake", "int8", "int8-static"]
@@ -103,10 +105,9 @@ def chosen_layers(network: NetworkConfig, mix: Mapping[str, LayerPrecision] | No
     return [name for name in names if (mix or {}).get(name, "int8") == "int8"]
 
 
-def described(
-    arithmetic: str, network: NetworkConfig, quantized: Mapping[str, QuantizedLinear]
-) -> str:
-    """`arithmetic`, the words for an eight-bit layer, of a network that may have others as well."""
+def described(arithmetic: str, network: NetworkConfig, quantized: Collection[str]) -> str:
+    """`arithmetic`, the words for an eight-bit layer, of a network with these layers in eight bits,
+    and maybe others that are not."""
     n_layers = len(body_layers(network))
     if not quantized:
         return "float32"

@@ -10,9 +10,11 @@ from typing import BinaryIO, get_args
 import torch
 from torch import Tensor
 
-from r2l_core.checkpoints.released.archive import HEAD_BYTES, is_torch_file, open_archive
+from r2l_core.checkpoints.kinds import HEAD_BYTES, is_torch_file
+from r2l_core.checkpoints.released.archive import open_archive
 from r2l_core.checkpoints.released.stand_ins import TensorRef
-from r2l_core.checkpoints.safetensors_header import read_header, read_tensor
+from r2l_core.checkpoints.safetensors_header import read_header
+from r2l_core.checkpoints.stored_tensors import read_tensor
 from r2l_core.errors import QuantizationError
 from r2l_core.files import write_json
 from r2l_core.json_fields import read_json

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from r2l_core.model.encoding import RayCoordinates, encode
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import NetworkConfig, activate_
+from r2l_core.model.module import activate_
+from r2l_core.model.network import NetworkConfig
 
 Linear = Callable[[str, Tensor], Tensor]
 """A layer's name, such as `body.3.body.0`, and its inputs (N, in) to its product (N, out)."""

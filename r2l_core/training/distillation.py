@@ -24,7 +24,8 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import parse_json
 from r2l_core.model.encoding import RayCoordinates
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.model.module import R2LNetwork
+from r2l_core.model.network import NetworkConfig
 from r2l_core.training.growth import grown, start_network
 from r2l_core.training.photograph_rays import RaySource
 from r2l_core.training.sampling import RaySampler

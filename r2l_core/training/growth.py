@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from torch import nn
 
-from r2l_core.model.network import NetworkConfig, R2LNetwork, ResidualBlock
+from r2l_core.model.module import R2LNetwork, ResidualBlock
+from r2l_core.model.network import NetworkConfig
 
 
 def grown(network: R2LNetwork, blocks: int) -> R2LNetwork:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from r2l_core.engines.cuda.device import Device, cuda_device
 from r2l_core.errors import EngineUnavailable
 from r2l_core.model.encoding import RayCoordinates, encode
-from r2l_core.model.network import R2LNetwork
+from r2l_core.model.module import R2LNetwork
 from r2l_core.training.muon import BatchedMuon
 from r2l_core.training.sampling import RayBatch
 

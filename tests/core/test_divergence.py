@@ -14,7 +14,7 @@ from r2l_core.engines.choice import shade_all
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.rays import canonicalise, image_rays
 from r2l_core.images.metrics import psnr_db
-from r2l_core.model.network import activate_
+from r2l_core.model.module import activate_
 from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.divergence import probe_pixel, probe_rays
 from r2l_core.quantization.simulation import linear_in

@@ -33,7 +33,7 @@ from r2l_core.geometry.rays import sample_depths, sample_points
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.encoding import encode_reference
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import R2LNetwork
+from r2l_core.model.module import R2LNetwork
 from r2l_core.quantization.calibration import CalibrationConfig
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.recipes import quantized

@@ -17,7 +17,8 @@ from safetensors.torch import save
 
 from r2l_core import limits
 from r2l_core.checkpoints.opening import load_light_field
-from r2l_core.checkpoints.safetensors_header import read_header, read_tensor
+from r2l_core.checkpoints.safetensors_header import read_header
+from r2l_core.checkpoints.stored_tensors import read_tensor
 from r2l_core.commands.cli import main
 from r2l_core.errors import CheckpointError, R2LError, SceneError
 from r2l_core.geometry.scene import SceneSpec, load_scene

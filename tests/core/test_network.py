@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.model.module import R2LNetwork
+from r2l_core.model.network import NetworkConfig
 
 PUBLISHED = NetworkConfig(depth=88, width=256, n_sample=16, n_frequencies=10)
 

@@ -12,7 +12,8 @@ from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.commands.cli import main
 from r2l_core.geometry.scene import load_scene
 from r2l_core.model.encoding import RayCoordinates
-from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.model.module import R2LNetwork
+from r2l_core.model.network import NetworkConfig
 from r2l_core.training import distillation, steps
 from r2l_core.training.demo_scene import render_rays
 from r2l_core.training.distillation import Trainer, TrainingConfig

@@ -25,7 +25,8 @@ from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.model.module import R2LNetwork
+from r2l_core.model.network import NetworkConfig
 from r2l_core.render import renderer
 from r2l_core.types import Availability, Precision
 from tests.viewer.small_datasets import write_views

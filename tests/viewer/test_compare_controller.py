@@ -20,7 +20,8 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.images.metrics import compare
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import NetworkConfig, R2LNetwork
+from r2l_core.model.module import R2LNetwork
+from r2l_core.model.network import NetworkConfig
 from r2l_core.render.frames import Frame, RenderRequest
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource

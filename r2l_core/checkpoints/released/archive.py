@@ -26,8 +26,6 @@ from r2l_core.checkpoints.zip_directory import require_short_directory
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
-HEAD_BYTES = 512
-"""Enough of a file to tell one kind from another."""
 
 
 class Archive:
@@ -67,16 +65,6 @@ class Archive:
                 else:
                     found[name] = torch.empty(at.shape, dtype=storage.dtype)
         return {name: found[name] for name in references}
-
-
-def is_torch_file(head: bytes) -> bool:
-    """Whether a file that starts with these bytes may be one that `torch.save` has written.
-
-    A native file starts with the length of a JSON text and its brace.
-    """
-    if head[8:9] == b"{":
-        return False
-    return head[:4] == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05")
 
 
 def open_archive(file: BinaryIO) -> Archive:

@@ -15,7 +15,8 @@ from r2l_core.checkpoints.released.r2l import Options, build_light_field
 from r2l_core.checkpoints.released.stand_ins import Record, Refused, StorageRef, TensorRef
 from r2l_core.checkpoints.released.state_dict import StateDict, has_weights
 from r2l_core.checkpoints.released.teacher import build_teacher, is_nerf
-from r2l_core.checkpoints.safetensors_header import StoredTensor, read_header, stored_dtype
+from r2l_core.checkpoints.safetensors_header import StoredTensor, read_header
+from r2l_core.checkpoints.stored_tensors import stored_dtype
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 from r2l_core.model.nerf import NerfTeacher

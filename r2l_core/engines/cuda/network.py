@@ -16,7 +16,8 @@ from torch.nn import functional
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.model.arithmetic import quantize_rows
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import NetworkConfig, activate_
+from r2l_core.model.module import activate_
+from r2l_core.model.network import NetworkConfig
 from r2l_core.quantization.dynamic import folded_biases
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.types import Precision

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r2l_core.engines.processor import Processor
+from r2l_core.engines.processor import LEVELS, NATIVE, VARIABLE, Processor
 from r2l_core.errors import EngineUnavailable
 
 BUILT = Path(__file__).parent / "built"
@@ -119,6 +120,24 @@ def level_for(processor: Processor) -> Level:
     )
 
 
+def level_here() -> Level:
+    """`level_for(this_processor())`, without torch, which takes seconds to load.
+
+    Raises EngineUnavailable where there is none.
+    """
+    names, pretended = native_levels(), os.environ.get(VARIABLE, NATIVE)
+    if pretended in LEVELS:
+        newest = list(LEVELS).index(pretended)
+        names = [name for name in names if name in list(LEVELS)[: newest + 1]]
+    if not names:
+        raise EngineUnavailable(
+            "The fused engine cannot run here",
+            "the processor has neither AVX2 and FMA nor NEON",
+            _REMEDY,
+        )
+    return level_of(load(library_path()), names[-1])
+
+
 def level_of(library: ctypes.CDLL, name: str) -> Level:
     """One level of a loaded library; running it is up to who knows that the processor can."""
     suffix = name.replace("-", "_")
@@ -182,11 +201,23 @@ def levels_for(processor: Processor) -> list[str]:
 
     Raises EngineUnavailable where there is no library.
     """
+    able = native_levels()
+    return able if _is_arm() else [name for name in able if name in processor.reached]
+
+
+def native_levels() -> list[str]:
+    """Those that the library itself finds the processor able to run; older ones first.
+
+    Raises EngineUnavailable where there is no library.
+    """
     found = load(library_path()).supported_levels()
-    if platform.machine().lower() in ("aarch64", "arm64"):
+    if _is_arm():
         return ["neon", "neon-dotprod"] if _arm_has_dot_products() else ["neon"]
-    able = [name for i, name in enumerate(X86_64_LEVELS) if found >> i & 1]
-    return [name for name in able if name in processor.reached]
+    return [name for i, name in enumerate(X86_64_LEVELS) if found >> i & 1]
+
+
+def _is_arm() -> bool:
+    return platform.machine().lower() in ("aarch64", "arm64")
 
 
 def _arm_has_dot_products() -> bool:

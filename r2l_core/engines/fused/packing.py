@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from r2l_core.engines.fused import library
 from r2l_core.engines.fused.library import Level
-from r2l_core.geometry.rays import sample_depths
-from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig
-from r2l_core.model.quantized import QuantizedLinear
-from r2l_core.quantization.dynamic import folded_biases
 from r2l_core.types import Precision
 
 Array = NDArray[Any]
@@ -62,35 +57,52 @@ def why_not(network: NetworkConfig) -> str:
     return ""
 
 
+@dataclass(frozen=True, eq=False)
+class IntegerLayer:
+    """A body layer in eight bits. values: int8 (out, in). scale: float32 (out,)."""
+
+    values: Array
+    scale: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A network's numbers, of which the kernel needs no more.
+
+    tensors: float32, by state-dict name. depths: float32 (n_sample,), where rays are sampled; of no
+    meaning for Plücker coordinates. integers: the layers in eight bits, by name. biases: of the
+    body's layers, float32 (out,), where they are others than in `tensors`.
+    """
+
+    network: NetworkConfig
+    tensors: Mapping[str, Array]
+    depths: Array
+    integers: Mapping[str, IntegerLayer] = field(default_factory=dict)
+    biases: Mapping[str, Array] = field(default_factory=dict)
+
+
 class PackedNetwork:
     """Weights in the kernel's order, and the structure that points to them.
 
-    `quantized`: the layers in eight bits. What `precision` asks for is emulated in float32 where
-    the level has no such arithmetic.
+    What `precision` asks for is emulated in float32 where the level has no such arithmetic.
     """
 
-    def __init__(
-        self,
-        light_field: LightField,
-        precision: Precision,
-        quantized: Mapping[str, QuantizedLinear],
-        level: Level,
-    ) -> None:
-        network = light_field.network
+    def __init__(self, weights: Weights, precision: Precision, level: Level) -> None:
+        network = weights.network
         self._level = level
         self._kept: list[Array] = []
         self.width = -(-network.width // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE
-        self._tensors = light_field.tensors
-        self._biases = folded_biases(light_field, quantized)
-        self._quantized = quantized
+        self._tensors = weights.tensors
+        self._biases = weights.biases
+        self._integers = weights.integers
         kind = _float_kind(precision, level)
-        head_kind = Kind.SPLIT if quantized and level.amx else kind
+        head_kind = Kind.SPLIT if weights.integers and level.amx else kind
         layers = (library.Layer * max(2 * network.n_blocks, 1))()
         for k in range(network.n_blocks):
             layers[2 * k], layers[2 * k + 1] = self._block(network, k, kind)
         self._layers = layers
         points = 0 if network.plucker else network.n_sample
-        depths = sample_depths(light_field.scene, points).numpy() if points else np.zeros(1, "f4")
+        depths = weights.depths if points else np.zeros(1, "f4")
         self.structure = library.Network(
             width=self.width,
             n_blocks=network.n_blocks,
@@ -101,7 +113,7 @@ class PackedNetwork:
             depths=self._keep(depths),
             head=self._head(network, head_kind),
             tail_weight=self._keep(self._padded(self._tensors["tail.0.weight"], rows=3)),
-            tail_bias=self._keep(self._tensors["tail.0.bias"].numpy()),
+            tail_bias=self._keep(self._tensors["tail.0.bias"]),
             layers=ctypes.addressof(layers),
         )
 
@@ -114,18 +126,18 @@ class PackedNetwork:
         self._kept.append(copy)
         return int(copy.ctypes.data)
 
-    def _padded(self, tensor: Tensor, rows: int | None = None) -> Array:
+    def _padded(self, array: Array, rows: int | None = None) -> Array:
         """(out, in) or (out,) filled up with zeros to the kernel's width."""
         rows = self.width if rows is None else rows
-        shape = (rows, self.width)[: tensor.dim()]
-        result = np.zeros(shape, tensor.numpy().dtype)
-        result[tuple(slice(n) for n in tensor.shape)] = tensor.numpy()
+        shape = (rows, self.width)[: array.ndim]
+        result = np.zeros(shape, array.dtype)
+        result[tuple(slice(n) for n in array.shape)] = array
         return result
 
     def _head(self, network: NetworkConfig, kind: Kind) -> library.Layer:
         """Columns from the published order to the kernel's: see `encode` in source/network.c."""
         slots, points = 2 * network.n_frequencies + 1, network.n_coordinates
-        weight = self._tensors["head.0.weight"].numpy().reshape(network.width, points, slots)
+        weight = self._tensors["head.0.weight"].reshape(network.width, points, slots)
         ordered = np.zeros((self.width, slots, _coordinates(network)), np.float32)
         ordered[: network.width, :, :points] = weight.transpose(0, 2, 1)
         columns = np.zeros((self.width, _inputs(network)), np.float32)
@@ -137,8 +149,8 @@ class PackedNetwork:
     ) -> tuple[library.Layer, library.Layer]:
         first, last = network.block_layers(block)
         order = np.arange(self.width)
-        if last in self._quantized and not self._level.dot4:
-            order = balanced_order(self._padded(self._quantized[last].weight.values))
+        if last in self._integers and not self._level.dot4:
+            order = balanced_order(self._padded(self._integers[last].values))
         return (
             self._layer(first, kind, order),
             self._layer(last, kind, order, second=True, scale=network.res_scale),
@@ -160,45 +172,54 @@ class PackedNetwork:
                 return array[:, order] if array.ndim == 2 else array
             return array[order]
 
-        bias = ordered(self._padded(self._biases[name]))
-        if name not in self._quantized:
+        own_bias = (self._tensors[f"{name}.bias"].astype(np.float64) * scale).astype(np.float32)
+        bias = ordered(self._padded(self._biases.get(name, own_bias)))
+        if name not in self._integers:
             weight = self._padded(self._tensors[f"{name}.weight"] * scale)
             return self._float_layer(kind, ordered(weight), bias)
-        rowwise = self._quantized[name].weight
-        values = ordered(self._padded(rowwise.values))
+        integers = self._integers[name]
+        values = ordered(self._padded(integers.values))
         packed, start, modes = _packed_bytes(values, self._level, second)
         return library.Layer(
             kind=Kind.BYTES,
             inputs=values.shape[1],
             weights=self._keep(packed),
             bias=self._keep(bias),
-            scale=self._keep(ordered(self._padded(rowwise.scale[:, 0] * scale))),
+            scale=self._keep(ordered(self._padded(integers.scale * scale))),
             start=self._keep(start),
             modes=self._keep(modes),
         )
 
     def _float_layer(self, kind: Kind, weight: Array, bias: Array) -> library.Layer:
         panel = self._level.panel
-        matrix = torch.from_numpy(np.ascontiguousarray(weight))
+        matrix: Array = np.ascontiguousarray(weight, np.float32)
         if kind in (Kind.BF16, Kind.SPLIT):
-            high = matrix.to(torch.bfloat16)
-            parts = (
-                [high] if kind == Kind.BF16 else [high, (matrix - high.float()).to(torch.bfloat16)]
-            )
-            packed: Array = np.stack(
-                [panels(part.view(torch.int16).numpy(), panel, 2) for part in parts], axis=1
-            )
+            high = _bfloat16(matrix)
+            parts = [high] if kind == Kind.BF16 else [high, _bfloat16(matrix - _float32(high))]
+            packed: Array = np.stack([panels(part, panel, 2) for part in parts], axis=1)
         else:
-            rounded = {Kind.FLOAT_BF16: torch.bfloat16, Kind.FLOAT_FP16: torch.float16}.get(kind)
-            if rounded is not None:
-                matrix = matrix.to(rounded).float()
-            packed = panels(matrix.numpy(), panel, 1)
+            if kind == Kind.FLOAT_BF16:
+                matrix = _float32(_bfloat16(matrix))
+            elif kind == Kind.FLOAT_FP16:
+                matrix = matrix.astype(np.float16).astype(np.float32)
+            packed = panels(matrix, panel, 1)
         return library.Layer(
             kind=kind,
             inputs=matrix.shape[1],
             weights=self._keep(packed),
             bias=self._keep(bias),
         )
+
+
+def _bfloat16(matrix: Array) -> Array:
+    """Finite float32 rounded to the nearest bfloat16, ties to even: its bits, uint16."""
+    bits = matrix.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def _float32(bfloat16: Array) -> Array:
+    """What these bits stand for."""
+    return (bfloat16.astype(np.uint32) << 16).view(np.float32)
 
 
 def _float_kind(precision: Precision, level: Level) -> Kind:

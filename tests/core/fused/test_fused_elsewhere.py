@@ -21,6 +21,7 @@ import torch
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import choice
 from r2l_core.engines.fused.build import SOURCE
+from r2l_core.engines.fused.engine import weights_of
 from r2l_core.engines.fused.packing import PackedNetwork
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.light_field import LightField
@@ -64,7 +65,7 @@ class Program:
     ) -> torch.Tensor:
         """Colours of rays, float32 (n, 3) each, in tiles of 24."""
         quantized = quantized_layers(light_field, precision)
-        packed = PackedNetwork(light_field, precision, quantized, self._level)
+        packed = PackedNetwork(weights_of(light_field, quantized), precision, self._level)
         done = subprocess.run(
             self._command,
             input=_written(packed, rays),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from r2l_core.engines.fused import library
+from r2l_core.engines.fused.engine import weights_of
 from r2l_core.engines.fused.library import Level
 from r2l_core.engines.fused.packing import PackedNetwork, balanced_order, longest_window
 from r2l_core.engines.processor import this_processor
@@ -44,7 +45,7 @@ class Body:
             for i, values in enumerate((first, second))
         }
         self._level = level
-        self._packed = PackedNetwork(light_field, Precision.INT8, layers, level)
+        self._packed = PackedNetwork(weights_of(light_field, layers), Precision.INT8, level)
         self._address = ctypes.addressof(self._packed.structure)
         n_bytes = level.scratch_bytes(self._address, level.tile)
         self._memory = np.zeros(n_bytes + 64, np.uint8)
