@@ -22,6 +22,7 @@ from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
 from viewer.rendering.controller import RenderController
 from viewer.rendering.performance_monitor import PerformanceMonitor
+from viewer.rendering.render_size import RenderSizeController
 from viewer.rendering.render_thread import RenderThread, Running
 from viewer.rendering.report import Report
 from viewer.rendering.saver import Saver
@@ -76,6 +77,7 @@ class App(QObject):
         rendering = self.rendering = RenderController(
             self.render_thread.mailbox, store, self.camera, self, clock
         )
+        self.render_size = RenderSizeController(window, store, self, clock)
         self.performance = PerformanceMonitor(self, clock)
         self.compare = CompareController(window, store, rendering, preferences, self)
         self.dataset = DatasetController(window, store, self.camera, rendering, self)
@@ -152,7 +154,6 @@ class App(QObject):
     def _wire_rendering(self) -> None:
         window, rendering, store = self.window, self.rendering, self.store
         scene, commands = window.scene, window.commands
-        scene.render_size_chosen.connect(lambda *size: store.change(render_size_px=size))
         scene.target_fps_chosen.connect(lambda rate: store.change(target_fps=rate))
         commands.canonical.toggled.connect(rendering.set_canonical)
         commands.fill_flat.toggled.connect(lambda on: store.change(fill_flat=on))
@@ -221,6 +222,7 @@ class App(QObject):
             self.recording.close,
             self.live_capture.close,
             self.camera.close,
+            self.render_size.close,
             self.performance.close,
             # After everybody else has stored what is to be remembered.
             self.preferences.write,

@@ -281,7 +281,7 @@ class TestComparing:
             qtbot.keyClick(window.pane, Qt.Key.Key_C)
         assert window.compare.panes.isVisible()
         sources = [pane.source for pane in window.compare.panes.panes]
-        assert sources == [Precision.BF16, Precision.FP32]
+        assert sources == [Precision.BF16, Precision.INT8]
 
     def test_divider_keys_work_only_in_a_wipe(self, qtbot, window):
         first = make_frame()

@@ -42,6 +42,7 @@ STATE = ViewState(
     difference=DifferenceOptions(DifferenceKind.SIGNED, 32.0, True, "Magma"),
     target_fps=12.0,
     max_stride=4,
+    match_window=True,
     fill_flat=True,
     path=CameraPath((Keyframe(VIEW.orbit.T_world_camera(), 40.0),), loop=True),
 )

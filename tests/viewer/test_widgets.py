@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QS
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
+from tests.viewer.find import named
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.scrub_label import ScrubLabel
@@ -585,7 +586,8 @@ class TestScenePanel:
     def test_sizes_keep_the_proportions_of_the_scene(self, panel):
         sizes = panel.findChild(QComboBox)
         texts = [sizes.itemText(row) for row in range(sizes.count())]
-        assert texts == ["200×150", "400×300", "504×378", "800×600", "1600×1200"]
+        assert texts[:5] == ["200×150", "400×300", "504×378", "800×600", "1600×1200"]
+        assert texts[5:] == ["Match window", "Other…"]
         assert sizes.currentText() == "504×378"
 
     def test_a_chosen_size_is_reported(self, qtbot, panel):
@@ -593,6 +595,39 @@ class TestScenePanel:
         with qtbot.waitSignal(panel.render_size_chosen) as chosen:
             sizes.activated.emit(0)
         assert chosen.args == [200, 150]
+
+    def test_any_size_can_be_typed(self, qtbot, panel):
+        panel.show()
+        sizes = panel.findChild(QComboBox)
+        width, height = (
+            named(panel, ValueSpin, f"{side} in pixels") for side in ("Width", "Height")
+        )
+        assert not width.isVisible()
+        sizes.activated.emit(sizes.findText("Other…"))
+        assert width.isVisible()
+        width.lineEdit().selectAll()
+        qtbot.keyClicks(width, "640")
+        with qtbot.waitSignal(panel.render_size_chosen) as chosen:
+            qtbot.keyClick(width, Qt.Key.Key_Return)
+        assert chosen.args == [640, 378]
+        panel.show_render_size(640, 378)
+        with qtbot.waitSignal(panel.render_size_chosen) as chosen:
+            height.setValue(480)
+        assert chosen.args == [640, 480]
+        sizes.activated.emit(0)
+        assert not width.isVisible()
+
+    def test_the_size_of_the_window_stays_chosen_while_it_changes(self, qtbot, panel):
+        sizes = panel.findChild(QComboBox)
+        with qtbot.waitSignal(panel.match_window_chosen):
+            sizes.activated.emit(sizes.findText("Match window"))
+        panel.show_match_window(True)
+        panel.show_render_size(733, 512)
+        assert sizes.currentText() == "Match window"
+        panel.show_scene("lego", "another network", 0.0, 1.0, 800, 800)
+        assert sizes.currentText() == "Match window"
+        panel.show_match_window(False)
+        assert sizes.currentText() == "800×800"
 
     def test_frames_of_the_old_size_do_not_undo_a_choice(self, panel):
         sizes = panel.findChild(QComboBox)

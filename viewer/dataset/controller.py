@@ -99,7 +99,9 @@ class DatasetController(QObject):
         panel.stepped.connect(self.step)
         panel.nearest_requested.connect(self.snap)
         panel.close_requested.connect(self.close_dataset)
-        panel.size_wanted.connect(lambda *size_px: self._store.change(render_size_px=size_px))
+        panel.size_wanted.connect(
+            lambda *size_px: self._store.change(render_size_px=size_px, match_window=False)
+        )
         self._store.listen(self._state_changed)
         self._rendering.running_changed.connect(lambda _running: self._note_misfit())
         panel.thumbnail_wanted.connect(self._want_thumbnail)

@@ -2,7 +2,7 @@
 
     {"format": "r2l-session", "version": 2, "checkpoint": "demo", "sha256": "9f86d0…",
      "scene": null, "assumed": [], "engine": "auto", "device": "auto", "rays": "auto",
-     "render_size_px": [400, 400],
+     "render_size_px": [400, 400], "match_window": false,
      "camera": {"azimuth_deg": 35.0, "elevation_deg": 30.0, "radius": 4.0,
                 "pivot": [0.0, 0.0, 0.0], "fov_x_deg": 39.6},
      "target_fps": 30.0, "max_stride": 32, "fill_flat": false,
@@ -84,6 +84,7 @@ def session_text(session: Session) -> str:
         "device": light_field.device,
         "rays": light_field.rays,
         "render_size_px": state.render_size_px,
+        "match_window": state.match_window,
         "camera": _view_values(state.viewpoint),
         "target_fps": state.target_fps,
         "max_stride": state.max_stride,
@@ -157,6 +158,7 @@ def _session(fields: Fields) -> Session:
         mode=mode if len(panes) > 1 else CompareMode.SINGLE,
         viewpoint=_view(fields.inner("camera")),
         render_size_px=_size(fields),
+        match_window=fields.boolean("match_window", False),
         difference=_difference(fields.inner("difference"))
         if "difference" in fields
         else usual.difference,

@@ -68,7 +68,8 @@ class ViewState:
     active: position of the pane that keys are about, which is shown where one is shown alone.
     pair: positions of the two that are wiped, flipped and subtracted, once there are two.
     target_fps: pictures a second while the camera moves. max_stride: no picture is coarser than
-    that; one of STRIDES. fill_flat: whether pixels in flat surroundings are taken from these.
+    that; one of STRIDES. match_window: whether the picture is as large as the window has room for.
+    fill_flat: whether pixels in flat surroundings are taken from these.
     """
 
     light_field: LightFieldChoice
@@ -78,6 +79,7 @@ class ViewState:
     mode: CompareMode = CompareMode.SINGLE
     viewpoint: Viewpoint = field(default_factory=_demo_view)
     render_size_px: tuple[int, int] = (PRESETS["demo"].width_px, PRESETS["demo"].height_px)
+    match_window: bool = False
     difference: DifferenceOptions = field(default_factory=DifferenceOptions)
     target_fps: float = 30.0
     max_stride: int = STRIDES[0]

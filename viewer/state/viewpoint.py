@@ -18,6 +18,7 @@ _NAMED_DEG = {
 }
 """Azimuth and elevation of the named views."""
 _LEAST_RADIUS = 0.05
+_WIDEST_DEG = 170.0
 _POLE = 1 - 1e-9
 
 
@@ -73,6 +74,22 @@ def ridden(camera: Camera, pivot: tuple[float, float, float]) -> Viewpoint:
         (middle_x, middle_y, middle_z),
     )
     return Viewpoint(orbit, _fov_x_deg(camera), camera)
+
+
+def same_short_side(
+    view: Viewpoint, before_px: tuple[int, int], after_px: tuple[int, int]
+) -> Viewpoint:
+    """The view in a picture of another shape whose shorter side shows what the shorter one did."""
+    short_before, short_after = (min(size) / size[0] for size in (before_px, after_px))
+    half = math.tan(math.radians(view.fov_x_deg) / 2) * short_before / short_after
+    fov_x_deg = min(math.degrees(2 * math.atan(half)), _WIDEST_DEG)
+    return view if fov_x_deg == view.fov_x_deg else Viewpoint(view.orbit, fov_x_deg)
+
+
+def fitted_to_shape(pose: Camera, size_px: tuple[int, int]) -> tuple[int, int]:
+    """The largest picture in the shape of the pose's that fits into one of that size."""
+    scale = min(size_px[0] / pose.width_px, size_px[1] / pose.height_px)
+    return max(1, round(scale * pose.width_px)), max(1, round(scale * pose.height_px))
 
 
 def named_view(scene: SceneSpec, name: str, fov_x_deg: float) -> Viewpoint:

@@ -12,8 +12,8 @@ from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.field_grid import FieldGrid
-from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.panels.fact_grid import FactGrid
+from viewer.widgets.panels.size_chooser import SizeChooser
 
 _WIDTHS_PX = (200, 400, 800, 1600)
 _FPS_RANGE = (5, 120)
@@ -28,13 +28,12 @@ class ScenePanel(QWidget):
     """Scene facts, render size (pixels) and target frame rate (images per second)."""
 
     render_size_chosen = pyqtSignal(int, int)
+    match_window_chosen = pyqtSignal()
     target_fps_chosen = pyqtSignal(float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Scene")
-        self._sizes: list[tuple[int, int]] = []
-        self._shown_px: tuple[int, int] | None = None
         self._described: tuple[str, str, float, float, int, int] | None = None
         self._name = ElidedLabel("No light field", self)
         self._name.setFont(theme.font(self, 1.1, bold=True))
@@ -46,11 +45,9 @@ class ScenePanel(QWidget):
         self._notes.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._notes.hide()
         self._facts = FactGrid(_FACTS, self)
-        self._size = FlatCombo(self)
-        self._size.setAccessibleName("Render size in pixels")
-        self._size.setToolTip("Pixels of the rendered picture, whatever its size on the screen.")
-        self._size.setFont(theme.font(self, tabular=True))
-        self._size.activated.connect(self._choose_size)
+        self._size = SizeChooser(self)
+        self._size.size_chosen.connect(self.render_size_chosen)
+        self._size.match_chosen.connect(self.match_window_chosen)
         self._fps = QSlider(Qt.Orientation.Horizontal, self)
         self._fps.setAccessibleName("Target frame rate in images per second")
         self._fps.setRange(*_FPS_RANGE)
@@ -94,10 +91,7 @@ class ScenePanel(QWidget):
         self._facts.show_fact("Own size", wording.size(width_px, height_px))
         own = (width_px, height_px)
         sizes = {(w, max(1, round(w * height_px / width_px))) for w in _WIDTHS_PX} | {own}
-        self._size.clear()
-        self._sizes = sorted(sizes)
-        self._size.addItems([wording.size(*size) for size in self._sizes])
-        self._shown_px = None
+        self._size.offer_sizes(sorted(sizes))
         self.show_render_size(*own)
 
     def show_notes(self, notes: Sequence[str]) -> None:
@@ -108,19 +102,12 @@ class ScenePanel(QWidget):
         self._notes.setVisible(bool(notes))
 
     def show_render_size(self, width_px: int, height_px: int) -> None:
-        """Select the size that is rendered; adds it where it is not on offer.
+        """Select the size that is rendered; see `SizeChooser.show_size`."""
+        self._size.show_size(width_px, height_px)
 
-        The same size again changes nothing, so that frames still arriving in the old size do not
-        undo a choice.
-        """
-        shown = (width_px, height_px)
-        if shown == self._shown_px:
-            return
-        self._shown_px = shown
-        if shown not in self._sizes:
-            self._sizes.append(shown)
-            self._size.addItem(wording.size(*shown))
-        self._size.setCurrentIndex(self._sizes.index(shown))
+    def show_match_window(self, on: bool) -> None:
+        """Show that the picture is as large as the window has room for, or not."""
+        self._size.show_matching(on)
 
     def show_target_fps(self, images_per_s: float) -> None:
         """Show the target frame rate without reporting it."""
@@ -138,9 +125,6 @@ class ScenePanel(QWidget):
         grid.add_field("Render size", self._size)
         grid.add_field("Target rate", self._fps, rate)
         return grid
-
-    def _choose_size(self, position: int) -> None:
-        self.render_size_chosen.emit(*self._sizes[position])
 
     def _choose_fps(self, images_per_s: int) -> None:
         self._word_fps()

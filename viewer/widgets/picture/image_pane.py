@@ -21,7 +21,14 @@ from viewer.widgets.picture.drawn_overlays import PathOverlay, PoseOverlay, pain
 from viewer.widgets.picture.overlay_label import OverlayLabel
 from viewer.widgets.picture.picture import Picture, logical
 from viewer.widgets.picture.picture_gestures import PictureGestures
-from viewer.widgets.picture.placement import Arrangement, Placement, Spacing, Viewport, arrange
+from viewer.widgets.picture.placement import (
+    Arrangement,
+    Placement,
+    Spacing,
+    Viewport,
+    arrange,
+    room_of_one,
+)
 
 _MARGIN_PX = 14
 """Grey kept free on every side of the picture, in logical pixels."""
@@ -38,6 +45,8 @@ class ImagePane(PictureGestures):
     placement_changed = pyqtSignal(Placement)
     """The `Placement` that the picture is now painted with."""
     hint_dismissed = pyqtSignal()
+    room_changed = pyqtSignal()
+    """There is more or less room for pictures than before."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -205,6 +214,16 @@ class ImagePane(PictureGestures):
         super().resizeEvent(event)
         self._place()
         self._arrange_overlays()
+        self.room_changed.emit()
+
+    def room_px(self) -> tuple[int, int]:
+        """Device pixels across and down that there are for one picture."""
+        ratio = self.devicePixelRatioF()
+        count, spacing = self._layout()
+        width, height = (
+            max(1, round((side - 2 * _MARGIN_PX) * ratio)) for side in (self.width(), self.height())
+        )
+        return room_of_one(count, width, height, spacing)
 
     def _layout(self) -> tuple[int, Spacing]:
         """How many cells there are, and the room around them."""

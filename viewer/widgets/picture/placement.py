@@ -201,6 +201,12 @@ def arrange(
     return Arrangement(placement, width, height, corners)
 
 
+def room_of_one(count: int, area_width: int, area_height: int, spacing: Spacing) -> tuple[int, int]:
+    """Room for each of `count` pictures of any shape: beside each other, four two by two."""
+    columns = 2 if count == 4 else count
+    return _room(columns, -(-count // columns), area_width, area_height, spacing)
+
+
 def _columns(
     count: int, size_px: tuple[int, int], area: tuple[int, int], spacing: Spacing, whole: bool
 ) -> int:
