@@ -47,8 +47,9 @@ class RenderSizeController(QObject):
     def _state_changed(self, before: ViewState, after: ViewState) -> None:
         if before.match_window != after.match_window:
             self._panel.show_match_window(after.match_window)
-        if after.match_window and _shapes(before) != _shapes(after):
-            # Once the panes are where they will be.
+        # Another light field comes in a size of its own.
+        other_size = before.render_size_px != after.render_size_px
+        if after.match_window and (other_size or not before.match_window):
             self._timer.start()
 
     def _match(self) -> None:
@@ -64,8 +65,3 @@ class RenderSizeController(QObject):
         elif size_px != state.render_size_px:
             view = same_short_side(state.viewpoint, state.render_size_px, size_px)
             self._store.change(render_size_px=size_px, viewpoint=view)
-
-
-def _shapes(state: ViewState) -> tuple[object, ...]:
-    """What the room for one picture depends on."""
-    return state.match_window, state.mode, len(state.panes), state.render_size_px

@@ -77,11 +77,14 @@ class CompareSurface(ImagePane):
         first = frames[0]
         if not self._frames or not _same_camera(self._frames[0], first):
             self._mark = None
+        others = len(frames) != len(self._frames)
         self._frames = tuple(frames)
         self._pictures = [Picture(frame.image) for frame in frames]
         self._label(frames)
         self._set_difference_pair()
         self._show(first, self._pictures[0])
+        if others:
+            self.room_changed.emit()
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -120,6 +123,7 @@ class CompareSurface(ImagePane):
         self._shows_b = False
         self._place()
         self.update()
+        self.room_changed.emit()
 
     def set_active(self, position: int) -> None:
         """Mark the pane that the digit keys and the engine card are about."""
