@@ -18,6 +18,7 @@ from viewer.camera_path.controller import CameraPathController
 from viewer.compare.controller import CompareController
 from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
+from viewer.recent_files import RecentController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
 from viewer.rendering.controller import RenderController
@@ -103,6 +104,16 @@ class App(QObject):
             self.recording,
             self.sessions,
             self.compare.layers,
+            self,
+        )
+        self.recent = RecentController(
+            window,
+            preferences,
+            store,
+            rendering,
+            self.camera_path,
+            self.sessions,
+            self.files,
             self,
         )
         self.scenes = SceneController(window, rendering, preferences, asks, self)

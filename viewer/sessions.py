@@ -22,7 +22,7 @@ from viewer.recording.controller import RecordingController
 from viewer.rendering.controller import RenderController
 from viewer.rendering.render_thread import Running
 from viewer.state.panes import PaneChoice
-from viewer.state.preferences import Preferences, RecentFiles
+from viewer.state.preferences import Preferences
 from viewer.state.resolve import Wish
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
 from viewer.state.view_state import StateStore, ViewState
@@ -36,6 +36,8 @@ class SessionController(QObject):
     that renders, its state is the present one."""
 
     failed = pyqtSignal(Exception)
+    file_used = pyqtSignal(str)
+    """Path of a session that was read or written."""
 
     def __init__(
         self,
@@ -56,7 +58,6 @@ class SessionController(QObject):
         self._rendering = rendering
         self._datasets = datasets
         self._preferences = preferences
-        self._recent = RecentFiles(preferences, "recent_sessions")
         self._pending: Session | None = None
         actions = window.commands.sessions
         actions.save.triggered.connect(
@@ -67,7 +68,6 @@ class SessionController(QObject):
         datasets.settled.connect(self._dataset_settled)
         rendering.running_changed.connect(self._running_changed)
         actions.offer_last(bool(preferences.text("last_session")))
-        self._show_recent()
 
     def present(self) -> Session | None:
         """The session as it is now; None before a light field is open."""
@@ -88,7 +88,8 @@ class SessionController(QObject):
         except R2LError as error:
             self.failed.emit(error)
         else:
-            self._note_recent(file)
+            self.file_used.emit(file)
+            self._window.show_note(f"Saved {file}", file)
 
     def open(self, file: str) -> None:
         """Go on with a session from a file."""
@@ -97,7 +98,7 @@ class SessionController(QObject):
         except R2LError as error:
             self.failed.emit(error)
             return
-        self._note_recent(file)
+        self.file_used.emit(file)
         self._begin(session)
 
     def restore_last(self) -> None:
@@ -163,13 +164,6 @@ class SessionController(QObject):
                     "Put the old file back, or save the session again.",
                 )
             )
-
-    def _note_recent(self, file: str) -> None:
-        self._recent.note(file)
-        self._show_recent()
-
-    def _show_recent(self) -> None:
-        self._window.commands.sessions.show_recent(self._recent.files(), self.open)
 
 
 class FileOpener(QObject):

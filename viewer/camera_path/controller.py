@@ -35,7 +35,10 @@ class CameraPathController(QObject):
     """The path of the window, and its files."""
 
     failed = pyqtSignal(Exception)
+    file_used = pyqtSignal(str)
+    """Path of a file that was read or written."""
     _opened = pyqtSignal(str, CameraPath)
+    _saved = pyqtSignal(str)
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class CameraPathController(QObject):
         self._frame: Frame | None = None
         self._has_overlay = False
         self._opened.connect(self._take)
+        self._saved.connect(self._show_saved)
         self._wire()
         self._wire_files()
 
@@ -78,23 +82,33 @@ class CameraPathController(QObject):
             return
         if nerfstudio:
             size = self._store.state.render_size_px
-            self._start(lambda: save_nerfstudio(path, Path(file), *size, NERFSTUDIO_FPS))
+            self._start(lambda: save_nerfstudio(path, Path(file), *size, NERFSTUDIO_FPS), file)
         else:
-            self._start(lambda: save_camera_path(path, Path(file)))
+            self._start(lambda: save_camera_path(path, Path(file)), file)
 
-    def _start(self, job: Callable[[], None]) -> None:
+    def _start(self, job: Callable[[], None], saved: str = "") -> None:
+        """`saved`: the file that the job writes."""
+
         def attempt() -> None:
             try:
                 job()
             except R2LError as error:
                 self.failed.emit(error)
+            else:
+                if saved:
+                    self._saved.emit(saved)
 
         pool = QThreadPool.globalInstance()
         assert pool is not None
         pool.start(attempt)
 
+    def _show_saved(self, file: str) -> None:
+        self._window.show_note(f"Saved {file}", file)
+        self.file_used.emit(file)
+
     def _take(self, file: str, path: CameraPath) -> None:
         self.editor.use(path)
+        self.file_used.emit(file)
         if path.notes:
             what = f"The camera path {file} is open, and something was assumed"
             self.failed.emit(CameraPathError(what, "; ".join(path.notes)))

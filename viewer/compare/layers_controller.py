@@ -39,6 +39,7 @@ class LayersController(QObject):
     ) -> None:
         super().__init__(parent)
         self._strip = window.compare.layers
+        self._window = window
         self._store = store
         self._analyst = analyst
         self._running: Running | None = None
@@ -151,3 +152,5 @@ class LayersController(QObject):
                 analysis.save_mix(Path(path), self._mix)
             except R2LError as error:
                 self.failed.emit(error)
+            else:
+                self._window.show_note(f"Saved {path}", path)

@@ -255,7 +255,7 @@ class RecordingController(QObject):
     def _ended(self, end: RecordingEnd) -> None:
         self.panel.show_end(end.words)
         # The panel may have been closed meanwhile.
-        self._window.show_note(end.words)
+        self._window.show_note(end.words, str(end.out))
         self.finished.emit(end)
 
     def _failed(self, error: Exception) -> None:

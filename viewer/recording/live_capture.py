@@ -180,7 +180,7 @@ class LiveCapture(QObject):
         }
 
     def _ended(self, end: RecordingEnd) -> None:
-        self._window.show_note(end.words)
+        self._window.show_note(end.words, str(end.out))
         self.finished.emit(end)
 
     def _failed(self, error: Exception) -> None:

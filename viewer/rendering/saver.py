@@ -21,7 +21,7 @@ class Saver(QObject):
     """The error, and a call that tries once more."""
 
     saved = pyqtSignal(str)
-    """Where a picture is now."""
+    """Where a picture or a table is now."""
 
     def save_picture(self, image: QImage, path: Path) -> None:
         """Write `image` in the format that the ending names."""
@@ -34,7 +34,12 @@ class Saver(QObject):
 
     def save_table(self, samples: Sequence[Sample], path: Path) -> None:
         """Write measurements as CSV."""
-        self._start(partial(write_table, samples, path))
+
+        def write() -> None:
+            write_table(samples, path)
+            self.saved.emit(str(path))
+
+        self._start(write)
 
     def _start(self, write: Callable[[], None]) -> None:
         def attempt() -> None:

@@ -38,7 +38,7 @@ class Screenshots(QObject):
         window.screenshot_requested.connect(self.save)
         window.commands.copy.triggered.connect(self.copy)
         rendering.frames_shown.connect(self._frames_shown)
-        saver.saved.connect(lambda path: window.show_note(f"Saved {path}"))
+        saver.saved.connect(lambda path: window.show_note(f"Saved {path}", path))
 
     def save(self, file: str) -> None:
         """Write the active pane's picture, once it is exact."""

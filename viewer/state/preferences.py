@@ -80,6 +80,10 @@ class RecentFiles:
         files = found if isinstance(found, list) else []
         return [file for file in files if isinstance(file, str)][:MOST]
 
+    def forget(self) -> None:
+        """Forget them all."""
+        self._preferences.store(self._key, "[]")
+
     def note(self, file: str) -> None:
         """That one was used just now."""
         path = str(Path(file).absolute())

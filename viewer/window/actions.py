@@ -14,6 +14,7 @@ from r2l_core.types import Availability, Precision
 from viewer.state.bookmarks import NUMBERS
 from viewer.window.action_maker import ActionMaker
 from viewer.window.compare_actions import CompareActions
+from viewer.window.recent_menu import RecentMenu
 from viewer.window.record_actions import RecordActions
 from viewer.window.session_actions import SessionActions
 
@@ -117,6 +118,7 @@ class Actions(ActionMaker):
         self.open_dataset = self._add(
             menu, "Open &dataset…", "Ctrl+D", "Open the folder of a NeRF dataset, for its poses"
         )
+        self.recent = RecentMenu(self._window, menu)
         self._make_scenes(menu)
         self.scene_settings = self._add(
             menu,

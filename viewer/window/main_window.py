@@ -29,6 +29,7 @@ from viewer.widgets.controls.file_dialogs import (
     ask_mix,
     ask_picture,
     ask_table,
+    show_in_folder,
 )
 from viewer.widgets.panels import about
 from viewer.widgets.panels.camera_panel import CameraPanel
@@ -188,9 +189,10 @@ class MainWindow(QMainWindow):
         self.precision.show_pending(None)
         self.message.show_error(what, why, remedy)
 
-    def show_note(self, text: str) -> None:
-        """Say something quiet below the picture; empty takes it away."""
-        self._view.footer.show_note(text)
+    def show_note(self, text: str, file: str = "") -> None:
+        """Say something quiet below the picture; empty takes it away. `file`: what was written, to
+        be shown in its folder."""
+        self._view.footer.show_note(text, file)
 
     def open_panel(self, name: str) -> None:
         """Show the panel of that name in front, also where it was closed; where all are hidden,
@@ -227,6 +229,7 @@ class MainWindow(QMainWindow):
 
     def _connect_widgets(self) -> None:
         self.pane.file_dropped.connect(self.file_dropped)
+        self._view.footer.folder_wanted.connect(show_in_folder)
         self.pane.hint_dismissed.connect(lambda: self._preferences.store("hint_seen", True))
         self.dataset.open_requested.connect(self._ask_dataset)
 

@@ -1,8 +1,12 @@
-"""Dialogs that ask for a file. They return at once and report through `fileSelected`."""
+"""Dialogs that ask for a file, and the desktop's own view of a folder. They return at once;
+dialogs report through `fileSelected`."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
+from pathlib import Path
+
+from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
 
@@ -66,6 +70,11 @@ def ask_film(parent: QWidget, folder: str, name: str) -> QFileDialog:
         lambda kind: dialog.setDefaultSuffix(kind[kind.rfind(".") + 1 : -1])
     )
     return dialog
+
+
+def show_in_folder(file: str) -> None:
+    """Have the desktop show the folder of a file."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(file).absolute().parent)))
 
 
 def _ask_file(parent: QWidget, title: str, folder: str, kinds: str) -> QFileDialog:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -11,6 +11,7 @@ from r2l_core.types import EngineInfo
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
+from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.picture.pixel_readout import PixelProbe, PixelReadout
 from viewer.widgets.picture.placement import Placement
 from viewer.widgets.picture.refining import Refining, RefiningClock
@@ -51,6 +52,9 @@ class _Lock(QLabel):
 class PictureFooter(QWidget):
     """Stands below the picture rather than on it, so that no pixel is covered."""
 
+    folder_wanted = pyqtSignal(str)
+    """Path of a file whose folder is to be shown."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._engine: EngineInfo | None = None
@@ -67,6 +71,10 @@ class PictureFooter(QWidget):
         self._note = ElidedLabel(parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note.hide()
+        self._file = ""
+        self._folder = FlatButton("Show in folder", "Open the folder that it was saved in", self)
+        self._folder.clicked.connect(lambda: self.folder_wanted.emit(self._file))
+        self._folder.hide()
         self._lock = _Lock(self)
         self._lock.hide()
         self._scale = QLabel(self)
@@ -88,6 +96,7 @@ class PictureFooter(QWidget):
         row.addWidget(self._rendered)
         row.addWidget(self._pixel, 1)
         row.addWidget(self._note)
+        row.addWidget(self._folder)
         row.addWidget(self._lock)
         row.addWidget(self._scale)
         self.setFixedHeight(self.fontMetrics().height() + 11)
@@ -123,10 +132,14 @@ class PictureFooter(QWidget):
         """Show the pixel under the pointer; None while it is beside the picture."""
         self._pixel.show_probe(probe)
 
-    def show_note(self, text: str) -> None:
-        """A remark at the right, such as how to bring hidden panels back; empty for none."""
+    def show_note(self, text: str, file: str = "") -> None:
+        """A remark at the right, such as how to bring hidden panels back; empty for none. `file`:
+        what was written, whose folder can be opened from here."""
         self._note.setText(text)
+        self._note.setToolTip(text)
         self._note.setVisible(bool(text))
+        self._file = file
+        self._folder.setVisible(bool(file))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the precision's swatch, and how far the picture is as a thin bar above."""
