@@ -14,6 +14,7 @@ from torch import Tensor
 from r2l_core.errors import EngineError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.model.light_field import LightField
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
 
@@ -88,13 +89,16 @@ class WholePicture:
     image: uint8 (H, W, 3), rounded to nearest, read-only, owned. network_rays: pixels that the
     network was asked about. device_ms: the device's time for all of it, measured there. colors:
     gives the picture before rounding, float32 (H, W, 3) on the CPU; it stays on the device until
-    asked for, and is gone with the next picture of the same size.
+    asked for, and is gone with the next picture of the same size. device_image, device_colors: both
+    as they lie on the device, for as long.
     """
 
     image: NDArray[np.uint8]
     network_rays: int
     device_ms: float
     colors: Callable[[], Tensor]
+    device_image: Tensor
+    device_colors: Tensor
 
 
 class WholePictures(Protocol):
@@ -108,6 +112,15 @@ class WholePictures(Protocol):
 
         `skip_background`: rays that miss the scene's bounding sphere become background without
         asking the network. Raises EngineError where the engine fails.
+        """
+
+    def difference(
+        self, kind: DifferenceKind, a: WholePicture, b: WholePicture, exact: bool
+    ) -> Map:
+        """The difference map of two pictures of this device, computed there: float32 (H, W), the
+        same bits as `images.difference.difference_map` of a quick kind gives.
+
+        exact: of the colours before rounding. Raises EngineError where the device fails.
         """
 
 

@@ -7,14 +7,13 @@ the greatest value of a map is the `max_abs` of the metrics, and the share of it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-Level = TypeVar("Level", np.uint8, np.float32)
 
 Image = NDArray[np.float32]
 
@@ -117,30 +116,44 @@ def flip_map(image: Image, reference: Image) -> Image:
     return result
 
 
+def map_of_floats(kind: DifferenceKind, a: Any, b: Any, library: Any = np) -> Any:
+    """The map of a quick kind from finite float32 colours (H, W, 3), which are arrays of `library`:
+    numpy or torch. One definition, wherever pictures are."""
+    change = library.abs(a - b)
+    if kind is DifferenceKind.RELATIVE:
+        return _worst(change / (b + _RELATIVE_FLOOR), library)
+    worst = _worst(change, library)
+    if kind is DifferenceKind.SIGNED:
+        return library.where(_worst(a - b, library) >= worst, worst, -worst)
+    return worst if kind is DifferenceKind.ABSOLUTE else worst * worst
+
+
+def map_of_levels(
+    kind: DifferenceKind, a: Any, b: Any, share: Callable[[Any], Any], library: Any = np
+) -> Any:
+    """`map_of_floats` of uint8 colours, but for a relative difference. share: levels to 0 to 1."""
+    # Subtracted as bytes: a fraction of the time that floats would take.
+    less = library.minimum(a, b)
+    levels = _worst(library.maximum(a, b) - less, library)
+    worst = share(levels)
+    if kind is DifferenceKind.SIGNED:
+        return library.where(_worst(a - less, library) >= levels, worst, -worst)
+    return worst if kind is DifferenceKind.ABSOLUTE else worst * worst
+
+
 def _of_floats(kind: DifferenceKind, a: Image, b: Image) -> Map:
     if kind is DifferenceKind.FLIP:
         return flip_map(a, np.clip(b, 0.0, 1.0))
-    change = np.abs(a - b)
-    if kind is DifferenceKind.RELATIVE:
-        return _worst(change / (b + np.float32(_RELATIVE_FLOOR)))
-    worst = _worst(change)
-    if kind is DifferenceKind.SIGNED:
-        return np.where(_worst(a - b) >= worst, worst, -worst)
-    return worst if kind is DifferenceKind.ABSOLUTE else worst * worst
+    values: Map = map_of_floats(kind, a, b)
+    return values
 
 
 def _of_bytes(kind: DifferenceKind, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Map:
     if kind is DifferenceKind.RELATIVE:
-        relative: Map = np.take(_relative_table(), a.astype(np.uint16) * np.uint16(256) + b)
-        return _worst(relative)
-    # Subtracted as bytes: a fraction of the time that floats would take.
-    levels = _worst(np.maximum(a, b) - np.minimum(a, b))
-    if kind is DifferenceKind.SIGNED:
-        positive = _worst(a - np.minimum(a, b)) >= levels
-        signed: Map = np.where(positive, _LEVELS[levels], -_LEVELS[levels])
-        return signed
-    table = _LEVELS if kind is DifferenceKind.ABSOLUTE else _LEVELS**2
-    values: Map = np.take(table, levels)
+        relative = np.take(_relative_table(), a.astype(np.uint16) * np.uint16(256) + b)
+        worst: Map = _worst(relative)
+        return worst
+    values: Map = map_of_levels(kind, a, b, lambda levels: np.take(_LEVELS, levels))
     return values
 
 
@@ -155,8 +168,7 @@ def _relative_table() -> Map:
     return table
 
 
-def _worst(channels: NDArray[Level]) -> NDArray[Level]:
+def _worst(channels: Any, library: Any = np) -> Any:
     """The greatest of the three channels; numpy's own maximum along so short an axis is slow."""
-    first = np.maximum(channels[..., 0], channels[..., 1])
-    worst: NDArray[Level] = np.maximum(first, channels[..., 2])
-    return worst
+    first = library.maximum(channels[..., 0], channels[..., 1])
+    return library.maximum(first, channels[..., 2])

@@ -8,10 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.geometry.camera import Camera
+from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.types import EngineInfo
 
 STRIDES = (32, 16, 8, 4, 2, 1)
 """Pixel strides of the progressive passes, coarse to fine."""
+
+
+@dataclass(frozen=True)
+class DifferenceWish:
+    """Which difference is looked at: a quick kind, of one pane against another, by position."""
+
+    kind: DifferenceKind
+    pair: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameDifference:
+    """How a frame differs from that of the pane at position `against`: float32 (H, W), of exact
+    colours where both frames have them, as `images.difference.difference_map` gives it."""
+
+    kind: DifferenceKind
+    against: int
+    values: Map
 
 
 @dataclass(frozen=True)
@@ -23,6 +42,7 @@ class RenderRequest:
     it takes; one of STRIDES, of which the coarsest leaves the choice to `target_ms`.
     `flat_tolerance`: pixels whose surroundings differ by no more than this (0 to 1, of full scale)
     are taken from these instead of the network; 0 asks the network for every one.
+    `difference`: set where a difference is looked at; devices that make whole pictures compute it.
     """
 
     seq: int
@@ -31,6 +51,7 @@ class RenderRequest:
     created_s: float = 0.0
     max_stride: int = STRIDES[0]
     flat_tolerance: float = 0.0
+    difference: DifferenceWish | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +91,7 @@ class Frame:
     somebody will compare it. `why_blank`: why there is nothing to see, a clause; `image` is then of
     one colour and must not be compared. Empty where there is a picture. `light_field`: its name,
     where panes show more than one; else empty. `known_share`: of the pixels that are exact, 0 to 1.
+    `difference`: where it was asked for and a device has computed it; see RenderRequest.
     """
 
     seq: int
@@ -87,6 +109,7 @@ class Frame:
     why_blank: str = ""
     light_field: str = ""
     known_share: float = 1.0
+    difference: FrameDifference | None = None
 
     @property
     def complete(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from r2l_core.engines.base import WholePicture
 from r2l_core.render.budget import HYSTERESIS
-from r2l_core.render.frames import Frame, FrameTimings, RenderRequest
+from r2l_core.render.frames import Frame, FrameDifference, FrameTimings, RenderRequest
 from r2l_core.render.sources import NetworkSource
 
 if TYPE_CHECKING:
@@ -52,18 +52,46 @@ class WholeFrames:
 def _frames(
     panes: Sequence[Pane], epoch: int, request: RenderRequest, exact: bool
 ) -> tuple[Frame, ...]:
-    # A dictionary: panes of the same source share one picture.
+    # Dictionaries: panes of the same source share one picture.
+    pictures: dict[NetworkSource, WholePicture] = {}
     made: dict[NetworkSource, Frame] = {}
-    frames = []
-    for pane in panes:
-        source = pane.source
-        assert isinstance(source, NetworkSource)
+    sources = [_network(pane) for pane in panes]
+    for source in sources:
         if source not in made:
             began = time.perf_counter()
-            picture = source.whole_picture(request.camera, whole=exact)
+            picture = pictures[source] = source.whole_picture(request.camera, whole=exact)
             made[source] = _frame(source, picture, epoch, request, exact, began)
-        frames.append(replace(made[source], light_field=pane.light_field))
+    frames = [
+        replace(made[source], light_field=pane.light_field)
+        for pane, source in zip(panes, sources, strict=True)
+    ]
+    wish = request.difference
+    if wish is not None and max(wish.pair) < len(frames):
+        began = time.perf_counter()
+        a, b = (sources[at] for at in wish.pair)
+        assert a.pictures is not None
+        values = a.pictures.difference(wish.kind, pictures[a], pictures[b], exact)
+        seconds = time.perf_counter() - began
+        at, against = wish.pair
+        frames[at] = _with_difference(
+            frames[at], FrameDifference(wish.kind, against, values), seconds
+        )
     return tuple(frames)
+
+
+def _network(pane: Pane) -> NetworkSource:
+    assert isinstance(pane.source, NetworkSource)
+    return pane.source
+
+
+def _with_difference(frame: Frame, difference: FrameDifference, seconds: float) -> Frame:
+    """The frame, and what its difference has cost."""
+    return replace(
+        frame,
+        difference=difference,
+        timings=frame.timings + FrameTimings(copy_ms=seconds * 1e3),
+        elapsed_ms=frame.elapsed_ms + seconds * 1e3,
+    )
 
 
 def _frame(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from r2l_core.images.difference import DifferenceKind, as_float, difference_map, flip_map
+from r2l_core.images.difference_on_device import difference_on_device
 from r2l_core.images.metrics import compare, pixel_errors
 
 KINDS = list(DifferenceKind)
@@ -29,6 +32,33 @@ def readable(kind: DifferenceKind, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         DifferenceKind.RELATIVE: np.abs(x - y) / (y + 0.01),
     }[kind]
     return values.max(axis=2)
+
+
+FLOATS = arrays.arrays(np.float32, (4, 5, 3), elements=st.floats(0, 1, width=32))
+
+
+def assert_same_bits(kind: DifferenceKind, a: np.ndarray, b: np.ndarray) -> None:
+    on_device = difference_on_device(kind, torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    assert on_device.dtype == np.float32
+    expected = difference_map(kind, a, b)
+    np.testing.assert_array_equal(on_device.view(np.int32), expected.view(np.int32))
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+class TestOnDevice:
+    """Tensors, of a processor here, give the bits that arrays give."""
+
+    @given(a=IMAGES, b=IMAGES)
+    def test_of_levels(self, kind, a, b):
+        assert_same_bits(kind, a, b)
+
+    @given(a=FLOATS, b=FLOATS)
+    def test_of_exact_colours(self, kind, a, b):
+        assert_same_bits(kind, a, b)
+
+    def test_of_every_pair_of_levels(self, kind):
+        a, b = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+        assert_same_bits(kind, np.stack([a, a, a], -1), np.stack([b, b, b], -1))
 
 
 class TestMaps:

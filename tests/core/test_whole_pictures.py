@@ -16,8 +16,9 @@ from r2l_core.errors import EngineError
 from r2l_core.evaluation.overhead import overhead_ms
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import load_scene
+from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.images.metrics import psnr_db
-from r2l_core.render.frames import RenderRequest
+from r2l_core.render.frames import DifferenceWish, RenderRequest
 from r2l_core.render.progressive_image import render_image, timed_image
 from r2l_core.render.renderer import Pane, Renderer, to_uint8
 from r2l_core.render.sources import NetworkSource
@@ -243,6 +244,69 @@ def test_compared_pictures_are_exact_once_nothing_newer_is_asked_for(warm):
         assert np.array_equal(frame.colors, expected.colors().numpy())
         assert frame.network_rays == WIDTH_PX * HEIGHT_PX
     assert not np.array_equal(exact[0].colors, exact[1].colors)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DifferenceKind if kind.quick])
+def test_a_difference_that_is_looked_at_is_made_on_the_device(warm, kind):
+    panes = [
+        Pane(warm("canonical", True, precision=one)) for one in (Precision.FP32, Precision.INT8)
+    ]
+    wish = DifferenceWish(kind, (1, 0))
+    shown, exact = Renderer(panes).frames(replace(request(), difference=wish))
+    for frames in (shown, exact):
+        assert frames[0].difference is None
+        made = frames[1].difference
+        assert (made.kind, made.against) == (kind, 0)
+        b, a = ((one.image if one.colors is None else one.colors) for one in frames)
+        expected = difference_map(kind, a, b)
+        assert made.values.dtype == np.float32
+        assert np.array_equal(made.values.view(np.int32), expected.view(np.int32))
+        assert made.values.any()
+        assert frames[1].elapsed_ms == pytest.approx(frames[1].timings.total_ms)
+    assert not np.array_equal(shown[1].difference.values, exact[1].difference.values)
+
+
+def test_differences_are_owned_and_of_any_size(warm):
+    panes = [Pane(warm(precision=one)) for one in (Precision.FP32, Precision.INT8)]
+    renderer = Renderer(panes)
+    maps = []
+    for camera in (CAMERAS["home"], CAMERAS["far"], CAMERAS["home"].resized(20, 11)):
+        wish = DifferenceWish(DifferenceKind.ABSOLUTE, (0, 1))
+        (frames,) = renderer.frames(
+            replace(request(camera=camera), difference=wish), cancelled=lambda: True
+        )
+        maps.append((frames, frames[0].difference.values))
+    for (a, b), values in maps:
+        assert np.array_equal(values, difference_map(DifferenceKind.ABSOLUTE, a.image, b.image))
+
+
+def test_nobody_asked_for_a_difference(warm, source_of):
+    wish = DifferenceWish(DifferenceKind.ABSOLUTE, (0, 1))
+    alone = Renderer([Pane(warm())]).frames(replace(request(), difference=wish))
+    assert all(frame.difference is None for frames in alone for frame in frames)
+    pair = [Pane(warm()), Pane(warm(precision=Precision.BF16))]
+    assert all(
+        frame.difference is None for frames in Renderer(pair).frames(request()) for frame in frames
+    )
+
+
+def test_a_pane_does_not_differ_from_itself(warm):
+    source = warm()
+    wish = DifferenceWish(DifferenceKind.SIGNED, (0, 1))
+    shown, *_ = Renderer([Pane(source), Pane(source)]).frames(replace(request(), difference=wish))
+    assert not shown[0].difference.values.any()
+
+
+def test_a_device_that_is_lost_while_it_compares(source_of, device, monkeypatch):
+    source = source_of()
+    picture = source.whole_picture(CAMERAS["home"])
+
+    def lost():
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure\nDetails")
+
+    monkeypatch.setattr(device, "working", lost)
+    with pytest.raises(EngineError, match="no longer answers"):
+        source.pictures.difference(DifferenceKind.ABSOLUTE, picture, picture, exact=True)
 
 
 def test_panes_of_one_source_share_a_picture(warm, device):

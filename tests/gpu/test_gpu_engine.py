@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,9 @@ from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError
+from r2l_core.images.difference import DifferenceKind, difference_map
+from r2l_core.images.difference_on_device import difference_on_device
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from tests.cuda_cases import (
     LEAST_PSNR_DB,
@@ -82,6 +86,50 @@ def test_the_published_depth_runs_at_every_width(build, make_light_field, width)
     colors = engine.shade(*rays).colors
     assert colors.isfinite().all()
     assert torch.equal(colors, colors[:1].expand_as(colors)), "equal rays, equal colours"
+
+
+def camera_of_tiles(n_tiles: float, engine: CudaEngine, scene):
+    """The scene's first camera, with as many pixels as so many tiles have rays."""
+    side_px = math.isqrt(round(n_tiles * engine.tile_rays))
+    return scene.home().camera(side_px, side_px, scene.focal_px(side_px))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DifferenceKind if kind.quick])
+def test_differences_have_the_bits_that_a_processor_gives(kind):
+    place = cuda_device().torch_device
+    random = torch.Generator().manual_seed(0)
+    levels = torch.randint(0, 256, (2, 200, 300, 3), generator=random, dtype=torch.uint8)
+    for pictures in (levels, torch.rand(2, 200, 300, 3, generator=random)):
+        found = difference_on_device(kind, *pictures.to(place)).cpu().numpy()
+        expected = difference_map(kind, *pictures.numpy())
+        assert (found.view("int32") == expected.view("int32")).all()
+
+
+def test_what_is_compared_is_compared_on_the_device(build, make_light_field, scene):
+    """Whole pictures of two light fields, their 8 bits and their exact colours."""
+    sources = [NetworkSource(build(make_light_field(seed=seed)), scene) for seed in (0, 1)]
+    camera = camera_of_tiles(2.5, sources[0].engine, scene)
+    a, b = (source.whole_picture(camera) for source in sources)
+    for exact, pair in (
+        (False, (a.image, b.image)),
+        (True, (a.colors().numpy(), b.colors().numpy())),
+    ):
+        found = sources[0].pictures.difference(DifferenceKind.ABSOLUTE, a, b, exact)
+        assert found.any()
+        assert (found == difference_map(DifferenceKind.ABSOLUTE, *pair)).all()
+
+
+def test_previews_are_parts_of_the_whole_picture(build, light_field, scene):
+    """As far as the same arithmetic in other places of a tile rounds alike."""
+    source = NetworkSource(build(light_field), scene, "canonical", skip_background=True)
+    camera = camera_of_tiles(2.5, source.engine, scene)
+    whole = source.whole_picture(camera).colors().view(-1, 3)
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))
+    for some in (order[: len(whole) // 20], order):
+        plan = source.plan(camera, some)
+        assert plan.batch.rays == ()
+        colors = torch.cat([part.clone() for part, _ in source.shade(camera, plan.batch)])
+        assert (colors - whole[plan.batch.pixels]).abs().max() < 0.02
 
 
 def test_tiles_are_independent_and_timed(build, light_field, scene_rays):

@@ -14,8 +14,8 @@ from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
 from PyQt6.QtWidgets import QApplication, QLabel
 
 from r2l_core.geometry.camera import Camera
-from r2l_core.images.difference import DifferenceKind
-from r2l_core.render.frames import Frame, FrameTimings
+from r2l_core.images.difference import DifferenceKind, difference_map
+from r2l_core.render.frames import Frame, FrameDifference, FrameTimings
 from r2l_core.types import EngineInfo, Precision
 from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import TRUTH, CompareMode
@@ -202,6 +202,19 @@ class TestModes:
         view.pane.clearFocus()
         view.pane.focusOutEvent(None)
         assert shows(view, A.image, 3)
+
+    def test_a_difference_that_came_along_is_shown_as_it_is(self, view):
+        made = FrameDifference(DifferenceKind.ABSOLUTE, 1, np.full((60, 60), 0.125, np.float32))
+        view.show_frames([replace(A, difference=made), B])
+        assert view.pane.difference.values() is made.values
+        view.set_difference(DifferenceOptions(DifferenceKind.SIGNED))
+        assert view.pane.difference.values() is not made.values, "of another kind"
+
+    def test_a_difference_from_another_pane_is_not_shown(self, view):
+        made = FrameDifference(DifferenceKind.ABSOLUTE, 2, np.full((60, 60), 0.125, np.float32))
+        view.show_frames([replace(A, difference=made), B, B])
+        expected = difference_map(DifferenceKind.ABSOLUTE, A.image, B.image)
+        assert np.array_equal(view.pane.difference.values(), expected)
 
     def test_difference_of_equal_pictures_is_black_and_of_others_is_not(self, view):
         view.set_mode(CompareMode.DIFFERENCE)

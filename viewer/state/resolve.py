@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from r2l_core.render.frames import RenderRequest
+from r2l_core.render.frames import DifferenceWish, RenderRequest
 from r2l_core.types import Precision
-from viewer.state.panes import AUTO, PaneChoice
+from viewer.state.panes import AUTO, CompareMode, PaneChoice
 from viewer.state.view_state import LightFieldChoice, ViewState
 
 if TYPE_CHECKING:
@@ -66,7 +66,15 @@ def request_of(state: ViewState) -> RenderRequest:
         target_ms=1e3 / state.target_fps,
         max_stride=state.max_stride,
         flat_tolerance=FLAT_TOLERANCE if state.fill_flat else 0.0,
+        difference=_difference_of(state),
     )
+
+
+def _difference_of(state: ViewState) -> DifferenceWish | None:
+    """What a device may compute along with its pictures, if that is looked at."""
+    kind = state.difference.kind
+    seen = state.mode is CompareMode.DIFFERENCE and len(state.panes) > 1 and kind.quick
+    return DifferenceWish(kind, state.pair) if seen else None
 
 
 def _on_engine(pane: PaneChoice, engine: str) -> PaneChoice:

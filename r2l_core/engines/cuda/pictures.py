@@ -21,6 +21,8 @@ from r2l_core.engines.cuda.failures import failures, require_finite
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.images.difference import DifferenceKind, Map
+from r2l_core.images.difference_on_device import difference_on_device
 from r2l_core.types import Precision, RayMode
 
 _GRAPHS = 6
@@ -62,6 +64,7 @@ class CudaPictures:
         self._graphs: dict[tuple[int, int, bool, int], _PictureGraph] = {}
         self._asked_share = {False: 1.0, True: 1.0}
         self._seconds_per_pixel: float | None = None
+        self._map_host: Tensor | None = None
 
     def seconds(self, n_pixels: int) -> float:
         """See WholePictures.seconds."""
@@ -90,7 +93,27 @@ class CudaPictures:
         if known is not None:
             seconds = known + _LATEST * (seconds - known)
         self._seconds_per_pixel = seconds
-        return WholePicture(image, graph.n_asked, device_ms, graph.colors)
+        return WholePicture(
+            image, graph.n_asked, device_ms, graph.colors, graph.device_image, graph.device_colors
+        )
+
+    @torch.inference_mode()
+    def difference(
+        self, kind: DifferenceKind, a: WholePicture, b: WholePicture, exact: bool
+    ) -> Map:
+        """See WholePictures.difference."""
+        pair = (a.device_colors, b.device_colors) if exact else (a.device_image, b.device_image)
+        shape = pair[0].shape[:2]
+        if self._map_host is None or self._map_host.shape != shape:
+            self._map_host = self._device.host_memory(*shape)
+        done = self._marks[1]
+        with failures("failed", self._precision):
+            with self._device.working():
+                self._map_host.copy_(difference_on_device(kind, *pair), non_blocking=True)
+                done.record()
+            done.synchronize()
+        values: Map = self._map_host.numpy().copy()
+        return values
 
     def _run(self, graph: _PictureGraph, camera: Camera) -> float:
         """Have `graph` make the picture; the device's milliseconds."""
@@ -149,6 +172,7 @@ class _PictureGraph:
         self._background = torch.tensor(scene.background_rgb, device=place)
         # One more each: what has no place in the picture goes there.
         self._picture = torch.zeros(n_pixels + 1, 3, device=place)
+        self._image = torch.zeros(n_pixels, 3, dtype=torch.uint8, device=place)
         self._order = torch.arange(self.capacity + 1, device=place).clamp_max_(n_pixels)
         # Any camera will do to warm up with.
         self.camera_host.copy_(torch.tensor([1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 4, 0, 0, 1, 1]))
@@ -164,6 +188,16 @@ class _PictureGraph:
         """Whether all colours of the last picture are numbers."""
         return bool(self._numbers_host[1])
 
+    @property
+    def device_image(self) -> Tensor:
+        """The last picture, uint8 (H, W, 3) on the device."""
+        return self._image.view(self._height, self._width, 3)
+
+    @property
+    def device_colors(self) -> Tensor:
+        """The last picture before rounding, float32 (H, W, 3) on the device."""
+        return self._picture[:-1].view(self._height, self._width, 3)
+
     def image(self) -> NDArray[np.uint8]:
         """The last picture: uint8 (H, W, 3), read-only, a copy."""
         image: NDArray[np.uint8] = self._image_host.numpy().copy()
@@ -174,7 +208,7 @@ class _PictureGraph:
         """The last picture before rounding: float32 (H, W, 3) on the CPU."""
         colors = torch.empty(self._height, self._width, 3)
         with torch.inference_mode(), self._device.working():
-            colors.view(-1, 3).copy_(self._picture[:-1])
+            colors.copy_(self.device_colors)
         return colors
 
     def _make(self) -> None:
@@ -198,6 +232,6 @@ class _PictureGraph:
             self._picture.index_copy_(0, tile, colors)
         picture = self._picture[:-1]
         numbers = torch.stack([n_asked, picture.isfinite().all().to(torch.int64)])
-        image = (picture * 255.0).round_().clamp_(0, 255).to(torch.uint8)
-        self._image_host.copy_(image, non_blocking=True)
+        self._image.copy_((picture * 255.0).round_().clamp_(0, 255))
+        self._image_host.copy_(self._image, non_blocking=True)
         self._numbers_host.copy_(numbers, non_blocking=True)

@@ -102,6 +102,9 @@ class CompareSurface(ImagePane):
         frames = [self._frames[at] for at in self.pair] if len(self._frames) > 1 else []
         able = bool(frames) and not any(frame.why_blank for frame in frames)
         self.difference.set_pair((frames[0], frames[1]) if able else None)
+        made = frames[0].difference if able else None
+        if made is not None and made.against == self.pair[1]:
+            self.difference.set_map(made.kind, made.values, (frames[0], frames[1]))
 
     def identical_words(self) -> str:
         """That the compared two show the same, in words; empty where they do not."""
