@@ -19,6 +19,7 @@ from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Precision
 from tests.viewer.states import shown
 from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import Channel, DisplayOptions
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
 from viewer.state.view_state import LightFieldChoice, ViewState
@@ -40,6 +41,7 @@ STATE = ViewState(
     viewpoint=VIEW,
     render_size_px=(320, 200),
     difference=DifferenceOptions(DifferenceKind.SIGNED, 32.0, True, "Magma"),
+    display=DisplayOptions(1.5, -0.25, Channel.GREEN),
     target_fps=12.0,
     max_stride=4,
     match_window=True,

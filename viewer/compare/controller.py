@@ -54,6 +54,7 @@ class CompareController(QObject):
         panels.panes.pane_removed.connect(lambda at: store.set(store.state.without_pane(at)))
         panels.active_changed.connect(lambda position: store.change(active=position))
         panels.difference.options_changed.connect(lambda how: store.change(difference=how))
+        panels.display.display_changed.connect(lambda how: store.change(display=how))
         panels.file_wanted.connect(self._ask_light_field)
         panels.map_wanted.connect(analyst.map)
         panels.pixel_picked.connect(self._probe)
@@ -145,4 +146,4 @@ class CompareController(QObject):
 
 
 def _shown(state: ViewState) -> tuple[object, ...]:
-    return state.panes, state.active, state.pair, state.mode
+    return state.panes, state.active, state.pair, state.mode, state.display

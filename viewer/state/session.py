@@ -12,6 +12,7 @@
      "active_pane": 0, "compared_panes": [0, 1], "mode": "Wipe",
      "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
                     "signed_scale": "Blue – black – red"},
+     "display": {"exposure_ev": 0.0, "offset": 0.0, "channel": "RGB"},
      "dataset": {"path": "chair", "split": "test", "half_res": false, "spherify": false,
                  "keep_background": false} or null}
 
@@ -34,18 +35,12 @@ from r2l_core.errors import SceneError, SessionError
 from r2l_core.files import replacing
 from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.images.difference import DifferenceKind
 from r2l_core.json_fields import Fields, parse_json
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Precision
 from viewer.state.bookmarks import NUMBERS
-from viewer.state.difference_options import (
-    MAX_GAIN,
-    SCALES,
-    SIGNED_SCALES,
-    DifferenceOptions,
-)
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
+from viewer.state.session_looks import read_difference, read_display
 from viewer.state.view_state import DatasetChoice, LightFieldChoice, ViewState
 from viewer.state.viewpoint import Viewpoint
 
@@ -95,6 +90,7 @@ def session_text(session: Session) -> str:
         "compared_panes": state.pair,
         "mode": state.mode,
         "difference": asdict(state.difference),
+        "display": asdict(state.display),
         "camera_path": None if state.path is None else camera_path_values(state.path),
     }
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
@@ -159,9 +155,10 @@ def _session(fields: Fields) -> Session:
         viewpoint=_view(fields.inner("camera")),
         render_size_px=_size(fields),
         match_window=fields.boolean("match_window", False),
-        difference=_difference(fields.inner("difference"))
+        difference=read_difference(fields.inner("difference"))
         if "difference" in fields
         else usual.difference,
+        display=read_display(fields.inner("display")) if "display" in fields else usual.display,
         target_fps=fields.number("target_fps", usual.target_fps, 1.0, 1000.0),
         max_stride=strides.get(fields.integer("max_stride", 1, STRIDES[0]), usual.max_stride)
         if "max_stride" in fields
@@ -270,20 +267,6 @@ def _bookmarks(fields: Fields) -> dict[int, Viewpoint]:
         if name not in known:
             fields.refuse(name, f"is no bookmark from {NUMBERS[0]} to {NUMBERS[-1]}")
     return {known[name]: _view(fields.inner(name)) for name in fields.mapping}
-
-
-def _difference(fields: Fields) -> DifferenceOptions:
-    usual = DifferenceOptions()
-    kinds = {str(kind): kind for kind in DifferenceKind}
-    return DifferenceOptions(
-        kind=fields.choice("kind", kinds, str(usual.kind)),
-        gain=fields.number("gain", usual.gain, 1.0, MAX_GAIN),
-        locked=fields.boolean("locked", usual.locked),
-        scale=fields.choice("scale", {name: name for name in SCALES}, usual.scale),
-        signed_scale=fields.choice(
-            "signed_scale", {name: name for name in SIGNED_SCALES}, usual.signed_scale
-        ),
-    )
 
 
 def _view_values(view: Viewpoint) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Availability, Precision
 from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DisplayOptions
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
 from viewer.state.viewpoint import Viewpoint, home_of
 
@@ -81,6 +82,7 @@ class ViewState:
     render_size_px: tuple[int, int] = (PRESETS["demo"].width_px, PRESETS["demo"].height_px)
     match_window: bool = False
     difference: DifferenceOptions = field(default_factory=DifferenceOptions)
+    display: DisplayOptions = field(default_factory=DisplayOptions)
     target_fps: float = 30.0
     max_stride: int = STRIDES[0]
     fill_flat: bool = False

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.panels.panel_dock import PanelDock
 
-_LAYOUT_VERSION = 3
+_LAYOUT_VERSION = 4
 """Raise when docks are added or renamed: a layout stored by another version is not restored."""
 _SIDES = {
     Qt.DockWidgetArea.LeftDockWidgetArea: 236,

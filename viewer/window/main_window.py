@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
                 "Precision": [self.compare.panes, self.precision, self.engine],
                 "Performance": [self.performance],
             },
-            left_tabs={"Dataset": [self.dataset]},
+            left_tabs={"Dataset": [self.dataset], "Display": [self.compare.display]},
             tabs=self.compare.docks(),
             bottom={"Timeline": [self.timeline]},
         )

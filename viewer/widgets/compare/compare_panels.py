@@ -18,6 +18,7 @@ from viewer.state.view_state import ViewState
 from viewer.widgets.compare.compare_view import CompareView
 from viewer.widgets.compare.pane_setup import PaneSetup
 from viewer.widgets.panels.difference_panel import DifferencePanel
+from viewer.widgets.panels.display_panel import DisplayPanel
 from viewer.widgets.panels.divergence_plot import DivergencePlot, DivergenceReadout
 from viewer.widgets.panels.metrics_panel import MetricsPanel, MetricsReadout
 from viewer.widgets.panels.sensitivity_strip import SensitivityStrip
@@ -50,6 +51,7 @@ class ComparePanels(QObject):
         self.panes = PaneSetup()
         self.difference = DifferencePanel()
         self.metrics = MetricsPanel()
+        self.display = DisplayPanel()
         self.layers = SensitivityStrip()
         self.divergence = DivergencePlot()
         self.panes.hide()
@@ -99,6 +101,8 @@ class ComparePanels(QObject):
         if state.panes:
             self.panes.show_panes(state.panes)
         self.panes.set_active(state.active)
+        self.display.show_display(state.display)
+        self.view.set_display(state.display)
         self.view.show_pairs(len(state.panes), state.pair)
         self.view.set_mode(state.mode)
 

@@ -12,11 +12,13 @@ from PyQt6.QtGui import QColor, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
+from viewer.state.display_options import DisplayOptions
 from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare import difference_scale, pane_label
 from viewer.widgets.compare.difference_view import DifferenceView
 from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel
+from viewer.widgets.picture.displayed import displayed
 from viewer.widgets.picture.image_pane import ImagePane
 from viewer.widgets.picture.picture import Picture
 from viewer.widgets.picture.pixel_values import Words, paint_pixel_values, rgb_words
@@ -41,6 +43,7 @@ class CompareSurface(ImagePane):
         self._labels: list[PaneLabel] = []
         self._labelled_s = 0.0
         self._painted_labels = PaintedLabels(self)
+        self._display = DisplayOptions()
         self._mode = CompareMode.SINGLE
         self._active = 0
         self._pair = (0, 1)
@@ -79,12 +82,24 @@ class CompareSurface(ImagePane):
             self._mark = None
         others = len(frames) != len(self._frames)
         self._frames = tuple(frames)
-        self._pictures = [Picture(frame.image) for frame in frames]
+        self._make_pictures()
         self._label(frames)
         self._set_difference_pair()
         self._show(first, self._pictures[0])
         if others:
             self.room_changed.emit()
+
+    def set_display(self, options: DisplayOptions) -> None:
+        """Show the same frames with another exposure, or one channel of them."""
+        if options == self._display:
+            return
+        self._display = options
+        if self._frames:
+            self._make_pictures()
+            self._show(self._frames[0], self._pictures[0])
+
+    def _make_pictures(self) -> None:
+        self._pictures = [Picture(displayed(one.image, self._display)) for one in self._frames]
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -137,36 +152,37 @@ class CompareSurface(ImagePane):
         """The exact rendered pixels of the active pane; null where there are none."""
         if self.frame is None or self.frame.why_blank:
             return QImage()
-        return self._pictures[self._shown()].image.copy()
+        return Picture(self.frame.image).image.copy()
 
     # What is seen, without labels
 
     def seen_pixels(self) -> NDArray[np.uint8] | None:
         """The pictures as they are shown, at their own size: uint8 (H, W, 3), several of them side
         by side, wiped or as their difference. None before the first frame."""
-        frames, mode = self._frames, self._mode
-        if not frames:
+        seen, mode = [picture.pixels for picture in self._pictures], self._mode
+        if not seen:
             return None
-        if mode is CompareMode.SINGLE or len(frames) < 2:
-            return frames[self._shown()].image
+        if mode is CompareMode.SINGLE or len(seen) < 2:
+            return seen[self._shown()]
         if mode is CompareMode.SIDE:
-            return np.concatenate([frame.image for frame in frames], axis=1)
-        a, b = (frames[at].image for at in self.pair)
+            return np.concatenate(seen, axis=1)
+        a, b = (seen[at] for at in self.pair)
         if mode is CompareMode.FLIP:
             return b if self._shows_b else a
         if mode is CompareMode.WIPE:
-            seen = b.copy()
+            wiped = b.copy()
             along = slice(round(self._wipe * b.shape[1 if self._upright else 0]))
             part = (slice(None), along) if self._upright else (along,)
-            seen[part] = a[part]
-            return seen
+            wiped[part] = a[part]
+            return wiped
         picture = self.difference.picture()
         return None if picture is None else _rgb(picture.pixels)
 
     def seen_key(self) -> object:
         """Equal as long as `seen_pixels` gives the same, and the frames are held."""
         pictures = tuple(frame.image for frame in self._frames)
-        how = (self._mode, self._active, self.pair, self._shows_b, self._wipe, self._upright)
+        wiped = (self._wipe, self._upright)
+        how = (self._mode, self._active, self.pair, self._shows_b, wiped, self._display)
         options = self.difference.options if self._mode is CompareMode.DIFFERENCE else None
         return tuple(map(id, pictures)), how, options
 

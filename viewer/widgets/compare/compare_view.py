@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QVBoxLayout, QWidget
 from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.render.frames import Frame
 from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DisplayOptions
 from viewer.state.panes import CompareMode
 from viewer.widgets.compare.compare_bar import CompareBar
 from viewer.widgets.compare.compare_pane import ComparePane
@@ -106,6 +107,11 @@ class CompareView(QWidget):
         """Show the difference in another way."""
         self.pane.difference.set_options(options)
         self._difference_changed()
+
+    def set_display(self, options: DisplayOptions) -> None:
+        """Show the same frames with another exposure, or one channel of them, and say so."""
+        self.pane.set_display(options)
+        self.footer.show_display(options.words)
 
     def set_map(self, kind: DifferenceKind, values: Map, a: Frame, b: Frame) -> None:
         """Take a map, float32 (H, W), that was computed for frames `a` and `b`.

@@ -77,6 +77,10 @@ class PictureFooter(QWidget):
         self._folder.hide()
         self._lock = _Lock(self)
         self._lock.hide()
+        self._display = QLabel(self)
+        self._display.setToolTip("How pictures are shown; the Display panel changes it.")
+        self._display.setFont(theme.font(self, bold=True, tabular=True))
+        self._display.hide()
         self._scale = QLabel(self)
         self._rendered.setToolTip(
             "Pixels the network computed. A preview computes a coarser grid, with + also more "
@@ -97,6 +101,7 @@ class PictureFooter(QWidget):
         row.addWidget(self._pixel, 1)
         row.addWidget(self._note)
         row.addWidget(self._folder)
+        row.addWidget(self._display)
         row.addWidget(self._lock)
         row.addWidget(self._scale)
         self.setFixedHeight(self.fontMetrics().height() + 11)
@@ -121,6 +126,11 @@ class PictureFooter(QWidget):
     def show_placement(self, placement: Placement) -> None:
         """Say how the picture is scaled to the screen."""
         self._scale.setText(placement.words)
+
+    def show_display(self, words: str) -> None:
+        """Say that pictures are not shown as they are, and how; empty where they are."""
+        self._display.setText(words)
+        self._display.setVisible(bool(words))
 
     def show_lock(self, max_stride: int) -> None:
         """Say that no picture is coarser than that; the coarsest stride of all is no lock."""

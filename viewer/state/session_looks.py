@@ -1,0 +1,33 @@
+"""How pictures and differences are shown, as session files say it."""
+
+from __future__ import annotations
+
+from r2l_core.images.difference import DifferenceKind
+from r2l_core.json_fields import Fields
+from viewer.state.difference_options import MAX_GAIN, SCALES, SIGNED_SCALES, DifferenceOptions
+from viewer.state.display_options import MOST_EV, MOST_OFFSET, Channel, DisplayOptions
+
+
+def read_difference(fields: Fields) -> DifferenceOptions:
+    """What `asdict` wrote; raises the error of `fields`, naming the entry."""
+    usual = DifferenceOptions()
+    kinds = {str(kind): kind for kind in DifferenceKind}
+    return DifferenceOptions(
+        kind=fields.choice("kind", kinds, str(usual.kind)),
+        gain=fields.number("gain", usual.gain, 1.0, MAX_GAIN),
+        locked=fields.boolean("locked", usual.locked),
+        scale=fields.choice("scale", {name: name for name in SCALES}, usual.scale),
+        signed_scale=fields.choice(
+            "signed_scale", {name: name for name in SIGNED_SCALES}, usual.signed_scale
+        ),
+    )
+
+
+def read_display(fields: Fields) -> DisplayOptions:
+    """What `asdict` wrote; raises the error of `fields`, naming the entry."""
+    channels = {str(channel): channel for channel in Channel}
+    return DisplayOptions(
+        exposure_ev=fields.number("exposure_ev", 0.0, -MOST_EV, MOST_EV),
+        offset=fields.number("offset", 0.0, -MOST_OFFSET, MOST_OFFSET),
+        channel=fields.choice("channel", channels, str(Channel.ALL)),
+    )
