@@ -17,14 +17,28 @@ from r2l_core.commands.shared import (
     require_native_name,
     require_writable,
 )
-from r2l_core.commands.teach import new_teach_trainer, taught
-from r2l_core.commands.training_bar import TrainingBar
+from r2l_core.commands.teach import new_teach_trainer, taught, taught_by_now
+from r2l_core.commands.training_bar import TrainingBar, nobody
 from r2l_core.commands.values import positive_float
+from r2l_core.commands.watched import Watched
 from r2l_core.errors import CheckpointError
+from r2l_core.files import write_json
+from r2l_core.json_fields import stored_object
+from r2l_core.training.watching import PROGRESS_FILE, LearningProgress, Stage, in_use
 
 DEFAULT_MINUTES = 120.0
 TEACHING_SHARE = 0.3
 """Of the time, for the teacher; the light field gets the rest."""
+_WATCHING = (
+    f"--watched writes a JSON object a line to {PROGRESS_FILE} in the folder of --state, twice a "
+    "second: stage (starting, teacher, light field, comparing; done, stopped and failed are ends), "
+    "share (of the training, 0 to 1), elapsed_s, remaining_s, psnr_db (on the rays it learns from; "
+    "once done, on the test views), held_out_psnr_db, rays_per_s, and what, why and remedy of an "
+    "error; null is not measured. newest/NAME.safetensors, of the name of --out, is what has been "
+    "learned by now, every few seconds: the teacher, then the light field. It waits while "
+    'control.json there says {"paused": true}, and ends with all saved at {"stop": true}, or once '
+    'its standard input is closed, unless {"stays": true}.'
+)
 
 
 def add(commands: Subparsers) -> None:
@@ -42,6 +56,7 @@ def add(commands: Subparsers) -> None:
                 "--dataset lego/ --half-res --out lego.safetensors --resume",
             ),
         ],
+        sections=[("watching", _WATCHING)],
     )
     photographs_options(learn)
     learn.add_argument(
@@ -58,6 +73,11 @@ def add(commands: Subparsers) -> None:
     learn.add_argument(
         "--state", type=Path, metavar="DIR", help="where to keep the teacher and training states"
     )
+    learn.add_argument(
+        "--watched",
+        action="store_true",
+        help="for a program that shows how it learns: see below",
+    )
     network_options(learn)
     device_option(learn)
     json_option(learn)
@@ -71,20 +91,41 @@ def _learn(options: argparse.Namespace) -> int:
     require_native_name(options.out)
     cache = platformdirs.user_cache_path("r2l-viewer") / "learn"
     folder = options.state or cache / options.out.stem
-    if not options.resume:
-        _make_room(folder)
-    require_writable(options.out)
-    with TrainingBar() as bar:
-        finished = _teach(options, folder, bar) and _distill(options, folder, bar)
+    with in_use(folder):
+        if not options.resume:
+            _make_room(folder)
+        require_writable(options.out)
+        if not options.watched:
+            return _learn_in(options, folder, None)
+        with Watched(folder, options.out.stem, options.minutes) as watched:
+            return _learn_in(options, folder, watched)
+
+
+def _learn_in(options: argparse.Namespace, folder: Path, watched: Watched | None) -> int:
+    with TrainingBar(hidden=watched is not None) as bar:
+        finished = _teach(options, folder, bar, watched) and _distill(options, folder, bar, watched)
     if not finished:
         print(f"Stopped; the states are in {folder}. Go on with --resume.")
+        if watched is not None:
+            watched.tell(LearningProgress(Stage.STOPPED))
         return 130
-    return _compare(options)
+    if watched is None:
+        return _compare(options)
+    watched.tell(LearningProgress(Stage.COMPARING, 1.0))
+    report = folder / "report.json"
+    report.unlink(missing_ok=True)
+    code = _compare(argparse.Namespace(**{**vars(options), "json": report}))
+    found = stored_object(report.read_bytes()) if report.exists() else {}
+    if options.json and found:
+        write_json(options.json, found)
+    quality = found["precisions"]["fp32"]["psnr_db_mean"] if found else None
+    watched.tell(LearningProgress(Stage.DONE, 1.0, psnr_db=quality))
+    return code
 
 
 def _make_room(folder: Path) -> None:
     """Put what an earlier run left aside: hours of work, perhaps."""
-    names = ("teacher.pt", "teacher.safetensors", "light-field.pt")
+    names = ("teacher.pt", "teacher.safetensors", "light-field.pt", PROGRESS_FILE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in (folder / name for name in names):
@@ -98,7 +139,9 @@ def _make_room(folder: Path) -> None:
         ) from error
 
 
-def _teach(options: argparse.Namespace, folder: Path, bar: TrainingBar) -> bool:
+def _teach(
+    options: argparse.Namespace, folder: Path, bar: TrainingBar, watched: Watched | None
+) -> bool:
     """Make the teacher, unless it is there; False where Ctrl+C stopped it."""
     teacher, state = folder / "teacher.safetensors", folder / "teacher.pt"
     if teacher.exists():
@@ -108,13 +151,20 @@ def _teach(options: argparse.Namespace, folder: Path, bar: TrainingBar) -> bool:
         trainer.resume()
     else:
         trainer.save()  # a place that cannot be written is better found now than in an hour
-    if not bar.follow(trainer, "teacher ", 0.0, TEACHING_SHARE):
+
+    def save_newest(path: Path) -> None:
+        save_radiance(taught_by_now(trainer, options.out.stem), path)
+
+    told = nobody if watched is None else watched.follow(Stage.TEACHER, save_newest)
+    if not bar.follow(trainer, "teacher ", 0.0, TEACHING_SHARE, told):
         return False
     save_radiance(taught(trainer, options.out.stem), teacher)
     return True
 
 
-def _distill(options: argparse.Namespace, folder: Path, bar: TrainingBar) -> bool:
+def _distill(
+    options: argparse.Namespace, folder: Path, bar: TrainingBar, watched: Watched | None
+) -> bool:
     """Make the light field; False where Ctrl+C stopped it."""
     state = folder / "light-field.pt"
     distill = argparse.Namespace(
@@ -130,12 +180,17 @@ def _distill(options: argparse.Namespace, folder: Path, bar: TrainingBar) -> boo
     trainer = new_distillation(distill, state)
     if state.exists():
         trainer.resume()
-    if not bar.follow(trainer, "light field ", TEACHING_SHARE, 1.0):
+
+    def save(path: Path) -> None:
+        light_field = distilled(trainer, distill)
+        # Sixteen bits hold what training in bfloat16 has found out, in half the size.
+        halves = {name: tensor.half() for name, tensor in light_field.tensors.items()}
+        save_light_field(replace(light_field, tensors=halves), path)
+
+    told = nobody if watched is None else watched.follow(Stage.LIGHT_FIELD, save)
+    if not bar.follow(trainer, "light field ", TEACHING_SHARE, 1.0, told):
         return False
-    light_field = distilled(trainer, distill)
-    # Sixteen bits hold what training in bfloat16 has found out, in half the size.
-    halves = {name: tensor.half() for name, tensor in light_field.tensors.items()}
-    save_light_field(replace(light_field, tensors=halves), options.out)
+    save(options.out)
     return True
 
 

@@ -105,6 +105,14 @@ def new_teach_trainer(options: argparse.Namespace, state: Path, minutes: float) 
     return TeachTrainer(training, held_out, TeachConfig(minutes=minutes), state, place)
 
 
+def taught_by_now(trainer: TeachTrainer, name: str) -> RadianceTeacher:
+    """The field while it goes on learning, to be saved at once: nothing of it is copied."""
+    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.training.radiance.fitting import fitted_scene
+
+    return RadianceTeacher(name, fitted_scene(trainer.dataset, trainer.field), trainer.field)
+
+
 def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
     """The field as it is now, with its fitted scene and where it came from."""
     import torch

@@ -24,54 +24,22 @@ from r2l_core.commands.teach import taught as taught_by
 from r2l_core.datasets import open_dataset
 from r2l_core.engines.radiance_engine import RadianceEngine
 from r2l_core.errors import CheckpointError
-from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle
 from r2l_core.geometry.rays import image_rays
 from r2l_core.model.radiance.teacher import RadianceTeacher
 from r2l_core.training import distillation
-from r2l_core.training.demo_scene import render_rays
 from r2l_core.training.radiance import trainer as trainer_module
 from r2l_core.training.radiance.config import TeachConfig
 from r2l_core.training.radiance.trainer import TeachTrainer
-from r2l_core.training.teachers import supersampled_image
+from tests.photographs import SIZE_PX, VIEWS, cameras, write_photographs
 
-ANGLE_X_RAD = 0.6911112
-SIZE_PX = 32
-VIEWS = 8
 STEP_S = 0.5
 BEATEN_DB = 17.0
 """Against test pictures that are 20 degrees from the nearest of eight; white ones have 10.5 dB."""
 
 
-def cameras(split: str) -> list[Camera]:
-    """Eight to learn from around the scene; two between them to be measured against."""
-    focal_px = focal_from_angle(SIZE_PX, ANGLE_X_RAD)
-    count, turned = (VIEWS, 0.0) if split == "train" else (2, 20.0)
-    return [
-        Orbit(360.0 * k / count + turned, 20.0 + 25.0 * (k % 2), 4.0).camera(
-            SIZE_PX, SIZE_PX, focal_px
-        )
-        for k in range(count)
-    ]
-
-
-def write_dataset(folder: Path, splits: tuple[str, ...] = ("train", "val", "test")) -> Path:
-    """A Blender dataset with 8-bit pictures."""
-    for split in splits:
-        frames = []
-        (folder / split).mkdir(parents=True)
-        for index, camera in enumerate(cameras(split)):
-            image = supersampled_image(render_rays, camera, 2).numpy()
-            iio.imwrite(folder / split / f"{index}.png", np.rint(255 * image).astype(np.uint8))
-            pose = camera.T_world_camera.tolist()
-            frames.append({"file_path": f"./{split}/{index}", "transform_matrix": pose})
-        description = {"camera_angle_x": ANGLE_X_RAD, "frames": frames}
-        (folder / f"transforms_{split}.json").write_text(json.dumps(description))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("photographs"))
+    return write_photographs(tmp_path_factory.mktemp("photographs"))
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +224,7 @@ def no_poses(folder: Path) -> None:
     ],
 )
 def test_bad_datasets_are_one_clear_error(tmp_path, capsys, command, damage, says):
-    folder = write_dataset(tmp_path / "photographs")
+    folder = write_photographs(tmp_path / "photographs")
     damage(folder)
     out = tmp_path / "out.safetensors"
     arguments = [command, "--dataset", str(folder), "--out", str(out), "--state"]
