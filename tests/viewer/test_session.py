@@ -21,6 +21,7 @@ from tests.viewer.states import shown
 from viewer.state.difference_options import DifferenceOptions
 from viewer.state.display_options import Channel, DisplayOptions
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
+from viewer.state.region import Region
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
 from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.state.viewpoint import Viewpoint
@@ -37,6 +38,8 @@ STATE = ViewState(
     panes=PANES,
     active=1,
     pair=(3, 0),
+    reference=2,
+    region=Region(10, 20, 120, 80),
     mode=CompareMode.WIPE,
     viewpoint=VIEW,
     render_size_px=(320, 200),

@@ -21,6 +21,7 @@ from r2l_core.types import Precision
 from viewer.compare.helper_process import HelperProcess
 from viewer.rendering.render_thread import Running
 from viewer.state.panes import LETTERS, TRUTH
+from viewer.state.region import Region
 from viewer.widgets.controls import wording
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity
@@ -71,8 +72,14 @@ class Analyst(QObject):
         else:
             self._calm.clear()
 
-    def compare(self, frames: Sequence[Frame]) -> None:
-        """Numbers for every pair of panes, or why there are none."""
+    def compare(
+        self,
+        frames: Sequence[Frame],
+        region: Region | None = None,
+        reference: int | None = None,
+    ) -> None:
+        """Numbers for every pair of panes, or of each against the one at `reference`, over all of
+        the pictures or a region of them; or why there are none."""
         if len(frames) < 2:
             self._void("metrics")
             self.metrics_ready.emit(MetricsReadout(why_not="only one picture is rendered"))
@@ -89,7 +96,9 @@ class Analyst(QObject):
             )
         else:
             self._ask(
-                "metrics", partial(_metrics, self._apart, tuple(frames)), self.metrics_ready.emit
+                "metrics",
+                partial(_metrics, self._apart, tuple(frames), region, reference),
+                self.metrics_ready.emit,
             )
 
     def map(self, kind: DifferenceKind, a: Frame, b: Frame) -> None:
@@ -190,18 +199,27 @@ class _Job(QRunnable):
         self._job()
 
 
-def _metrics(apart: HelperProcess, frames: Sequence[Frame]) -> MetricsReadout:
+def _metrics(
+    apart: HelperProcess, frames: Sequence[Frame], region: Region | None, reference: int | None
+) -> MetricsReadout:
     from r2l_core.images.metrics import compare
 
     names = [wording.named(frame.engine, frame.light_field) for frame in frames]
     pairs = []
     shown = [at for at, frame in enumerate(frames) if not frame.why_blank]
     for a, b in itertools.combinations(shown, 2):
-        if frames[a].engine.engine == TRUTH:  # is what others are measured by
+        if reference in shown and reference not in (a, b):
+            continue
+        # The truth is what others are measured by.
+        if a == reference or (b != reference and frames[a].engine.engine == TRUTH):
             a, b = b, a
-        found = apart.call(compare, _exact(frames[a]), _exact(frames[b]))
+        images = [_exact(frames[at]) for at in (a, b)]
+        if region is not None:
+            images = [region.of(image) for image in images]
+        found = apart.call(compare, *images)
         pairs.append(_pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found))
-    return MetricsReadout(tuple(pairs), missing=_missing(frames))
+    of = "" if region is None else region.words
+    return MetricsReadout(tuple(pairs), missing=_missing(frames), region=of)
 
 
 def _missing(frames: Sequence[Frame]) -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,7 @@ from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
 from viewer.compare.analysis import Analyst
 from viewer.compare.layers_controller import LayersController
+from viewer.compare.measuring import MeasuringController
 from viewer.rendering.controller import RenderController
 from viewer.rendering.render_thread import Running
 from viewer.state.preferences import Preferences, RecentFiles
@@ -43,6 +44,8 @@ class CompareController(QObject):
         self._frames: tuple[Frame, ...] = ()
         self.layers = LayersController(window, store, rendering, self.analyst, self)
         self.layers.failed.connect(self.failed)
+        self.measuring = MeasuringController(window, store, self.analyst, self)
+        self.measuring.failed.connect(self.failed)
         self._wire()
         store.listen(self._state_changed)
 
@@ -82,7 +85,7 @@ class CompareController(QObject):
             self._panels.show_divergence(None)
         was_said = before and not before[0].complete and len(before) == len(frames)
         if frames[0].complete or not was_said:
-            self.analyst.compare(frames)
+            self.measuring.measure(frames)
         self.layers.frames_shown(frames)
 
     def close(self) -> None:

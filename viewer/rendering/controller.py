@@ -209,7 +209,8 @@ class RenderController(QObject):
 
 def _engines(state: ViewState) -> tuple[object, ...]:
     """What the wish, and what is kept of a state when another fails, depend on."""
-    return state.light_field, state.panes, state.active, state.pair, state.mode
+    pairs = state.pair, state.reference
+    return state.light_field, state.panes, state.active, pairs, state.mode
 
 
 def _look(state: ViewState) -> tuple[object, ...]:

@@ -9,7 +9,8 @@
      "bookmarks": {"1": {...as camera}}, "camera_path": {...a camera path} or null,
      "panes": [{"source": "int8", "engine": "auto", "layers_in_fp32": [], "checkpoint": null,
                 "sha256": null}],
-     "active_pane": 0, "compared_panes": [0, 1], "mode": "Wipe",
+     "active_pane": 0, "compared_panes": [0, 1], "reference_pane": null, "mode": "Wipe",
+     "region": {"left": 40, "top": 60, "width": 120, "height": 80} or null,
      "difference": {"kind": "absolute", "gain": 16.0, "locked": false, "scale": "Inferno",
                     "signed_scale": "Blue – black – red"},
      "display": {"exposure_ev": 0.0, "offset": 0.0, "channel": "RGB"},
@@ -40,7 +41,7 @@ from r2l_core.render.frames import STRIDES
 from r2l_core.types import Precision
 from viewer.state.bookmarks import NUMBERS
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
-from viewer.state.session_looks import read_difference, read_display
+from viewer.state.session_looks import read_difference, read_display, read_region
 from viewer.state.view_state import DatasetChoice, LightFieldChoice, ViewState
 from viewer.state.viewpoint import Viewpoint
 
@@ -88,6 +89,8 @@ def session_text(session: Session) -> str:
         "panes": [_pane_values(pane, session.sha256) for pane in state.panes],
         "active_pane": state.active,
         "compared_panes": state.pair,
+        "reference_pane": state.reference,
+        "region": None if state.region is None else asdict(state.region),
         "mode": state.mode,
         "difference": asdict(state.difference),
         "display": asdict(state.display),
@@ -151,6 +154,10 @@ def _session(fields: Fields) -> Session:
         panes=panes,
         active=fields.integer("active_pane", 0, len(panes) - 1) if panes else 0,
         pair=_pair(fields, len(panes)),
+        reference=fields.integer("reference_pane", 0, len(panes) - 1)
+        if "reference_pane" in fields and panes
+        else None,
+        region=read_region(fields.inner("region")) if "region" in fields else None,
         mode=mode if len(panes) > 1 else CompareMode.SINGLE,
         viewpoint=_view(fields.inner("camera")),
         render_size_px=_size(fields),

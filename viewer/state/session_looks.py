@@ -1,4 +1,4 @@
-"""How pictures and differences are shown, as session files say it."""
+"""How pictures and differences are shown and measured, as session files say it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from r2l_core.images.difference import DifferenceKind
 from r2l_core.json_fields import Fields
 from viewer.state.difference_options import MAX_GAIN, SCALES, SIGNED_SCALES, DifferenceOptions
 from viewer.state.display_options import MOST_EV, MOST_OFFSET, Channel, DisplayOptions
+from viewer.state.region import LEAST_PX, Region
+
+_MOST_PX = 1 << 20
 
 
 def read_difference(fields: Fields) -> DifferenceOptions:
@@ -31,3 +34,10 @@ def read_display(fields: Fields) -> DisplayOptions:
         offset=fields.number("offset", 0.0, -MOST_OFFSET, MOST_OFFSET),
         channel=fields.choice("channel", channels, str(Channel.ALL)),
     )
+
+
+def read_region(fields: Fields) -> Region:
+    """What `asdict` wrote; raises the error of `fields`, naming the entry."""
+    left, top = (fields.integer(name, 0, _MOST_PX) for name in ("left", "top"))
+    width, height = (fields.integer(name, LEAST_PX, _MOST_PX) for name in ("width", "height"))
+    return Region(left, top, width, height)

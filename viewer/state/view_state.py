@@ -18,6 +18,7 @@ from r2l_core.types import Availability, Precision
 from viewer.state.difference_options import DifferenceOptions
 from viewer.state.display_options import DisplayOptions
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
+from viewer.state.region import Region
 from viewer.state.viewpoint import Viewpoint, home_of
 
 
@@ -68,6 +69,8 @@ class ViewState:
     panes: one to four; none until the light field is open and its best precision is known.
     active: position of the pane that keys are about, which is shown where one is shown alone.
     pair: positions of the two that are wiped, flipped and subtracted, once there are two.
+    reference: position of the pane that all others are measured against; None: every two of them.
+    region: the part of the pictures that is measured; None: all of them.
     target_fps: pictures a second while the camera moves. max_stride: no picture is coarser than
     that; one of STRIDES. match_window: whether the picture is as large as the window has room for.
     fill_flat: whether pixels in flat surroundings are taken from these.
@@ -77,6 +80,8 @@ class ViewState:
     panes: tuple[PaneChoice, ...] = ()
     active: int = 0
     pair: tuple[int, int] = (0, 1)
+    reference: int | None = None
+    region: Region | None = None
     mode: CompareMode = CompareMode.SINGLE
     viewpoint: Viewpoint = field(default_factory=_demo_view)
     render_size_px: tuple[int, int] = (PRESETS["demo"].width_px, PRESETS["demo"].height_px)
@@ -112,7 +117,14 @@ class ViewState:
         """Other panes, one to four; the active one and the pair stay as far as they are there."""
         last = max(len(panes) - 1, 0)
         pair = self.pair if max(self.pair) <= last else (0, 1)
-        return replace(self, panes=panes, active=min(self.active, last), pair=pair)
+        against = self.reference
+        return replace(
+            self,
+            panes=panes,
+            active=min(self.active, last),
+            pair=pair,
+            reference=against if against is not None and against <= last else None,
+        )
 
     def without_pane(self, position: int) -> ViewState:
         """One pane less; the others keep what they are."""
@@ -122,8 +134,22 @@ class ViewState:
             return at - (at > position)
 
         a, b = (moved(at) for at in self.pair)
-        state = replace(self, active=moved(self.active), pair=self.pair if a == b else (a, b))
+        gone = self.reference is None or self.reference == position
+        state = replace(
+            self,
+            active=moved(self.active),
+            pair=self.pair if a == b else (a, b),
+            reference=None if gone else moved(self.reference or 0),
+        )
         return state.with_panes(panes)
+
+    def measured_against(self, position: int | None) -> ViewState:
+        """Another reference: the differences are of that pane, too. None: every two are measured
+        against each other."""
+        if position is None or position >= len(self.panes):
+            return replace(self, reference=None)
+        others = [at for at in (self.active, *self.pair, 0, 1) if at != position]
+        return replace(self, reference=position, pair=(others[0], position))
 
     def with_pane(self, position: int, pane: PaneChoice) -> ViewState:
         """Something else in one of the panes."""
@@ -162,6 +188,7 @@ class ViewState:
             panes=other.panes,
             active=other.active,
             pair=other.pair,
+            reference=other.reference,
             mode=other.mode,
         )
 

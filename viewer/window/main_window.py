@@ -361,6 +361,8 @@ class MainWindow(QMainWindow):
             self._key_help.toggle()
         elif self.message.isVisible():
             self.message.dismiss()
+        elif self.pane.region is not None:
+            self.compare.metrics.whole_requested.emit()
         elif self.isFullScreen():
             self.commands.full_screen.setChecked(False)
         self.pane.setFocus()

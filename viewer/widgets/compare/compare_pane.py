@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QWidget
 from r2l_core.errors import plain
 from r2l_core.render.frames import Frame
 from viewer.state.panes import LETTERS, CompareMode
+from viewer.state.region import Region
 from viewer.widgets.compare import difference_scale
 from viewer.widgets.compare.compare_surface import CompareSurface
 from viewer.widgets.compare.wipe_divider import WipeDivider
@@ -38,6 +39,8 @@ class ComparePane(CompareSurface):
     """Position of the pane on which a file was dropped, and the file's path."""
     probed = pyqtSignal(object)
     """The PixelProbe under the pointer, or None."""
+    region_chosen = pyqtSignal(object)
+    """The Region that was dragged over the pictures."""
     pixel_picked = pyqtSignal(int, int)
     """Column and row of a pixel to be looked into."""
 
@@ -51,6 +54,8 @@ class ComparePane(CompareSurface):
         self._divider.reset.connect(self.reset_divider)
         self.pointed.connect(self._point)
         self.picked.connect(self._pick)
+        self.framing.connect(lambda a, b: self.show_region(self._framed(a, b)))
+        self.framed.connect(lambda a, b: self.region_chosen.emit(self._framed(a, b)))
 
     def show_frames(self, frames: Sequence[Frame]) -> None:
         """See CompareSurface.show_frames."""
@@ -178,6 +183,14 @@ class ComparePane(CompareSurface):
             self._mark = pixel
             self.pixel_picked.emit(*pixel)
             self.update()
+
+    def _framed(self, a: QPointF, b: QPointF) -> Region | None:
+        """What of the picture lies between two points, image pixels from its centre."""
+        if self._picture is None or len(self._frames) < 2:
+            return None  # there is nothing to measure it against
+        width_px, height_px = self._picture.image.width(), self._picture.image.height()
+        corners = [(one.x() + width_px / 2, one.y() + height_px / 2) for one in (a, b)]
+        return Region.between(*corners).within(width_px, height_px)
 
     def _pixel(self, from_center: QPointF) -> tuple[int, int] | None:
         assert self._picture is not None

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QImage, QPainter, QPen
+from PyQt6.QtGui import QColor, QImage, QPainter
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
 from viewer.state.display_options import DisplayOptions
 from viewer.state.panes import LETTERS, CompareMode
+from viewer.state.region import Region
 from viewer.widgets import theme
 from viewer.widgets.compare import difference_scale, pane_label
 from viewer.widgets.compare.difference_view import DifferenceView
 from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel
+from viewer.widgets.compare.pane_marks import paint_mark, paint_region
 from viewer.widgets.picture.displayed import displayed
 from viewer.widgets.picture.image_pane import ImagePane
 from viewer.widgets.picture.picture import Picture
@@ -27,7 +29,6 @@ from viewer.widgets.picture.placement import Spacing
 _GAP_PX = 12
 _ALONE = "Add a pane to compare with"
 _NO_MAP = "{} is computed once the picture is complete"
-_MARK_PX = 9.0
 _TIMES_S = 0.2
 """How often the times in the labels of pictures that are not complete change."""
 
@@ -51,6 +52,7 @@ class CompareSurface(ImagePane):
         self._wipe = 0.5
         self._upright = True
         self._mark: tuple[int, int] | None = None
+        self._region: Region | None = None
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -105,6 +107,16 @@ class CompareSurface(ImagePane):
     def pair(self) -> tuple[int, int]:
         """Positions of the two panes that are wiped, flipped and subtracted."""
         return self._pair if max(self._pair) < len(self._frames) else (0, 1)
+
+    @property
+    def region(self) -> Region | None:
+        """The part of the pictures that is framed."""
+        return self._region
+
+    def show_region(self, region: Region | None) -> None:
+        """Frame the part of the pictures that is measured; None: all of them are."""
+        self._region = region
+        self.update()
 
     def set_pair(self, pair: tuple[int, int]) -> None:
         """Wipe, flip and subtract two other panes."""
@@ -293,20 +305,20 @@ class CompareSurface(ImagePane):
         # Numbers of pixels that are only interpolated would flicker through a drag.
         written = words if self._frames[0].complete else None
         paint_pixel_values(painter, at, self._device_cell(cell), ratio, picture.pixels, written)
-        if self._mark is not None:
-            self._paint_mark(painter, cell, *self._mark)
+        self._paint_marks(painter, cell)
 
-    def _paint_mark(self, painter: QPainter, cell: int, x_px: int, y_px: int) -> None:
+    def _paint_marks(self, painter: QPainter, cell: int) -> None:
         assert self._picture is not None
         image, size = self._picture.image, self.logical_px_per_image_px()
-        offset = QPointF(x_px + 0.5 - image.width() / 2, y_px + 0.5 - image.height() / 2)
-        at = self.image_center(self._cell(cell).center()) + offset * size
+        middle = self.image_center(self._cell(cell).center())
+        corner = middle - QPointF(image.width(), image.height()) * (size / 2)
         painter.save()
         painter.setClipRect(self._cell(cell), Qt.ClipOperation.IntersectClip)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for color, width in ((QColor(0, 0, 0, 180), 3.5), (QColor(255, 255, 255), 1.5)):
-            painter.setPen(QPen(color, width))
-            painter.drawEllipse(at, max(_MARK_PX, size * 0.7), max(_MARK_PX, size * 0.7))
+        if self._region is not None:
+            paint_region(painter, self._region, corner, size)
+        if self._mark is not None:
+            x_px, y_px = self._mark
+            paint_mark(painter, corner + QPointF(x_px + 0.5, y_px + 0.5) * size, size)
         painter.restore()
 
     def _strip(self, cell: int) -> QRectF:

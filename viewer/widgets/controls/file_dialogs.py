@@ -36,6 +36,11 @@ def ask_table(parent: QWidget, folder: str, name: str) -> QFileDialog:
     return _ask_place(parent, "Export the measurements", folder, name, "CSV table", "csv")
 
 
+def ask_map(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to save a difference, with `name` as a proposal."""
+    return _ask_place(parent, "Save the difference", folder, name, "NumPy array", "npy")
+
+
 def ask_mix(parent: QWidget, folder: str, name: str) -> QFileDialog:
     """Ask where to save which layers run in high precision."""
     return _ask_place(parent, "Save the mix of layers", folder, name, "JSON file", "json")

@@ -22,6 +22,7 @@ from viewer.widgets.compare.difference_histogram import AXIS_PX, DifferenceHisto
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.field_grid import FieldGrid
+from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.flat_toggle import FlatToggle
 from viewer.widgets.controls.scrub_label import ScrubLabel
@@ -36,6 +37,7 @@ _KINDS = {
     DifferenceKind.FLIP: "What an eye notices when the pictures are flipped; computed afterwards.",
 }
 _GAIN = "How much the scale is stretched: at ×1 it ends at the greatest possible difference."
+_SAVE = "Save the numbers of this map, float32, for NumPy"
 _LOCK = (
     "Keep the scale for every kind and picture. Unlocked, it follows the picture, so that at most "
     "one pixel in a thousand is off the scale."
@@ -46,6 +48,7 @@ class DifferencePanel(QWidget):
     """Says how the difference should be shown; shows what it is told was counted."""
 
     options_changed = pyqtSignal(DifferenceOptions)
+    save_requested = pyqtSignal()
     seen_changed = pyqtSignal(bool)
     """Whether the panel can be seen, so that counting is worth its time."""
 
@@ -82,6 +85,8 @@ class DifferencePanel(QWidget):
         self._histogram = DifferenceHistogram(self)
         self._bar = ColorBar(AXIS_PX, parent=self)
         self._counts = _Counts(self)
+        self._save = FlatButton("Save as .npy…", _SAVE, self)
+        self._save.clicked.connect(self.save_requested)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -90,13 +95,16 @@ class DifferencePanel(QWidget):
         column.addWidget(self._histogram)
         column.addWidget(self._bar)
         column.addWidget(self._counts)
+        column.addWidget(self._save, 0, Qt.AlignmentFlag.AlignLeft)
         self._histogram.restyle(theme.tones_of(self))
+        self.show_readout(None)
         self._show_options()
 
     def show_readout(self, readout: DifferenceReadout | None) -> None:
         """Show what was counted; None while there is no difference to count."""
         self._readout = readout
         self._counts.show_readout(readout)
+        self._save.setEnabled(readout is not None)
         if readout is None:
             self._histogram.clear_bars()
             return

@@ -9,13 +9,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QGuiApplication, QPalette
 from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from viewer.state.panes import LETTERS
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
+from viewer.widgets.controls.field_grid import FieldGrid
 from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat_combo import FlatCombo
 
 Measured = float | str
 """A number, or the clause that says why there is none."""
@@ -47,14 +50,18 @@ class PairMetrics:
 @dataclass(frozen=True)
 class MetricsReadout:
     """One reading for all pairs of panes. `why_not`: why no pair has numbers, or empty. `missing`:
-    panes that are in no pair, by their letters, and why."""
+    panes that are in no pair, by their letters, and why. `region`: the part of the pictures that
+    was measured, in words; empty for all of them."""
 
     pairs: tuple[PairMetrics, ...] = ()
     why_not: str = ""
     missing: tuple[tuple[str, str], ...] = ()
+    region: str = ""
 
 
 _MOST_PAIRS = 3
+_REFERENCE = "What numbers, and the difference, are against: one pane, or every two of them."
+_WHOLE = "Whole picture; right-drag for a part"
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,25 @@ _ROWS = (
 class MetricsPanel(QWidget):
     """One column for each pair of panes. Numbers keep their place; reasons are in words below."""
 
+    whole_requested = pyqtSignal()
+    """The whole pictures should be measured, no region of them."""
+    reference_chosen = pyqtSignal(object)
+    """Position of the pane that the others should be measured against; None: every two."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Metrics")
+        self._reference = FlatCombo(self)
+        self._reference.setAccessibleName("Reference pane")
+        self._reference.setToolTip(_REFERENCE)
+        self._reference.activated.connect(
+            lambda at: self.reference_chosen.emit(self._reference.itemData(at))
+        )
+        self._region = QLabel(self)
+        self._region.setWordWrap(True)
+        self._region.setAccessibleName("What is measured")
+        self._whole = FlatButton("Whole picture", "Measure all of the picture again (Esc)", self)
+        self._whole.clicked.connect(self.whole_requested)
         self._readout = MetricsReadout(why_not="nothing is compared")
         self._heads = [QLabel(self) for _ in range(_MOST_PAIRS)]
         self._cells = [[QLabel(self) for _ in range(_MOST_PAIRS)] for _ in _ROWS]
@@ -122,10 +145,21 @@ class MetricsPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(7)
+        column.addLayout(self._make_choices())
         column.addLayout(self._make_table())
         column.addWidget(self._reason)
         column.addLayout(buttons)
+        self.show_reference(0, None)
         self.show_readout(self._readout)
+
+    def show_reference(self, n_panes: int, reference: int | None) -> None:
+        """Offer the panes that the others can be measured against, and show which is; reports
+        nothing."""
+        self._reference.clear()
+        self._reference.addItem("Every two panes", None)
+        for at in range(n_panes):
+            self._reference.addItem(f"All against {LETTERS[at]}", at)
+        self._reference.setCurrentIndex(self._reference.findData(reference))
 
     def show_readout(self, readout: MetricsReadout) -> None:
         """Show one reading; of more than three pairs the first three."""
@@ -144,6 +178,8 @@ class MetricsPanel(QWidget):
                 cells[at].setText(row.words(pair) if pair else wording.DASH if at == 0 else "")
                 cells[at].setToolTip(value if isinstance(value, str) else row.explanation)
                 cells[at].setAccessibleName(f"{row.name} {row.unit} {head.text()}".strip())
+        self._region.setText(wording.sentence(readout.region).rstrip(".") or _WHOLE)
+        self._whole.setVisible(bool(readout.region))
         text = self._reasons()
         self._reason.setText(text)
         self._reason.setVisible(bool(text))
@@ -192,6 +228,16 @@ class MetricsPanel(QWidget):
                     reasons[value].append(row.name)
         unknown = [f"{', '.join(names)}: {reason}." for reason, names in reasons.items()]
         return "\n".join([*missing, *unknown])
+
+    def _make_choices(self) -> FieldGrid:
+        self._region.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        of = QHBoxLayout()
+        of.addWidget(self._region, 1)
+        of.addWidget(self._whole)
+        grid = FieldGrid(self)
+        grid.add_field("Compare", self._reference)
+        grid.add_field("Measured", self._whole, of)
+        return grid
 
     def _make_table(self) -> QGridLayout:
         grid = QGridLayout()

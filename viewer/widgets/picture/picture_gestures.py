@@ -17,6 +17,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Ctrl+drag", "Move the magnified picture"),
     ("Click on a pose's dot", "Go to that pose of the dataset"),
     ("Right-click", "Follow this pixel through the layers"),
+    ("Right-drag", "Measure this part of the pictures"),
     ("Hold X", "Show B in the flip view"),
     ("Arrow keys", "Orbit in steps"),
     ("Shift+arrow keys", "Pan in steps"),
@@ -47,6 +48,8 @@ _FLIGHT: dict[int, tuple[int, int, int]] = {
     Qt.Key.Key_Q: (0, -1, 0),
 }
 """Right, up and ahead of each key that flies while it is held."""
+_PULLED_PX = 5.0
+"""A right button that moves less far was only pressed."""
 _NOTCH = 120
 """Eighths of a degree of one step of a wheel with steps."""
 _COMMAND_KEYS = (
@@ -79,6 +82,10 @@ class PictureGestures(FileDrop):
     """How far the magnified picture was pulled: dx, dy in logical pixels, right and down."""
     pointed = pyqtSignal(object)
     """Where the pointer is in logical pixels of the widget (QPointF), or None once it has left."""
+    framing = pyqtSignal(QPointF, QPointF)
+    framed = pyqtSignal(QPointF, QPointF)
+    """Two corners of a rectangle that is being pulled, or was: from the image centre in image
+    pixels."""
     picked = pyqtSignal(float, float)
     """A point to be looked into: x, y from the image centre in image pixels, right and down."""
 
@@ -90,6 +97,7 @@ class PictureGestures(FileDrop):
         self._moved = False
         self._notches = 0
         self._last = QPointF()
+        self._framed_from: QPointF | None = None
         self._flight_keys: set[int] = set()
         self._flight = (0.0, 0.0, 0.0, False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -118,8 +126,7 @@ class PictureGestures(FileDrop):
         assert event is not None
         button = event.button()
         if button == Qt.MouseButton.RightButton and self.is_on_picture(event.position()):
-            offset = self._from_center(event.position())
-            self.picked.emit(offset.x(), offset.y())
+            self._framed_from = event.position()
         if self._button is not None or button not in (
             Qt.MouseButton.LeftButton,
             Qt.MouseButton.MiddleButton,
@@ -148,6 +155,8 @@ class PictureGestures(FileDrop):
         """Report how far the pointer moved since the last report."""
         assert event is not None
         self.pointed.emit(event.position())
+        if self._is_framing(event.position()):
+            self.framing.emit(*self._corners(event.position()))
         if self._button is None:
             return
         step = event.position() - self._last
@@ -170,6 +179,13 @@ class PictureGestures(FileDrop):
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """End the drag that this button began."""
         assert event is not None
+        if event.button() == Qt.MouseButton.RightButton and self._framed_from is not None:
+            if self._is_framing(event.position()):
+                self.framed.emit(*self._corners(event.position()))
+            else:
+                offset = self._from_center(self._framed_from)
+                self.picked.emit(offset.x(), offset.y())
+            self._framed_from = None
         if event.button() == self._button:
             stayed = not (self._moved or self._sliding)
             self._end_drag()
@@ -250,6 +266,18 @@ class PictureGestures(FileDrop):
         """End a drag and a flight with the widget."""
         self.let_go()
         super().hideEvent(event)
+
+    def _is_framing(self, at: QPointF) -> bool:
+        """Whether the right button was pulled, and not only pressed."""
+        start = self._framed_from
+        return start is not None and (at - start).manhattanLength() >= _PULLED_PX
+
+    def _corners(self, at: QPointF) -> tuple[QPointF, QPointF]:
+        """Both corners from the centre of the picture that the first lies on."""
+        start = self._framed_from
+        assert start is not None
+        first = self._from_center(start)
+        return first, first + (at - start) / self.logical_px_per_image_px()
 
     def _from_center(self, at: QPointF) -> QPointF:
         return (at - self.image_center(at)) / self.logical_px_per_image_px()
