@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -295,9 +296,11 @@ def _print_table(precisions: dict[str, dict[str, Any]]) -> None:
     )
     for name, row in precisions.items():
         lpips = "-" if row["lpips_mean"] is None else f"{row['lpips_mean']:.4f}"
+        # Not of views of which no pixel counts.
+        worst = min((db for db in row["psnr_db_views"] if not math.isnan(db)), default=math.nan)
         print(
             f"{name:<18}{row['psnr_db_mean']:>9.2f}{row['psnr_db_pooled']:>10.2f}"
-            f"{min(row['psnr_db_views']):>10.2f}{row['ssim_mean']:>8.4f}{row['flip_mean']:>8.4f}"
+            f"{worst:>10.2f}{row['ssim_mean']:>8.4f}{row['flip_mean']:>8.4f}"
             f"{lpips:>8}{row['max_abs_mean']:>9.3f}{row['off_by_1_255_percent_mean']:>12.1f} %"
             f"  {row['psnr_db_vs_fp32_mean']:>9.2f}{row['max_abs_vs_fp32_mean']:>8.3f}"
             f"{row['off_by_1_255_percent_vs_fp32_mean']:>7.1f} %{row['ms_per_frame_median']:>10.0f}"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core.datasets.distortion import Distortion, counted, undistorted
 from r2l_core.datasets.fields import bad_file
 from r2l_core.datasets.images import (
     SUFFIXES,
@@ -17,6 +18,7 @@ from r2l_core.datasets.images import (
     image_size,
     is_inside,
     read_image,
+    read_mask,
     read_thumbnail,
 )
 from r2l_core.errors import CameraError, DatasetError, SceneError, plain
@@ -39,11 +41,14 @@ class NoSuchSplit(DatasetError):
 @dataclass(frozen=True, eq=False)
 class View:
     """One photograph: a name for people, the file, and the camera that took it, at the size at
-    which the dataset gives it out."""
+    which the dataset gives it out. `distortion`: of its lens, which is undone. `mask`: a picture
+    that is dark where the photograph does not count."""
 
     name: str
     path: Path
     camera: Camera
+    distortion: Distortion | None = None
+    mask: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", plain(self.name))
@@ -98,7 +103,8 @@ class Dataset:
         return int(np.argmin(away + turned))
 
     def image(self, index: int) -> NDArray[np.float32]:
-        """The picture of a view as published: float32 (H, W, 3), sRGB in [0, 1].
+        """The picture of a view as published, without the distortion of its lens: float32
+        (H, W, 3), sRGB in [0, 1].
 
         Read from disk at every call. Raises DatasetError.
         """
@@ -110,7 +116,19 @@ class Dataset:
                 "its size has changed since the dataset was opened",
                 "Open the dataset again.",
             )
+        if view.distortion is not None:
+            return undistorted(image, view.camera, view.distortion)
         return image
+
+    def counted(self, index: int) -> NDArray[np.bool_] | None:
+        """Which pixels of `image` count in errors: (H, W); None for all of them. Its mask may leave
+        some out, and the lens may not have seen some. Raises DatasetError."""
+        view, kept = self.views[index], None
+        if view.mask is not None:
+            kept = read_mask(view.mask, view.camera.width_px, view.camera.height_px)
+        if view.distortion is not None:
+            kept = counted(view.camera, view.distortion, kept)
+        return None if kept is None or kept.all() else kept
 
     def thumbnail(self, index: int, size_px: int) -> NDArray[np.uint8]:
         """A small picture that fits a square of `size_px` pixels: uint8 (h, w, 3). Raises

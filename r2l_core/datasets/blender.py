@@ -31,6 +31,7 @@ def load(request: Request) -> Dataset:
     file = read_frames(request)
     views, notes = read_views(request, [file], file.frames(), centred=True)
     distances = [float(np.linalg.norm(view.camera.position)) for view in views]
+    radius = float(np.mean(distances))
     background = None if request.keep_background else WHITE
     return request.dataset(
         "blender",
@@ -42,7 +43,7 @@ def load(request: Request) -> Dataset:
         near=NEAR,
         far=FAR,
         background_rgb=background or BLACK,
-        view_radius=float(np.mean(distances)),
+        view_radius=radius if radius > 1e-6 else 1.0,  # all views from the origin
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from r2l_core import limits
 from r2l_core.datasets.base import NoSuchSplit, Request, View, camera_of
 from r2l_core.datasets.fields import DatasetFields
 from r2l_core.datasets.images import image_size
-from r2l_core.datasets.intrinsics import read_lens
+from r2l_core.datasets.intrinsics import read_lens, same_shape
 from r2l_core.datasets.pictures import PictureFinder
 from r2l_core.geometry.camera import without_scale
 
@@ -20,6 +21,7 @@ class _Remarks:
 
     missing: list[str] = field(default_factory=list)
     masked: int = 0
+    masks_missing: list[str] = field(default_factory=list)
     scaled: int = 0
     distorted_px: float = 0.0
 
@@ -34,11 +36,18 @@ class _Remarks:
             notes.append(f"the rotations of {self.scaled} poses have a scale, which was taken off")
         if self.masked:
             notes.append(
-                f"the masks of {self.masked} pictures are not used: errors count all pixels"
+                f"{self.masked} pictures have masks: errors count only the pixels that these keep"
+            )
+        if self.masks_missing:
+            notes.append(
+                f"{len(self.masks_missing)} masks are missing, such as "
+                f"{self.masks_missing[0][:200]!r}: all pixels of these pictures count"
             )
         if self.distorted_px > 0:
+            size = f"{self.distorted_px:.1f}" if self.distorted_px > 0.1 else "0.1"
             notes.append(
-                f"lens distortion is not undone: up to {self.distorted_px:.1f} pixels in a corner"
+                f"lens distortion of up to {size} pixels is undone by resampling "
+                "the pictures; pixels that the lens did not see do not count"
             )
         return notes
 
@@ -89,6 +98,7 @@ def _view(
 ) -> View | None:
     """The view of a frame; None where its picture is missing. Without a `finder`, a pose."""
     name, sources = frame.text("file_path"), (frame, *shared)
+    mask = None
     if finder is None:
         path = request.root / name
         w, h = (next(one for one in sources if key in one).integer_part(key) for key in ("w", "h"))
@@ -96,22 +106,45 @@ def _view(
         if w * h > limits.PICTURE_PX:
             frame.refuse("w", f"and h are {w}x{h}, more than {limits.PICTURE_PX} pixels")
     else:
-        if not name or any(ord(sign) < 32 for sign in name):
-            frame.refuse("file_path", "names no file")
-        try:
-            found = finder.find(name)
-        except ValueError as error:
-            frame.refuse("file_path", f"{name[:200]!r} {error}")
+        found = _find(frame, "file_path", finder)
         if found is None:
             remarks.missing.append(name)
             return None
         path, stored_px = found, image_size(found)
+        mask = _mask(frame, finder, stored_px, remarks)
     given_px = request.given_size(stored_px)
     lens = read_lens(sources, stored_px, given_px, centred=centred)
     pose, scale = without_scale(frame.pose("transform_matrix"))
     remarks.scaled += scale != 1.0
-    remarks.masked += "mask_path" in frame
     where = f"{frame.prefix}transform_matrix"
     camera = camera_of(shared[0].file, where, pose, given_px, lens.focal_px, **lens.others)
-    remarks.distorted_px = max(remarks.distorted_px, lens.distorted_px(camera))
-    return View(name.replace("\\", "/").removeprefix("./"), path, camera)
+    if lens.distortion is not None:
+        remarks.distorted_px = max(remarks.distorted_px, lens.distortion.largest_px(camera))
+    return View(name.replace("\\", "/").removeprefix("./"), path, camera, lens.distortion, mask)
+
+
+def _find(frame: DatasetFields, field: str, finder: PictureFinder) -> Path | None:
+    """The picture that a field names; None where it is missing."""
+    name = frame.text(field)
+    if not name or any(ord(sign) < 32 for sign in name):
+        frame.refuse(field, "names no file")
+    try:
+        return finder.find(name)
+    except ValueError as error:
+        frame.refuse(field, f"{name[:200]!r} {error}")
+
+
+def _mask(
+    frame: DatasetFields, finder: PictureFinder, stored_px: tuple[int, int], remarks: _Remarks
+) -> Path | None:
+    """The mask of a frame, if it has one and this is there."""
+    if "mask_path" not in frame:
+        return None
+    found = _find(frame, "mask_path", finder)
+    if found is None:
+        remarks.masks_missing.append(frame.text("mask_path"))
+        return None
+    if not same_shape(image_size(found), stored_px):
+        frame.refuse("mask_path", "names a picture of another shape than the photograph")
+    remarks.masked += 1
+    return found

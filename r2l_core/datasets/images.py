@@ -17,6 +17,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 Background = tuple[float, float, float] | None
 """What shows through transparent pixels, sRGB in [0, 1]; None drops the transparency instead."""
 
+WHOLE = 0.999
+"""Of the area of a pixel: all of it, but for rounding."""
+
 # Pillow warns of large pictures on stderr; here they are measured against a tighter limit.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -64,6 +67,15 @@ def read_image(path: Path, half: bool, background: Background) -> NDArray[np.flo
     return colors
 
 
+def read_mask(path: Path, width: int, height: int) -> NDArray[np.bool_]:
+    """Which pixels a mask keeps, (height, width): those that are bright, as programs that write
+    masks have it. Made smaller, a pixel is kept whose whole area is. Raises DatasetError."""
+    brightness = _decoded(path)[..., :3].max(axis=2)
+    # Some write 1 for white.
+    kept = brightness > brightness.max() / 2
+    return kept if kept.shape == (height, width) else wholly_kept(kept, width, height)
+
+
 def read_thumbnail(path: Path, size_px: int, background: Background) -> NDArray[np.uint8]:
     """A picture made to fit a square of `size_px` pixels: uint8 (h, w, 3). Raises DatasetError."""
     image = Image.fromarray(_decoded(path))
@@ -77,6 +89,12 @@ def read_thumbnail(path: Path, size_px: int, background: Background) -> NDArray[
 def area_averaged(plane: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
     resized = Image.fromarray(plane).resize((width, height), Image.Resampling.BOX)
     return np.array(resized, dtype=np.float32)
+
+
+def wholly_kept(kept: NDArray[np.bool_], width: int, height: int) -> NDArray[np.bool_]:
+    """A mask (H, W) for pixels of another size: those all of whose area it keeps."""
+    whole: NDArray[np.bool_] = area_averaged(kept.astype(np.float32), width, height) > WHOLE
+    return whole
 
 
 def _decoded(path: Path) -> NDArray[np.uint8]:

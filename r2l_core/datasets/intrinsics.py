@@ -8,7 +8,7 @@ scenes have written it: any field may stand in the frame or, for all of them, in
     cx cy                     where the optical axis meets the picture, in pixels
     w h                       size of the picture that those pixels are of
     camera_model, is_fisheye  what is no pinhole camera is refused
-    k1 k2 k3 k4 p1 p2         distortion as OpenCV has it; FULL_OPENCV divides by 1 + k4 r^2 + ...
+    k1 to k6, p1, p2          distortion, see `distortion`; k4 to k6 divide with FULL_OPENCV
 
 There, pixel (i, j) is the square from (i, j) to (i + 1, j + 1) and its ray goes through the middle,
 so our principal point lies half a pixel before theirs.
@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from r2l_core.datasets.distortion import Distortion
 from r2l_core.datasets.fields import DatasetFields
-from r2l_core.geometry.camera import Camera
 
 _MAX_FOCAL_PX = 1e6
 _MAX_SIZE_PX = 65_536
@@ -39,38 +39,11 @@ _DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 @dataclass(frozen=True)
 class Lens:
     """What a camera has beside its pose, in pixels of the picture as it is given out. `others`:
-    further arguments of Camera. `distortion`: OpenCV's coefficients that are not 0, by name."""
+    further arguments of Camera. `distortion`: None where straight lines stay straight."""
 
     focal_px: float
     others: dict[str, Any]
-    distortion: dict[str, float]
-    rational: bool
-
-    def distorted_px(self, camera: Camera) -> float:
-        """The largest shift of a corner by distortion, in pixels; 0 without any."""
-        if not self.distortion:
-            return 0.0
-        return max(
-            self._shift_px(camera, column, row)
-            for column in (0.0, camera.width_px)
-            for row in (0.0, camera.height_px)
-        )
-
-    def _shift_px(self, camera: Camera, column: float, row: float) -> float:
-        k = [self.distortion.get(f"k{n}", 0.0) for n in range(1, 7)]
-        p1, p2 = (self.distortion.get(name, 0.0) for name in ("p1", "p2"))
-        x = (column - camera.center_px[0]) / camera.focal_px
-        y = (row - camera.center_px[1]) / camera.fy_px
-        r2 = x * x + y * y
-        radial = r2 * (k[0] + r2 * (k[1] + r2 * k[2]))
-        if self.rational:
-            below = 1 + r2 * (k[3] + r2 * (k[4] + r2 * k[5]))
-            radial = (1 + radial) / below - 1 if below else math.inf
-        else:
-            radial += r2**4 * k[3]
-        dx = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-        dy = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-        return math.hypot(dx * camera.focal_px, dy * camera.fy_px)
+    distortion: Distortion | None
 
 
 def read_lens(
@@ -127,16 +100,23 @@ def read_lens(
     if not centred or cx is not None or cy is not None:
         cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
         others["principal_px"] = (cx * across - 0.5, cy * down - 0.5)
-    found = {key: number(key, -1e3, 1e3) or 0.0 for key in _DISTORTION}
-    distortion = {key: value for key, value in found.items() if value}
-    return Lens(fx, others, distortion, rational)
+    *radial, p1, p2 = (number(key, -1e3, 1e3) or 0.0 for key in _DISTORTION)
+    if not rational:
+        radial[4:] = 0.0, 0.0
+    bends = any((*radial, p1, p2))
+    distortion = Distortion(tuple(radial), p1, p2, rational) if bends else None
+    return Lens(fx, others, distortion)
+
+
+def same_shape(one_px: tuple[float, float], other_px: tuple[float, float]) -> bool:
+    """Whether widths and heights have the same ratio, but for rounding."""
+    return abs(one_px[0] / one_px[1] / (other_px[0] / other_px[1]) - 1) <= _SAME_SHAPE
 
 
 def _check_shape(source: Any, stated: tuple[float, float], stored_px: tuple[int, int]) -> None:
     """Pictures made smaller as a whole keep their lens; others have another."""
-    shape = stated[0] / stated[1] / (stored_px[0] / stored_px[1])
     exact = all(int(said) == is_px for said, is_px in zip(stated, stored_px, strict=True))
-    if not exact and abs(shape - 1) > _SAME_SHAPE:
+    if not exact and not same_shape(stated, stored_px):
         key = "w" if "w" in source("w") else "h"
         source(key).refuse(
             key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import statistics
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -54,26 +54,34 @@ _Errors = TypeVar("_Errors", bound=PixelErrors)
 class ViewScores:
     """Measurements of one view in one precision: against the truth and against fp32.
 
-    ms: of rendering it. n_pixels: its weight in a mean over all pixels.
+    ms: of rendering it. n_pixels: how many count, which is its weight in a mean over all pixels.
+    counted_percent: the share that these are of the whole picture.
     """
 
     to_truth: ImageComparison
     to_fp32: PixelErrors
     ms: float
     n_pixels: int
+    counted_percent: float = 100.0
 
     @staticmethod
     def from_record(values: Mapping[str, Any]) -> ViewScores:
         """From `asdict` after a way through JSON. Raises LookupError, TypeError, ValueError or
         OverflowError where it is none."""
         n_pixels = int(values["n_pixels"])
-        if n_pixels < 1:
-            raise ValueError(f"{n_pixels} pixels are no picture")
+        counted_percent = float(values["counted_percent"])
+        if (
+            n_pixels < 0
+            or not 0 <= counted_percent <= 100
+            or (n_pixels > 0) != (counted_percent > 0)
+        ):
+            raise ValueError(f"{n_pixels} pixels cannot be {counted_percent} % of a picture")
         return ViewScores(
             _restored(ImageComparison, values["to_truth"]),
             _restored(PixelErrors, values["to_fp32"]),
             float(values["ms"]),
             n_pixels,
+            counted_percent,
         )
 
 
@@ -99,18 +107,20 @@ class PrecisionScores:
     views: list[ViewScores] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """The contract's JSON entry for this precision."""
-        mean = statistics.fmean
-        truth, fp32 = [v.to_truth for v in self.views], [v.to_fp32 for v in self.views]
+        """The contract's JSON entry for this precision. Views of which no pixel counts are in no
+        mean against the truth."""
+        fp32 = [view.to_fp32 for view in self.views]
+        mean, counted = _mean, [view for view in self.views if view.n_pixels]
+        truth, n_pixels = [v.to_truth for v in counted], [v.n_pixels for v in counted]
         distances = [scores.lpips for scores in truth if scores.lpips is not None]
-        n_pixels = [view.n_pixels for view in self.views]
         return {
             "psnr_db_mean": mean(scores.psnr_db for scores in truth),
-            "psnr_db_pooled": psnr_db(mean((scores.mse for scores in truth), weights=n_pixels)),
-            "psnr_db_views": [scores.psnr_db for scores in truth],
+            "psnr_db_pooled": psnr_db(mean((scores.mse for scores in truth), n_pixels)),
+            "psnr_db_views": [view.to_truth.psnr_db for view in self.views],
             "ssim_mean": mean(scores.ssim for scores in truth),
             "flip_mean": mean(scores.flip for scores in truth),
             "lpips_mean": mean(distances) if len(distances) == len(truth) else None,
+            "counted_percent_mean": mean(view.counted_percent for view in self.views),
             "max_abs_mean": mean(scores.max_abs for scores in truth),
             "mean_abs_mean": mean(scores.mean_abs for scores in truth),
             "off_by_1_255_percent_mean": mean(scores.off_by_1_255_percent for scores in truth),
@@ -122,6 +132,12 @@ class PrecisionScores:
             "ms_per_frame_median": statistics.median(view.ms for view in self.views),
             "engine": asdict(self.engine),
         }
+
+
+def _mean(values: Iterable[float], weights: Sequence[float] | None = None) -> float:
+    """Of any number of values; NaN of none."""
+    known = list(values)
+    return statistics.fmean(known, weights) if known else math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,15 +217,17 @@ class Evaluation:
                 yield from self._measure(index, missing)
 
     def _measure(self, index: int, precisions: Sequence[Precision]) -> Iterator[EvaluatedView]:
-        truth = self._reference.image(index)
+        truth, counted = self._reference.image(index), self._reference.counted(index)
         camera = self._reference.cameras[index]
+        n_all = camera.width_px * camera.height_px
+        n_counted = n_all if counted is None else int(counted.sum())
         fp32, fp32_ms = _image(self._baseline, camera)
         for precision in precisions:
             source = self.sources[precision]
             own = source is self._baseline
             image, ms = (fp32, fp32_ms) if own else _image(source, camera)
-            n_pixels = camera.width_px * camera.height_px
-            scores = ViewScores(compare(image, truth), pixel_errors(image, fp32), ms, n_pixels)
+            to_truth, to_fp32 = compare(image, truth, counted), pixel_errors(image, fp32)
+            scores = ViewScores(to_truth, to_fp32, ms, n_counted, 100.0 * n_counted / n_all)
             if self._folder:
                 name, key = precision.value, self._key(index, precision)
                 self._folder.save(index, name, image, truth)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -28,6 +30,10 @@ class Reference(Protocol):
 
     def image(self, index: int) -> NDArray[np.float32]:
         """What camera `index` sees: float32 (H, W, 3), sRGB in [0, 1]."""
+        ...
+
+    def counted(self, index: int) -> NDArray[np.bool_] | None:
+        """Which of its pixels count in errors: (H, W); None for all of them."""
         ...
 
     def identity(self, index: int) -> dict[str, Any]:
@@ -56,6 +62,9 @@ class TeacherReference:
         truth: NDArray[np.float32] = supersampled_image(self._teacher, camera).numpy()
         return truth
 
+    def counted(self, index: int) -> NDArray[np.bool_] | None:
+        return None
+
     def identity(self, index: int) -> dict[str, Any]:
         return {"teacher": self._name}
 
@@ -72,19 +81,30 @@ class DatasetReference:
     def image(self, index: int) -> NDArray[np.float32]:
         return self._dataset.image(index)
 
+    def counted(self, index: int) -> NDArray[np.bool_] | None:
+        return self._dataset.counted(index)
+
     def identity(self, index: int) -> dict[str, Any]:
-        path = self._dataset.views[index].path
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise DatasetError(
-                f"The picture {path} cannot be read",
-                "it has vanished since the dataset was opened",
-                "Open the dataset again.",
-            ) from error
+        view = self._dataset.views[index]
         return {
-            "picture": str(path.resolve()),
-            "bytes": stat.st_size,
-            "modified_ns": stat.st_mtime_ns,
+            **_file_identity("picture", view.path),
+            **(_file_identity("mask", view.mask) if view.mask is not None else {}),
+            "distortion": view.distortion and asdict(view.distortion),
             "background": self._dataset.background,
         }
+
+
+def _file_identity(name: str, path: Path) -> dict[str, Any]:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise DatasetError(
+            f"The picture {path} cannot be read",
+            "it has vanished since the dataset was opened",
+            "Open the dataset again.",
+        ) from error
+    return {
+        name: str(path.resolve()),
+        f"{name}_bytes": stat.st_size,
+        f"{name}_modified_ns": stat.st_mtime_ns,
+    }

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.datasets import Dataset
-from r2l_core.datasets.images import area_averaged
+from r2l_core.datasets.images import area_averaged, wholly_kept
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.budget import Speed
@@ -63,6 +64,10 @@ class TeacherSource:
         """A teacher sees from everywhere."""
         return ""
 
+    def counted(self, camera: Camera) -> NDArray[np.bool_] | None:
+        """See PixelSource.counted."""
+        return None
+
 
 class DatasetSource:
     """A dataset's own picture for the cameras that took one, at whatever size they are rendered,
@@ -100,6 +105,14 @@ class DatasetSource:
         if self._colors(camera) is not None:
             return ""
         return "not at a pose of the dataset"
+
+    def counted(self, camera: Camera) -> NDArray[np.bool_] | None:
+        """See PixelSource.counted. Of a picture made smaller, pixels all of whose area counts."""
+        index = self._index_of(camera)
+        counted = None if index is None else self._dataset.counted(index)
+        if counted is None or counted.shape == (camera.height_px, camera.width_px):
+            return counted
+        return wholly_kept(counted, camera.width_px, camera.height_px)
 
     def _colors(self, camera: Camera) -> Tensor | None:
         """The picture from there, float32 (H * W, 3), row by row; None where there is none."""

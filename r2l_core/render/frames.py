@@ -92,6 +92,7 @@ class Frame:
     one colour and must not be compared. Empty where there is a picture. `light_field`: its name,
     where panes show more than one; else empty. `known_share`: of the pixels that are exact, 0 to 1.
     `difference`: where it was asked for and a device has computed it; see RenderRequest.
+    `counted`: which pixels count in errors against this one, (height_px, width_px); None: all.
     """
 
     seq: int
@@ -110,6 +111,7 @@ class Frame:
     light_field: str = ""
     known_share: float = 1.0
     difference: FrameDifference | None = None
+    counted: NDArray[np.bool_] | None = None
 
     @property
     def complete(self) -> bool:

@@ -305,6 +305,7 @@ class Renderer:
                     why_blank=why_blank,
                     light_field=pane.light_field,
                     known_share=1.0 if at_once else share,
+                    counted=image.source.counted(image.camera) if exact else None,
                 )
             )
         return tuple(frames)

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.engines.base import (
@@ -129,6 +131,9 @@ class PixelSource(Protocol):
     def why_blank(self, camera: Camera) -> str:
         """Why there is no picture from there, a clause; empty where there is one."""
 
+    def counted(self, camera: Camera) -> NDArray[np.bool_] | None:
+        """Which pixels count in errors against this source's picture: (H, W); None: all."""
+
 
 class NetworkSource:
     """A light field's network on an engine.
@@ -221,6 +226,10 @@ class NetworkSource:
         """A network has a picture from everywhere."""
         return ""
 
+    def counted(self, camera: Camera) -> NDArray[np.bool_] | None:
+        """See PixelSource.counted."""
+        return None
+
     def _rays(
         self, camera: Camera, pixels: Tensor, skips: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -252,6 +261,10 @@ class BlankSource:
     def why_blank(self, camera: Camera) -> str:
         """See PixelSource.why_blank."""
         return self._why
+
+    def counted(self, camera: Camera) -> NDArray[np.bool_] | None:
+        """See PixelSource.counted."""
+        return None
 
 
 def blank(n_pixels: int) -> Tensor:

@@ -132,6 +132,51 @@ def test_both_published_averages(evaluate, case):
     assert pooled < np.mean(views)
 
 
+def with_masks(folder: Path, masks: list[np.ndarray]) -> Path:
+    """A copy of the pictures that differ from the truth where a mask is dark."""
+    (folder / "masks").mkdir()
+    poses = folder / "transforms_test.json"
+    values = json.loads(poses.read_text())
+    for index, mask in enumerate(masks):
+        name = f"test/r_{index}.png"
+        with Image.open(folder / name) as picture:
+            pixels = np.array(picture)
+        pixels[~mask] = 255 - pixels[~mask] // 2
+        Image.fromarray(pixels).save(folder / name)
+        Image.fromarray(np.uint8(255) * mask).save(folder / f"masks/{index}.png")
+        values["frames"][index]["mask_path"] = f"masks/{index}.png"
+    poses.write_text(json.dumps(values))
+    return folder
+
+
+def test_masks_leave_pixels_out(evaluate, case, tmp_path):
+    """People and cars that walked through the photographs are no errors of the light field."""
+    left = np.zeros((2 * HEIGHT_PX, 2 * WIDTH_PX), np.bool_)
+    left[:, :WIDTH_PX] = True
+    masks = [left, np.ones_like(left), np.zeros_like(left)]
+    shutil.copytree(case.dataset, tmp_path / "masked")
+    folder = with_masks(tmp_path / "masked", masks)
+    keep = ("--out", tmp_path / "kept")
+    code, out, said, report = evaluate("--dataset", folder, *keep)
+    assert code == 0
+    assert "3 pictures have masks" in said
+    scores = report["precisions"]["fp32"]
+    exact_db = 10 * math.log10(12 * 255**2)
+    *counted_db, none_db = scores["psnr_db_views"]
+    assert counted_db == pytest.approx([exact_db, exact_db], abs=1.0)
+    assert none_db is None
+    assert scores["psnr_db_mean"] == pytest.approx(np.mean(counted_db))
+    assert scores["psnr_db_pooled"] == pytest.approx(exact_db, abs=1.0)
+    assert scores["ssim_mean"] > 0.999
+    assert scores["flip_mean"] < 0.01
+    assert scores["counted_percent_mean"] == pytest.approx(50)
+    assert "nan" not in out
+    assert evaluate("--dataset", folder, *keep)[3] == report
+    Image.fromarray(np.uint8(255) * ~left).save(folder / "masks/0.png")
+    changed = evaluate("--dataset", folder, *keep)[3]["precisions"]["fp32"]
+    assert changed["psnr_db_views"][0] < 30, "another mask is another evaluation"
+
+
 def test_half_resolution_and_limit(evaluate, case, tmp_path):
     folder = tmp_path / "kept"
     code, _, _, report = evaluate(
@@ -205,11 +250,11 @@ def test_a_stopped_run_goes_on(evaluate, case, tmp_path, rendered, monkeypatch):
     rendered.clear()
     original, calls = evaluation.compare, []
 
-    def interrupted(image, truth):
+    def interrupted(*of):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return original(image, truth)
+        return original(*of)
 
     monkeypatch.setattr(evaluation, "compare", interrupted)
     code, _, _, report = evaluate(*arguments)
@@ -323,6 +368,9 @@ def _without(record):
         lambda record: record.update(ms=None),
         lambda record: record.update(n_pixels=[1]),
         lambda record: record.update(n_pixels=0),
+        lambda record: record.update(n_pixels=-5),
+        lambda record: record.pop("counted_percent"),
+        lambda record: record.update(counted_percent=101),
         lambda record: record.update(to_fp32=None),
         lambda record: record.update(to_fp32=[1.0]),
         lambda record: record["to_truth"].update(mse="much"),

@@ -242,3 +242,51 @@ def test_the_flip_map_is_the_package_s_own(pair):
     image, reference = pair
     expected, _, _ = flip_evaluator.evaluate(reference, image, "LDR", applyMagma=False)
     np.testing.assert_array_equal(flip_map(image, reference), np.asarray(expected)[..., 0])
+
+
+# --- pixels that do not count ------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(pair) -> np.ndarray:
+    """The right-hand two thirds."""
+    counted = np.ones(pair[0].shape[:2], np.bool_)
+    counted[:, :18] = False
+    return counted
+
+
+def test_what_does_not_count_changes_no_number(pair, counted):
+    image, reference = pair
+    spoiled, other = image.copy(), reference.copy()
+    spoiled[~counted], other[~counted] = 1.0, 0.3
+    assert compare(spoiled, other, counted) == compare(image, reference, counted)
+
+
+def test_what_counts_is_measured_as_alone(pair, counted):
+    image, reference = pair
+    found = compare(image, reference, counted)
+    part = compare(image[:, 18:], reference[:, 18:])
+    for name in ("mse", "psnr_db", "max_abs", "mean_abs", "off_by_1_255_percent"):
+        assert getattr(found, name) == pytest.approx(getattr(part, name), rel=1e-6)
+    assert found.ssim == pytest.approx(part.ssim, abs=0.02)
+    assert found.flip == pytest.approx(part.flip, abs=0.02)
+
+
+def test_all_pixels_counted_is_the_same_as_no_mask(pair):
+    image, reference = pair
+    everything = np.ones(image.shape[:2], np.bool_)
+    found, plain = compare(image, reference, everything), compare(image, reference)
+    assert (found.mse, found.flip) == pytest.approx((plain.mse, plain.flip))
+    assert found.ssim == pytest.approx(plain.ssim, abs=1e-6)
+
+
+def test_of_no_pixels_there_are_no_numbers(pair):
+    image, reference = pair
+    found = compare(image, reference, np.zeros(image.shape[:2], np.bool_))
+    assert all(map(math.isnan, (found.mse, found.psnr_db, found.max_abs, found.ssim, found.flip)))
+    assert (found.lpips, found.lpips_why_not) == (None, "no pixel counts")
+
+
+def test_masks_of_another_shape_are_mistakes(pair):
+    with pytest.raises(ValueError, match="count"):
+        compare(*pair, np.ones((3, 3), np.bool_))

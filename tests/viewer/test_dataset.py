@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QLabel, QListView
 
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS
+from r2l_core.images.metrics import compare
 from r2l_core.types import Precision
 from tests.viewer.conftest import SCENE
 from tests.viewer.small_datasets import VIEWS, write_views
@@ -289,6 +292,25 @@ class TestTruth:
         assert "toys, test" in shown.engine.kernel
         np.testing.assert_array_equal(shown.colors, dataset.image(0))
         until(lambda: "dB" in all_words(app) or "PSNR" in all_words(app))
+
+    def test_its_mask_leaves_pixels_out(self, app, until, dataset, open_dataset, tmp_path):
+        folder = write_views(tmp_path / "masked")
+        mask = np.zeros((24, 32), np.uint8)
+        mask[:, :8] = 255
+        Image.fromarray(mask).save(folder / "mask.png")
+        for poses in folder.glob("*.json"):
+            values = json.loads(poses.read_text())
+            for frame in values["frames"]:
+                frame["mask_path"] = "mask.png"
+            poses.write_text(json.dumps(values))
+        open_dataset(folder)
+        app.dataset.go_to(1)
+        until(lambda: complete(app) and "masked" in app.window.pane.frames[1].engine.kernel)
+        until(lambda: app.window.pane.frames[1].counted is not None)
+        frame, truth = app.window.pane.frames
+        expected = compare(frame.colors, truth.colors, mask > 0).psnr_db
+        until(lambda: f"{expected:.2f}" in all_words(app))
+        assert "only the 25.0 % of the pixels that count" in all_words(app)
 
     def test_elsewhere_it_says_that_there_is_none(self, app, until):
         app.gestures.orbit_dragged(40.0, 0.0)

@@ -6,6 +6,7 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -214,10 +215,15 @@ def _metrics(
         if a == reference or (b != reference and frames[a].engine.engine == TRUTH):
             a, b = b, a
         images = [_exact(frames[at]) for at in (a, b)]
+        counted = frames[b].counted
         if region is not None:
             images = [region.of(image) for image in images]
-        found = apart.call(compare, *images)
-        pairs.append(_pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found))
+            counted = None if counted is None else region.of(counted)
+        found = apart.call(compare, *images, counted)
+        pair = _pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found)
+        if counted is not None:
+            pair = replace(pair, counted_percent=100.0 * float(counted.mean()))
+        pairs.append(pair)
     of = "" if region is None else region.words
     return MetricsReadout(tuple(pairs), missing=_missing(frames), region=of)
 

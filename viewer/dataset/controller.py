@@ -211,7 +211,7 @@ class DatasetController(QObject):
         size = wording.size(camera.width_px, camera.height_px)
         self._panel.show_dataset(
             dataset.name,
-            " ".join([f"{dataset.kind}, {size}.", *dataset.notes]),
+            " ".join([f"{dataset.kind}, {size}.", *map(_sentence, dataset.notes)]),
             dataset.splits,
             dataset.split,
             [view.name for view in dataset.views],
@@ -328,6 +328,10 @@ def _open(choice: DatasetChoice, progress: Progress) -> Dataset:
         except NoSuchSplit:
             continue
     return opened(choice.split or _SPLITS[0])
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def _as_image(pixels: NDArray[np.uint8]) -> QImage:

@@ -120,14 +120,6 @@ def test_models_are_known_in_any_case(write_dataset, edit_json, model):
     assert open_dataset(folder, "train").notes == ()
 
 
-@pytest.mark.parametrize("fields", [{"k1": -0.3, "k2": 0.1}, {"p1": 0.02}], ids=str)
-def test_distortion_is_noted_with_its_size(write_dataset, edit_json, fields):
-    folder = write_dataset("blender")
-    with_fields(edit_json, **fields)
-    (note,) = open_dataset(folder, "train").notes
-    assert note.startswith("lens distortion is not undone: up to")
-
-
 # --- names -------------------------------------------------------------------------------------
 
 
@@ -216,12 +208,6 @@ def test_the_order_of_frames_does_not_choose_what_is_held_out(write_dataset, edi
     sorted_names = [view.name for view in open_dataset(folder).views]
     edit_json("transforms.json", lambda values: values["frames"].reverse())
     assert [view.name for view in open_dataset(folder).views] == sorted_names
-
-
-def test_masks_are_noted(write_dataset, edit_json):
-    folder = write_dataset("blender")
-    with_fields(edit_json, frames=True, mask_path="masks/0.png")
-    assert "masks of 4 pictures are not used" in open_dataset(folder, "train").notes[0]
 
 
 # --- poses -------------------------------------------------------------------------------------
@@ -313,3 +299,16 @@ def test_a_folder_that_is_not_whole_gives_way(write_dataset, around, left):
 def test_a_file_inside_opens_its_dataset(write_dataset, kind, file):
     folder = write_dataset(kind)
     assert open_dataset(folder / file).name == open_dataset(folder).name
+
+
+def test_cameras_at_the_origin(write_dataset, edit_json):
+    """A panorama: nothing says how far away a look from outside would be."""
+    folder = write_dataset("blender")
+
+    def move(values):
+        for frame in values["frames"]:
+            for row in frame["transform_matrix"][:3]:
+                row[3] = 0.0
+
+    edit_json(FILE, move)
+    assert open_dataset(folder, "train").scene.view_radius == 1.0

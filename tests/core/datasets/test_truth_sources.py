@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from r2l_core.datasets import NoSuchSplit, open_dataset
 from r2l_core.engines.building import build_engine
@@ -120,3 +121,24 @@ def test_a_split_that_is_missing_is_told_from_a_bad_one(write_dataset, around):
     (folder / "transforms_test.json").unlink()
     with pytest.raises(NoSuchSplit, match="train, val"):
         open_dataset(folder, "test")
+
+
+def test_frames_say_which_pixels_count(write_dataset, edit_json, light_field):
+    folder = write_dataset("blender")
+    mask = np.zeros((16, 24), np.uint8)
+    mask[:, :12] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
+    edit_json(
+        "transforms_test.json",
+        lambda values: [frame.update(mask_path="mask.png") for frame in values["frames"]] and None,
+    )
+    dataset = open_dataset(folder, "test")
+    engine = build_engine(light_field, Precision.FP32, "torch", "cpu")
+    panes = [Pane(NetworkSource(engine, light_field.scene)), Pane(DatasetSource(dataset))]
+    for camera, kept in (
+        (dataset.cameras[0], mask > 0),
+        (dataset.cameras[0].resized(12, 8), mask[::2, ::2] > 0),
+    ):
+        *_, (own, truth) = Renderer(panes).frames(RenderRequest(1, camera))
+        np.testing.assert_array_equal(truth.counted, kept)
+        assert own.counted is None

@@ -32,6 +32,8 @@ class PairMetrics:
     psnr_db: infinite where they are equal. max_error_levels, mean_error_levels: |difference| over
     all channels in levels of 8 bits, 1/255. off_percent: pixels of which any channel is off by a
     level or more. ssim: 1 is equal; flip, lpips: 0 is. lpips: None where it is not installed.
+    counted_percent: of the pixels, which are those that masks keep and the lens of a photograph has
+    seen.
     """
 
     image: str
@@ -45,6 +47,7 @@ class PairMetrics:
     mean_error_levels: Measured = UNKNOWN
     off_percent: Measured = UNKNOWN
     lpips: Measured | None = None
+    counted_percent: float = 100.0
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,13 @@ class MetricsPanel(QWidget):
                 if isinstance(value, str) and row.name not in reasons.setdefault(value, []):
                     reasons[value].append(row.name)
         unknown = [f"{', '.join(names)}: {reason}." for reason, names in reasons.items()]
-        return "\n".join([*missing, *unknown])
+        partly = [
+            f"{pair.image} – {pair.reference}: only the {pair.counted_percent:.1f} % of the pixels "
+            "that count, by the photograph's mask and lens."
+            for pair in self._readout.pairs
+            if pair.counted_percent < 100
+        ]
+        return "\n".join([*missing, *partly, *unknown])
 
     def _make_choices(self) -> FieldGrid:
         self._region.setForegroundRole(QPalette.ColorRole.PlaceholderText)
