@@ -18,6 +18,7 @@ from viewer.camera_path.controller import CameraPathController
 from viewer.compare.controller import CompareController
 from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
+from viewer.habits import HabitController
 from viewer.recent_files import RecentController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
@@ -125,6 +126,8 @@ class App(QObject):
         self._wire_rendering()
         self._wire_files()
         self._wire_errors()
+        # Last: it switches on what was on before.
+        self.habits = HabitController(window, store, self.gestures, preferences, self)
         self._wire_end()
         window.compare.show_state(state)
 
@@ -227,6 +230,7 @@ class App(QObject):
             self.render_thread.stop,
             self.sessions.close,
             self.scenes.close,
+            self.habits.close,
             self.compare.close,
             self.dataset.close,
             self.camera_path.close,

@@ -26,6 +26,7 @@ class CameraGestures(QObject):
         self._mover = camera.mover
         self._moves = camera.moves
         self._has_inertia = False
+        self._fly_speed = 1.0
 
     def drag_started(self) -> None:
         """The pointer went down on the picture and moved."""
@@ -54,7 +55,7 @@ class CameraGestures(QObject):
             if not self._mover.flying:
                 self._mover.stop()
                 self._moves.hold("fly", self._camera.viewpoint)
-            self._mover.fly(Flight(right, up, ahead, fast))
+            self._mover.fly(Flight(right, up, ahead, fast, self._fly_speed))
         else:
             self._moves.release("fly")
             self._mover.fly(None)
@@ -82,6 +83,10 @@ class CameraGestures(QObject):
         """
         orbit = self._camera.orbit.aimed(x_px, y_px, self._camera.camera().focal_px)
         self._camera.jump(self._camera.viewpoint.moved_to(orbit))
+
+    def set_fly_speed(self, factor: float) -> None:
+        """Fly so many times as fast as usual, from the next key on."""
+        self._fly_speed = factor
 
     def set_inertia(self, on: bool) -> None:
         """Let the camera glide on after a drag, or stop at once."""

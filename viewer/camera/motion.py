@@ -69,13 +69,14 @@ class Glide:
 class Flight:
     """A steady move of camera and pivot: shares of right, up and ahead in -1..1.
 
-    Right and ahead are the camera's own; up is the world's.
+    Right and ahead are the camera's own; up is the world's. speed: as a multiple of the usual one.
     """
 
     right: float
     up: float
     ahead: float
     fast: bool = False
+    speed: float = 1.0
 
     def moved(self, orbit: Orbit, seconds: float) -> Orbit:
         """Where `orbit` is after `seconds`; a diagonal is no faster than a straight line."""
@@ -84,7 +85,8 @@ class Flight:
         length = float(np.linalg.norm(direction))
         if length < 1e-9:
             return orbit
-        speed = orbit.radius * FLIGHT_RADII_PER_S * (FAST_FACTOR if self.fast else 1.0)
+        speed = orbit.radius * FLIGHT_RADII_PER_S * self.speed
+        speed *= FAST_FACTOR if self.fast else 1.0
         x, y, z = (float(v) for v in orbit.pivot + direction * (speed * seconds / length))
         return replace(orbit, pivot=(x, y, z))
 

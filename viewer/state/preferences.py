@@ -46,6 +46,14 @@ class Preferences:
         value = self._settings.value(key)
         return value if isinstance(value, str) else ""
 
+    def number(self, key: str, usual: float, low: float, high: float) -> float:
+        """A stored number within a range, or the usual one."""
+        try:
+            value = float(self.text(key))
+        except ValueError:
+            return usual
+        return value if low <= value <= high else usual
+
     def blob(self, key: str) -> bytes:
         """Stored bytes, or none."""
         value = self._settings.value(key)

@@ -138,6 +138,9 @@ class Actions(ActionMaker):
         menu.addSeparator()
         self.sessions = SessionActions(self._window, menu)
         menu.addSeparator()
+        self.preferences = self._add(
+            menu, "&Preferences…", "Ctrl+P", "Theme, speed of flights, and what stays switched on"
+        )
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
 
     def _make_scenes(self, file: QMenu) -> None:

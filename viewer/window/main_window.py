@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
     def __init__(self, preferences: Preferences) -> None:
         super().__init__()
         self._preferences = preferences
+        self._n_precisions = len(Precision)
         self.setWindowTitle("R2L viewer")
         self.setWindowIcon(QIcon(str(ICON_PATH)))
         self._build_widgets()
@@ -153,14 +154,19 @@ class MainWindow(QMainWindow):
 
         self.precision.set_precisions(precisions)
         self.commands.set_precisions(precisions, choose)
+        self._n_precisions = len(precisions)
         if not self._preferences.flag("hint_seen"):
-            self.pane.show_hint(
-                [
-                    ("Drag", "Orbit around the scene"),
-                    (f"1–{len(precisions)}", "Choose the precision"),
-                    ("?", "Show all keys"),
-                ]
-            )
+            self.show_first_steps()
+
+    def show_first_steps(self) -> None:
+        """Say over the picture what to begin with, until the first drag."""
+        self.pane.show_hint(
+            [
+                ("Drag", "Orbit around the scene"),
+                (f"1–{self._n_precisions}", "Choose the precision"),
+                ("?", "Show all keys"),
+            ]
+        )
 
     def show_active_precision(self, precision: Precision | None) -> None:
         """Mark the precision that runs in the active pane; None where that shows the truth."""

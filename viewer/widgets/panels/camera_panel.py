@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -16,6 +16,7 @@ from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.scrub_label import ScrubLabel
 from viewer.widgets.controls.timers import Throttle
 from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.panels.orientation_gizmo import OrientationGizmo
 
 
 class BookmarkRow(QWidget):
@@ -92,6 +93,8 @@ class CameraPanel(QWidget):
         self._radius = ValueSpin("Radius in scene units", 0.05, 1000, 3, 0.05, " u")
         self._fov_x = ValueSpin("Horizontal field of view in degrees", 1, 170, 1, 0.5, "°")
         self._pivot = [ValueSpin(f"Pivot {axis}", -_FAR, _FAR, 3, 0.02) for axis in _AXES]
+        self._axes = OrientationGizmo(self)
+        self._axes.orbit_chosen.connect(self.orbit_edited)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -103,6 +106,8 @@ class CameraPanel(QWidget):
         self._bookmarks = BookmarkRow(self)
         self._bookmarks.recalled.connect(self.bookmark_recalled)
         column.addWidget(self._bookmarks)
+        column.addSpacing(2)
+        column.addWidget(self._axes, 0, Qt.AlignmentFlag.AlignHCenter)
         self.setEnabled(False)
 
     def show_orbit(self, orbit: Orbit, fov_x_deg: float) -> None:
@@ -110,6 +115,7 @@ class CameraPanel(QWidget):
         self.setEnabled(True)
         self._orbit = orbit
         self._shown_fov_x_deg = fov_x_deg
+        self._axes.show_orbit(orbit)
         self._digits.ask()
 
     def _show_digits(self) -> None:
