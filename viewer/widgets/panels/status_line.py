@@ -45,7 +45,9 @@ class StatusLine(QStatusBar):
     def show_frame(self, frame: Frame) -> None:
         """Say which pixels the shown frame has."""
         height_px, width_px, _ = frame.image.shape
-        if frame.stride > 1:
+        if frame.carried:
+            state = "carried preview"
+        elif frame.stride > 1:
             state = f"1/{frame.stride} preview"
         elif frame.interpolated_pixels:
             share = frame.interpolated_pixels / (width_px * height_px)
