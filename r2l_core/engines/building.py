@@ -103,6 +103,16 @@ def build_engine(
     raise failures[0]
 
 
+def rebuilt(before: Engine, light_field: LightField) -> Engine:
+    """The same engine for other weights of the same network: what was found out about it holds.
+
+    Raises EngineError.
+    """
+    info = before.info
+    device = "cpu" if info.device == "cpu" else "cuda"
+    return _build(info.engine, light_field, info.precision, device)
+
+
 def _best(names: list[str], light_field: LightField, precision: Precision, device: str) -> Engine:
     """The engine chosen before for this machine and model, or else the fastest of `names`."""
     remembered = choice.recall(light_field, precision, device, names)

@@ -65,6 +65,8 @@ class RenderController(QObject):
         self._numbers = itertools.count(1)
         self._seq = 0
         self._shown_seq = -1
+        self._shown: Frame | None = None
+        """The first of those that were shown last."""
         store.listen(self._state_changed)
 
     @property
@@ -84,6 +86,14 @@ class RenderController(QObject):
         self._store.set(self._store.state.opening(checkpoint))
         if self._wish is before:
             self._post(self._store.state)
+
+    def renew(self, checkpoint: str) -> None:
+        """Show a later state of the open light field, from its own file or another one: camera and
+        panes stay, and so does the picture until the new one is as fine."""
+        state = self._store.state
+        state = replace(state, light_field=replace(state.light_field, checkpoint=checkpoint))
+        self._post(state, renewed=True)
+        self._store.set(state)
 
     def choose_precision(self, precision: Precision) -> None:
         """Show another precision in the active pane."""
@@ -120,7 +130,9 @@ class RenderController(QObject):
         before, self._running = self._running, running
         asked = next((state for wish, state in self._posted if wish is running.wish), None)
         self._posted = [one for one in self._posted if one[1] is not asked]
-        if (
+        if running.wish.renewed and before is not None:
+            self._camera.adapt(running.scene)
+        elif (
             before is None
             or before.wish.light_field.checkpoint != running.wish.light_field.checkpoint
             or before.scene.home() != running.scene.home()
@@ -153,8 +165,18 @@ class RenderController(QObject):
         running, first = self._running, frames[0]
         if running is None or first.epoch != running.epoch or first.seq < self._shown_seq:
             return
+        if running.wish.renewed and self._is_coarser(first):
+            return
         self._shown_seq = first.seq
+        self._shown = first
         self.frames_shown.emit(frames)
+
+    def _is_coarser(self, frame: Frame) -> bool:
+        """Whether the picture that is shown is of the same view and whole, and this one is not."""
+        shown = self._shown
+        if shown is None or frame.complete or not shown.complete:
+            return False
+        return shown.camera.same_view(frame.camera)
 
     def _adopt(self, running: Running, asked: ViewState | None) -> None:
         """Let the state say what runs, where it is what was asked for last."""
@@ -187,8 +209,8 @@ class RenderController(QObject):
         else:
             self._kept = state
 
-    def _post(self, state: ViewState) -> None:
-        self._wish = wish_of(state, self._capabilities)
+    def _post(self, state: ViewState, renewed: bool = False) -> None:
+        self._wish = replace(wish_of(state, self._capabilities), renewed=renewed)
         self._posted = [*self._posted, (self._wish, state)][-_MOST_POSTED:]
         self._mailbox.want(self._wish)
 

@@ -20,22 +20,23 @@ from viewer.widgets.controls.file_names import distinct_names
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
-    from r2l_core.model.light_field import LightField
+    from r2l_core.engines.base import Engine
     from r2l_core.render.renderer import Pane
     from r2l_core.render.sources import PixelSource
+    from viewer.rendering.opening import Opened
 
 
 @dataclass(frozen=True)
 class Built:
     """What fulfils a wish.
 
-    light_field: the one that is open in the window. scene_from: whence its scene. panes: with
-    their sources. failures: of panes whose own light field cannot be shown; blank sources stand
-    in their place. notes: what was assumed about the light fields, in sentences. sha256: of every
-    one that is open, by its name or path in the wish.
+    light_field: the one that is open in the window, or a teacher. scene_from: whence its scene.
+    panes: with their sources. failures: of panes whose own light field cannot be shown; blank
+    sources stand in their place. notes: what was assumed about the light fields, in sentences.
+    sha256: of every one that is open, by its name or path in the wish.
     """
 
-    light_field: LightField
+    light_field: Opened
     scene_from: SceneFrom
     ray_mode: RayMode
     panes: tuple[Pane, ...]
@@ -82,7 +83,7 @@ class OpenLightFields:
     def __init__(self, busy: Callable[[str], None]) -> None:
         """`busy`: is told what takes time while it does."""
         self._busy = busy
-        self._light_fields: dict[_Opened, LightField] = {}
+        self._light_fields: dict[_Opened, Opened] = {}
         self._panes: dict[_Key, Pane] = {}
         self._of_panes: frozenset[_Opened] = frozenset()
 
@@ -91,7 +92,9 @@ class OpenLightFields:
 
         Raises R2LError, but not for panes of other light fields: they say it themselves.
         """
-        work = _Work(self._busy, dict(self._light_fields), dict(self._panes), wish)
+        # What is renewed is quiet: it happens every few seconds.
+        busy = _quiet if wish.renewed else self._busy
+        work = _Work(busy, dict(self._light_fields), dict(self._panes), wish)
         built = work.build()
         if len(wish.panes) > 1 or work.of_panes:
             self._of_panes = frozenset(work.of_panes)
@@ -117,7 +120,7 @@ class _Work:
     def __init__(
         self,
         busy: Callable[[str], None],
-        light_fields: dict[_Opened, LightField],
+        light_fields: dict[_Opened, Opened],
         panes: dict[_Key, Pane],
         wish: Wish,
     ) -> None:
@@ -129,16 +132,13 @@ class _Work:
         self.of_panes: dict[_Opened, Wish] = {}
 
     def build(self) -> Built:
-        from r2l_core.engines.building import default_precision
-
         wish = self._wish
         light_field = self.light_fields[self.main]
         opened = wish.light_field
         ray_mode = light_field.ray_mode(opened.rays)
         choices = wish.panes
         if not choices:
-            precision = default_precision(light_field, opened.engine, opened.device)
-            choices = (PaneChoice(precision, opened.engine),)
+            choices = (PaneChoice(_best_precision(light_field, wish), opened.engine),)
         checkpoints = [choice.checkpoint or opened.checkpoint for choice in choices]
         names = distinct_names(checkpoints)
         panes: list[Pane] = []
@@ -201,6 +201,8 @@ class _Work:
         if not isinstance(pane.source, Precision):
             return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), wish.dataset)
         device = wish.light_field.device
+        if self.light_fields[opened].is_teacher:
+            return _Key(opened, Precision.FP32, AUTO, device, "plain", frozenset())
         return _Key(opened, pane.source, pane.engine, device, ray_mode, pane.layers_in_fp32)
 
     def _pane(self, key: _Key) -> Pane:
@@ -208,15 +210,50 @@ class _Work:
 
         if key not in self.panes:
             self._busy(f"Building {key.source}…")
-            source = _source(self.light_fields[key.opened], key)
+            source = _source(self.light_fields[key.opened], key, self._engine_before(key))
             source.warm_up()
             self.panes[key] = Pane(source)
         return self.panes[key]
 
+    def _engine_before(self, key: _Key) -> Engine | None:
+        """What renders an earlier state of the same network; None where there is nothing."""
+        from r2l_core.model.light_field import LightField
+        from r2l_core.render.sources import NetworkSource
 
-def _source(light_field: LightField, key: _Key) -> PixelSource:
-    from r2l_core.engines.building import build_engine
+        light_field = self.light_fields[key.opened]
+        if not self._wish.renewed or not isinstance(light_field, LightField):
+            return None
+        for known, pane in self.panes.items():
+            before = self.light_fields[known.opened]
+            if (
+                replace(known, opened=key.opened) == key
+                and isinstance(pane.source, NetworkSource)
+                and isinstance(before, LightField)
+                and before.network == light_field.network
+            ):
+                return pane.source.engine
+        return None
+
+
+def _quiet(_text: str) -> None:
+    """Nobody is told what takes time."""
+
+
+def _best_precision(light_field: Opened, wish: Wish) -> Precision:
+    from r2l_core.engines.building import default_precision
+    from r2l_core.model.light_field import LightField
+
+    if not isinstance(light_field, LightField):
+        return Precision.FP32
+    return default_precision(light_field, wish.light_field.engine, wish.light_field.device)
+
+
+def _source(light_field: Opened, key: _Key, before: Engine | None) -> PixelSource:
+    """`before`: the engine of an earlier state, which is neither tried nor checked again."""
+    from r2l_core.engines.building import build_engine, devices, rebuilt
+    from r2l_core.engines.radiance_engine import RadianceEngine
     from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
+    from r2l_core.model.light_field import LightField
     from r2l_core.model.quantized import body_layers
     from r2l_core.quantization.mix import with_mix
     from r2l_core.render.sources import NetworkSource
@@ -224,8 +261,14 @@ def _source(light_field: LightField, key: _Key) -> PixelSource:
 
     scene = light_field.scene
     if isinstance(key.source, Precision):
+        if not isinstance(light_field, LightField):
+            teacher = RadianceEngine(light_field, devices(key.device)[0])
+            return NetworkSource(teacher, scene, skip_background=True)
         mixed = with_mix(light_field, key.layers_in_fp32)
-        engine = build_engine(mixed, key.source, key.engine, key.device)
+        if before is not None:
+            engine = rebuilt(before, mixed)
+        else:
+            engine = build_engine(mixed, key.source, key.engine, key.device)
         if key.layers_in_fp32:
             layers = len(body_layers(light_field.network))
             mix = f"{len(key.layers_in_fp32)} of {layers} layers in fp32"

@@ -27,11 +27,12 @@ from viewer.rendering.open_light_fields import OpenLightFields
 from viewer.rendering.opening import SceneFrom
 from viewer.runtime import lower_thread_priority
 from viewer.state.resolve import Wish
+from viewer.state.view_state import LightFieldChoice
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
-    from r2l_core.model.light_field import LightField
     from r2l_core.render.renderer import Renderer
+    from viewer.rendering.opening import Opened
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Running:
     sha256: Mapping[str, str]
     """Of every light field that is open, by its name or path in the wish."""
     scene_from: SceneFrom
-    light_field: LightField = field(repr=False, compare=False)
-    """Not to be written to."""
+    light_field: Opened = field(repr=False, compare=False)
+    """What is open, or a teacher; not to be written to."""
 
     @property
     def engine(self) -> EngineInfo:
@@ -155,7 +156,6 @@ class _Worker:
 
     def fulfil(self, wish: Wish) -> None:
         """Open and build what is wished; on failure everything stays as it was."""
-        from r2l_core.engines.building import availability
         from r2l_core.render.renderer import Renderer
 
         built = self._open.build(wish)
@@ -174,8 +174,8 @@ class _Worker:
                 scene=light_field.scene,
                 ray_mode=built.ray_mode,
                 engines=tuple(pane.source.info for pane in built.panes),
-                precisions={p: availability(p, choice.engine, choice.device) for p in Precision},
-                choices=_choices(choice.device),
+                precisions=_precisions(light_field, choice),
+                choices=_choices(light_field, choice.device),
                 truth=_truth_of(light_field.scene, wish.dataset),
                 notes=built.notes,
                 sha256=built.sha256,
@@ -237,9 +237,21 @@ class _Worker:
         self._thread.exact_ready.emit(Exact(camera, to_uint8(colors)))
 
 
-def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
+def _precisions(light_field: Opened, choice: LightFieldChoice) -> dict[Precision, Availability]:
+    from r2l_core.engines.building import availability
+    from r2l_core.model.light_field import LightField
+
+    if isinstance(light_field, LightField):
+        return {p: availability(p, choice.engine, choice.device) for p in Precision}
+    why_not = f"{light_field.name} is a {light_field.kind}, a teacher, which runs in fp32"
+    return {p: Availability(p is Precision.FP32, why_not) for p in Precision}
+
+
+def _choices(light_field: Opened, device: str) -> dict[Precision, tuple[str, ...]]:
     from r2l_core.engines.building import available_engines
 
+    if light_field.is_teacher:
+        return dict.fromkeys(Precision, ())
     return {p: available_engines(p, device) for p in Precision}
 
 
@@ -255,7 +267,11 @@ def _truth_of(scene: SceneSpec, dataset: Dataset | None) -> Availability:
     return Availability(True)
 
 
-def _summary(light_field: LightField) -> str:
+def _summary(light_field: Opened) -> str:
+    from r2l_core.model.light_field import LightField
+
+    if not isinstance(light_field, LightField):
+        return f"{light_field.short_name}, a teacher"
     network = light_field.network
     return (
         f"{network.short_name}, {network.ray_form}, {network.n_frequencies} octaves, "
