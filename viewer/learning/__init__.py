@@ -1,1 +1,0 @@
-"""Photographs to light fields, watched while they are learned."""
