@@ -19,6 +19,7 @@ from viewer.compare.controller import CompareController
 from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
 from viewer.habits import HabitController
+from viewer.learning.controller import LearningController
 from viewer.recent_files import RecentController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
@@ -88,6 +89,7 @@ class App(QObject):
         self.camera_path = CameraPathController(window, store, self.camera, rendering, self, clock)
         self.recording = RecordingController(window, store, rendering, preferences, self)
         self.live_capture = LiveCapture(window, self)
+        self.learning = LearningController(window, store, rendering, preferences, self, clock)
         self.sessions = SessionController(
             window,
             store,
@@ -184,8 +186,6 @@ class App(QObject):
         window.pane.picture_painted.connect(self.performance.painted)
         window.pane.picture_painted.connect(self.report.painted)
         thread = self.render_thread
-        thread.looking.connect(rendering.look)
-        thread.looking.connect(lambda looking: window.show_engine(looking.engine))
         thread.frames_ready.connect(rendering.show)
         thread.running_changed.connect(rendering.run)
         thread.busy_changed.connect(window.show_busy)
@@ -220,6 +220,7 @@ class App(QObject):
             self.camera_path.failed,
             self.recording.failed,
             self.live_capture.failed,
+            self.learning.failed,
             self.sessions.failed,
             self.files.failed,
             self.uncaught,
@@ -238,6 +239,7 @@ class App(QObject):
             self.camera_path.close,
             self.recording.close,
             self.live_capture.close,
+            self.learning.close,
             self.camera.close,
             self.render_size.close,
             self.performance.close,

@@ -46,7 +46,8 @@ class Keyframe:
     transition_s: seconds it takes to get here from the keyframe before; the first one's counts
     only where the path loops. precision_a, precision_b: of each pane, from this keyframe on.
     wipe: share of the picture's width that shows pane A. gain: of the difference picture. None
-    leaves it as it is.
+    leaves it as it is. eases: whether the camera slows down to a stop here and starts gently
+    again; of no meaning on a path of even speed.
     """
 
     T_world_camera: NDArray[np.float64]
@@ -56,6 +57,7 @@ class Keyframe:
     precision_b: Precision | None = None
     wipe: float | None = None
     gain: float | None = None
+    eases: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -278,6 +280,8 @@ class _Curves:
         self.fov_y_deg = Timing(numbers, np.array(fovs_y_deg), loop)
         at_s = np.array([*path.key_seconds, path.seconds][: len(numbers)])
         self._timing = Timing(at_s, numbers, loop)
+        self._at_s = at_s
+        self._eases = np.array([key.eases for key in (*keys, keys[0])][: len(numbers)])
         self._seconds = path.seconds
         self._lengths: NDArray[np.float64] | None = None
         if path.even_speed:
@@ -296,10 +300,23 @@ class _Curves:
     def key_number(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """The parameter of the curves at `seconds` (m,): 2.5 between the third key and the next."""
         if self._lengths is None:
-            return self._timing(seconds)
+            return self._timing(self._eased(seconds) if self._eases.any() else seconds)
         travelled = seconds / self._seconds * self._lengths[-1]
         numbers: NDArray[np.float64] = np.interp(travelled, self._lengths, self._samples)
         return numbers
+
+    def _eased(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The moments of a path without easing at which the camera is where it is with it.
+
+        Within a step, a cubic whose slope is 0 at a key that eases and 1 at one that does not.
+        """
+        step = np.clip(np.searchsorted(self._at_s, seconds, "right") - 1, 0, len(self._at_s) - 2)
+        start_s, end_s = self._at_s[step], self._at_s[step + 1]
+        u = np.clip((seconds - start_s) / (end_s - start_s), 0.0, 1.0)
+        out, into = (1.0 - self._eases[at] for at in (step, step + 1))
+        u = u * (out + u * ((3 - 2 * out - into) + u * (out + into - 2)))
+        eased: NDArray[np.float64] = start_s + u * (end_s - start_s)
+        return eased
 
 
 def _said(values: list[float | None]) -> _Said:

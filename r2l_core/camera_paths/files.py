@@ -105,6 +105,7 @@ def _keyframe_values(key: Keyframe) -> dict[str, Any]:
         "fov_y_deg": key.fov_y_deg,
         "transition_s": key.transition_s,
         **{name: value for name, value in options.items() if value is not None},
+        **({"eases": True} if key.eases else {}),
     }
 
 
@@ -143,7 +144,8 @@ def _keyframe(fields: Fields) -> Keyframe:
         for name in ("precision_a", "precision_b")
     )
     try:
-        return Keyframe(pose, fov_y_deg, transition_s, precision_a, precision_b, wipe, gain)
+        eases = fields.boolean("eases", False)
+        return Keyframe(pose, fov_y_deg, transition_s, precision_a, precision_b, wipe, gain, eases)
     except CameraError as error:
         fields.refuse("T_world_camera", f"is no camera pose: {error.why}")
 

@@ -88,6 +88,19 @@ def load_checkpoint(
     return open_native(path, scene, assumed or {})
 
 
+def load_radiance(name_or_path: str, scene: SceneSpec | None = None) -> RadianceTeacher | None:
+    """The radiance grid in a file; None where it is none. Raises CheckpointError."""
+    path, head = _located(name_or_path)
+    if is_torch_file(head) or head[8:9] != b"{":
+        return None
+    # Imported here, because they make what this module defines.
+    from r2l_core.checkpoints.native import format_of
+    from r2l_core.checkpoints.radiance import FORMAT as RADIANCE_FORMAT
+    from r2l_core.checkpoints.radiance import open_radiance
+
+    return open_radiance(path, scene) if format_of(path) == RADIANCE_FORMAT else None
+
+
 def checkpoint_file(name_or_path: str) -> Path:
     """Where an embedded light field or a file lies, whether or not it is there."""
     path = Path(name_or_path)

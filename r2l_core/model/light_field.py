@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from r2l_core.errors import plain
 from r2l_core.geometry.scene import SceneSpec
@@ -44,6 +44,7 @@ class LightField:
     plain_rays: bool = False
     says_scene: bool = True
     notes: tuple[str, ...] = ()
+    is_teacher: ClassVar[Literal[False]] = False
 
     def __post_init__(self) -> None:
         # Both are shown, and come from files and their names.

@@ -13,6 +13,10 @@ HYSTERESIS = 0.1
 was good enough may exceed it by as much: the resolution does not flicker between two."""
 
 
+FINE_STRIDE = 2
+"""Up to here, a preview is a whole grid."""
+
+
 @dataclass(frozen=True)
 class Speed:
     """How fast a source computes pixels.
@@ -75,6 +79,14 @@ def finest_stride(
         if seconds_at(stride) <= margin * available_s:
             return stride
     return STRIDES[0]
+
+
+def base_stride(affordable: int, carries: bool) -> int:
+    """The grid that a preview completes where it could afford a finer one: pixels say more where
+    something is to be seen, and most where a carried picture does not say it already. With most of
+    the pixels affordable, there is little to choose."""
+    coarser = (4 if carries else 2) * affordable
+    return affordable if affordable <= FINE_STRIDE else min(coarser, STRIDES[0])
 
 
 def extra_rays(work: Sequence[tuple[Speed, int]], available_s: float) -> int:

@@ -93,6 +93,7 @@ class Frame:
     where panes show more than one; else empty. `known_share`: of the pixels that are exact, 0 to 1.
     `difference`: where it was asked for and a device has computed it; see RenderRequest.
     `counted`: which pixels count in errors against this one, (height_px, width_px); None: all.
+    `carried`: between the pixels of `stride`, the last picture was moved along with the camera.
     """
 
     seq: int
@@ -110,6 +111,7 @@ class Frame:
     why_blank: str = ""
     light_field: str = ""
     known_share: float = 1.0
+    carried: bool = False
     difference: FrameDifference | None = None
     counted: NDArray[np.bool_] | None = None
 

@@ -22,6 +22,9 @@ doubling it step by step."""
 _EXTRA_LEVELS = 3
 """From so many finer grids a preview takes the pixels that its own has no room for."""
 
+_LEAST_DOUBT = 0.05
+"""Of full scale, wherever a picture was only carried along."""
+
 BLOCK_PX = 16
 """Side of the square blocks by whose contrast the refinement is ordered."""
 
@@ -138,16 +141,21 @@ def by_contrast(pixels: Tensor, picture: Tensor) -> Tensor:
     return pixels[rank[block].argsort(stable=True)]
 
 
-def telling_pixels(picture: Tensor, stride: int, n_pixels: int) -> Tensor:
+def telling_pixels(
+    picture: Tensor, stride: int, n_pixels: int, doubt: Tensor | None = None
+) -> Tensor:
     """The pixels between the points at `stride`, above 1, that tell most about the picture.
 
-    picture: what it probably looks like, float32 (H, W, 3). They are of the next finer grids; the
-    higher the contrast around one and the wider the gap that it fills, the sooner it comes. Returns
-    flat indices (n,), at most `n_pixels`.
+    picture: what it probably looks like, float32 (H, W, 3). doubt: by how much it is probably off,
+    float32 (H, W). They are of the next finer grids; the higher the contrast around one, the wider
+    the gap that it fills and the greater the doubt, the sooner it comes. Returns flat indices (n,),
+    at most `n_pixels`.
     """
     height, width, _ = picture.shape
     pixels, places = _finer_pixels(width, height, stride)
     scores = torch.cat([one.reshape(-1) for one in _gap_scores(picture, _finer(stride))])[places]
+    if doubt is not None:
+        scores *= _LEAST_DOUBT + doubt.view(-1)[pixels]
     return pixels[scores.topk(min(n_pixels, len(pixels))).indices]
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.geometry.camera import Camera
+from r2l_core.render.carrying import Carried, Shown
 from r2l_core.render.frames import STRIDES, FrameTimings
 from r2l_core.render.pixel_grids import flat_cells, grid_pixels, interpolated
 from r2l_core.render.sources import Batch, NetworkSource, PixelSource, RenderCost
@@ -46,6 +47,8 @@ class ProgressiveImage:
         self._rays_ms = self._copy_ms = 0.0
         self.untouched = True
         """Whether no pixel is known."""
+        self.carried: Carried | None = None
+        """What helps with the pixels that are not known."""
 
     def shows(self, camera: Camera, flat_tolerance: float) -> bool:
         """Whether this is the picture of exactly that camera, made in that way."""
@@ -121,6 +124,17 @@ class ProgressiveImage:
         self._cost, self._rays_ms, self._copy_ms = RenderCost(), 0.0, 0.0
         self.spent_ms += cost.timings.total_ms
         return cost
+
+    def shown(self, known: Tensor, stride: int) -> Shown:
+        """The picture as far as it goes: known pixels as they are, the others carried along or
+        interpolated.
+
+        known: bool (H, W), those to use, all of them at `stride`; with a stride of 1, all.
+        """
+        if stride > 1 and self.carried is not None:
+            return self.carried.blended(self.colors, known, stride)
+        colors = self.colors if stride == 1 else interpolated(self.colors, known, stride)
+        return Shown(self.source, self.camera, colors, known)
 
     def fill_flat(self, pixels: Tensor) -> None:
         """Know those of `pixels`, all between points of the finest complete grid, whose

@@ -3,7 +3,8 @@
 While the camera moves, one set of frames per request: a complete grid for half of the time or less,
 plus pixels of finer grids where the last picture had the highest contrast, for what is left of it.
 Then passes refine the same pictures up to full resolution; a polled flag ends them
-between tiles.
+between tiles. Between the pixels that are known, a picture that stands alone has the last one
+carried along (`carrying`).
 
 What is shown together always has the same camera, the same pixels and the same pass, so that a
 difference is a difference of the sources. Pictures that are compared have to be those that `eval`
@@ -23,7 +24,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.geometry.camera import Camera
-from r2l_core.render.budget import extra_rays, finest_stride, time_for_pixels
+from r2l_core.render.budget import (
+    FINE_STRIDE,
+    base_stride,
+    extra_rays,
+    finest_stride,
+    time_for_pixels,
+)
+from r2l_core.render.carrying import Shown, carried_along
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
 from r2l_core.render.image_set import ImageSet
 from r2l_core.render.pixel_grids import (
@@ -42,9 +50,6 @@ SHOW_EVERY_S = 0.1
 
 _FLAT_STRIDE = 8
 """Points farther apart say too little about what is between them to call it flat."""
-
-_FINE_STRIDE = 2
-"""Up to here, a preview is a whole grid."""
 
 _WORTH_FILLING = 64
 """Fewer rays than this, to fill up a tile, are not worth finding out which."""
@@ -82,8 +87,8 @@ class Renderer:
         """Smoothed time of a preview outside the sources."""
         self._last_stride: int | None = None
         """The finest that would have fit the time of the last preview."""
-        self._picture: Tensor | None = None
-        """The first pane's as it was shown last, float32 (H, W, 3)."""
+        self._last: Shown | None = None
+        """The first pane's as it was shown last."""
         self._whole = WholeFrames()
 
     def frames(
@@ -99,7 +104,7 @@ class Renderer:
         same camera are kept.
         """
         if self._whole.fit(self.panes, request):
-            self._picture = None
+            self._last = None
             yield from self._whole.frames(self.panes, self.epoch, request, cancelled)
             return
         start = time.perf_counter()
@@ -150,8 +155,14 @@ class Renderer:
             )
 
         affordable = finest_stride(seconds_at, available_s, self._last_stride)
-        fills_up = self._picture is not None and self._picture.shape[:2] == (height, width)
-        stride = _base_stride(affordable) if fills_up else affordable
+        shown = self._last
+        fills_up = shown is not None and shown.colors.shape[:2] == (height, width)
+        # Pictures that are compared are the work of their networks alone.
+        if len(images) == 1 and affordable > FINE_STRIDE:
+            images.first.carried = carried_along(shown, images.first.source, request.camera)
+        stride = affordable
+        if fills_up:
+            stride = base_stride(affordable, images.first.carried is not None)
         stride = min(stride, request.max_stride)
         pixels = images.unknown(grid_pixels(width, height, stride))
         *full, last = chunks(pixels)
@@ -191,15 +202,16 @@ class Renderer:
         """Add pixels between those at `stride` where the last picture had the highest contrast, as
         many as fit the time beside `batches`."""
         began = time.perf_counter()
-        picture = self._picture
+        last = self._last
         speeds = ((image.source.speed, len(batch)) for image, batch in batches.items())
         n_rays = extra_rays([(speed, n) for speed, n in speeds if speed is not None], available_s)
-        if n_rays < _WORTH_FILLING or picture is None:
+        if n_rays < _WORTH_FILLING or last is None:
             return
         # Skipped rays cost nothing, so one picture may need more pixels than rays; several have to
         # take the same pixels.
         n_pixels = 2 * n_rays if len(images) == 1 else n_rays
-        pixels = images.unknown(telling_pixels(picture, stride, n_pixels))
+        doubt = None if images.first.carried is None else last.doubt
+        pixels = images.unknown(telling_pixels(last.colors, stride, n_pixels, doubt))
         images.charge(time.perf_counter() - began)
         for image, batch in batches.items():
             more = image.plan(image.unknown(pixels)).rows(slice(n_rays))
@@ -281,10 +293,10 @@ class Renderer:
                     for _ in image.ask(image.unknown(torch.arange(image.known.numel()))):
                         pass
                 exact_here = stride == 1 or at_once
-                picture = image.colors if exact_here else interpolated(image.colors, known, stride)
-                pixels = to_uint8(picture)
+                shown = image.shown(known, 1 if exact_here else stride)
+                pixels = to_uint8(shown.colors)
             if not frames:
-                self._picture = picture
+                self._last = shown
             image.charge((time.perf_counter() - began) * 1e3)
             cost = image.take_cost()
             frames.append(
@@ -306,15 +318,10 @@ class Renderer:
                     light_field=pane.light_field,
                     known_share=1.0 if at_once else share,
                     counted=image.source.counted(image.camera) if exact else None,
+                    carried=shown.moved is not None,
                 )
             )
         return tuple(frames)
-
-
-def _base_stride(affordable: int) -> int:
-    """The grid that a preview completes where it could afford a finer one: pixels say more where
-    something is to be seen. With most of the pixels affordable, there is little to choose."""
-    return affordable if affordable <= _FINE_STRIDE else min(2 * affordable, STRIDES[0])
 
 
 def to_uint8(colors: Tensor) -> NDArray[np.uint8]:

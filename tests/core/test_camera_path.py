@@ -163,6 +163,35 @@ def test_speed_and_turning_have_no_jump_at_a_key():
         np.testing.assert_allclose(*turns, atol=0.02)
 
 
+def test_the_camera_rests_at_a_key_that_eases_and_nowhere_else():
+    keys = [key(0), key(20, 50), key(70, 10), key(90)]
+    plain = CameraPath(tuple(keys))
+    keys[1] = replace(keys[1], eases=True)
+    path = CameraPath(tuple(keys))
+    step = 1e-4
+
+    def speed(one: CameraPath, second: float) -> float:
+        a, b = positions(one, (second - step, second + step))
+        return float(np.linalg.norm(b - a)) / (2 * step)
+
+    assert speed(path, 1.0) < 1e-3 < speed(plain, 1.0)
+    assert speed(path, 2.0) == pytest.approx(speed(plain, 2.0), rel=1e-3)
+    for second in path.key_seconds:
+        same = [one.at(second).T_world_camera for one in (path, plain)]
+        np.testing.assert_allclose(*same, atol=1e-9)
+
+
+@given(st.lists(st.booleans(), min_size=3, max_size=5), st.booleans())
+def test_easing_never_turns_back(eases, loop):
+    keys = tuple(key(radius=2.0 + at, eases=one) for at, one in enumerate(eases))
+    path = CameraPath(keys, loop=loop)
+    last = path.key_seconds[-1]
+    radii = np.linalg.norm(positions(path, np.linspace(0, last, 60)), axis=1)
+    assert (np.diff(radii) > -1e-9).all() or loop
+    assert radii[-1] == pytest.approx(2.0 + len(eases) - 1)
+    assert_usable(path, np.linspace(-1, 2 * path.seconds, 40))
+
+
 def test_a_loop_closes_smoothly_and_goes_on_for_ever():
     path = path_of(0, 90, 180, 270, loop=True)
     assert path.seconds == 4.0

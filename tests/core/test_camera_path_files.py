@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,17 @@ def test_our_own_file_brings_everything_back(tmp_path):
         for name in ("fov_y_deg", "transition_s", "precision_a", "precision_b", "wipe", "gain"):
             assert getattr(one, name) == getattr(two, name)
     assert [entry.name for entry in file.parent.iterdir()] == ["path.json"]  # no leftovers
+
+
+def test_a_key_that_eases_comes_back(tmp_path):
+    path = a_path()
+    path = path.replaced(1, replace(path.keyframes[1], eases=True))
+    save_camera_path(path, tmp_path / "p.json")
+    assert [key.eases for key in load_camera_path(tmp_path / "p.json").keyframes] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_our_own_file_is_readable(tmp_path):

@@ -395,8 +395,8 @@ def test_the_stride_does_not_flicker(scene):
         renderer.overhead_s = 0.005  # whatever the clock said of the picture before
         camera = camera_at(float(number), 64, 64)
         strides.append(next(renderer.frames(request(camera, target_ms=105.0))).stride)
-    # Where stride 4 is the finest that fits, only half of it is completed, for pixels of choice.
-    assert strides == [2, 2, 2, 2, 2, 8, 8, 8, 2]
+    # Where stride 4 is the finest that fits, a coarser grid is completed, and pixels of choice.
+    assert strides == [2, 2, 2, 2, 2, 16, 16, 16, 2]
 
 
 class Edge(FakeEngine):
@@ -422,6 +422,7 @@ def test_what_is_left_of_the_budget_goes_to_the_highest_contrast(
     scene, small_tiles, left_over, expected, monkeypatch
 ):
     monkeypatch.setattr(renderer_module, "_WORTH_FILLING", 1)
+    monkeypatch.setattr(renderer_module, "carried_along", lambda *_: None)
     engine = Edge(tile_rays=48, small_tiles=small_tiles)
     renderer = Alone(engine, scene)
     list(renderer.frames(request(edge_camera())))

@@ -23,6 +23,7 @@ from viewer.camera_path import path_editor, path_edits
 from viewer.camera_path.path_drawing import PathDrawing
 from viewer.state.panes import CompareMode
 from viewer.state.viewpoint import ridden
+from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
@@ -120,6 +121,18 @@ def test_drawing_projects_into_image_pixels_and_leaves_out_what_is_behind():
     points = [point for line in overlay.lines for point in line]
     assert all(x == pytest.approx(30.0) for x, _ in points)
     assert len(points) > 10
+
+
+def test_keyframes_are_drawn_as_what_they_take_in():
+    around = [Orbit(azimuth, 0.0, 4.0).T_world_camera() for azimuth in (0.0, 90.0, 180.0)]
+    path = CameraPath(tuple(Keyframe(pose, 40.0) for pose in around))
+    camera = Orbit(90.0, 80.0, 30.0).camera(60, 40, 60.0)
+    seen = PathDrawing(path).seen_by(camera, 1)
+    assert [len(lines) for lines in seen.frustums] == [5, 5, 5]
+    for lines, dot in zip(seen.frustums, seen.keys, strict=True):
+        assert all(line[0] == pytest.approx(dot) for line in lines[1:])
+    # Not of the keyframe that one looks from: it would fill the picture.
+    assert PathDrawing(path).seen_by(Camera(around[0], 60, 40, 60.0), 0).frustums[0] == ()
 
 
 @pytest.fixture
@@ -319,7 +332,11 @@ class TestInTheWindow:
         wipe.setValue(80.0)
         named(panel, QAbstractButton, "Gain as before").click()
         fov.setValue(25.0)
+        easing = named(panel, FlatCombo, "Easing")
+        easing.setCurrentIndex(easing.findText("Slow down to a stop"))
+        easing.activated.emit(easing.currentIndex())
         key = control.path.keyframes[1]
+        assert key.eases
         assert (key.precision_a, key.precision_b) == (None, Precision.INT8)
         assert (key.wipe, key.gain, key.fov_y_deg) == (pytest.approx(0.8), 8.0, 25.0)
         assert app.camera.camera().fov_y_deg == pytest.approx(25.0)

@@ -353,6 +353,9 @@ def test_footer_names_what_was_rendered(qtbot):
     footer.show_frame(replace(make_frame(400, 400, stride=16), network_rays=1536))
     texts = [label.text() for label in footer.findChildren(QLabel)]
     assert "25×25+ of 400×400 · preview, interpolated" in texts
+    footer.show_frame(replace(make_frame(400, 400, stride=32), known_share=0.014, carried=True))
+    texts = [label.text() for label in footer.findChildren(QLabel)]
+    assert "1 % of 400×400 computed · preview, carried along" in texts
 
 
 class TestPrecisionSwitch:

@@ -198,7 +198,7 @@ class CameraPathController(QObject):
             self.panel.show_key("", None)
             return
         name = f"Keyframe {index + 1} at {clock(self._readout.key_seconds[index])}"
-        said = (key.precision_a, key.precision_b, key.wipe, key.gain)
+        said = (key.precision_a, key.precision_b, key.wipe, key.gain, key.eases)
         self.panel.show_key(name, KeySettings(key.fov_y_deg, *said))
 
     def _show_passed(self, view: PathView) -> None:

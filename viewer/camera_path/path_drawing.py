@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.camera_paths.camera_path import CameraPath
+from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.geometry.camera import Camera
 from viewer.widgets.picture.drawn_overlays import PathOverlay, Point
+from viewer.widgets.picture.frustum import Lines, frustum_lines
 
 _SAMPLES_PER_STEP = 16
 _MOST_SAMPLES = 800
@@ -15,6 +18,9 @@ _NEAR = 1e-2
 """In front of the camera, as a share of its distance from the path: nearer points are left out,
 because they lie far outside the picture or where the camera itself is."""
 _FAR_PX = 1e5
+_FRUSTUM = 0.12
+"""Depth of a keyframe's frustum, as a share of how far keyframes stand apart."""
+_MOST_FRUSTUMS = 40
 
 
 class PathDrawing:
@@ -29,6 +35,9 @@ class PathDrawing:
             times[-1] = 0.0
         self._line = np.stack([path.at(float(time)).T_world_camera[:3, 3] for time in times])
         self._keys = np.stack([key.T_world_camera[:3, 3] for key in path.keyframes])
+        self._keyframes = path.keyframes if len(path.keyframes) <= _MOST_FRUSTUMS else ()
+        apart = float(np.linalg.norm(self._keys - self._keys.mean(0), axis=1).mean())
+        self._depth = _FRUSTUM * (apart or 1.0)
 
     def seen_by(self, camera: Camera, selected: int | None) -> PathOverlay:
         """What `camera` sees of the path; `selected`: the keyframe that is marked."""
@@ -41,8 +50,18 @@ class PathDrawing:
         return PathOverlay(
             lines=tuple(tuple(line) for line in lines if len(line) > 1),
             keys=tuple(_visible(self._keys, camera)),
+            frustums=tuple(self._frustum(key, camera) for key in self._keyframes),
             selected=selected,
         )
+
+    def _frustum(self, key: Keyframe, camera: Camera) -> Lines:
+        size_px = camera.width_px, camera.height_px
+        focal_px = camera.height_px / 2 / math.tan(math.radians(key.fov_y_deg) / 2)
+        of = Camera(key.T_world_camera, *size_px, focal_px)
+        # From where the camera itself stands, lines would run all over the picture.
+        if np.linalg.norm(of.position - camera.position) < 2 * self._depth:
+            return ()
+        return frustum_lines(camera, of, self._depth)
 
 
 def _visible(points: NDArray[np.float64], camera: Camera) -> list[Point | None]:

@@ -92,6 +92,7 @@ class PathEditor(QObject):
             precision_b=settings.precision_b,
             wipe=settings.wipe,
             gain=settings.gain,
+            eases=settings.eases,
         )
 
     def take_view(self) -> None:
@@ -103,7 +104,9 @@ class PathEditor(QObject):
         path, index = self.path, self._selected
         if path is not None and index is not None:
             key = replace(path.keyframes[index], **values)
-            self._edit(path.replaced(index, key), index)
+            # At an even speed nothing could ease.
+            even = path.even_speed and not key.eases
+            self._edit(replace(path.replaced(index, key), even_speed=even), index)
             self.key_edited.emit(index)
 
     def retime(self, index: int, seconds: float) -> None:

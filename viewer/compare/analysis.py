@@ -271,8 +271,12 @@ def divergence_at(
 ) -> DivergenceReadout:
     """How far the other precisions of the open light field part from fp32 at one pixel, block by
     block; a reason where no pane shows any."""
+    from r2l_core.model.light_field import LightField
     from r2l_core.quantization.divergence import probe_pixel
 
+    light_field = running.light_field
+    if not isinstance(light_field, LightField):
+        return DivergenceReadout(column, row, why_not="a teacher has no layers to go through")
     others = {
         frame.engine.precision: None
         for frame, own in zip(frames, running.own_panes, strict=False)
@@ -283,9 +287,7 @@ def divergence_at(
         return DivergenceReadout(column, row, why_not=why_not)
     lines = []
     for precision in others:
-        found = probe_pixel(
-            running.light_field, precision, frames[0].camera, column, row, running.ray_mode
-        )
+        found = probe_pixel(light_field, precision, frames[0].camera, column, row, running.ray_mode)
         errors = [layer.stream_relative_error for layer in found.layers]
         lines.append(
             DivergenceLine(str(precision), tuple(error for error in errors if error is not None))
@@ -294,12 +296,14 @@ def divergence_at(
 
 
 def layers_of(running: Running) -> tuple[LayerSensitivity, ...]:
-    """The layers of the open light field, not measured yet."""
+    """The layers of the open light field, not measured yet; a teacher has none."""
+    from r2l_core.model.light_field import LightField
     from r2l_core.model.quantized import body_layers
 
-    return tuple(
-        LayerSensitivity(name, math.nan) for name in body_layers(running.light_field.network)
-    )
+    light_field = running.light_field
+    if not isinstance(light_field, LightField):
+        return ()
+    return tuple(LayerSensitivity(name, math.nan) for name in body_layers(light_field.network))
 
 
 def _sensitivity(
@@ -309,8 +313,10 @@ def _sensitivity(
     cancelled: Callable[[], bool],
 ) -> tuple[object, object] | None:
     from r2l_core.evaluation.sensitivity import analyse
+    from r2l_core.model.light_field import LightField
     from r2l_core.quantization.mix import with_mix
 
+    assert isinstance(running.light_field, LightField)  # which alone has layers
     found = analyse(
         with_mix(running.light_field, ()), precision, SENSITIVITY_RAYS, progress, cancelled
     )

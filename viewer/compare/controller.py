@@ -42,6 +42,8 @@ class CompareController(QObject):
         self._rendering = rendering
         self.analyst = Analyst(self)
         self._frames: tuple[Frame, ...] = ()
+        self._offers: tuple[object, ...] = ()
+        """What was offered last."""
         self.layers = LayersController(window, store, rendering, self.analyst, self)
         self.layers.failed.connect(self.failed)
         self.measuring = MeasuringController(window, store, self.analyst, self)
@@ -103,8 +105,12 @@ class CompareController(QObject):
             self._panels.difference.set_options(after.difference)
 
     def _show_running(self, running: Running) -> None:
-        self._window.offer_precisions(running.precisions, self.choose_precision)
-        self._panels.set_offers(running.precisions, running.truth, running.choices)
+        offers = (running.precisions, running.truth, running.choices)
+        if offers != self._offers:
+            # A menu that somebody is about to choose from stays, while weights are renewed.
+            self._offers = offers
+            self._window.offer_precisions(running.precisions, self.choose_precision)
+            self._panels.set_offers(*offers)
         self._offer_light_fields(running)
         self._show_engine()
         self._show_precision()
@@ -120,9 +126,11 @@ class CompareController(QObject):
         running, state = self._rendering.running, self._store.state
         if running is not None and running.wish.panes:
             shown = running.wish.panes
-            source = shown[min(state.active, len(shown) - 1)].source
-            is_network = isinstance(source, Precision)
-            self._window.show_active_precision(Precision(source) if is_network else None)
+            at = min(state.active, len(shown) - 1)
+            is_network = isinstance(shown[at].source, Precision)
+            # A teacher runs in its own, whichever was chosen.
+            runs = running.engines[at].precision if is_network else None
+            self._window.show_active_precision(runs)
         elif running is not None:
             self._window.show_active_precision(running.engine.precision)
 

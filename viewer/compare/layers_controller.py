@@ -118,7 +118,7 @@ class LayersController(QObject):
             self._measure()
 
     def _measure(self) -> None:
-        if self._running is not None:
+        if self._running is not None and self._layers:
             self._measuring = True
             at = self._mixed
             source = Precision.INT8_SIM if at is None else self._store.state.panes[at].source

@@ -16,6 +16,7 @@ from viewer.rendering.controller import RenderController
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.panels.pose_card import PICTURE_PX, PoseCard
 from viewer.widgets.picture.drawn_overlays import HEADINGS, PoseOverlay
+from viewer.widgets.picture.frustum import frustum_lines
 from viewer.window.main_window import MainWindow
 
 _NEAR = 0.02
@@ -61,21 +62,10 @@ class PoseDrawing:
             headings=np.where(told, headings, HEADINGS),
             beyond=depth[views] > depths[-1],
             marked=marked,
-            frustum=() if marked is None else self._frustum(camera, marked),
+            frustum=()
+            if marked is None
+            else frustum_lines(camera, self._cameras[marked], _FRUSTUM * self._size),
         )
-
-    def _frustum(self, camera: Camera, view: int) -> tuple[tuple[tuple[float, float], ...], ...]:
-        of = self._cameras[view]
-        across = np.array([0.0, of.width_px, of.width_px, 0.0]) - of.center_px[0]
-        down = np.array([0.0, 0.0, of.height_px, of.height_px]) - of.center_px[1]
-        corners = np.stack([across / of.focal_px, -down / of.fy_px, -np.ones(4)], axis=1)
-        corners *= _FRUSTUM * self._size
-        world = corners @ of.T_world_camera[:3, :3].T + of.position
-        pixels, depths = camera.projected(np.concatenate([[of.position], world]))
-        if (depths <= 0).any():
-            return ()
-        apex, *base = [(float(x), float(y)) for x, y in pixels]
-        return ((*base, base[0]), *((apex, corner) for corner in base))
 
 
 if TYPE_CHECKING:

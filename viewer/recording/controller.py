@@ -170,9 +170,11 @@ class RecordingController(QObject):
 
     def _why_not(self, mode: str) -> str:
         """Why no film of this mode can be made, a sentence; empty where one can."""
-        shown = self._shown(mode)
+        shown, running = self._shown(mode), self._rendering.running
         if not shown:
             return "No light field is open."
+        if running is not None and running.light_field.is_teacher:
+            return "A teacher is open; films are rendered by light fields."
         for letter, pane in shown:
             if not isinstance(pane.source, Precision):
                 return f"Pane {letter} shows the ground truth; films are rendered by light fields."
@@ -240,6 +242,7 @@ class RecordingController(QObject):
                 "Resume it, or choose another name.",
             )
         checkpoint = _lasting_name(light_field.checkpoint)
+        assert not running.light_field.is_teacher  # `_why_not` has refused it
         return RecordingJob(
             running.light_field,
             checkpoint,

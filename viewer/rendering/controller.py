@@ -14,7 +14,6 @@ from r2l_core.types import Precision
 from viewer.camera.controller import CameraController
 from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.render_thread import Running
-from viewer.rendering.starting import Looking
 from viewer.state.panes import PaneChoice
 from viewer.state.resolve import Capabilities, Wish, request_of, wish_of
 from viewer.state.view_state import StateStore, ViewState
@@ -56,7 +55,6 @@ class RenderController(QObject):
         self._clock = clock
         self._capabilities = Capabilities()
         self._running: Running | None = None
-        self._looking: Looking | None = None
         self._wish: Wish | None = None
         """What was asked for last, or what runs where that failed."""
         self._posted: list[tuple[Wish, ViewState]] = []
@@ -67,6 +65,8 @@ class RenderController(QObject):
         self._numbers = itertools.count(1)
         self._seq = 0
         self._shown_seq = -1
+        self._shown: Frame | None = None
+        """The first of those that were shown last."""
         store.listen(self._state_changed)
 
     @property
@@ -86,6 +86,14 @@ class RenderController(QObject):
         self._store.set(self._store.state.opening(checkpoint))
         if self._wish is before:
             self._post(self._store.state)
+
+    def renew(self, checkpoint: str) -> None:
+        """Show a later state of the open light field, from its own file or another one: camera and
+        panes stay, and so does the picture until the new one is as fine."""
+        state = self._store.state
+        state = replace(state, light_field=replace(state.light_field, checkpoint=checkpoint))
+        self._post(state, renewed=True)
+        self._store.set(state)
 
     def choose_precision(self, precision: Precision) -> None:
         """Show another precision in the active pane."""
@@ -117,21 +125,12 @@ class RenderController(QObject):
 
     # What the render thread says
 
-    def look(self, looking: Looking) -> None:
-        """A first look is there, and answers requests until something runs."""
-        if self._running is None:
-            self._looking = looking
-            self._camera.enter(looking.scene)
-            self.refresh()
-
     def run(self, running: Running) -> None:
         """The render thread has something new to render with."""
         before, self._running = self._running, running
-        looking, self._looking = self._looking, None
         asked = next((state for wish, state in self._posted if wish is running.wish), None)
         self._posted = [one for one in self._posted if one[1] is not asked]
-        if looking is not None and looking.scene.home() == running.scene.home():
-            # The camera may have been moved by now.
+        if running.wish.renewed and before is not None:
             self._camera.adapt(running.scene)
         elif (
             before is None
@@ -163,13 +162,21 @@ class RenderController(QObject):
 
         A newer request is no reason to drop them, or the picture would freeze during a drag.
         """
-        first = frames[0]
-        epoch = self._running.epoch if self._running is not None else 0
-        nothing = self._running is None and self._looking is None
-        if nothing or first.epoch != epoch or first.seq < self._shown_seq:
+        running, first = self._running, frames[0]
+        if running is None or first.epoch != running.epoch or first.seq < self._shown_seq:
+            return
+        if running.wish.renewed and self._is_coarser(first):
             return
         self._shown_seq = first.seq
+        self._shown = first
         self.frames_shown.emit(frames)
+
+    def _is_coarser(self, frame: Frame) -> bool:
+        """Whether the picture that is shown is of the same view and whole, and this one is not."""
+        shown = self._shown
+        if shown is None or frame.complete or not shown.complete:
+            return False
+        return shown.camera.same_view(frame.camera)
 
     def _adopt(self, running: Running, asked: ViewState | None) -> None:
         """Let the state say what runs, where it is what was asked for last."""
@@ -202,18 +209,19 @@ class RenderController(QObject):
         else:
             self._kept = state
 
-    def _post(self, state: ViewState) -> None:
-        self._wish = wish_of(state, self._capabilities)
+    def _post(self, state: ViewState, renewed: bool = False) -> None:
+        self._wish = replace(wish_of(state, self._capabilities), renewed=renewed)
         self._posted = [*self._posted, (self._wish, state)][-_MOST_POSTED:]
         self._mailbox.want(self._wish)
 
     def _request(self, state: ViewState) -> None:
         """Ask for a picture of the camera as it is."""
-        shown = self._running or self._looking
-        if shown is None:
+        if self._running is None:
             return
         request = request_of(state)
-        badge = shown.scene.outside_trained_views(request.camera.position, shown.ray_mode)
+        badge = self._running.scene.outside_trained_views(
+            request.camera.position, self._running.ray_mode
+        )
         if (badge or "") != self._badge:
             self._badge = badge or ""
             self.badge_changed.emit(self._badge)

@@ -21,22 +21,22 @@ from viewer.widgets.controls.file_names import distinct_names
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
     from r2l_core.engines.base import Engine
-    from r2l_core.model.light_field import LightField
     from r2l_core.render.renderer import Pane
     from r2l_core.render.sources import PixelSource
+    from viewer.rendering.opening import Opened
 
 
 @dataclass(frozen=True)
 class Built:
     """What fulfils a wish.
 
-    light_field: the one that is open in the window. scene_from: whence its scene. panes: with
-    their sources. failures: of panes whose own light field cannot be shown; blank sources stand
-    in their place. notes: what was assumed about the light fields, in sentences. sha256: of every
-    one that is open, by its name or path in the wish.
+    light_field: the one that is open in the window, or a teacher. scene_from: whence its scene.
+    panes: with their sources. failures: of panes whose own light field cannot be shown; blank
+    sources stand in their place. notes: what was assumed about the light fields, in sentences.
+    sha256: of every one that is open, by its name or path in the wish.
     """
 
-    light_field: LightField
+    light_field: Opened
     scene_from: SceneFrom
     ray_mode: RayMode
     panes: tuple[Pane, ...]
@@ -71,8 +71,6 @@ class _Key:
     layers_in_fp32: frozenset[str]
     dataset: Dataset | None = None
     """Where the ground truth comes from; None for the scene's teacher, and for networks."""
-    expected: str = ""
-    """The engine that `engine` means by now, so that another choice of `auto` is another pane."""
 
 
 class OpenLightFields:
@@ -85,7 +83,7 @@ class OpenLightFields:
     def __init__(self, busy: Callable[[str], None]) -> None:
         """`busy`: is told what takes time while it does."""
         self._busy = busy
-        self._light_fields: dict[_Opened, LightField] = {}
+        self._light_fields: dict[_Opened, Opened] = {}
         self._panes: dict[_Key, Pane] = {}
         self._of_panes: frozenset[_Opened] = frozenset()
 
@@ -94,7 +92,9 @@ class OpenLightFields:
 
         Raises R2LError, but not for panes of other light fields: they say it themselves.
         """
-        work = _Work(self._busy, dict(self._light_fields), dict(self._panes), wish)
+        # What is renewed is quiet: it happens every few seconds.
+        busy = _quiet if wish.renewed else self._busy
+        work = _Work(busy, dict(self._light_fields), dict(self._panes), wish)
         built = work.build()
         if len(wish.panes) > 1 or work.of_panes:
             self._of_panes = frozenset(work.of_panes)
@@ -120,7 +120,7 @@ class _Work:
     def __init__(
         self,
         busy: Callable[[str], None],
-        light_fields: dict[_Opened, LightField],
+        light_fields: dict[_Opened, Opened],
         panes: dict[_Key, Pane],
         wish: Wish,
     ) -> None:
@@ -130,21 +130,15 @@ class _Work:
         self.panes = panes
         self.main = self._open(wish)
         self.of_panes: dict[_Opened, Wish] = {}
-        self._ready: Engine | None = None
-        """Of the precision that was chosen for the open light field, where one is built."""
 
     def build(self) -> Built:
-        from r2l_core.engines.faithful import opening_precision
-
         wish = self._wish
         light_field = self.light_fields[self.main]
         opened = wish.light_field
         ray_mode = light_field.ray_mode(opened.rays)
         choices = wish.panes
         if not choices:
-            opening = opening_precision(light_field, opened.engine, opened.device, self._busy)
-            choices = (PaneChoice(opening.precision, opened.engine),)
-            self._ready = opening.engine
+            choices = (PaneChoice(_best_precision(light_field, wish), opened.engine),)
         checkpoints = [choice.checkpoint or opened.checkpoint for choice in choices]
         names = distinct_names(checkpoints)
         panes: list[Pane] = []
@@ -206,30 +200,60 @@ class _Work:
         wish = self._wish
         if not isinstance(pane.source, Precision):
             return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), wish.dataset)
-        from r2l_core.engines.building import expected_engine
-
         device = wish.light_field.device
-        name = expected_engine(self.light_fields[opened], pane.source, pane.engine, device)
-        layers = pane.layers_in_fp32
-        return _Key(opened, pane.source, pane.engine, device, ray_mode, layers, expected=name)
+        if self.light_fields[opened].is_teacher:
+            return _Key(opened, Precision.FP32, AUTO, device, "plain", frozenset())
+        return _Key(opened, pane.source, pane.engine, device, ray_mode, pane.layers_in_fp32)
 
     def _pane(self, key: _Key) -> Pane:
         from r2l_core.render.renderer import Pane
 
         if key not in self.panes:
             self._busy(f"Building {key.source}…")
-            ready = self._ready if key.opened == self.main and not key.layers_in_fp32 else None
-            source = _source(self.light_fields[key.opened], key, ready)
+            source = _source(self.light_fields[key.opened], key, self._engine_before(key))
             source.warm_up()
             self.panes[key] = Pane(source)
         return self.panes[key]
 
+    def _engine_before(self, key: _Key) -> Engine | None:
+        """What renders an earlier state of the same network; None where there is nothing."""
+        from r2l_core.model.light_field import LightField
+        from r2l_core.render.sources import NetworkSource
 
-def _source(light_field: LightField, key: _Key, ready: Engine | None) -> PixelSource:
-    """What makes the pictures of a pane; on `ready` where that is the engine it takes."""
-    from r2l_core.engines import choice
-    from r2l_core.engines.building import build_at_once
+        light_field = self.light_fields[key.opened]
+        if not self._wish.renewed or not isinstance(light_field, LightField):
+            return None
+        for known, pane in self.panes.items():
+            before = self.light_fields[known.opened]
+            if (
+                replace(known, opened=key.opened) == key
+                and isinstance(pane.source, NetworkSource)
+                and isinstance(before, LightField)
+                and before.network == light_field.network
+            ):
+                return pane.source.engine
+        return None
+
+
+def _quiet(_text: str) -> None:
+    """Nobody is told what takes time."""
+
+
+def _best_precision(light_field: Opened, wish: Wish) -> Precision:
+    from r2l_core.engines.building import default_precision
+    from r2l_core.model.light_field import LightField
+
+    if not isinstance(light_field, LightField):
+        return Precision.FP32
+    return default_precision(light_field, wish.light_field.engine, wish.light_field.device)
+
+
+def _source(light_field: Opened, key: _Key, before: Engine | None) -> PixelSource:
+    """`before`: the engine of an earlier state, which is neither tried nor checked again."""
+    from r2l_core.engines.building import build_engine, devices, rebuilt
+    from r2l_core.engines.radiance_engine import RadianceEngine
     from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
+    from r2l_core.model.light_field import LightField
     from r2l_core.model.quantized import body_layers
     from r2l_core.quantization.mix import with_mix
     from r2l_core.render.sources import NetworkSource
@@ -237,18 +261,18 @@ def _source(light_field: LightField, key: _Key, ready: Engine | None) -> PixelSo
 
     scene = light_field.scene
     if isinstance(key.source, Precision):
+        if not isinstance(light_field, LightField):
+            teacher = RadianceEngine(light_field, devices(key.device)[0])
+            return NetworkSource(teacher, scene, skip_background=True)
         mixed = with_mix(light_field, key.layers_in_fp32)
-        if ready is not None and ready.info.precision is key.source:
-            engine = ready
+        if before is not None:
+            engine = rebuilt(before, mixed)
         else:
-            engine = build_at_once(mixed, key.source, key.engine, key.device)
+            engine = build_engine(mixed, key.source, key.engine, key.device)
         if key.layers_in_fp32:
             layers = len(body_layers(light_field.network))
             mix = f"{len(key.layers_in_fp32)} of {layers} layers in fp32"
             engine.info = replace(engine.info, mix=mix)
-        else:
-            known = choice.recall_fidelity(light_field, key.source)
-            engine.info = replace(engine.info, fidelity_db=known)
         return NetworkSource(engine, scene, key.ray_mode, skip_background=True)
     if key.dataset is not None:
         return DatasetSource(key.dataset)

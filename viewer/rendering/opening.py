@@ -12,17 +12,23 @@ from viewer.state.scene_settings import guessed_preset
 
 if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
+    from r2l_core.model.radiance.teacher import RadianceTeacher
+
+    Opened = LightField | RadianceTeacher
 
 SceneFrom = Literal["file", "wish", "dataset", "name", "default"]
 
 
-def opened_light_field(wish: Wish) -> LightField:
-    """Open what is wished for. Raises R2LError."""
-    from r2l_core.checkpoints.opening import load_light_field
+def opened_light_field(wish: Wish) -> Opened:
+    """Open what is wished for: a light field, or the teacher of one. Raises R2LError."""
+    from r2l_core.checkpoints.opening import load_light_field, load_radiance
 
     scene = wish.light_field.scene
     given = load_scene(scene) if isinstance(scene, str) else scene
     assumed = _assumptions(wish)
+    teacher = load_radiance(wish.light_field.checkpoint, given)
+    if teacher is not None:
+        return teacher
     light_field = load_light_field(wish.light_field.checkpoint, given, assumed)
     lent = _lent(light_field, wish)
     return (
@@ -32,7 +38,7 @@ def opened_light_field(wish: Wish) -> LightField:
     )
 
 
-def scene_from(light_field: LightField, wish: Wish) -> SceneFrom:
+def scene_from(light_field: Opened, wish: Wish) -> SceneFrom:
     """Where the scene of an opened light field comes from."""
     if wish.light_field.scene is not None:
         return "wish"
@@ -43,7 +49,7 @@ def scene_from(light_field: LightField, wish: Wish) -> SceneFrom:
     return "name" if guessed_preset(wish.light_field.checkpoint) else "default"
 
 
-def scene_notes(light_field: LightField, wish: Wish) -> tuple[str, ...]:
+def scene_notes(light_field: Opened, wish: Wish) -> tuple[str, ...]:
     """What was assumed about a light field, and about its scene; sentences."""
     match scene_from(light_field, wish):
         case "dataset":
@@ -57,7 +63,7 @@ def scene_notes(light_field: LightField, wish: Wish) -> tuple[str, ...]:
     return (said, *light_field.notes)
 
 
-def _lent(light_field: LightField, wish: Wish) -> SceneSpec | None:
+def _lent(light_field: Opened, wish: Wish) -> SceneSpec | None:
     """A scene for a file that says nothing of its own and is given none."""
     match scene_from(light_field, wish):
         case "dataset":

@@ -1,7 +1,7 @@
 """The one thread that owns light fields and engines.
 
 It takes the latest work from its mailbox and answers with signals; the window never waits for it.
-The first pictures need no torch (`starting`), which loads behind them.
+torch is imported here and not before, so that the window is on the screen while it loads.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import RenderRequest
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
-from viewer.rendering.mailbox import Mailbox, Work
-from viewer.rendering.open_light_fields import Built, OpenLightFields
+from viewer.rendering.mailbox import Mailbox
+from viewer.rendering.open_light_fields import OpenLightFields
 from viewer.rendering.opening import SceneFrom
-from viewer.rendering.starting import Looking, Preparation, first_look
 from viewer.runtime import lower_thread_priority
 from viewer.state.resolve import Wish
+from viewer.state.view_state import LightFieldChoice
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
-    from r2l_core.model.light_field import LightField
-    from r2l_core.render.first_look import FirstLook
     from r2l_core.render.renderer import Renderer
+    from viewer.rendering.opening import Opened
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class Running:
     sha256: Mapping[str, str]
     """Of every light field that is open, by its name or path in the wish."""
     scene_from: SceneFrom
-    light_field: LightField = field(repr=False, compare=False)
-    """Not to be written to."""
+    light_field: Opened = field(repr=False, compare=False)
+    """What is open, or a teacher; not to be written to."""
 
     @property
     def engine(self) -> EngineInfo:
@@ -90,8 +89,6 @@ class Exact:
 class RenderThread(QThread):
     """Signals carry frozen objects."""
 
-    looking = pyqtSignal(Looking)
-    """The first pictures are on their way."""
     frames_ready = pyqtSignal(tuple)
     """tuple[Frame, ...], one for each pane, of the same pass."""
     running_changed = pyqtSignal(Running)
@@ -112,46 +109,10 @@ class RenderThread(QThread):
         self._attempt(self._serve)
 
     def _serve(self) -> None:
-        work = self.mailbox.take()
-        if work is None:
-            return
-        opened = OpenLightFields(self.busy_changed.emit)
-        look = None if work.wish is None else first_look(work.wish)
-        if look is None or work.wish is None:
-            lower_thread_priority()
-            self._serve_with(_Worker(self, opened), work)
-            return
-        preparation = Preparation(opened, work.wish, self.mailbox.nudge)
-        later = self._show_first_look(look, preparation)
-        if later is None:
-            return
-        worker = _Worker(self, opened)
-        self._attempt(partial(worker.adopt, work.wish, preparation.result), work.wish)
-        self._serve_with(worker, later)
-
-    def _show_first_look(self, look: FirstLook, preparation: Preparation) -> Work | None:
-        """Answer requests with first looks until everything is prepared. Returns what they could
-        not answer; None once stopped."""
-        self.looking.emit(Looking(look.name, look.scene, look.ray_mode, look.info))
-        later = Work()
-        while not preparation.over:
-            work = self.mailbox.take()
-            if work is None:
-                return None
-            later = later.followed_by(work)
-            if work.request is not None:
-                for frame in look.frames(work.request, self.mailbox.pending):
-                    self.frames_ready.emit((frame,))
-                    # Not before: it would take the processors from the first picture.
-                    if not preparation.is_alive() and not preparation.over:
-                        self.busy_changed.emit("Loading the engines…")
-                        lower_thread_priority()
-                        preparation.start()
-        return later
-
-    def _serve_with(self, worker: _Worker, work: Work | None) -> None:
+        lower_thread_priority()
+        worker = _Worker(self)
         self.busy_changed.emit(None)
-        while work is not None:
+        while (work := self.mailbox.take()) is not None:
             # Each for itself: a wish that fails does not take a picture with it.
             if work.wish is not None:
                 self._attempt(partial(worker.fulfil, work.wish), work.wish)
@@ -161,7 +122,6 @@ class RenderThread(QThread):
                 self._attempt(partial(worker.exact, work.exact))
             worker.request = work.request or worker.request
             self._attempt(worker.render)
-            work = self.mailbox.take()
 
     def _attempt(self, step: Callable[[], None], wish: Wish | None = None) -> None:
         """Whatever fails, the thread and the last picture stay."""
@@ -180,13 +140,12 @@ class RenderThread(QThread):
 class _Worker:
     """The render thread's own state; lives and dies on that thread."""
 
-    def __init__(self, thread: RenderThread, opened: OpenLightFields) -> None:
+    def __init__(self, thread: RenderThread) -> None:
         import torch
 
-        # For this thread: it is its own affair.
         torch.set_num_threads(os.cpu_count() or 1)
         self._thread = thread
-        self._open = opened
+        self._open = OpenLightFields(thread.busy_changed.emit)
         self._renderer: Renderer | None = None
         self._said: frozenset[str] = frozenset()
         """Why panes cannot be shown, as far as that was reported."""
@@ -197,14 +156,9 @@ class _Worker:
 
     def fulfil(self, wish: Wish) -> None:
         """Open and build what is wished; on failure everything stays as it was."""
-        self.adopt(wish, partial(self._open.build, wish))
-
-    def adopt(self, wish: Wish, build: Callable[[], Built]) -> None:
-        """Render from now on with what `build` gives; where it fails everything stays as it was."""
-        from r2l_core.engines.building import availability
         from r2l_core.render.renderer import Renderer
 
-        built = build()
+        built = self._open.build(wish)
         light_field, choice, thread = built.light_field, wish.light_field, self._thread
         if self._renderer is None:
             self._renderer = Renderer(built.panes)
@@ -220,8 +174,8 @@ class _Worker:
                 scene=light_field.scene,
                 ray_mode=built.ray_mode,
                 engines=tuple(pane.source.info for pane in built.panes),
-                precisions={p: availability(p, choice.engine, choice.device) for p in Precision},
-                choices=_choices(choice.device),
+                precisions=_precisions(light_field, choice),
+                choices=_choices(light_field, choice.device),
                 truth=_truth_of(light_field.scene, wish.dataset),
                 notes=built.notes,
                 sha256=built.sha256,
@@ -283,9 +237,21 @@ class _Worker:
         self._thread.exact_ready.emit(Exact(camera, to_uint8(colors)))
 
 
-def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
+def _precisions(light_field: Opened, choice: LightFieldChoice) -> dict[Precision, Availability]:
+    from r2l_core.engines.building import availability
+    from r2l_core.model.light_field import LightField
+
+    if isinstance(light_field, LightField):
+        return {p: availability(p, choice.engine, choice.device) for p in Precision}
+    why_not = f"{light_field.name} is a {light_field.kind}, a teacher, which runs in fp32"
+    return {p: Availability(p is Precision.FP32, why_not) for p in Precision}
+
+
+def _choices(light_field: Opened, device: str) -> dict[Precision, tuple[str, ...]]:
     from r2l_core.engines.building import available_engines
 
+    if light_field.is_teacher:
+        return dict.fromkeys(Precision, ())
     return {p: available_engines(p, device) for p in Precision}
 
 
@@ -301,7 +267,11 @@ def _truth_of(scene: SceneSpec, dataset: Dataset | None) -> Availability:
     return Availability(True)
 
 
-def _summary(light_field: LightField) -> str:
+def _summary(light_field: Opened) -> str:
+    from r2l_core.model.light_field import LightField
+
+    if not isinstance(light_field, LightField):
+        return f"{light_field.short_name}, a teacher"
     network = light_field.network
     return (
         f"{network.short_name}, {network.ray_form}, {network.n_frequencies} octaves, "

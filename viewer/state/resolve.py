@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from r2l_core.render.frames import DifferenceWish, RenderRequest
@@ -30,12 +30,14 @@ class Wish:
     """The light field and the engines that the window wants; whole, so that only the last counts.
 
     panes: what each shows, on which engine; none: the best precision this machine has. dataset: the
-    ground truth at its poses, and the scene of a file that does not know its own.
+    ground truth at its poses, and the scene of a file that does not know its own. renewed: the
+    light field is a later state of the one before, so that everything else stays as it is.
     """
 
     light_field: LightFieldChoice
     panes: tuple[PaneChoice, ...] = ()
     dataset: Dataset | None = None
+    renewed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

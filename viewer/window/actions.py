@@ -119,6 +119,12 @@ class Actions(ActionMaker):
             menu, "Open &dataset…", "Ctrl+D", "Open the folder of a NeRF dataset, for its poses"
         )
         self.recent = RecentMenu(self._window, menu)
+        self.learn = self._add(
+            menu,
+            "&Learn a light field…",
+            "",
+            "Make a light field of photographs, and watch it being learned",
+        )
         self._make_scenes(menu)
         self.scene_settings = self._add(
             menu,

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QMainWindow, QTabBar, QTabWidget, QWidget
 from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.panels.panel_dock import PanelDock
 
-_LAYOUT_VERSION = 4
+_LAYOUT_VERSION = 5
 """Raise when docks are added or renamed: a layout stored by another version is not restored."""
 _SIDES = {
     Qt.DockWidgetArea.LeftDockWidgetArea: 236,
@@ -34,10 +34,11 @@ class Docks:
         right: Panels,
         left_tabs: Panels,
         tabs: Panels,
+        closed_tabs: Panels,
         bottom: Panels,
     ) -> None:
-        """`left_tabs`, `tabs`: docks that share the place of the last one at that side. `bottom`:
-        docks that are closed at first."""
+        """`left_tabs`, `tabs`: docks that share the place of the last one at that side.
+        `closed_tabs`: those at the right, and `bottom`: docks that are closed at first."""
         self._window = window
         self._before_hiding = QByteArray()
         self._sides: list[list[PanelDock]] = []
@@ -54,6 +55,9 @@ class Docks:
             [PanelDock(name, window, panels, False) for name, panels in of_side.items()]
             for of_side in (left_tabs, tabs)
         ]
+        self._closed = [
+            PanelDock(name, window, panels, False) for name, panels in closed_tabs.items()
+        ]
         self._bottom = [PanelDock(name, window, panels, True) for name, panels in bottom.items()]
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self._settled = make_timer(window, 0, self._hide_left_over_bars, once=True)
@@ -64,6 +68,7 @@ class Docks:
     def __iter__(self) -> Iterator[PanelDock]:
         yield from (dock for side in self._sides for dock in side)
         yield from (dock for tabs in self._tabs for dock in tabs)
+        yield from self._closed
         yield from self._bottom
 
     def reset(self) -> None:
@@ -84,6 +89,10 @@ class Docks:
                 self._window.tabifyDockWidget(side[-1], dock)
                 dock.show()
             side[-1].raise_()
+        for dock in self._closed:
+            dock.setFloating(False)
+            self._window.tabifyDockWidget(self._sides[-1][-1], dock)
+            dock.hide()
         self._window.resizeDocks(
             [side[0] for side in self._sides], list(_SIDES.values()), Qt.Orientation.Horizontal
         )

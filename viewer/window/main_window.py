@@ -36,6 +36,7 @@ from viewer.widgets.panels.camera_panel import CameraPanel
 from viewer.widgets.panels.dataset_panel import DatasetPanel
 from viewer.widgets.panels.engine_card import EngineCard
 from viewer.widgets.panels.key_help import KeyHelp
+from viewer.widgets.panels.learn_panel import LearnPanel
 from viewer.widgets.panels.performance_panel import PerformancePanel
 from viewer.widgets.panels.performance_readout import PerformanceReadout
 from viewer.widgets.panels.precision_switch import PrecisionSwitch
@@ -89,6 +90,7 @@ class MainWindow(QMainWindow):
             },
             left_tabs={"Dataset": [self.dataset], "Display": [self.compare.display]},
             tabs=self.compare.docks(),
+            closed_tabs={"Learn": [self.learn]},
             bottom={"Timeline": [self.timeline]},
         )
         self.commands = Actions(self, list(self._docks))
@@ -226,7 +228,7 @@ class MainWindow(QMainWindow):
         self.message = self._view.message
         self.setCentralWidget(self._view)
         self.scene, self.camera = ScenePanel(), CameraPanel()
-        self.dataset = DatasetPanel()
+        self.dataset, self.learn = DatasetPanel(), LearnPanel()
         self.precision, self.engine = PrecisionSwitch(), EngineCard()
         self.performance = PerformancePanel()
         self.timeline = Timeline()

@@ -28,10 +28,6 @@ _AT_HWCAP, _HWCAP_ASIMDDP = 16, 1 << 20
 _REMEDY = "Choose another engine."
 
 
-class LibraryBroken(EngineUnavailable):
-    """A library that is there and cannot be loaded."""
-
-
 class Layer(ctypes.Structure):
     """See `Layer` in source/products.h."""
 
@@ -78,6 +74,34 @@ class Call(ctypes.Structure):
     )
 
 
+class Carry(ctypes.Structure):
+    """See `Carry` in source/carry.h."""
+
+    _fields_ = (
+        ("width", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("cell", ctypes.c_int32),
+        ("stride", ctypes.c_int32),
+        ("to_last", ctypes.c_float * 9),
+        ("shift", ctypes.c_float * 3),
+        ("has_bounds", ctypes.c_int32),
+        ("first", ctypes.c_float * 3),
+        ("across", ctypes.c_float * 3),
+        ("down", ctypes.c_float * 3),
+        ("from_center", ctypes.c_float * 3),
+        ("outside", ctypes.c_float),
+        ("background", ctypes.c_float * 3),
+        ("last", ctypes.c_void_p),
+        ("inverse_depths", ctypes.c_void_p),
+        ("known", ctypes.c_void_p),
+        ("colors", ctypes.c_void_p),
+        ("picture", ctypes.c_void_p),
+        ("shown", ctypes.c_void_p),
+        ("doubt", ctypes.c_void_p),
+        ("next", ctypes.c_int32),
+    )
+
+
 Spent = ctypes.c_uint64 * 2
 """Ticks for the encoding, and for everything."""
 
@@ -89,7 +113,8 @@ class Level:
     panel: outputs packed together. grain: rays are calculated in multiples of this. dot4: whether
     it multiplies bytes in fours. byte_offset: added to signed levels. bf16: whether it
     multiplies bfloat16. amx: whether that is the matrix unit's work. tile: rays that a thread
-    takes at a time, at most; their activations stay in its own cache. one_layer: for tests.
+    takes at a time, at most; their activations stay in its own cache. one_layer: for tests. match,
+    carry, carry_bytes: of source/carry.h; the last is the size of `carry`'s scratch.
     """
 
     name: str
@@ -104,6 +129,9 @@ class Level:
     amx: bool
     tile: int
     one_layer: Any
+    match: Any
+    carry: Any
+    carry_bytes: int
 
 
 def library_name(system: str, architecture: str) -> str:
@@ -156,6 +184,15 @@ def level_of(library: ctypes.CDLL, name: str) -> Level:
     one_layer = getattr(library, f"one_layer_{suffix}")
     one_layer.restype = None
     one_layer.argtypes = [ctypes.c_void_p, *[ctypes.c_int] * 3, *[ctypes.c_void_p] * 3]
+    match, carry = (getattr(library, f"{name}_{suffix}") for name in ("match", "carry"))
+    match.restype = carry.restype = None
+    match.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p),
+        *(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+    ]
+    carry.argtypes = [ctypes.c_void_p] * 2
+    carry_bytes = getattr(library, f"carry_scratch_bytes_{suffix}")
+    carry_bytes.restype = ctypes.c_size_t
     panel, grain, dot4, byte_offset, bf16, amx, tile = facts
     return Level(
         name,
@@ -170,17 +207,20 @@ def level_of(library: ctypes.CDLL, name: str) -> Level:
         bool(amx),
         tile,
         one_layer,
+        match,
+        carry,
+        carry_bytes(),
     )
 
 
 @functools.cache
 def load(path: Path) -> ctypes.CDLL:
-    """The library at `path`. Raises LibraryBroken where the system does not take it."""
+    """The library at `path`. Raises EngineUnavailable where the system does not take it."""
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
         lines = str(error).splitlines() or [type(error).__name__]
-        raise LibraryBroken(
+        raise EngineUnavailable(
             "The fused engine's library could not be loaded", lines[0], _REMEDY
         ) from error
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.radiance.field import RadianceField
+from r2l_core.types import RayMode
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,13 @@ class RadianceTeacher:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     notes: tuple[str, ...] = ()
-    kind = "radiance grid"
+    kind: ClassVar[str] = "radiance grid"
+    is_teacher: ClassVar[Literal[True]] = True
+    says_scene: ClassVar[bool] = True
+
+    def ray_mode(self, _wish: str = "auto") -> RayMode:
+        """A field is asked about rays as the camera makes them."""
+        return "plain"
 
     @property
     def short_name(self) -> str:

@@ -26,6 +26,12 @@ def ask_dataset(parent: QWidget, folder: str) -> QFileDialog:
     return dialog
 
 
+def ask_light_field_place(parent: QWidget, folder: str, name: str) -> QFileDialog:
+    """Ask where to write a light field."""
+    kind = "Light field"
+    return _ask_place(parent, "Write the light field", folder, name, kind, "safetensors")
+
+
 def ask_picture(parent: QWidget, folder: str, name: str) -> QFileDialog:
     """Ask where to save a PNG, with `name` as a proposal."""
     return _ask_place(parent, "Save the rendered pixels", folder, name, "PNG image", "png")

@@ -65,20 +65,18 @@ def how(engine: EngineInfo) -> str:
     return "native" if engine.emulated is None else "emulated"
 
 
-def fidelity(engine: EngineInfo) -> str:
-    """How near its picture is to that of fp32; empty where that was not measured."""
-    return "" if engine.fidelity_db is None else f"{engine.fidelity_db:.1f} dB to fp32"
-
-
 def rendered(frame: Frame) -> str:
-    """What was rendered: every pixel, all but some in flat areas, or one in `stride` each way; of
-    a frame without a picture, why there is none."""
+    """What was rendered: every pixel, all but some in flat areas, one in `stride` each way, or some
+    beside those of the last picture; of a frame without a picture, why there is none."""
     if frame.why_blank:
         return frame.why_blank
     height_px, width_px, _ = frame.image.shape
     whole = size(width_px, height_px)
     photograph = frame.engine.engine == TRUTH and frame.known_share == 1
     if frame.stride > 1 and not photograph:
+        if frame.carried:
+            share = max(1, round(100 * frame.known_share))
+            return f"{share} % of {whole} computed · preview, carried along"
         columns, rows = -(-width_px // frame.stride), -(-height_px // frame.stride)
         # What was left of the time went to more pixels, where the contrast is highest.
         more = "+" if frame.network_rays > columns * rows else ""

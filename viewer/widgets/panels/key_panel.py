@@ -20,13 +20,14 @@ from viewer.widgets.controls.value_spin import ValueSpin
 class KeySettings:
     """fov_y_deg: vertical field of view. precision_a, precision_b: of each pane from there on.
     wipe: share of the width that shows pane A, 0 to 1. gain: of the difference. None leaves it as
-    it is."""
+    it is. eases: whether the camera slows down to a stop here."""
 
     fov_y_deg: float
     precision_a: Precision | None = None
     precision_b: Precision | None = None
     wipe: float | None = None
     gain: float | None = None
+    eases: bool = False
 
 
 _WIDTH_PX = 300
@@ -34,6 +35,7 @@ _AS_BEFORE = "As before"
 _NONE_MARKED = "No keyframe is marked: click one in the timeline"
 _PRECISION = "What pane {} shows in films from this keyframe on."
 _WIPE = "Where the divider of a wipe is at this keyframe; it glides from one to the next."
+_EASING = "How the camera goes through this keyframe."
 _GAIN = "Gain of the difference at this keyframe; it glides from one to the next."
 
 
@@ -52,6 +54,12 @@ class KeyPanel(QDialog):
         self._title.setFont(theme.font(self, tabular=True))
         self._fov = ValueSpin("Vertical field of view", 0.1, 175.0, 2, 1.0, "°", self)
         self._precisions = tuple(_precision_combo(letter, self) for letter in "AB")
+        self._easing = FlatCombo(self)
+        self._easing.setAccessibleName("Easing")
+        self._easing.setToolTip(_EASING)
+        self._easing.addItem("Pass through", False)
+        self._easing.addItem("Slow down to a stop", True)
+        self._easing.activated.connect(lambda _at: self._tell())
         self._wipe = _Optional("Wipe", 0.0, 100.0, 1, 5.0, " %", _WIPE, self)
         self._gain = _Optional("Gain", 0.01, 10_000.0, 2, 1.0, "", _GAIN, self)
         self._view = FlatButton("Use the present view", "Move the keyframe to what is seen", self)
@@ -68,7 +76,8 @@ class KeyPanel(QDialog):
     def show_key(self, name: str, settings: KeySettings | None) -> None:
         """Show a keyframe, such as "Keyframe 2 at 00:01.0"; None where none is marked."""
         self._title.setText(name if settings is not None else _NONE_MARKED)
-        for field in (self._fov, *self._precisions, self._wipe, self._gain, self._view):
+        numbers = (self._fov, self._wipe, self._gain)
+        for field in (*numbers, *self._precisions, self._easing, self._view):
             field.setEnabled(settings is not None)
         if settings is None:
             return
@@ -76,6 +85,7 @@ class KeyPanel(QDialog):
         said = (settings.precision_a, settings.precision_b)
         for combo, precision in zip(self._precisions, said, strict=True):
             combo.setCurrentIndex(combo.findData(precision))
+        self._easing.setCurrentIndex(int(settings.eases))
         self._wipe.show_value(None if settings.wipe is None else 100 * settings.wipe, 50.0)
         self._gain.show_value(settings.gain, 8.0)
 
@@ -89,6 +99,7 @@ class KeyPanel(QDialog):
                 precision_b=precision_b,
                 wipe=None if wipe is None else wipe / 100,
                 gain=self._gain.value(),
+                eases=self._easing.currentData(),
             )
         )
 
@@ -99,6 +110,7 @@ class KeyPanel(QDialog):
         grid.setColumnStretch(1, 1)
         rows = (
             ("Field of view", self._fov),
+            ("Easing", self._easing),
             ("Pane A", self._precisions[0]),
             ("Pane B", self._precisions[1]),
             ("Wipe", self._wipe),

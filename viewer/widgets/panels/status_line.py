@@ -38,14 +38,16 @@ class StatusLine(QStatusBar):
     def show_engine(self, info: EngineInfo) -> None:
         """Say what runs and where."""
         runs = f"{wording.named(info)} {wording.how(info)}".strip()
-        text = " · ".join(filter(None, (runs, wording.fidelity(info), info.kernel, info.device)))
+        text = f"{runs} · {info.kernel} · {info.device}"
         self._engine.setText(text)
         self._engine.setToolTip(text)
 
     def show_frame(self, frame: Frame) -> None:
         """Say which pixels the shown frame has."""
         height_px, width_px, _ = frame.image.shape
-        if frame.stride > 1:
+        if frame.carried:
+            state = "carried preview"
+        elif frame.stride > 1:
             state = f"1/{frame.stride} preview"
         elif frame.interpolated_pixels:
             share = frame.interpolated_pixels / (width_px * height_px)

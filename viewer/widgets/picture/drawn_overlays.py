@@ -25,10 +25,12 @@ _DOT_PX = 3.5
 
 @dataclass(frozen=True)
 class PathOverlay:
-    """Lines, and a dot for each keyframe; None for one that is out of sight."""
+    """Lines, and a dot for each keyframe; None for one that is out of sight. `frustums`: what each
+    takes in, as lines; none of them where there are too many."""
 
     lines: tuple[tuple[Point, ...], ...] = ()
     keys: tuple[Point | None, ...] = ()
+    frustums: tuple[tuple[tuple[Point, ...], ...], ...] = ()
     selected: int | None = None
 
 
@@ -43,6 +45,14 @@ def paint_path(painter: QPainter, overlay: PathOverlay, origin: QPointF, scale: 
         painter.setPen(QPen(color, width))
         for line in overlay.lines:
             painter.drawPolyline(QPolygonF([origin + QPointF(*point) * scale for point in line]))
+    for number, lines in enumerate(overlay.frustums):
+        chosen = number == overlay.selected
+        for color, width in ((_EDGE, 2.5), (_SELECTED if chosen else _LINE, 1.0)):
+            painter.setPen(QPen(color, width + 0.5 * chosen))
+            for line in lines:
+                painter.drawPolyline(
+                    QPolygonF([origin + QPointF(*point) * scale for point in line])
+                )
     painter.setPen(QPen(_EDGE, 1.5))
     for number, point in enumerate(overlay.keys):
         if point is not None:

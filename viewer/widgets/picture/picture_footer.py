@@ -84,7 +84,8 @@ class PictureFooter(QWidget):
         self._scale = QLabel(self)
         self._rendered.setToolTip(
             "Pixels the network computed. A preview computes a coarser grid, with + also more "
-            "pixels where the contrast is highest, and fills in the rest."
+            "pixels where the contrast is highest, and fills in the rest: by interpolation, or, "
+            "carried along, from the last picture, moved as the camera was."
         )
         self._scale.setToolTip("Screen pixels for each image pixel, and how they are sampled.")
         for label in (self._note, self._scale):

@@ -32,6 +32,8 @@ typedef struct {
   int32_t cancelled;
 } Call;
 
+#include "carry.h"  // needs EXPORT
+
 // ---- encoding -------------------------------------------------------------------------------------
 // Cody and Waite's reduction by multiples of pi/2, then the polynomials of Cephes (Moshier, sinf.c): within 1e-7
 // for arguments up to about a million.

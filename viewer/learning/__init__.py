@@ -1,0 +1,1 @@
+"""Photographs to light fields, watched while they are learned."""

@@ -1,0 +1,131 @@
+"""How a light field learns: dB over the time of training, a line a stage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from r2l_core.training.watching import Stage
+from viewer.widgets import theme
+from viewer.widgets.panels.learn_readout import LearningCurve
+
+_HEIGHT_PX = 168
+_AXIS_PX = 26
+_LEAST_SPAN_DB = 4.0
+_TICKS = 5
+
+
+class CurvePlot(QWidget):
+    """The teacher's line is grey, with rings for views that it does not learn from; the light
+    field's has the accent's colour."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._curve, self._seconds = LearningCurve(), 60.0
+        self.setAccessibleName("dB over the time of training")
+        plot = self._plot = pg.PlotWidget(self)
+        plot.setFixedHeight(_HEIGHT_PX)
+        plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        plot.setMinimumWidth(120)
+        # The wheel scrolls the panel, also over the plot.
+        plot.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        plot.setFrameShape(plot.Shape.NoFrame)
+        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        plot.setMouseEnabled(x=False, y=False)
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.showGrid(x=False, y=True, alpha=0.25)
+        for side in ("left", "bottom"):
+            plot.getAxis(side).setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
+        plot.getAxis("left").setWidth(_AXIS_PX)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(plot)
+        self._draw()
+
+    def show_curve(self, curve: LearningCurve, minutes: float) -> None:
+        """Draw it over `minutes`, which the whole training takes."""
+        self._curve, self._seconds = curve, 60.0 * minutes
+        self._draw()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Follow the scheme."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            self._draw()
+
+    def _draw(self) -> None:
+        tones, plot = theme.tones_of(self), self._plot
+        plot.setBackground(QColor(tones.base))
+        for side in ("left", "bottom"):
+            plot.getAxis(side).setPen(QColor(tones.line))
+            plot.getAxis(side).setTextPen(QColor(tones.muted))
+        plot.clear()
+        colors = {Stage.TEACHER: tones.muted, Stage.LIGHT_FIELD: tones.accent}
+        for stage, points in self._curve.trained.items():
+            color = QColor(colors.get(stage, tones.muted))
+            x, y = _columns(points)
+            pen = pg.mkPen(color, width=1.8)
+            plot.addItem(pg.PlotDataItem(x, y, pen=pen, antialias=True))
+            # Where it is now.
+            plot.addItem(
+                pg.PlotDataItem(
+                    x[-1:],
+                    y[-1:],
+                    pen=None,
+                    symbol="o",
+                    symbolSize=6,
+                    symbolBrush=color,
+                    symbolPen=None,
+                )
+            )
+        x, y = _columns(self._curve.held_out)
+        ring = pg.mkPen(QColor(tones.text), width=1.2)
+        plot.addItem(
+            pg.PlotDataItem(
+                x, y, pen=None, symbol="o", symbolSize=6, symbolBrush=None, symbolPen=ring
+            )
+        )
+        self._scale()
+
+    def _scale(self) -> None:
+        every = [db for points in self._curve.trained.values() for _, db in points]
+        every += [db for _, db in self._curve.held_out]
+        low, high = min(every, default=10.0), max(every, default=30.0)
+        high = max(high, low + _LEAST_SPAN_DB)
+        self._plot.setYRange(low, high, padding=0.08)
+        self._plot.setXRange(0.0, self._seconds, padding=0.02)
+        step = _rounded_up((high - low) / _TICKS)
+        first = math.ceil(low / step)
+        marks = [at * step for at in range(first, math.floor(high / step) + 1)]
+        self._plot.getAxis("left").setTicks([[(mark, f"{mark:g}") for mark in marks]])
+        self._plot.getAxis("bottom").setTicks([_times(self._seconds)])
+
+
+def _columns(
+    points: tuple[tuple[float, float], ...],
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
+    table = np.array(points, dtype=float).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _times(seconds: float) -> list[tuple[float, str]]:
+    """Marks of the time axis: in minutes, or in seconds where it lasts little more than one."""
+    unit, name = (60.0, "min") if seconds >= 120.0 else (1.0, "s")
+    step = _rounded_up(seconds / unit / 4)
+    marks = [at * step for at in range(int(seconds / unit / step) + 1)]
+    # A label at the very edge would be cut off.
+    return [(mark * unit, f"{mark:g} {name}" if mark else "0") for mark in marks][:-1] or [(0, "0")]
+
+
+def _rounded_up(value: float) -> float:
+    """The next of 1, 2, 5 times a power of ten."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
