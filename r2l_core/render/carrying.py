@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +119,8 @@ class Carried:
             memory = np.empty(level.carry_bytes + 64, np.uint8)
             level.carry(address, memory.ctypes.data + -memory.ctypes.data % 64)
 
-        work_together(torch.get_num_threads(), work)
+        # Whatever torch has been told, for the sake of quiet, while previews are made.
+        work_together(os.cpu_count() or 1, work)
         return Shown(self._source, self._camera, shown, known, moved, doubt)
 
     def _fitting_depths(self, known: Tensor) -> Tensor:

@@ -34,8 +34,10 @@ class ProgressiveImage:
         self.colors = torch.empty(camera.height_px, camera.width_px, 3)
         """Of known pixels. The others hold anything: filling them would take a millisecond from
         every preview."""
-        self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
-        self.skipped = torch.zeros_like(self.known)
+        # One thread has finished before torch has woken the others.
+        with one_torch_thread():
+            self.known = torch.zeros(camera.height_px, camera.width_px, dtype=torch.bool)
+            self.skipped = torch.zeros_like(self.known)
         """Which of the known pixels are background without anybody having been asked."""
         self.stride = 2 * STRIDES[0]
         """Finest stride that is complete."""
