@@ -94,14 +94,43 @@ static void drive(void) {
   output(call.colors, sizeof(float) * 3 * call.n);
 }
 
+// A picture carried along, where there is an argument: a Carry, then what its pointers and those of `match` point to.
+// Writes the depths' misfits, and what is shown.
+#if !defined(BARE)
+static void drive_carry(void) {
+  int32_t sizes[2], facts[7];
+  layout_one(facts);
+  output(facts, sizeof facts);
+  input(sizes, sizeof sizes);  // new pixels, depths
+  Carry *c = array();
+  const size_t n = (size_t)c->width * c->height;
+  const size_t cells = (size_t)((c->width + c->cell - 1) / c->cell) * ((c->height + c->cell - 1) / c->cell);
+  c->last = array();
+  c->inverse_depths = array();
+  c->known = array();
+  c->colors = array();
+  const int64_t *pixels = array();
+  const float *depths = array();
+  c->picture = aligned(16 * n);
+  c->shown = aligned(12 * n);
+  c->doubt = aligned(4 * n);
+  float *misfits = aligned(4 * cells * sizes[1]), *counts = aligned(4 * cells);
+  match_one(c, sizes[0], pixels, sizes[1], depths, misfits, counts);
+  carry_one(c, aligned(carry_scratch_bytes_one()));
+  output(misfits, 4 * cells * sizes[1]);
+  output(c->shown, 12 * n);
+}
+#endif
+
 #if defined(BARE)
 void _start(void) {
   drive();
   call_system(EXIT, 0, 0, 0);
 }
 #else
-int main(void) {
-  drive();
+int main(int n_arguments, char **arguments) {
+  if (n_arguments > 1) drive_carry();
+  else drive();
   return 0;
 }
 #endif

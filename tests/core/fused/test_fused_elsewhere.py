@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +24,14 @@ from r2l_core.engines import choice
 from r2l_core.engines.fused.build import SOURCE
 from r2l_core.engines.fused.engine import weights_of
 from r2l_core.engines.fused.packing import PackedNetwork
+from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.light_field import LightField
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.simulation import linear_in
 from r2l_core.quantization.walk import colors_of, features_of, walk
+from r2l_core.render.carrying import Shown, carried_along
+from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 
 QEMU = shutil.which("qemu-aarch64")
@@ -77,6 +81,51 @@ class Program:
         assert done.returncode == 0, done.stderr.decode()
         colors = np.frombuffer(done.stdout[len(self._facts) :], np.float32).reshape(-1, 3)
         return torch.from_numpy(colors.copy())
+
+    def check_carrying(self, scene: SceneSpec, width_px: int, height_px: int) -> None:
+        """A picture of noise, carried into one of other noise: as the library does it here."""
+        cameras = [
+            replace(scene.home(), azimuth_deg=azimuth_deg).camera(width_px, height_px, 40.0)
+            for azimuth_deg in (0.0, 15.0)
+        ]
+        source = NetworkSource(_Nothing(), scene, "plain", True)
+        noise = torch.Generator().manual_seed(1)
+        colors = torch.rand(height_px, width_px, 3, generator=noise)
+        known = torch.zeros(height_px, width_px, dtype=torch.bool)
+        known[::4, ::4] = True
+        last = Shown(source, cameras[0], torch.rand(colors.shape, generator=noise), known)
+        carried = carried_along(last, source, cameras[1])
+        assert carried is not None
+        expected = carried.blended(colors, known, 4)
+        pixels, job = known.view(-1).nonzero(), carried._job
+        job.next = 0
+        parts = [
+            np.frombuffer(job, np.uint8),
+            carried._last.numpy(),
+            carried._cells.numpy(),
+            known.numpy(),
+            colors.numpy(),
+            pixels.numpy(),
+            carried._depths.numpy(),
+        ]
+        data = [np.int64(part.nbytes).tobytes() + part.tobytes() for part in parts]
+        sizes = np.array([len(pixels), len(carried._depths)], np.int32).tobytes()
+        done = subprocess.run(
+            [*self._command, "carry"],
+            input=sizes + b"".join(data),
+            capture_output=True,
+            check=False,
+            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        shown = np.frombuffer(done.stdout, np.float32)[-3 * width_px * height_px :]
+        assert np.allclose(shown, expected.colors.view(-1).numpy(), atol=1e-4)
+
+
+class _Nothing:
+    """An engine that nobody asks."""
+
+    tile_rays, small_tiles, any_rays, info = 1, (), True, None
 
 
 def _written(packed: PackedNetwork, rays: tuple[torch.Tensor, torch.Tensor]) -> bytes:
@@ -156,6 +205,8 @@ def odd_sizes(program: Program, make_light_field, scene_rays) -> None:
                 colors = program.colors(light_field, precision, rays)
                 expected = expected_colors(light_field, precision, rays)
                 assert agreement_db(colors, expected) > 38
+    for width_px, height_px in ((1, 1), (33, 31), (70, 5)):
+        program.check_carrying(light_field.scene, width_px, height_px)
 
 
 @needs_clang
