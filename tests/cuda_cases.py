@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from r2l_core.engines.choice import shade_all
-from r2l_core.engines.cuda.network import FusedBlocks
+from r2l_core.engines.cuda.fusion import TritonBlocks
 from r2l_core.engines.simulated import SimulatedEngine
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.arithmetic import quantize_rows
@@ -55,9 +55,9 @@ def random_layers(depth: int, width: int) -> tuple[torch.Tensor, torch.Tensor, t
     return weights, biases, torch.randn(N_RAYS, width, generator=generator) * 3
 
 
-def int8_blocks(weights, biases, capability=AMPERE) -> FusedBlocks:
+def int8_blocks(weights, biases, capability=AMPERE) -> TritonBlocks:
     rows = [quantize_rows(weight) for weight in weights]
-    return FusedBlocks(
+    return TritonBlocks(
         torch.stack([row.values for row in rows]),
         biases,
         torch.stack([row.scale[:, 0] for row in rows]),

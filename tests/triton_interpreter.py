@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r2l_core.engines.cuda.network import FusedBlocks
+from r2l_core.engines.cuda.fusion import TritonBlocks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 N_RAYS = 16
@@ -46,6 +46,7 @@ builder.create_dot = lambda self, a, b, *rest: create_dot(
 
 INTERPRETER = """
 import pickle, sys
+from r2l_core.engines.cuda.fusion import TritonFusion
 from r2l_core.engines.cuda.network import DeviceNetwork
 from r2l_core.engines.features import FeatureEncoder
 
@@ -55,7 +56,7 @@ def run_blocks(blocks, x, rays_per_program):
 
 def network_colors(light_field, precision, rays, capability):
     encoder = FeatureEncoder(light_field, len(rays[0]))
-    network = DeviceNetwork(light_field, precision, encoder, capability)
+    network = DeviceNetwork(light_field, precision, encoder, TritonFusion(capability))
     return network(encoder.encode(*rays)), network.n_fused_blocks
 
 while True:
@@ -104,9 +105,9 @@ def interpreted():
 
 @pytest.fixture(scope="module")
 def run_blocks(interpreted):
-    """A function that runs FusedBlocks on float32 (rays, width) in the interpreter."""
+    """A function that runs TritonBlocks on float32 (rays, width) in the interpreter."""
 
-    def run(blocks: FusedBlocks, x: torch.Tensor, rays_per_program: int = N_RAYS) -> torch.Tensor:
+    def run(blocks: TritonBlocks, x: torch.Tensor, rays_per_program: int = N_RAYS) -> torch.Tensor:
         return interpreted("run_blocks", blocks, x, rays_per_program)
 
     return run

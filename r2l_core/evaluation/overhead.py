@@ -91,7 +91,8 @@ class _InstantEngine:
 
     def pixel_lists(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPixels:
         """See PictureEngine.pixel_lists."""
-        return CudaPixels(*self._what_it_takes, scene, ray_mode)
+        device, shade, tile_rays, precision = self._what_it_takes
+        return CudaPixels(device, shade, tile_rays, (), precision, scene, ray_mode)
 
     @property
     def _what_it_takes(self) -> tuple[_InstantDevice, _Shade, int, Precision]:

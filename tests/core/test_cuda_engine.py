@@ -3,9 +3,11 @@ what it says of itself, and what happens when something fails."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda import engine as cuda_engine
 from r2l_core.engines.cuda.device import exact_products
 from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory
+from r2l_core.engines.cuda.fusion import TritonFusion
+from r2l_core.engines.cuda.hopper.blocks import HopperFusion
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError
@@ -31,6 +35,7 @@ from tests.cuda_cases import (
     int8_twin,
     needs_triton,
 )
+from tests.hopper_emulation import HalfKernel, IntegerKernel
 from tests.stand_in_device import CaptureError, StandInDevice
 
 pytestmark = pytest.mark.slow
@@ -121,9 +126,9 @@ def spoil(monkeypatch):
         network = cuda_engine.DeviceNetwork
 
         class Spoiled(network):
-            def __init__(self, light_field, precision, encoder, fused_for) -> None:
+            def __init__(self, light_field, precision, encoder, fusion) -> None:
                 self._wrong = 0.0
-                if (fused_for is None) == (way == "layer by layer"):
+                if (fusion is None) == (way == "layer by layer"):
                     if isinstance(error, Exception):
                         raise error
                     self._wrong = error
@@ -305,14 +310,139 @@ def test_which_ways_there_are(make_light_field, monkeypatch):
     def ways(light_field, precision, capability=(8, 6)):
         return cuda_engine.ways(light_field, precision, StandInDevice(capability))
 
+    ampere = TritonFusion((8, 6))
     assert ways(narrow, Precision.FP32) == ([None], "")
     for precision in (Precision.BF16, Precision.FP16, Precision.INT8):
-        assert ways(narrow, precision) == ([(8, 6), None], "")
+        assert ways(narrow, precision) == ([ampere, None], "")
         assert ways(wide, precision)[0] == [None]
         assert "at most 256 channels wide" in ways(wide, precision)[1]
         assert "too old for Triton" in ways(narrow, precision, (7, 5))[1]
     monkeypatch.setattr(cuda_engine, "find_spec", lambda name: None)
     assert ways(narrow, Precision.FP16) == ([None], "Triton is not installed (pip install triton)")
+
+
+def test_hopper_has_a_way_of_its_own(make_light_field, monkeypatch):
+    def ways(width, capability=(9, 0), precision=Precision.BF16):
+        light_field = make_light_field(width=width)
+        return cuda_engine.ways(light_field, precision, StandInDevice(capability))[0]
+
+    monkeypatch.setattr(cuda_engine, "find_spec", lambda name: object())
+    for width in (129, 256):
+        assert ways(width) == [HopperFusion(), TritonFusion((9, 0)), None]
+    assert ways(128) == [TritonFusion((9, 0)), None], "it would be padded to twice its width"
+    assert ways(257) == [None]
+    assert ways(256, precision=Precision.FP32) == [None]
+    for other in ((8, 9), (10, 0), (12, 0)):
+        assert ways(256, other) == [TritonFusion(other), None]
+    monkeypatch.setattr(cuda_engine, "find_spec", lambda name: None)
+    assert ways(256) == [HopperFusion(), None], "it needs no Triton"
+
+
+HALVES_AND_INTEGERS = [Precision.BF16, Precision.FP16, Precision.INT8]
+
+
+@pytest.fixture
+def on_hopper(pretend_gpu, monkeypatch):
+    """A function that pretends an H100 whose kernels are those that `kernel` gives, and returns a
+    list of the ways that are tried."""
+
+    def install(kernel, triton=True) -> list[object]:
+        pretend_gpu((9, 0), triton)
+        monkeypatch.setattr(cuda_engine, "HopperFusion", partial(HopperFusion, kernel))
+        network, tried = cuda_engine.DeviceNetwork, []
+
+        def noted(light_field, precision, encoder, fusion):
+            tried.append(fusion and type(fusion))
+            return network(light_field, precision, encoder, fusion)
+
+        monkeypatch.setattr(cuda_engine, "DeviceNetwork", noted)
+        return tried
+
+    return install
+
+
+def emulated(dtype: torch.dtype):
+    return IntegerKernel() if dtype is torch.int8 else HalfKernel(dtype)
+
+
+@pytest.mark.parametrize(
+    ("precision", "triton"),
+    [
+        (Precision.BF16, True),
+        (Precision.BF16, False),
+        (Precision.FP16, True),
+        (Precision.INT8, True),
+    ],
+)
+def test_on_hopper_the_kernels_for_it_come_first(on_hopper, make_light_field, precision, triton):
+    tried = on_hopper(emulated, triton)
+    engine = build_engine(make_light_field(width=200, depth=8), precision)
+    assert tried == [HopperFusion], engine.info.fallback
+    assert "3 of 3 blocks fused by CUDA C++ for Hopper" in engine.info.kernel
+    assert engine.info.fallback == "", "nothing better is missing"
+
+
+def no_nvrtc(dtype):
+    raise OSError("NVRTC was not found")
+
+
+def refused_by_the_driver(dtype):
+    raise RuntimeError("CUDA's driver refused cuModuleLoadData (CUDA_ERROR_NO_BINARY_FOR_GPU)")
+
+
+def hangs(dtype):
+    raise RuntimeError("the Hopper kernel did not come to an end in its trial of 60 s")
+
+
+def wrong(dtype):
+    kernel = emulated(dtype)
+
+    class Wrong:
+        n_processors = 4
+
+        def __call__(self, n_programs, x, *rest) -> None:
+            kernel(n_programs, x, *rest)
+            x.copy_(x.flip(1))
+
+    return Wrong()
+
+
+@pytest.mark.parametrize("kernel", [no_nvrtc, refused_by_the_driver, hangs, wrong])
+@pytest.mark.parametrize("precision", HALVES_AND_INTEGERS)
+def test_from_hopper_to_triton_to_layer_by_layer(on_hopper, make_light_field, precision, kernel):
+    """Triton fails by itself: there is no GPU."""
+    pytest.importorskip("triton")
+    tried = on_hopper(kernel)
+    info = build_engine(make_light_field(width=200), precision, device="cuda").info
+    assert tried == [HopperFusion, TritonFusion, None]
+    assert "cuBLAS layer by layer" in info.kernel
+    hopper, triton = info.fallback.split("; ")
+    assert re.search(
+        "NVRTC was not found|driver refused|did not come to an end|from float64", hopper
+    )
+    assert triton.startswith("The cuda engine could not be built")
+
+
+def test_a_hopper_kernel_that_is_wrong_in_the_end_is_not_shown(on_hopper, make_light_field):
+    """Right in the first blocks, which are held against float64, and wrong in all of them."""
+
+    def late(dtype):
+        kernel = emulated(dtype)
+
+        class Late:
+            n_processors = 4
+
+            def __call__(self, n_programs, x, weights, parameters, n_blocks, n_tiles) -> None:
+                kernel(n_programs, x, weights, parameters, n_blocks, n_tiles)
+                if n_blocks > 4:
+                    x.neg_()
+
+        return Late()
+
+    on_hopper(late, triton=False)
+    info = build_engine(make_light_field(width=200, depth=14), Precision.BF16, device="cuda").info
+    assert "cuBLAS layer by layer" in info.kernel
+    assert "The cuda engine was refused for bf16: its picture is only" in info.fallback
 
 
 # --- what it says of itself --------------------------------------------------------------------
@@ -322,20 +452,20 @@ def test_the_account(make_light_field):
     light_field = make_light_field(width=64)
     n_values = sum(tensor.numel() for tensor in light_field.tensors.values())
 
-    info = cuda_engine.engine_info(light_field, Precision.FP16, "Some GPU", 0)
+    info = cuda_engine.engine_info(light_field, Precision.FP16, "Some GPU", 0, "")
     assert (info.engine, info.device, info.emulated) == ("cuda", "Some GPU", None)
     assert (info.weight_type, info.weight_bytes) == ("float16", 2 * n_values)
     assert "cuBLAS" in info.kernel
-    info = cuda_engine.engine_info(light_field, Precision.INT8, "Some GPU", 0)
+    info = cuda_engine.engine_info(light_field, Precision.INT8, "Some GPU", 0, "")
     assert info.weight_type == "int8"
     assert info.weight_bytes == 4 * n_values - 3 * 64 * 64 * 4
     assert info.arithmetic.startswith("int8 x int8 -> int32, one scale per ray")
 
     names = body_layers(light_field.network)
     mixed = quantized(light_field, "int8", mix={names[0]: "fp32"})
-    info = cuda_engine.engine_info(mixed, Precision.INT8, "Some GPU", 0)
+    info = cuda_engine.engine_info(mixed, Precision.INT8, "Some GPU", 0, "")
     assert "1 of 4 body layers in float32" in info.arithmetic
-    info = cuda_engine.engine_info(make_light_field(depth=2), Precision.INT8, "Some GPU", 0)
+    info = cuda_engine.engine_info(make_light_field(depth=2), Precision.INT8, "Some GPU", 0, "")
     assert (info.weight_type, info.arithmetic) == ("float32", "float32")
 
 

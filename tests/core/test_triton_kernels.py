@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r2l_core.engines.cuda.network import FusedBlocks
+from r2l_core.engines.cuda.fusion import TritonBlocks
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.recipes import quantized
@@ -70,7 +70,7 @@ def test_halves_are_exact_on_small_integers(run_blocks, dtype, depth, width, cap
     x = integers(N_RAYS, width, density=1.0)
     expected = blocks_in_halves(x, weights, biases)
     assert 8 < expected.abs().max() <= 256
-    blocks = FusedBlocks(weights.to(dtype), biases, None, launch(dtype, width, capability))
+    blocks = TritonBlocks(weights.to(dtype), biases, None, launch(dtype, width, capability))
     assert torch.equal(run_blocks(blocks, x).double(), expected)
 
 
@@ -83,7 +83,7 @@ def test_fp16_rounds_where_it_should_and_nowhere_else(run_blocks, depth, width, 
     activations below 16) times a weight (below 0.3)."""
     weights, biases, x = random_layers(depth, width)
     weights = weights.half()
-    blocks = FusedBlocks(weights, biases, None, launch(torch.float16, width, capability))
+    blocks = TritonBlocks(weights, biases, None, launch(torch.float16, width, capability))
     result = run_blocks(blocks, x).double()
     same_roundings = blocks_in_halves(x, weights, biases, torch.float16)
     no_roundings = blocks_in_halves(x, weights, biases)
@@ -101,20 +101,20 @@ def test_fp16_that_overflows_is_not_a_number_in_the_end(run_blocks, where):
         x[3] *= 1e6
     else:
         biases[0, :8] = 7e4
-    blocks = FusedBlocks(weights.half(), biases, None, launch(torch.float16, 64, AMPERE))
+    blocks = TritonBlocks(weights.half(), biases, None, launch(torch.float16, 64, AMPERE))
     result = run_blocks(blocks, x)
     rows = [3] if where == "residual" else list(range(N_RAYS))
     assert not result[rows].isfinite().any()
     if where == "residual":
         assert result[:3].isfinite().all()
-    bf16 = FusedBlocks(weights.bfloat16(), biases, None, launch(torch.bfloat16, 64, AMPERE))
+    bf16 = TritonBlocks(weights.bfloat16(), biases, None, launch(torch.bfloat16, 64, AMPERE))
     assert run_blocks(bf16, x).isfinite().all()
 
 
 # --- the int8 kernel ---------------------------------------------------------------------------
 
 
-def blocks_in_integers(x: torch.Tensor, blocks: FusedBlocks) -> torch.Tensor:
+def blocks_in_integers(x: torch.Tensor, blocks: TritonBlocks) -> torch.Tensor:
     """Products in int64, everything else float32 in the kernel's order."""
 
     def layer(values: torch.Tensor, index: int) -> torch.Tensor:
@@ -190,12 +190,12 @@ def test_small_activations_vanish_in_int8_alone(run_blocks, width):
     noisy = x.clone()
     noisy[:, 1:] = 0.4
 
-    def linear_part(blocks: FusedBlocks, rays: torch.Tensor) -> torch.Tensor:
+    def linear_part(blocks: TritonBlocks, rays: torch.Tensor) -> torch.Tensor:
         return run_blocks(blocks, rays)[:, 0]  # the residual of channel 0 is 127 in both
 
     int8 = int8_blocks(weights, biases)
     assert torch.equal(linear_part(int8, x), linear_part(int8, noisy))
-    half = FusedBlocks(weights.half(), biases, None, launch(torch.float16, width, AMPERE))
+    half = TritonBlocks(weights.half(), biases, None, launch(torch.float16, width, AMPERE))
     assert ((linear_part(half, x) - linear_part(half, noisy)).abs() > 1).all()
 
 
@@ -209,7 +209,7 @@ def test_rays_depend_on_no_other(run_blocks):
     together = run_blocks(blocks, rays)
     assert torch.equal(run_blocks(blocks, rays[order]), together[order])
     # The interpreter's float products depend on the row, so here programs alone change.
-    halves = FusedBlocks(weights.half(), biases, None, launch(torch.float16, 64, AMPERE))
+    halves = TritonBlocks(weights.half(), biases, None, launch(torch.float16, 64, AMPERE))
     together = run_blocks(halves, rays)
     order = torch.arange(64).roll(N_RAYS)
     assert torch.equal(run_blocks(halves, rays[order]), together[order])

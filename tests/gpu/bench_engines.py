@@ -24,6 +24,8 @@ from r2l_core.engines.choice import check_rays
 from r2l_core.engines.cuda import engine as cuda_engine
 from r2l_core.engines.cuda import triton_kernels
 from r2l_core.engines.cuda.engine import CudaEngine, ways
+from r2l_core.engines.cuda.fusion import TritonFusion
+from r2l_core.engines.cuda.hopper.blocks import HopperFusion
 from r2l_core.errors import EngineError
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField
@@ -33,44 +35,49 @@ from r2l_core.types import Precision
 
 @dataclass(frozen=True)
 class Case:
-    """One way through the network: `chunk` and `stages` of the fused kernel, or None for the
-    default; not `fused` is layer by layer."""
+    """One way through the network: "Hopper", "Triton" or "cuBLAS"; `chunk` and `stages` of Triton's
+    kernel, or None for the default."""
 
     precision: Precision
-    fused: bool
+    way: str
     chunk: int | None = None
     stages: int | None = None
 
     @property
     def name(self) -> str:
-        if not self.fused:
-            return f"{self.precision} cuBLAS"
         shape = "" if self.chunk is None else f" {self.chunk}/{self.stages}"
-        return f"{self.precision} fused{shape}"
+        return f"{self.precision} {self.way}{shape}"
 
 
 # The most important ones first.
 CASES = [
-    Case(Precision.FP32, False),
-    Case(Precision.FP16, True),
-    Case(Precision.BF16, True),
-    Case(Precision.INT8, True),
-    Case(Precision.FP16, False),
-    Case(Precision.BF16, False),
-    Case(Precision.INT8, False),
-    Case(Precision.FP16, True, 64, 3),
-    Case(Precision.FP16, True, 128, 1),
-    Case(Precision.INT8, True, 64, 3),
-    Case(Precision.INT8, True, 128, 2),
-    Case(Precision.INT8, True, 128, 3),
+    Case(Precision.FP32, "cuBLAS"),
+    Case(Precision.FP16, "Hopper"),
+    Case(Precision.INT8, "Hopper"),
+    Case(Precision.BF16, "Hopper"),
+    Case(Precision.FP16, "Triton"),
+    Case(Precision.BF16, "Triton"),
+    Case(Precision.INT8, "Triton"),
+    Case(Precision.FP16, "cuBLAS"),
+    Case(Precision.BF16, "cuBLAS"),
+    Case(Precision.INT8, "cuBLAS"),
+    Case(Precision.FP16, "Triton", 64, 3),
+    Case(Precision.FP16, "Triton", 128, 1),
+    Case(Precision.INT8, "Triton", 64, 3),
+    Case(Precision.INT8, "Triton", 128, 2),
+    Case(Precision.INT8, "Triton", 128, 3),
 ]
 
 
 def build(light_field: LightField, case: Case) -> CudaEngine:
     device = cuda_engine.cuda_device()
+    if case.way == "cuBLAS":
+        return CudaEngine(light_field, case.precision, device, None)
     possible, why_not = ways(light_field, case.precision, device)
-    if case.fused and possible[0] is None:
-        raise EngineError("Nothing can be fused", why_not or "fp32 is not")
+    kind = HopperFusion if case.way == "Hopper" else TritonFusion
+    fusion = next((one for one in possible if isinstance(one, kind)), None)
+    if fusion is None:
+        raise EngineError(f"{case.way} has no kernel for this", why_not or "not on this card")
     launch_shape = triton_kernels.launch_shape
 
     def chosen(dtype: torch.dtype, width: int, capability: tuple[int, int]) -> dict[str, int]:
@@ -81,9 +88,7 @@ def build(light_field: LightField, case: Case) -> CudaEngine:
 
     triton_kernels.launch_shape = chosen
     try:
-        return CudaEngine(
-            light_field, case.precision, device, device.capability if case.fused else None
-        )
+        return CudaEngine(light_field, case.precision, device, fusion)
     finally:
         triton_kernels.launch_shape = launch_shape
 
@@ -135,7 +140,7 @@ def measured(light_field: LightField, case: Case, sides_px: list[int], times: in
 
 def warm(light_field: LightField) -> None:
     """Compile all kernels at once, each in a process of its own: compiling takes one core."""
-    fused = [k for k, case in enumerate(CASES) if case.fused]
+    fused = [k for k, case in enumerate(CASES) if case.way != "cuBLAS"]
     command = [sys.executable, __file__, *sys.argv[1:], "--compile"]
     processes = [subprocess.Popen([*command, str(k)], stderr=subprocess.DEVNULL) for k in fused]
     for process in processes:

@@ -11,7 +11,8 @@ export R2L_PATIENCE=${R2L_PATIENCE:-6} R2L_TEST_PROCESSES=${R2L_TEST_PROCESSES:-
 export R2L_CHECKPOINT=$OUT/tiny.safetensors R2L_SIDE=32
 "$PYTHON" tests/gpu/rehearsal/tiny_light_field.py "$R2L_CHECKPOINT" || exit 2
 export R2L_BENCH="--checkpoint $R2L_CHECKPOINT --sides 16 24 --times 2"
-export R2L_PROFILE="--rays 64 --width 128 --depth 4"
+export R2L_PROFILE="--rays 256 --width 256 --depth 4" R2L_SANITIZED="--rays 64 --width 64 --depth 4"
+export R2L_HOPPER="--rays 512 --depth 6 --times 2"
 export R2L_TRAIN="--width 64 --depth 6 --side 16 --views 2" R2L_TRAIN_MINUTES=0.3
 # A processor's memory does not run out as a GPU's does.
 export R2L_TESTS="--deselect tests/gpu/test_gpu_engine.py::test_memory_that_runs_out_is_one_error"

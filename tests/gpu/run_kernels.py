@@ -7,8 +7,8 @@ import argparse
 import torch
 
 from r2l_core.engines.cuda.device import cuda_device
-from r2l_core.engines.cuda.network import FusedBlocks
-from r2l_core.engines.cuda.triton_kernels import launch_shape
+from r2l_core.engines.cuda.fusion import Fusion, TritonFusion
+from r2l_core.engines.cuda.hopper.blocks import HOPPER, HopperFusion
 from r2l_core.model.arithmetic import quantize_rows
 
 
@@ -32,17 +32,20 @@ def main() -> None:
         "bf16": (weights.bfloat16(), None),
         "int8": (integers, scales.to(place)),
     }
-    results = {}
+    fusions: list[Fusion] = [TritonFusion(device.capability)]
+    if device.capability == HOPPER and width == 256 and options.rays % 256 == 0:
+        fusions.append(HopperFusion())
+    results: dict[str, torch.Tensor] = {}
     for name, (values, factors) in cases.items():
-        launch = launch_shape(values.dtype, width, device.capability)
-        blocks = FusedBlocks(values.to(place), biases.to(place), factors, launch)
-        x = rays.to(place, copy=True)
-        blocks(x)
-        results[name] = x.cpu()
-        print(f"{name}: {launch}, finite: {bool(results[name].isfinite().all())}")
-    for name in ("bf16", "int8"):
-        error = (results[name] - results["fp16"]).norm() / results["fp16"].norm()
-        print(f"{name} differs from fp16 by {float(error):.2e}")
+        for fusion in fusions:
+            blocks = fusion.blocks(values.to(place), biases.to(place), factors)
+            x = rays.to(place, copy=True)
+            blocks(x)
+            results[f"{name} {fusion.name}"] = x.cpu()
+    reference = next(iter(results.values()))
+    for name, result in results.items():
+        error = float((result - reference).norm() / reference.norm())
+        print(f"{name}: {error:.2e} from the first")
         assert error < 0.05
 
 

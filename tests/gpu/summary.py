@@ -47,7 +47,8 @@ def profiles() -> list[str]:
 def summary(part: str) -> dict[str, Any]:
     result: dict[str, Any] = {"steps": steps(part), "machine": read("machine.json")}
     if part == "first":
-        return {**result, "tests": tests(), "bench": read("bench.json"), "profiles": profiles()}
+        found = {"hopper": read("hopper.json"), "tests": tests(), "bench": read("bench.json")}
+        return {**result, **found, "profiles": profiles()}
     windows = {p: read(f"window-{p}.json") for p in ("fp16", "int8")}
     return {**result, "windows": windows, "training": read("training.json")}
 
@@ -58,6 +59,8 @@ def show(found: dict[str, Any]) -> None:
         print(f"{machine['card']}, driver {machine['driver']}, {machine['versions']}")
     for step in found["steps"]:
         print(f"{step['step']:<16}{step['status']:<16}{step['s']:>8.1f} of {step['limit_s']} s")
+    for kind, said in (found.get("hopper") or {}).items():
+        print(f"Hopper {kind}: {said}")
     if found.get("tests"):
         print("tests: " + ", ".join(f"{n} {name}" for name, n in found["tests"].items()))
     for run in (found.get("bench") or {}).get("runs", []):

@@ -13,6 +13,8 @@ from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda import engine as cuda_engine
 from r2l_core.engines.cuda.device import cuda_device
 from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory
+from r2l_core.engines.cuda.fusion import Fusion, TritonFusion
+from r2l_core.engines.cuda.hopper.blocks import HOPPER, HopperFusion
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError
@@ -33,16 +35,26 @@ from tests.cuda_cases import (
 pytestmark = pytest.mark.gpu
 
 
-# fp32 has no fused kernel.
-WAYS = [(precision, False) for precision in RUNS]
-WAYS += [(precision, True) for precision in RUNS if precision is not Precision.FP32]
+def _fusions() -> list[Fusion | None]:
+    """Those that this GPU has a kernel for; fp32 has none."""
+    if not torch.cuda.is_available():
+        return [None]
+    capability = torch.cuda.get_device_capability()
+    hopper: list[Fusion | None] = [HopperFusion()] if capability == HOPPER else []
+    return [*hopper, TritonFusion(capability), None]
 
 
-@pytest.fixture(
-    params=WAYS, ids=[f"{precision}-{'fused' if fused else 'cublas'}" for precision, fused in WAYS]
-)
+WAYS = [(precision, fusion) for precision in RUNS for fusion in _fusions()]
+WAYS = [way for way in WAYS if way[0] is not Precision.FP32 or way[1] is None]
+
+
+def _name(way) -> str:
+    return f"{way[0]}-{type(way[1]).__name__ if way[1] else 'cublas'}"
+
+
+@pytest.fixture(params=WAYS, ids=map(_name, WAYS))
 def way(request):
-    """A precision, and whether its blocks are fused."""
+    """A precision, and how its blocks are fused."""
     answer = CudaFactory().available(request.param[0], "cuda")
     if not answer.available:
         pytest.skip(answer.why_not)
@@ -57,11 +69,10 @@ def precision(way):
 @pytest.fixture
 def build(way):
     """A function that builds an engine of one way for a light field."""
-    precision, fused = way
+    precision, fusion = way
 
     def build_it(light_field) -> CudaEngine:
-        device = cuda_device()
-        return CudaEngine(light_field, precision, device, device.capability if fused else None)
+        return CudaEngine(light_field, precision, cuda_device(), fusion)
 
     return build_it
 
@@ -160,12 +171,11 @@ def test_engines_do_not_disturb_each_other(build, precision, make_light_field, s
     assert torch.equal(one.shade(*rays).colors, alone)
 
 
-@pytest.mark.parametrize("fused", [True, False], ids=["fused", "layer-by-layer"])
-def test_int8_is_integers(fused):
+@pytest.mark.parametrize("fusion", _fusions(), ids=lambda one: type(one).__name__)
+def test_int8_is_integers(fusion):
     device = cuda_device()
-    way = device.capability if fused else None
-    assert runs_integers(lambda field: CudaEngine(field, Precision.INT8, device, way), 256)
-    assert not runs_integers(lambda field: CudaEngine(field, Precision.FP16, device, way), 256)
+    assert runs_integers(lambda field: CudaEngine(field, Precision.INT8, device, fusion), 256)
+    assert not runs_integers(lambda field: CudaEngine(field, Precision.FP16, device, fusion), 256)
 
 
 @pytest.mark.parametrize("width", [64, 128, 256])
@@ -189,13 +199,22 @@ def test_the_best_way_is_fused(light_field, precision):
     assert ("fused by Triton" in info.kernel) == (precision is not Precision.FP32)
 
 
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16, Precision.INT8])
+def test_the_best_way_of_a_wide_network_is_the_cards_own(make_light_field, precision):
+    info = CudaFactory().build(make_light_field(width=256), precision, "cuda").info
+    assert info.fallback == ""
+    fusion = _fusions()[0]
+    assert fusion is not None
+    assert f"fused by {fusion.name}" in info.kernel
+
+
 def test_a_failing_kernel_gives_way_to_cublas(light_field, monkeypatch):
     network = cuda_engine.DeviceNetwork
 
-    def no_compiler(light_field, precision, encoder, fused_for):
-        if fused_for is not None:
+    def no_compiler(light_field, precision, encoder, fusion):
+        if fusion is not None:
             raise RuntimeError("Failed to find C compiler.\nDetails")
-        return network(light_field, precision, encoder, fused_for)
+        return network(light_field, precision, encoder, fusion)
 
     monkeypatch.setattr(cuda_engine, "DeviceNetwork", no_compiler)
     info = CudaFactory().build(light_field, Precision.BF16, "cuda").info

@@ -2,9 +2,10 @@
 
 A tile of rays is one copy to the GPU, two graph replays (encoding, network) and one copy of colours
 back; a whole picture is one replay (`pictures`), and so is a list of pixels (`pixels`). The 16-bit
-formats and int8 run all residual blocks in one fused Triton kernel; where that cannot be built, or
-draws a wrong picture, they run layer by layer through cuBLAS, as fp32 always does.
-`EngineInfo.kernel` says what runs, `EngineInfo.fallback` what failed before.
+formats and int8 run all residual blocks in one fused kernel: of CUDA C++ on an H100 or H200
+(`hopper`), else through Triton; where none can be built, or it draws a wrong picture, they run
+layer by layer through cuBLAS, as fp32 always does. `EngineInfo.kernel` says what runs,
+`EngineInfo.fallback` what failed before.
 
 State: everything but `device.CudaDevice` is tested on a processor, kernels in Triton's interpreter.
 Streams, graphs, events and pinned copies have never run on hardware; docs/gpu.md tells how to.
@@ -23,7 +24,9 @@ from r2l_core.engines import choice
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.cuda.device import Device, cuda_device
 from r2l_core.engines.cuda.failures import failures, require_finite
-from r2l_core.engines.cuda.network import DTYPES, FUSED_WIDTHS, DeviceNetwork
+from r2l_core.engines.cuda.fusion import TRITON_WIDTHS, Fusion, TritonFusion
+from r2l_core.engines.cuda.hopper.blocks import HOPPER, HopperFusion
+from r2l_core.engines.cuda.network import DTYPES, DeviceNetwork
 from r2l_core.engines.cuda.pictures import CudaPictures
 from r2l_core.engines.cuda.pixels import CudaPixels
 from r2l_core.engines.features import FeatureEncoder
@@ -54,7 +57,7 @@ _ARITHMETIC = {
 class CudaEngine:
     """fp32, bf16, fp16 or int8 on a GPU. See Engine for the contract.
 
-    fused_for: the compute capability to fuse the blocks for, or None for layer by layer.
+    fusion: how to fuse the blocks, or None for layer by layer.
     """
 
     tile_rays = TILE_RAYS
@@ -67,16 +70,17 @@ class CudaEngine:
         light_field: LightField,
         precision: Precision,
         device: Device,
-        fused_for: tuple[int, int] | None,
+        fusion: Fusion | None,
     ) -> None:
         self._device = device
         self._precision = precision
         with failures("could not be built", precision):
-            network = self._capture(light_field, fused_for)
-            self.info = engine_info(light_field, precision, device.name, network.n_fused_blocks)
+            network = self._capture(light_field, fusion)
+            by = fusion.name if fusion is not None and network.n_fused_blocks else ""
+            self.info = engine_info(light_field, precision, device.name, network.n_fused_blocks, by)
 
     @torch.inference_mode()
-    def _capture(self, light_field: LightField, fused_for: tuple[int, int] | None) -> DeviceNetwork:
+    def _capture(self, light_field: LightField, fusion: Fusion | None) -> DeviceNetwork:
         device, place = self._device, self._device.torch_device
         self._marks = [device.mark() for _ in range(3)]
         self._rays_host = device.host_memory(2, self.tile_rays, 3)
@@ -85,7 +89,7 @@ class CudaEngine:
         self._colors = torch.empty(self.tile_rays, 3, device=place)
         # A replayed graph uses the memory it was captured with, so these have to stay.
         self._encoder = encoder = FeatureEncoder(light_field, self.tile_rays, place)
-        self._on_device = network = DeviceNetwork(light_field, self._precision, encoder, fused_for)
+        self._on_device = network = DeviceNetwork(light_field, self._precision, encoder, fusion)
 
         def encode() -> None:
             encoder.encode(self._rays[0], self._rays[1])
@@ -131,8 +135,11 @@ class CudaEngine:
 
     def pixel_lists(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPixels:
         """See PictureEngine.pixel_lists."""
+        sizes = [self.tile_rays // parts for parts in (8, 4, 2)]
+        multiple = self._on_device.rays_multiple
+        small = tuple(size for size in sizes if size and size % multiple == 0)
         return CudaPixels(
-            self._device, self._colors_of, self.tile_rays, self._precision, scene, ray_mode
+            self._device, self._colors_of, self.tile_rays, small, self._precision, scene, ray_mode
         )
 
     def _colors_of(self, origins: Tensor, directions: Tensor) -> Tensor:
@@ -142,27 +149,36 @@ class CudaEngine:
 
 def ways(
     light_field: LightField, precision: Precision, device: Device
-) -> tuple[list[tuple[int, int] | None], str]:
-    """Compute capabilities to fuse for, best first, None for layer by layer; and why the fused
-    kernels are not among them though they exist for this precision, a clause."""
+) -> tuple[list[Fusion | None], str]:
+    """How to fuse the blocks, best first, None for layer by layer; and why they are not fused
+    through Triton though they are in this precision, a clause."""
     if precision is Precision.FP32:
         return [None], ""
+    network = light_field.network
     why_not = ""
+    if not network.standard_blocks:
+        why_not = "the fused kernels take blocks of two layers with a ReLU between"
+    elif network.width > max(TRITON_WIDTHS):
+        why_not = f"the fused kernels are at most {max(TRITON_WIDTHS)} channels wide"
+    if why_not:
+        return [None], why_not
+    found: list[Fusion | None] = []
+    # Narrower networks would be padded to much more than Triton pads them to.
+    if device.capability == HOPPER and network.width > TRITON_WIDTHS[-2]:
+        found.append(HopperFusion())
     if find_spec("triton") is None:
         why_not = "Triton is not installed (pip install triton)"
     elif device.capability < _TRITON_CAPABILITY:
         why_not = "this GPU is too old for Triton, which needs compute capability 8.0"
-    elif not light_field.network.standard_blocks:
-        why_not = "the fused kernels take blocks of two layers with a ReLU between"
-    elif light_field.network.width > max(FUSED_WIDTHS):
-        why_not = f"the fused kernels are at most {max(FUSED_WIDTHS)} channels wide"
-    return ([None], why_not) if why_not else ([device.capability, None], "")
+    else:
+        found.append(TritonFusion(device.capability))
+    return [*found, None], why_not
 
 
 def engine_info(
-    light_field: LightField, precision: Precision, device_name: str, n_fused: int
+    light_field: LightField, precision: Precision, device_name: str, n_fused: int, fused_by: str
 ) -> EngineInfo:
-    """The account of an engine that runs `n_fused` of the network's blocks fused."""
+    """The account of an engine that runs `n_fused` of the network's blocks fused, by what."""
     dtype, quantized = DTYPES[precision], quantized_layers(light_field, precision)
     weight_type, arithmetic = str(dtype).removeprefix("torch."), _ARITHMETIC[precision]
     if precision is Precision.INT8:
@@ -170,10 +186,7 @@ def engine_info(
         arithmetic = described(arithmetic, light_field.network, quantized)
     kernel = "cuBLAS layer by layer"
     if n_fused:
-        import triton
-
-        n_blocks = light_field.network.n_blocks
-        kernel = f"{n_fused} of {n_blocks} blocks fused by Triton {triton.__version__}"
+        kernel = f"{n_fused} of {light_field.network.n_blocks} blocks fused by {fused_by}"
     return EngineInfo(
         engine="cuda",
         precision=precision,
@@ -216,16 +229,20 @@ class CudaFactory:
         """See EngineFactory.build. The first way that can be built and draws the right picture."""
         with failures("could not be started", precision):
             place = self._device()
-            left, failure = ways(light_field, precision, place)
+            left, why_not = ways(light_field, precision, place)
+        failed: list[str] = []
         while True:
+            way = left.pop(0)
             try:
-                engine = CudaEngine(light_field, precision, place, left.pop(0))
+                engine = CudaEngine(light_field, precision, place, way)
                 choice.check(engine, light_field)
             except EngineError as error:
                 if not left:
                     raise
                 # Not the error itself: its traceback would keep what was built so far.
-                failure = f"{error.what}: {error.why}"
+                failed.append(f"{error.what}: {error.why}")
             else:
-                engine.info = replace(engine.info, fallback=failure)
+                if way is None and why_not:
+                    failed.append(why_not)
+                engine.info = replace(engine.info, fallback="; ".join(failed))
                 return engine

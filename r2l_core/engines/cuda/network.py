@@ -5,14 +5,14 @@ Nothing here needs a GPU: it also runs on a processor, the fused kernels in Trit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from r2l_core.engines.cuda.fusion import Blocks, Fusion
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.model.arithmetic import quantize_rows
 from r2l_core.model.light_field import LightField
@@ -31,43 +31,11 @@ DTYPES = {
 """The type weights are held in and layers calculate in, but for those in eight bits. Residual and
 tail are calculated in float32 always."""
 
-FUSED_WIDTHS = (64, 128, 256)
-"""Widths of the fused kernels; narrower networks are padded with zero channels, which stay zero."""
-
 _INTEGER_MULTIPLE = 16
 """cuBLAS multiplies int8 matrices whose sides are multiples of it; others are padded likewise."""
 
-RAYS_PER_PROGRAM = 64
-
-
-@dataclass(frozen=True, eq=False)
-class FusedBlocks:
-    """Consecutive residual blocks in one kernel.
-
-    weights: (2 * n_blocks, width, width) in the type calculated in. biases: float32
-    (2 * n_blocks, width). scales: float32 like biases, for int8 only.
-    """
-
-    weights: Tensor
-    biases: Tensor
-    scales: Tensor | None
-    launch: Mapping[str, int]
-
-    def __call__(self, x: Tensor, rays_per_program: int = RAYS_PER_PROGRAM) -> None:
-        """Run the blocks in place. x: float32 (rays, width), contiguous; rays must be a multiple
-        of `rays_per_program`, a power of two from 16."""
-        from r2l_core.engines.cuda.triton_kernels import float_blocks, int8_blocks
-
-        width = self.biases.shape[1]
-        if x.shape[1] != width or x.shape[0] % rays_per_program or not x.is_contiguous():
-            raise ValueError(f"{tuple(x.shape)} is not made of tiles of {rays_per_program} rays")
-        grid = (x.shape[0] // rays_per_program,)
-        n_blocks = len(self.weights) // 2
-        shape = {"WIDTH": width, "RAYS": rays_per_program, **self.launch}
-        if self.scales is None:
-            float_blocks[grid](x, self.weights, self.biases, n_blocks, **shape)
-        else:
-            int8_blocks[grid](x, self.weights, self.scales, self.biases, n_blocks, **shape)
+_LAYER_RAYS_MULTIPLE = 32
+"""Calls layer by layer have a multiple of so many rays: 8-bit products ask for more than 16."""
 
 
 class LayerByLayer:
@@ -94,8 +62,8 @@ class LayerByLayer:
 class DeviceNetwork:
     """Features of `encoder` to colours, on its device.
 
-    fused_for: the compute capability to fuse the blocks for, or None for layer by layer. A block
-    with a layer in eight bits and another in float32 is never fused.
+    fusion: how to fuse the blocks, or None for layer by layer. A block with a layer in eight bits
+    and another in float32 is never fused.
     """
 
     def __init__(
@@ -103,7 +71,7 @@ class DeviceNetwork:
         light_field: LightField,
         precision: Precision,
         encoder: FeatureEncoder,
-        fused_for: tuple[int, int] | None,
+        fusion: Fusion | None,
     ) -> None:
         network, tensors = light_field.network, light_field.tensors
         self._light_field = light_field
@@ -112,8 +80,8 @@ class DeviceNetwork:
         self._quantized = quantized_layers(light_field, precision)
         self._biases = folded_biases(light_field, self._quantized)
         self._width = network.width
-        if fused_for is not None:
-            self._width = min(width for width in FUSED_WIDTHS if width >= network.width)
+        if fusion is not None:
+            self._width = min(width for width in fusion.widths if width >= network.width)
         elif self._quantized:
             self._width = -(-network.width // _INTEGER_MULTIPLE) * _INTEGER_MULTIPLE
 
@@ -125,25 +93,25 @@ class DeviceNetwork:
         )
         tail = functional.pad(tensors["tail.0.weight"], (0, self._width - network.width))
         self._tail = self._held(tail), self._held(tensors["tail.0.bias"])
-        self._segments: list[FusedBlocks | LayerByLayer] = []
+        self._segments: list[Callable[[Tensor], None]] = []
+        self.n_fused_blocks = 0
+        """How many of the network's blocks run in a fused kernel."""
+        self.rays_multiple = _LAYER_RAYS_MULTIPLE if fusion is None else fusion.rays_multiple
+        """Calls have a multiple of so many rays."""
         blocks = range(network.n_blocks)
-        fusible = [fused_for is not None and self._fusible(k, precision) for k in blocks]
+        fusible = [fusion is not None and self._fusible(k, precision) for k in blocks]
         for fused, run in groupby(blocks, fusible.__getitem__):
             # res_scale is folded into the layer it multiplies.
             names = []
             for *inner, last in map(network.block_layers, run):
                 names += [*((name, 1.0) for name in inner), (last, network.res_scale)]
-            if fused and fused_for is not None:
-                self._segments.append(self._fused(names, fused_for))
+            if fused and fusion is not None:
+                part = self._fused(names, fusion)
+                self._segments.append(part)
+                self.n_fused_blocks += part.n_blocks
             else:
                 layers = [self._layer(*name) for name in names]
                 self._segments.append(LayerByLayer(layers, network))
-
-    @property
-    def n_fused_blocks(self) -> int:
-        """How many of the network's blocks run in the fused kernel."""
-        fused = [part for part in self._segments if isinstance(part, FusedBlocks)]
-        return sum(len(part.weights) // 2 for part in fused)
 
     def __call__(self, features: Tensor) -> Tensor:
         """float32 (rays, input_size), in fast order -> float32 (rays, 3).
@@ -193,16 +161,13 @@ class DeviceNetwork:
         """float32 (width,) of an int8 weight's rows."""
         return self._padded(self._quantized[name].weight.scale[:, 0] * factor)
 
-    def _fused(self, names: list[tuple[str, float]], capability: tuple[int, int]) -> FusedBlocks:
-        from r2l_core.engines.cuda.triton_kernels import launch_shape
-
+    def _fused(self, names: list[tuple[str, float]], fusion: Fusion) -> Blocks:
         weights = torch.stack([self._weight(*name) for name in names])
         eight_bits = weights.dtype is torch.int8
-        return FusedBlocks(
+        return fusion.blocks(
             weights,
             torch.stack([self._padded(self._biases[name]) for name, _ in names]),
             torch.stack([self._scales(*name) for name in names]) if eight_bits else None,
-            launch_shape(weights.dtype, self._width, capability),
         )
 
     def _layer(self, name: str, factor: float) -> Callable[[Tensor], Tensor]:

@@ -15,7 +15,6 @@ from torch import Tensor
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.cuda.device import Device, Mark
 from r2l_core.engines.cuda.failures import failures, require_finite
-from r2l_core.engines.cuda.network import RAYS_PER_PROGRAM
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 from r2l_core.geometry.scene import SceneSpec
@@ -40,14 +39,14 @@ class CudaPixels:
         device: Device,
         shade: Callable[[Tensor, Tensor], Tensor],
         tile_rays: int,
+        small_tiles: tuple[int, ...],
         precision: Precision,
         scene: SceneSpec,
         ray_mode: RayMode,
     ) -> None:
         self.tile_rays = tile_rays
         # Few pixels of a preview need not take as long as a full tile on GPUs with few processors.
-        sizes = (tile_rays // 8, tile_rays // 4, tile_rays // 2)
-        self.small_tiles = tuple(n for n in sizes if n and n % RAYS_PER_PROGRAM == 0)
+        self.small_tiles = small_tiles
         self._device = device
         self._shade = shade
         self._precision = precision

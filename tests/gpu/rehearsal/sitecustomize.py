@@ -26,8 +26,16 @@ if os.environ.get("R2L_REHEARSAL") == "1":
     exec(PREPARATION)
 
     from r2l_core.engines.cuda.engine import CudaEngine
+    from r2l_core.engines.cuda.hopper import blocks, trial
     from r2l_core.training import distillation
+    from tests.hopper_emulation import HalfKernel, IntegerKernel
 
-    # An interpreter would take hours for the real ones.
-    CudaEngine.tile_rays = 64
+    def emulated(dtype):
+        return IntegerKernel() if dtype is torch.int8 else HalfKernel(dtype)
+
+    blocks.kernel = blocks.loaded = emulated
+    trial._RAYS = 512
+
+    # An interpreter would take hours for the real ones; Hopper's kernels ask for a multiple of 256.
+    CudaEngine.tile_rays = 256
     distillation._RAYS_AT_ONCE = 2**13
