@@ -56,7 +56,8 @@ def run_blocks(blocks, x, rays_per_program):
 
 def network_colors(light_field, precision, rays, capability):
     encoder = FeatureEncoder(light_field, len(rays[0]))
-    network = DeviceNetwork(light_field, precision, encoder, TritonFusion(capability))
+    fusion = TritonFusion(capability) if capability else None
+    network = DeviceNetwork(light_field, precision, encoder, fusion)
     return network(encoder.encode(*rays)), network.n_fused_blocks
 
 while True:
