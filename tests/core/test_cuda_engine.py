@@ -469,10 +469,15 @@ def test_the_account(make_light_field):
     assert (info.weight_type, info.arithmetic) == ("float32", "float32")
 
 
-@needs_triton
 def test_the_account_of_fused_blocks(make_light_field):
-    info = cuda_engine.engine_info(make_light_field(depth=8), Precision.INT8, "Some GPU", 2)
-    assert "2 of 3 blocks fused by Triton 3." in info.kernel
+    light_field = make_light_field(depth=8)
+    info = cuda_engine.engine_info(light_field, Precision.INT8, "Some GPU", 2, "Something 3.1")
+    assert "2 of 3 blocks fused by Something 3.1" in info.kernel
+
+
+@needs_triton
+def test_triton_says_its_version():
+    assert re.fullmatch(r"Triton 3\.\d+\.\d+.*", TritonFusion((8, 0)).name)
 
 
 def test_exact_products_are_asked_for_and_given_back():
