@@ -24,11 +24,11 @@ PACE = TourPace(events_per_s=12, hurry=20.0, patient=True, window_px=(900, 600))
 
 
 def film_of(path: Path) -> np.ndarray:
-    """All frames of a video."""
+    """Every tenth frame of a video: a slow machine makes a long one."""
     with warnings.catch_warnings():
         # imageio leaves its pipes to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
-        film = iio.imread(path)
+        film = np.stack([one for at, one in enumerate(iio.imiter(path)) if at % 10 == 0])
         gc.collect()
     return film
 
@@ -96,12 +96,15 @@ def test_all_films_every_feature(app, run, lab, tmp_path):
         "error.png",
         "picture.png",
         "timeline.png",
+        "display.png",
+        "match-window.png",
+        "region.png",
         *(f"compare-{mode}.png" for mode in ("side", "wipe", "flip", "difference")),
     }
     film = film_of(screens / "tour.mp4")
     assert film.shape[1:] == (600, 900, 3)
     assert len(film) >= 3
-    assert film.std() > 1
+    assert film[-1].std() > 1
     picture = iio.imread(screens / "window.png")
     assert picture.shape == (600, 900, 3)
     assert iio.imread(screens / "picture.png").shape == (64, 64, 3)

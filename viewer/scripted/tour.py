@@ -24,7 +24,7 @@ from PyQt6.QtWidgets import QApplication
 from r2l_core.errors import RecordingError
 from r2l_core.render.frames import Frame
 from viewer.scripted.tour_film import Film, pixels
-from viewer.scripted.tour_scenes import Script, compare, timeline
+from viewer.scripted.tour_scenes import Script, compare, looks, timeline
 from viewer.widgets.controls.timers import make_timer
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ class Tour(QObject):
                 yield self._complete
                 yield 0.5
         yield from compare(app, PATIENCE_S, self._screenshot)
+        yield from looks(app, PATIENCE_S, self._screenshot)
         yield from timeline(app, PATIENCE_S, self._screenshot)
         yield self._complete
         for scheme in ("Light", "Dark", "System"):
