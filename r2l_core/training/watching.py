@@ -134,6 +134,13 @@ def newest_file(folder: Path, name: str) -> Path:
     return folder / _NEWEST_FOLDER / f"{name}.safetensors"
 
 
+def is_newest(file: Path) -> bool:
+    """Whether a file is where the newest weights of a learning are: it lasts no longer than that
+    does."""
+    folder = file.parent
+    return folder.name == _NEWEST_FOLDER and (folder.parent / _LOCK_FILE).exists()
+
+
 @contextlib.contextmanager
 def in_use(folder: Path) -> Iterator[None]:
     """Hold a state folder, which is let go whatever ends the process.

@@ -77,6 +77,12 @@ def shown_sha256(app: App) -> str:
     return app.rendering.running.light_field.sha256
 
 
+def is_whole(app: App) -> bool:
+    """Whether the exact picture of what runs is shown."""
+    frame = app.window.pane.frame
+    return frame.epoch == app.rendering.running.epoch and frame.complete
+
+
 def text(app: App) -> str:
     return words(app.window.learn)
 
@@ -149,12 +155,12 @@ class TestWatching:
     ):
         app, before = learning, shown_sha256(learning)
         photographs.order(f"show {write_light_field('first')}")
-        until(lambda: shown_sha256(app) != before and app.window.pane.frame.complete)
+        until(lambda: shown_sha256(app) != before and is_whole(app))
         assert app.window.windowTitle().startswith("toys")
         app.gestures.orbit_dragged(40, 10)
         app.window.commands.precisions[Precision.BF16].trigger()
         until(lambda: app.rendering.running.engine.precision is Precision.BF16)
-        until(lambda: app.window.pane.frame.complete)
+        until(lambda: is_whole(app))
         first, viewpoint = shown_sha256(app), app.store.state.viewpoint
         epoch = app.rendering.running.epoch
         seen = []
@@ -165,18 +171,21 @@ class TestWatching:
         assert app.rendering.running.engine.precision is Precision.BF16
         assert app.rendering.running.epoch > epoch
         assert all(frame.complete for frame in seen), "the picture does not flicker"
+        recent = [action.text() for action in app.window.commands.recent.menu.actions()]
+        assert any(name.startswith("tiny.safetensors") for name in recent)
+        assert not any(name.startswith("toys.safetensors") for name in recent)
 
     def test_newer_weights_of_the_same_network_try_no_engine_again(
         self, learning, lab, photographs, write_light_field, until
     ):
         app, before = learning, shown_sha256(learning)
         photographs.order(f"show {write_light_field('first')}")
-        until(lambda: shown_sha256(app) != before and app.window.pane.frame.complete)
+        until(lambda: shown_sha256(app) != before and is_whole(app))
         first, built = shown_sha256(app), len(lab.built)
         said = []
         app.render_thread.busy_changed.connect(said.append)
         photographs.order(f"show {write_light_field('the second')}")
-        until(lambda: shown_sha256(app) != first and app.window.pane.frame.complete)
+        until(lambda: shown_sha256(app) != first and is_whole(app))
         assert len(lab.built) == built + 1
         assert not any(said), "nothing was said to be waited for"
 
@@ -223,10 +232,12 @@ class TestSteering:
         pause.click()
         assert told(folder_of(learning)).paused
         assert pause.text() == "Continue"
+        assert "Paused" in text(learning)
         photographs.say(Stage.TEACHER, **teaching(30.0, 21.5))
         pause.click()
         until(lambda: "21.50 dB" in text(learning))
         assert not told(folder_of(learning)).paused
+        assert "Paused" not in text(learning)
 
     def test_it_is_stopped_and_resumed(self, learning, photographs, until):
         app = learning

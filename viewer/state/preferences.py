@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from r2l_core.json_fields import parse_json
+from r2l_core.training.watching import is_newest
 
 
 @runtime_checkable
@@ -93,7 +94,9 @@ class RecentFiles:
         self._preferences.store(self._key, "[]")
 
     def note(self, file: str) -> None:
-        """That one was used just now."""
+        """That one was used just now; what is only being learned is not kept in mind."""
+        if is_newest(Path(file)):
+            return
         path = str(Path(file).absolute())
         files = [path, *(one for one in self.files() if one != path)][:MOST]
         self._preferences.store(self._key, json.dumps(files))

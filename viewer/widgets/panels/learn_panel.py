@@ -24,8 +24,8 @@ from viewer.widgets.panels.stage_strip import StageStrip
 
 _MINUTES = 120.0
 _INTRODUCTION = (
-    "Photographs with poses become a light field, and the picture shows how. On a processor two "
-    "hours are good; on a GPU some minutes."
+    "Photographs with poses become a light field. The picture shows what is learned by now, while "
+    "you drag it."
 )
 _FACTS = {
     "Rays": "How many it learns from in a second.",
@@ -63,6 +63,7 @@ class LearnPanel(QWidget):
         self.setAccessibleName("Learn")
         self._proposed = ""
         """The file that was proposed last: one that was typed is not replaced."""
+        self._left_words = ""
         self._settings = self._make_settings()
         self._course = self._make_course()
         column = QVBoxLayout(self)
@@ -113,7 +114,7 @@ class LearnPanel(QWidget):
         self._course.show()
         for part in (self._pause, self._stop, self._stay):
             part.setVisible(on)
-        self._show_paused(False)
+        self.show_paused(False)
 
     def show_name(self, name: str) -> None:
         """Say what is learned."""
@@ -124,13 +125,13 @@ class LearnPanel(QWidget):
         """Say how far it is, as far as it was measured."""
         stage = progress.stage
         self._strip.show_progress(stage, progress.share)
-        measured = progress.psnr_db is not None
-        self._quality.setText(f"{progress.psnr_db:.2f} dB" if measured else wording.DASH)
-        self._quality_of.setText(_WHAT_DB.get(stage, "") if measured else "")
+        if stage not in (Stage.STOPPED, Stage.FAILED):
+            measured = progress.psnr_db is not None
+            self._quality.setText(f"{progress.psnr_db:.2f} dB" if measured else wording.DASH)
+            self._quality_of.setText(_WHAT_DB.get(stage, "") if measured else "")
         left = progress.remaining_s
-        self._left.setText("" if left is None else f"{duration(left)} to go")
-        if (words := _WORDS.get(stage)) is not None:
-            self._left.setText(words)
+        self._left_words = _WORDS.get(stage, "" if left is None else f"{duration(left)} to go")
+        self._say_left()
         if progress.rays_per_s is not None:
             self._facts.show_fact("Rays", f"{wording.number(progress.rays_per_s / 1e3)} kray/s")
         if progress.elapsed_s is not None and left is not None:
@@ -160,14 +161,16 @@ class LearnPanel(QWidget):
         self._stay.setEnabled(possible)
 
     def show_paused(self, on: bool) -> None:
-        """Say that it waits."""
-        self._show_paused(on)
-
-    def _show_paused(self, on: bool) -> None:
+        """Say that it waits, or goes on; reports nothing."""
         self._pause.blockSignals(True)
         self._pause.setChecked(on)
         self._pause.blockSignals(False)
         self._pause.setText("Continue" if on else "Pause")
+        self._say_left()
+
+    def _say_left(self) -> None:
+        paused = "Paused" if self._pause.isChecked() else ""
+        self._left.setText(" · ".join(filter(None, (paused, self._left_words))))
 
     def _propose(self) -> None:
         folder = self._dataset.text().strip()
@@ -261,7 +264,7 @@ class LearnPanel(QWidget):
         return made
 
     def _pause_toggled(self, on: bool) -> None:
-        self._show_paused(on)
+        self.show_paused(on)
         self.pause_toggled.emit(on)
 
 
