@@ -20,7 +20,7 @@ from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.engines.tiles import Tiles
 from r2l_core.errors import EngineError
 from r2l_core.files import replacing
-from r2l_core.geometry.rays import image_rays, network_rays
+from r2l_core.geometry.rays import camera_values, flat_pixel_rays, image_rays, network_rays
 from r2l_core.images.metrics import psnr_db
 from r2l_core.json_fields import stored_object
 from r2l_core.model.light_field import LightField
@@ -141,9 +141,11 @@ def shade_all(engine: Engine, origins: Tensor, directions: Tensor) -> Tensor:
 
 def check_rays(light_field: LightField, n_rays: int) -> tuple[Tensor, Tensor]:
     """Rays spread over the first view of the scene, float32 (n_rays, 3) each."""
-    origins, directions = image_rays(light_field.scene.home_camera())
-    rows = torch.linspace(0, len(origins) - 1, n_rays).round().to(torch.int64)
-    return origins[rows], directions[rows]
+    camera = light_field.scene.home_camera()
+    last = camera.width_px * camera.height_px - 1
+    # Only these: all rays of the largest pictures take a gigabyte and ten seconds.
+    pixels = torch.linspace(0, last, n_rays, dtype=torch.float64).round().to(torch.int64)
+    return flat_pixel_rays(camera_values(camera), pixels, camera.width_px)
 
 
 def fastest(engines: Mapping[str, Engine], light_field: LightField) -> str:
