@@ -7,7 +7,7 @@ choice is remembered per machine and model (`choice`), so that a later start nee
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -82,18 +82,32 @@ def default_precision(
     return Precision.FP32
 
 
+class BuildAbandoned(Exception):
+    """Nobody wants the engine any more that was being built."""
+
+
+def _never() -> bool:
+    return False
+
+
 def build_engine(
-    light_field: LightField, precision: Precision, engine: str = "auto", device: str = "auto"
+    light_field: LightField,
+    precision: Precision,
+    engine: str = "auto",
+    device: str = "auto",
+    abandoned: Callable[[], bool] = _never,
 ) -> Engine:
     """A ready engine. Raises EngineUnavailable (cannot run here) or EngineError (failed).
 
-    With `auto` the processor steps in where all engines of the GPU fail; `info.fallback` says so.
+    `abandoned` is asked between any two steps, of which none takes long, and ends it by
+    BuildAbandoned. With `auto` the processor steps in where all engines of the GPU fail;
+    `info.fallback` says so.
     """
     candidates(precision, engine, device)  # raises where there is none
     failures: list[EngineError] = []
     for place, names in _places(precision, engine, device):
         try:
-            built = _best(names, light_field, precision, place)
+            built = _best(names, light_field, precision, place, abandoned)
         except EngineError as error:
             failures.append(error)
         else:
@@ -113,7 +127,13 @@ def rebuilt(before: Engine, light_field: LightField) -> Engine:
     return _build(info.engine, light_field, info.precision, device)
 
 
-def _best(names: list[str], light_field: LightField, precision: Precision, device: str) -> Engine:
+def _best(
+    names: list[str],
+    light_field: LightField,
+    precision: Precision,
+    device: str,
+    abandoned: Callable[[], bool],
+) -> Engine:
     """The engine chosen before for this machine and model, or else the fastest of `names`."""
     remembered = choice.recall(light_field, precision, device, names)
     if remembered is not None:
@@ -124,7 +144,7 @@ def _best(names: list[str], light_field: LightField, precision: Precision, devic
                 # Whether a kernel is right there depends on driver and compiler, which change.
                 choice.check(built, light_field)
             return built
-    return _fastest(names, light_field, precision, device)
+    return _fastest(names, light_field, precision, device, abandoned)
 
 
 def _build(name: str, light_field: LightField, precision: Precision, device: str) -> Engine:
@@ -201,19 +221,31 @@ def _asked(engine: str) -> list[str]:
 
 
 def _fastest(
-    names: list[str], light_field: LightField, precision: Precision, device: str
+    names: list[str],
+    light_field: LightField,
+    precision: Precision,
+    device: str,
+    abandoned: Callable[[], bool],
 ) -> Engine:
     """Build all candidates, keep the fastest that agrees with the reference, and remember it."""
+
+    def require_wanted() -> None:
+        if abandoned():
+            raise BuildAbandoned
+
     built: dict[str, Engine] = {}
     failures: list[R2LError] = []
     for name in names:
         try:
+            require_wanted()
             engine = _build(name, light_field, precision, device)
             if name != "reference" and (len(names) > 1 or precision in choice.CLAIMS):
+                require_wanted()
                 choice.check(engine, light_field)
             built[name] = engine
         except EngineError as error:
             failures.append(error)
+    require_wanted()
     if not built:
         raise failures[0]
     name = next(iter(built)) if len(built) == 1 else choice.fastest(built, light_field)

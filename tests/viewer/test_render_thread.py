@@ -185,6 +185,34 @@ class TestOpening:
         ready.open(replace(wish, panes=(PaneChoice(Precision.BF16),)))
         assert old_is_alive == [True]
 
+    def test_another_light_field_ends_what_is_being_built(self, idle, lab, write_light_field):
+        """Extreme networks take their time, and nobody has to wait for the wrong one."""
+        first, second = (wanted(write_light_field(name)) for name in ("slow", "other"))
+        building, wished = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            building.set()
+            assert wished.wait(20)
+
+        lab.on_build = hold
+        idle.mailbox.want(first)
+        assert building.wait(20)
+        lab.on_build = lambda: None
+        idle.mailbox.want(second)
+        wished.set()
+        idle.until(lambda: bool(idle.runnings))
+        assert [running.wish for running in idle.runnings] == [second]
+        assert idle.failures == []
+        assert idle.busy[-1] is None
+
+    def test_a_thread_that_stops_ends_what_is_being_built(self, idle, lab, write_light_field):
+        lab.on_build = idle.mailbox.stop
+        idle.mailbox.want(wanted(write_light_field()))
+        assert idle.thread.wait(20_000)
+        assert len(lab.built) == 1
+        assert lab.tiles == [], "it was built, and then neither checked nor warmed up"
+        assert (idle.runnings, idle.failures) == ([], [])
+
 
 class TestRendering:
     def test_frames_end_in_the_exact_picture(self, ready, wish):

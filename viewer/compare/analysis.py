@@ -215,7 +215,7 @@ def _metrics(
         if a == reference or (b != reference and frames[a].engine.engine == TRUTH):
             a, b = b, a
         images = [_exact(frames[at]) for at in (a, b)]
-        counted = frames[b].counted
+        counted = frames[a if frames[b].counted is None else b].counted
         if region is not None:
             images = [region.of(image) for image in images]
             counted = None if counted is None else region.of(counted)

@@ -66,6 +66,12 @@ class Mailbox:
         """Whether even a first picture should be left: it would be of what is about to go."""
         return self._stopped or self._work.wish is not None
 
+    def superseded(self, wish: Wish) -> bool:
+        """Whether fulfilling `wish` is of no use any more: another light field is wanted by now.
+        One of the same needs what is being built for it, or goes on soon enough."""
+        pending = self._work.wish
+        return self._stopped or (pending is not None and pending.light_field != wish.light_field)
+
     def take(self) -> Work | None:
         """Wait for work and empty the slots; None once stopped."""
         with self._condition:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,9 +81,10 @@ class OpenLightFields:
     not make it be read again.
     """
 
-    def __init__(self, busy: Callable[[str], None]) -> None:
-        """`busy`: is told what takes time while it does."""
+    def __init__(self, busy: Callable[[str], None], superseded: Callable[[Wish], bool]) -> None:
+        """`busy`: is told what takes time. `superseded`: whether a wish is of no use any more."""
         self._busy = busy
+        self._superseded = superseded
         self._light_fields: dict[_Opened, Opened] = {}
         self._panes: dict[_Key, Pane] = {}
         self._of_panes: frozenset[_Opened] = frozenset()
@@ -90,11 +92,13 @@ class OpenLightFields:
     def build(self, wish: Wish) -> Built:
         """Open and build what is wished. On failure everything stays as it was.
 
-        Raises R2LError, but not for panes of other light fields: they say it themselves.
+        Raises R2LError, but not for panes of other light fields: they say it themselves; and
+        BuildAbandoned where the wish is superseded.
         """
         # What is renewed is quiet: it happens every few seconds.
-        busy = _quiet if wish.renewed else self._busy
-        work = _Work(busy, dict(self._light_fields), dict(self._panes), wish)
+        busy = (lambda _text: None) if wish.renewed else self._busy
+        superseded = partial(self._superseded, wish)
+        work = _Work(busy, superseded, dict(self._light_fields), dict(self._panes), wish)
         built = work.build()
         if len(wish.panes) > 1 or work.of_panes:
             self._of_panes = frozenset(work.of_panes)
@@ -120,11 +124,13 @@ class _Work:
     def __init__(
         self,
         busy: Callable[[str], None],
+        superseded: Callable[[], bool],
         light_fields: dict[_Opened, Opened],
         panes: dict[_Key, Pane],
         wish: Wish,
     ) -> None:
         self._busy = busy
+        self._superseded = superseded
         self._wish = wish
         self.light_fields = light_fields
         self.panes = panes
@@ -210,7 +216,8 @@ class _Work:
 
         if key not in self.panes:
             self._busy(f"Building {key.source}…")
-            source = _source(self.light_fields[key.opened], key, self._engine_before(key))
+            light_field, before = self.light_fields[key.opened], self._engine_before(key)
+            source = _source(light_field, key, before, self._superseded)
             source.warm_up()
             self.panes[key] = Pane(source)
         return self.panes[key]
@@ -235,10 +242,6 @@ class _Work:
         return None
 
 
-def _quiet(_text: str) -> None:
-    """Nobody is told what takes time."""
-
-
 def _best_precision(light_field: Opened, wish: Wish) -> Precision:
     from r2l_core.engines.building import default_precision
     from r2l_core.model.light_field import LightField
@@ -248,7 +251,9 @@ def _best_precision(light_field: Opened, wish: Wish) -> Precision:
     return default_precision(light_field, wish.light_field.engine, wish.light_field.device)
 
 
-def _source(light_field: Opened, key: _Key, before: Engine | None) -> PixelSource:
+def _source(
+    light_field: Opened, key: _Key, before: Engine | None, abandoned: Callable[[], bool]
+) -> PixelSource:
     """`before`: the engine of an earlier state, which is neither tried nor checked again."""
     from r2l_core.engines.building import build_engine, devices, rebuilt
     from r2l_core.engines.radiance_engine import RadianceEngine
@@ -268,7 +273,7 @@ def _source(light_field: Opened, key: _Key, before: Engine | None) -> PixelSourc
         if before is not None:
             engine = rebuilt(before, mixed)
         else:
-            engine = build_engine(mixed, key.source, key.engine, key.device)
+            engine = build_engine(mixed, key.source, key.engine, key.device, abandoned)
         if key.layers_in_fp32:
             layers = len(body_layers(light_field.network))
             mix = f"{len(key.layers_in_fp32)} of {layers} layers in fp32"

@@ -145,7 +145,7 @@ class _Worker:
 
         torch.set_num_threads(os.cpu_count() or 1)
         self._thread = thread
-        self._open = OpenLightFields(thread.busy_changed.emit)
+        self._open = OpenLightFields(thread.busy_changed.emit, thread.mailbox.superseded)
         self._renderer: Renderer | None = None
         self._said: frozenset[str] = frozenset()
         """Why panes cannot be shown, as far as that was reported."""
@@ -155,10 +155,16 @@ class _Worker:
         """What `render` has yet to complete."""
 
     def fulfil(self, wish: Wish) -> None:
-        """Open and build what is wished; on failure everything stays as it was."""
+        """Open and build what is wished; on failure, or where another light field is wished for by
+        then, everything stays as it was."""
+        from r2l_core.engines.building import BuildAbandoned
         from r2l_core.render.renderer import Renderer
 
-        built = self._open.build(wish)
+        try:
+            built = self._open.build(wish)
+        except BuildAbandoned:
+            self._thread.busy_changed.emit(None)
+            return
         light_field, choice, thread = built.light_field, wish.light_field, self._thread
         if self._renderer is None:
             self._renderer = Renderer(built.panes)
