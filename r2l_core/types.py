@@ -43,7 +43,8 @@ class EngineInfo:
 
     `kernel` names the library or kernel; `emulated` says why the arithmetic is not native, or is
     None where it is. `fallback`: what failed before this was taken in its place, a clause; empty
-    where nothing did.
+    where nothing did. `fidelity_db`: the picture's agreement with fp32, on rays of the first view;
+    None where it was not measured.
     """
 
     engine: str
@@ -56,13 +57,16 @@ class EngineInfo:
     emulated: str | None = None
     mix: str = ""
     fallback: str = ""
+    fidelity_db: float | None = None
 
 
 @dataclass(frozen=True)
 class Availability:
     """Whether a precision can run here, and if not, why (a clause for a tooltip). `emulated`: it
-    would be values of that precision in another arithmetic, at no gain in speed."""
+    would be values of that precision in another arithmetic, at no gain in speed. `broken`: it
+    should run here, but something is wrong with the installation."""
 
     available: bool
     why_not: str = ""
     emulated: bool = False
+    broken: bool = False

@@ -186,6 +186,8 @@ class App(QObject):
         window.pane.picture_painted.connect(self.performance.painted)
         window.pane.picture_painted.connect(self.report.painted)
         thread = self.render_thread
+        thread.looking.connect(rendering.look)
+        thread.looking.connect(lambda looking: window.show_engine(looking.engine))
         thread.frames_ready.connect(rendering.show)
         thread.running_changed.connect(rendering.run)
         thread.busy_changed.connect(window.show_busy)

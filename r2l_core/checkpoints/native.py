@@ -27,6 +27,7 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 from r2l_core.model.nerf import NerfTeacher
 from r2l_core.model.network import NetworkConfig
+from r2l_core.torch_threads import one_torch_thread
 
 _STORED_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -39,6 +40,14 @@ def open_native(
     Bare weights under the released names, without our header, open like a released file that says
     nothing: where a scene is given. `assumed` is for those alone.
     """
+    # Hundreds of small steps: a second thread would only wait for the first.
+    with one_torch_thread():
+        return _opened(path, scene, assumed)
+
+
+def _opened(
+    path: Path, scene: SceneSpec | None, assumed: Mapping[str, Any]
+) -> LightField | NerfTeacher:
     if _is_bare(path):
         return open_bare(path, scene, assumed)
     if assumed:

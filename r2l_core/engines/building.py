@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -30,10 +31,12 @@ __all__ = [
     "Shaded",
     "availability",
     "available_engines",
+    "build_at_once",
     "build_engine",
     "candidates",
     "default_precision",
     "devices",
+    "expected_engine",
 ]
 
 ENGINES: dict[str, EngineFactory] = {
@@ -103,17 +106,79 @@ def build_engine(
     BuildAbandoned. With `auto` the processor steps in where all engines of the GPU fail;
     `info.fallback` says so.
     """
+    build = partial(_best, abandoned=abandoned)
+    return _on_a_device(build, light_field, precision, engine, device)
+
+
+def build_at_once(
+    light_field: LightField,
+    precision: Precision,
+    engine: str = "auto",
+    device: str = "auto",
+    abandoned: Callable[[], bool] = _never,
+) -> Engine:
+    """As `build_engine`, but `auto` tries nothing out: it takes what was chosen before for this
+    machine and model, or else the first of ENGINES that can. `contest` finds out which is faster.
+    """
+    build = partial(_first, abandoned=abandoned)
+    return _on_a_device(build, light_field, precision, engine, device)
+
+
+def _on_a_device(
+    build: Callable[[list[str], LightField, Precision, str], Engine],
+    light_field: LightField,
+    precision: Precision,
+    engine: str,
+    device: str,
+) -> Engine:
     candidates(precision, engine, device)  # raises where there is none
     failures: list[EngineError] = []
     for place, names in _places(precision, engine, device):
         try:
-            built = _best(names, light_field, precision, place, abandoned)
+            built = build(names, light_field, precision, place)
+        except EngineError as error:
+            failures.append(error)
+        else:
+            reasons = [f"{one.what}: {one.why}" for one in failures]
+            reasons += [built.info.fallback] if built.info.fallback else []
+            reasons += _broken(precision, engine, place)
+            if reasons:
+                built.info = replace(built.info, fallback=reasons[0])
+            return built
+    raise failures[0]
+
+
+def _broken(precision: Precision, engine: str, device: str) -> list[str]:
+    """Why engines that should run here do not."""
+    answers = [ENGINES[name].available(precision, device) for name in _asked(engine)]
+    return [one.why_not for one in answers if one.broken]
+
+
+def _first(
+    names: list[str],
+    light_field: LightField,
+    precision: Precision,
+    device: str,
+    abandoned: Callable[[], bool],
+) -> Engine:
+    """The engine chosen before, or else the first of `names` that is right."""
+    remembered = choice.recall(light_field, precision, device, names)
+    failures: list[R2LError] = []
+    for name in [remembered, *names] if remembered else names:
+        try:
+            engine = _build(name, light_field, precision, device)
+            if abandoned():
+                raise BuildAbandoned
+            # The fused engine checks itself, on fewer rays and in the same precision.
+            if name not in ("fused", "reference") and (name != remembered or device == "cuda"):
+                choice.check(engine, light_field)
         except EngineError as error:
             failures.append(error)
         else:
             if failures:
-                built.info = replace(built.info, fallback=f"{failures[0].what}: {failures[0].why}")
-            return built
+                fallback = f"{failures[0].what}: {failures[0].why}"
+                engine.info = replace(engine.info, fallback=fallback)
+            return engine
     raise failures[0]
 
 
@@ -125,6 +190,15 @@ def rebuilt(before: Engine, light_field: LightField) -> Engine:
     info = before.info
     device = "cpu" if info.device == "cpu" else "cuda"
     return _build(info.engine, light_field, info.precision, device)
+
+
+def expected_engine(
+    light_field: LightField, precision: Precision, engine: str = "auto", device: str = "auto"
+) -> str:
+    """The name of the engine that `build_at_once` tries first; `engine` where there is none."""
+    for place, names in _places(precision, engine, device):
+        return choice.recall(light_field, precision, place, names) or names[0]
+    return engine
 
 
 def _best(

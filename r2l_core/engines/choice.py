@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -47,7 +48,8 @@ CHECK_RAYS = 2048
 """Most rays the reference is asked about in a self-check: about 0.2 s for the published network on
 two processor cores."""
 
-_TURNS = 3
+TURNS = 3
+"""How often each engine is timed."""
 
 PREVIEW_RAYS = 2080
 """Rays of a picture during a drag: a 400x400 image has about so many at every eighth pixel. Engines
@@ -148,26 +150,34 @@ def check_rays(light_field: LightField, n_rays: int) -> tuple[Tensor, Tensor]:
     return flat_pixel_rays(camera_values(camera), pixels, camera.width_px)
 
 
+class Stopwatch:
+    """Times previews of a light field's first view on an engine."""
+
+    def __init__(self, engine: Engine, light_field: LightField) -> None:
+        self._tiles = Tiles(engine)
+        self._rays = check_rays(light_field, PREVIEW_RAYS)
+
+    def seconds(self) -> float:
+        """How long a preview takes: the better of two, because the threads of the engine before
+        may still be spinning."""
+        return min(self._preview_seconds() for _ in range(2))
+
+    def _preview_seconds(self) -> float:
+        start = time.perf_counter()
+        parts = (torch.split(rays, self._tiles.size) for rays in self._rays)
+        for part in zip(*parts, strict=True):
+            self._tiles.shade(*part)
+        return time.perf_counter() - start
+
+
 def fastest(engines: Mapping[str, Engine], light_field: LightField) -> str:
     """The name of the engine that is the first to have a preview, at its best of a few times."""
-    origins, directions = check_rays(light_field, PREVIEW_RAYS)
-    tiles = {name: Tiles(engine) for name, engine in engines.items()}
+    watches = {name: Stopwatch(engine, light_field) for name, engine in engines.items()}
     best = dict.fromkeys(engines, float("inf"))
-    # In turn, so that a moment in which the machine is busy is nobody's alone; twice each, because
-    # the threads of the engine before may still be spinning.
-    for name in [*tiles] * _TURNS:
-        for _ in range(2):
-            best[name] = min(best[name], _preview_seconds(tiles[name], origins, directions))
+    # In turn, so that a moment in which the machine is busy is nobody's alone.
+    for name in [*watches] * TURNS:
+        best[name] = min(best[name], watches[name].seconds())
     return min(best, key=lambda name: best[name])
-
-
-def _preview_seconds(tiles: Tiles, origins: Tensor, directions: Tensor) -> float:
-    start = time.perf_counter()
-    for part in zip(
-        *(torch.split(rays, tiles.size) for rays in (origins, directions)), strict=True
-    ):
-        tiles.shade(*part)
-    return time.perf_counter() - start
 
 
 def recall(
@@ -190,10 +200,32 @@ def remember(
     fail."""
     if not light_field.sha256:
         return
-    choices = {**_memory(), _key(light_field, precision, device, names): name}
+    _keep(_key(light_field, precision, device, names), name)
+
+
+def recall_fidelity(light_field: LightField, precision: Precision) -> float | None:
+    """The agreement with fp32 that was measured before on this machine, in dB."""
+    if not light_field.sha256:
+        return None
+    found = _memory().get(_fidelity_key(light_field, precision))
+    return found if isinstance(found, float) else None
+
+
+def remember_fidelity(light_field: LightField, precision: Precision, agreement_db: float) -> None:
+    """Keep a measured agreement with fp32, in dB."""
+    if light_field.sha256:
+        _keep(_fidelity_key(light_field, precision), agreement_db)
+
+
+def _fidelity_key(light_field: LightField, precision: Precision) -> str:
+    return f"{this_processor().name}, {light_field.sha256[:12]}, {precision} to fp32, dB"
+
+
+def _keep(key: str, value: str | float) -> None:
     what = "The choice of an engine could not be kept"
+    kept = {**_memory(), key: value}
     with contextlib.suppress(EngineError), replacing(_path(), EngineError, what) as new:
-        new.write_text(json.dumps(choices, indent=1), encoding="utf-8")
+        new.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 def _path() -> Path:
@@ -203,7 +235,7 @@ def _path() -> Path:
     return platformdirs.user_cache_path("r2l-viewer") / "engine-choices.json"
 
 
-def _memory() -> dict[str, str]:
+def _memory() -> dict[str, Any]:
     try:
         return stored_object(_path().read_bytes())
     except OSError:

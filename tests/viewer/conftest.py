@@ -33,6 +33,7 @@ from tests.viewer.small_datasets import write_views
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare.helper_process import HelperProcess
+from viewer.rendering import render_thread
 from viewer.state.view_state import ViewState
 from viewer.widgets import theme
 from viewer.widgets.controls.timers import REAL_TIME, Clock
@@ -136,6 +137,8 @@ def lab(monkeypatch) -> Iterator[Lab]:
     """The only engine there is, for every precision on the CPU."""
     lab = Lab()
     monkeypatch.setattr(building, "ENGINES", {"lab": lab})
+    # Which would run on the fused engine.
+    monkeypatch.setattr(render_thread, "first_look", lambda _: None)
     # Tiles this small are slower on several threads, and much slower while something else runs.
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     # A busy machine must not add pictures in the middle of a pass.

@@ -264,12 +264,12 @@ class TestRendering:
 
         def hold(frames: tuple[Frame, ...]) -> None:
             if frames[0].seq == 1 and not tiles_at_preview:
-                tiles_at_preview.append(tiles_of(lab, 1))
                 lab.close_gate()
+                tiles_at_preview.append(tiles_of(lab, 1))
 
         ready.thread.frames_ready.connect(hold, Qt.ConnectionType.DirectConnection)
         ready.mailbox.submit(request(1))
-        ready.until(lambda: bool(ready.frames))
+        ready.until(lambda: bool(tiles_at_preview))
         lab.wait_for_tile()
         ready.mailbox.submit(request(2))
         lab.open_gate()
@@ -477,12 +477,13 @@ class TestLife:
         own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         assert seen == [min(own + 10, 19)]
 
-    def test_a_renderer_that_cannot_start_says_so(self, until, monkeypatch):
-        def no_torch(_thread: RenderThread) -> None:
+    def test_a_renderer_that_cannot_start_says_so(self, lab, wish, until, monkeypatch):
+        def no_torch(*_: object) -> None:
             raise ImportError("no torch here")
 
         monkeypatch.setattr(render_thread, "_Worker", no_torch)
         watched = Watched(until)
+        watched.mailbox.want(wish)
         watched.thread.start()
         until(lambda: len(watched.failures) == 1)
         watched.thread.stop()

@@ -14,6 +14,7 @@ from r2l_core.types import Precision
 from viewer.camera.controller import CameraController
 from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.render_thread import Running
+from viewer.rendering.starting import Looking
 from viewer.state.panes import PaneChoice
 from viewer.state.resolve import Capabilities, Wish, request_of, wish_of
 from viewer.state.view_state import StateStore, ViewState
@@ -55,6 +56,7 @@ class RenderController(QObject):
         self._clock = clock
         self._capabilities = Capabilities()
         self._running: Running | None = None
+        self._looking: Looking | None = None
         self._wish: Wish | None = None
         """What was asked for last, or what runs where that failed."""
         self._posted: list[tuple[Wish, ViewState]] = []
@@ -125,12 +127,22 @@ class RenderController(QObject):
 
     # What the render thread says
 
+    def look(self, looking: Looking) -> None:
+        """A first look is there, and answers requests until something runs."""
+        if self._running is None:
+            self._looking = looking
+            self._camera.enter(looking.scene)
+            self.refresh()
+
     def run(self, running: Running) -> None:
         """The render thread has something new to render with."""
         before, self._running = self._running, running
+        looking, self._looking = self._looking, None
         asked = next((state for wish, state in self._posted if wish is running.wish), None)
         self._posted = [one for one in self._posted if one[1] is not asked]
-        if running.wish.renewed and before is not None:
+        entered = looking is not None and looking.scene.home() == running.scene.home()
+        if entered or (running.wish.renewed and before is not None):
+            # The camera may have been moved by now.
             self._camera.adapt(running.scene)
         elif (
             before is None
@@ -163,9 +175,11 @@ class RenderController(QObject):
         A newer request is no reason to drop them, or the picture would freeze during a drag.
         """
         running, first = self._running, frames[0]
-        if running is None or first.epoch != running.epoch or first.seq < self._shown_seq:
+        epoch = running.epoch if running is not None else 0
+        nothing = running is None and self._looking is None
+        if nothing or first.epoch != epoch or first.seq < self._shown_seq:
             return
-        if running.wish.renewed and self._is_coarser(first):
+        if running is not None and running.wish.renewed and self._is_coarser(first):
             return
         self._shown_seq = first.seq
         self._shown = first
@@ -216,12 +230,11 @@ class RenderController(QObject):
 
     def _request(self, state: ViewState) -> None:
         """Ask for a picture of the camera as it is."""
-        if self._running is None:
+        shown = self._running or self._looking
+        if shown is None:
             return
         request = request_of(state)
-        badge = self._running.scene.outside_trained_views(
-            request.camera.position, self._running.ray_mode
-        )
+        badge = shown.scene.outside_trained_views(request.camera.position, shown.ray_mode)
         if (badge or "") != self._badge:
             self._badge = badge or ""
             self.badge_changed.emit(self._badge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 
 from r2l_core.geometry.camera import Camera
@@ -19,6 +20,15 @@ class Work:
     measure: Camera | None = None
     exact: Camera | None = None
 
+    def followed_by(self, later: Work) -> Work:
+        """Both, as if the mailbox had not been emptied in between."""
+        return Work(
+            later.wish or self.wish,
+            later.request or self.request,
+            later.measure or self.measure,
+            later.exact or self.exact,
+        )
+
 
 class Mailbox:
     """Written by the window, emptied by the render thread. Never blocks the writer."""
@@ -27,6 +37,8 @@ class Mailbox:
         self._condition = threading.Condition()
         self._work = Work()
         self._stopped = False
+        self._nudged = False
+        self._idle_since_s: float | None = None
 
     def want(self, wish: Wish) -> None:
         """Replace the pending wish."""
@@ -52,6 +64,12 @@ class Mailbox:
             self._work = replace(self._work, exact=camera)
             self._condition.notify()
 
+    def nudge(self) -> None:
+        """Have `take` return soon, even with nothing: something else has happened."""
+        with self._condition:
+            self._nudged = True
+            self._condition.notify()
+
     def stop(self) -> None:
         """End `take` for good."""
         with self._condition:
@@ -60,7 +78,7 @@ class Mailbox:
 
     def pending(self) -> bool:
         """Whether something waits: the running render should end soon."""
-        return self._stopped or self._work != Work()
+        return self._stopped or self._nudged or self._work != Work()
 
     def urgent(self) -> bool:
         """Whether even a first picture should be left: it would be of what is about to go."""
@@ -75,8 +93,16 @@ class Mailbox:
     def take(self) -> Work | None:
         """Wait for work and empty the slots; None once stopped."""
         with self._condition:
+            self._idle_since_s = time.perf_counter()
             self._condition.wait_for(self.pending)
+            self._idle_since_s = None
             if self._stopped:
                 return None
+            self._nudged = False
             work, self._work = self._work, Work()
             return work
+
+    @property
+    def idle_since_s(self) -> float | None:
+        """Since when, by `time.perf_counter`, there is nothing to do; None while there is."""
+        return self._idle_since_s

@@ -22,6 +22,7 @@ from viewer.widgets.controls.file_names import distinct_names
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
     from r2l_core.engines.base import Engine
+    from r2l_core.engines.faithful import Opening
     from r2l_core.render.renderer import Pane
     from r2l_core.render.sources import PixelSource
     from viewer.rendering.opening import Opened
@@ -72,6 +73,8 @@ class _Key:
     layers_in_fp32: frozenset[str]
     dataset: Dataset | None = None
     """Where the ground truth comes from; None for the scene's teacher, and for networks."""
+    expected: str = ""
+    """The engine that `engine` means by now, so that another choice of `auto` is another pane."""
 
 
 class OpenLightFields:
@@ -136,6 +139,8 @@ class _Work:
         self.panes = panes
         self.main = self._open(wish)
         self.of_panes: dict[_Opened, Wish] = {}
+        self._ready: Engine | None = None
+        """Of the precision that was chosen for the open light field, where one is built."""
 
     def build(self) -> Built:
         wish = self._wish
@@ -144,7 +149,9 @@ class _Work:
         ray_mode = light_field.ray_mode(opened.rays)
         choices = wish.panes
         if not choices:
-            choices = (PaneChoice(_best_precision(light_field, wish), opened.engine),)
+            opening = _opening(light_field, wish, self._busy)
+            choices = (PaneChoice(opening.precision, opened.engine),)
+            self._ready = opening.engine
         checkpoints = [choice.checkpoint or opened.checkpoint for choice in choices]
         names = distinct_names(checkpoints)
         panes: list[Pane] = []
@@ -209,15 +216,18 @@ class _Work:
         device = wish.light_field.device
         if self.light_fields[opened].is_teacher:
             return _Key(opened, Precision.FP32, AUTO, device, "plain", frozenset())
-        return _Key(opened, pane.source, pane.engine, device, ray_mode, pane.layers_in_fp32)
+        name = _expected(self.light_fields[opened], pane, device)
+        layers = pane.layers_in_fp32
+        return _Key(opened, pane.source, pane.engine, device, ray_mode, layers, expected=name)
 
     def _pane(self, key: _Key) -> Pane:
         from r2l_core.render.renderer import Pane
 
         if key not in self.panes:
             self._busy(f"Building {key.source}…")
-            light_field, before = self.light_fields[key.opened], self._engine_before(key)
-            source = _source(light_field, key, before, self._superseded)
+            before = self._engine_before(key)
+            ready = self._ready if key.opened == self.main and not key.layers_in_fp32 else None
+            source = _source(self.light_fields[key.opened], key, before, ready, self._superseded)
             source.warm_up()
             self.panes[key] = Pane(source)
         return self.panes[key]
@@ -233,7 +243,7 @@ class _Work:
         for known, pane in self.panes.items():
             before = self.light_fields[known.opened]
             if (
-                replace(known, opened=key.opened) == key
+                replace(known, opened=key.opened, expected=key.expected) == key
                 and isinstance(pane.source, NetworkSource)
                 and isinstance(before, LightField)
                 and before.network == light_field.network
@@ -242,20 +252,37 @@ class _Work:
         return None
 
 
-def _best_precision(light_field: Opened, wish: Wish) -> Precision:
-    from r2l_core.engines.building import default_precision
+def _opening(light_field: Opened, wish: Wish, busy: Callable[[str], None]) -> Opening:
+    from r2l_core.engines.faithful import Opening, opening_precision
     from r2l_core.model.light_field import LightField
 
     if not isinstance(light_field, LightField):
-        return Precision.FP32
-    return default_precision(light_field, wish.light_field.engine, wish.light_field.device)
+        return Opening(Precision.FP32)
+    choice = wish.light_field
+    return opening_precision(light_field, choice.engine, choice.device, busy)
+
+
+def _expected(light_field: Opened, pane: PaneChoice, device: str) -> str:
+    """The engine that a pane's choice means by now."""
+    from r2l_core.engines.building import expected_engine
+    from r2l_core.model.light_field import LightField
+
+    assert isinstance(light_field, LightField)
+    assert isinstance(pane.source, Precision)
+    return expected_engine(light_field, pane.source, pane.engine, device)
 
 
 def _source(
-    light_field: Opened, key: _Key, before: Engine | None, abandoned: Callable[[], bool]
+    light_field: Opened,
+    key: _Key,
+    before: Engine | None,
+    ready: Engine | None,
+    abandoned: Callable[[], bool],
 ) -> PixelSource:
-    """`before`: the engine of an earlier state, which is neither tried nor checked again."""
-    from r2l_core.engines.building import build_engine, devices, rebuilt
+    """`before`: the engine of an earlier state, which is neither tried nor checked again. `ready`:
+    one that was built already, maybe of the precision that is wanted."""
+    from r2l_core.engines import choice
+    from r2l_core.engines.building import build_at_once, devices, rebuilt
     from r2l_core.engines.radiance_engine import RadianceEngine
     from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
     from r2l_core.model.light_field import LightField
@@ -270,14 +297,19 @@ def _source(
             teacher = RadianceEngine(light_field, devices(key.device)[0])
             return NetworkSource(teacher, scene, skip_background=True)
         mixed = with_mix(light_field, key.layers_in_fp32)
-        if before is not None:
+        if ready is not None and ready.info.precision is key.source:
+            engine = ready
+        elif before is not None:
             engine = rebuilt(before, mixed)
         else:
-            engine = build_engine(mixed, key.source, key.engine, key.device, abandoned)
+            engine = build_at_once(mixed, key.source, key.engine, key.device, abandoned)
         if key.layers_in_fp32:
             layers = len(body_layers(light_field.network))
             mix = f"{len(key.layers_in_fp32)} of {layers} layers in fp32"
             engine.info = replace(engine.info, mix=mix)
+        else:
+            known = choice.recall_fidelity(light_field, key.source)
+            engine.info = replace(engine.info, fidelity_db=known)
         return NetworkSource(engine, scene, key.ray_mode, skip_background=True)
     if key.dataset is not None:
         return DatasetSource(key.dataset)

@@ -1,7 +1,7 @@
 """The one thread that owns light fields and engines.
 
 It takes the latest work from its mailbox and answers with signals; the window never waits for it.
-torch is imported here and not before, so that the window is on the screen while it loads.
+The first pictures need no torch (`starting`), which loads behind them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import RenderRequest
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
-from viewer.rendering.mailbox import Mailbox
-from viewer.rendering.open_light_fields import OpenLightFields
+from viewer.rendering.mailbox import Mailbox, Work
+from viewer.rendering.open_light_fields import Built, OpenLightFields
 from viewer.rendering.opening import SceneFrom
+from viewer.rendering.starting import Looking, Preparation, first_look
 from viewer.runtime import lower_thread_priority
 from viewer.state.resolve import Wish
 from viewer.state.view_state import LightFieldChoice
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
+    from r2l_core.render.first_look import FirstLook
     from r2l_core.render.renderer import Renderer
     from viewer.rendering.opening import Opened
 
@@ -89,6 +91,8 @@ class Exact:
 class RenderThread(QThread):
     """Signals carry frozen objects."""
 
+    looking = pyqtSignal(Looking)
+    """The first pictures are on their way."""
     frames_ready = pyqtSignal(tuple)
     """tuple[Frame, ...], one for each pane, of the same pass."""
     running_changed = pyqtSignal(Running)
@@ -109,10 +113,46 @@ class RenderThread(QThread):
         self._attempt(self._serve)
 
     def _serve(self) -> None:
-        lower_thread_priority()
-        worker = _Worker(self)
+        work = self.mailbox.take()
+        if work is None:
+            return
+        opened = OpenLightFields(self.busy_changed.emit, self.mailbox.superseded)
+        look = None if work.wish is None else first_look(work.wish)
+        if look is None or work.wish is None:
+            lower_thread_priority()
+            self._serve_with(_Worker(self, opened), work)
+            return
+        preparation = Preparation(opened, work.wish, self.mailbox.nudge)
+        later = self._show_first_look(look, preparation)
+        if later is None:
+            return
+        worker = _Worker(self, opened)
+        self._attempt(partial(worker.adopt, work.wish, preparation.result), work.wish)
+        self._serve_with(worker, later)
+
+    def _show_first_look(self, look: FirstLook, preparation: Preparation) -> Work | None:
+        """Answer requests with first looks until everything is prepared. Returns what they could
+        not answer; None once stopped."""
+        self.looking.emit(Looking(look.name, look.scene, look.ray_mode, look.info))
+        later = Work()
+        while not preparation.over:
+            work = self.mailbox.take()
+            if work is None:
+                return None
+            later = later.followed_by(work)
+            if work.request is not None:
+                for frame in look.frames(work.request, self.mailbox.pending):
+                    self.frames_ready.emit((frame,))
+                    # Not before: it would take the processors from the first picture.
+                    if not preparation.is_alive() and not preparation.over:
+                        self.busy_changed.emit("Loading the engines…")
+                        lower_thread_priority()
+                        preparation.start()
+        return later
+
+    def _serve_with(self, worker: _Worker, work: Work | None) -> None:
         self.busy_changed.emit(None)
-        while (work := self.mailbox.take()) is not None:
+        while work is not None:
             # Each for itself: a wish that fails does not take a picture with it.
             if work.wish is not None:
                 self._attempt(partial(worker.fulfil, work.wish), work.wish)
@@ -122,6 +162,7 @@ class RenderThread(QThread):
                 self._attempt(partial(worker.exact, work.exact))
             worker.request = work.request or worker.request
             self._attempt(worker.render)
+            work = self.mailbox.take()
 
     def _attempt(self, step: Callable[[], None], wish: Wish | None = None) -> None:
         """Whatever fails, the thread and the last picture stay."""
@@ -140,12 +181,13 @@ class RenderThread(QThread):
 class _Worker:
     """The render thread's own state; lives and dies on that thread."""
 
-    def __init__(self, thread: RenderThread) -> None:
+    def __init__(self, thread: RenderThread, opened: OpenLightFields) -> None:
         import torch
 
+        # For this thread: it is its own affair.
         torch.set_num_threads(os.cpu_count() or 1)
         self._thread = thread
-        self._open = OpenLightFields(thread.busy_changed.emit, thread.mailbox.superseded)
+        self._open = opened
         self._renderer: Renderer | None = None
         self._said: frozenset[str] = frozenset()
         """Why panes cannot be shown, as far as that was reported."""
@@ -155,13 +197,17 @@ class _Worker:
         """What `render` has yet to complete."""
 
     def fulfil(self, wish: Wish) -> None:
-        """Open and build what is wished; on failure, or where another light field is wished for by
-        then, everything stays as it was."""
+        """Open and build what is wished; on failure everything stays as it was."""
+        self.adopt(wish, partial(self._open.build, wish))
+
+    def adopt(self, wish: Wish, build: Callable[[], Built]) -> None:
+        """Render from now on with what `build` gives; on failure, or where another light field is
+        wished for by then, everything stays as it was."""
         from r2l_core.engines.building import BuildAbandoned
         from r2l_core.render.renderer import Renderer
 
         try:
-            built = self._open.build(wish)
+            built = build()
         except BuildAbandoned:
             self._thread.busy_changed.emit(None)
             return

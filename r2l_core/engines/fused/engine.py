@@ -14,7 +14,7 @@ from torch import Tensor
 
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.fused.kernel import FusedKernel, emulated
-from r2l_core.engines.fused.library import Level, level_for
+from r2l_core.engines.fused.library import Level, LibraryBroken, level_for
 from r2l_core.engines.fused.packing import IntegerLayer, Weights, why_not
 from r2l_core.engines.processor import this_processor
 from r2l_core.errors import EngineError, EngineUnavailable
@@ -53,8 +53,11 @@ class FusedEngine:
         level: Level,
         n_threads: int | None = None,
     ) -> None:
-        weights = weights_of(light_field, quantized_layers(light_field, precision))
         threads = torch.get_num_threads() if n_threads is None else n_threads
+        quantized = quantized_layers(light_field, precision)
+        # Hundreds of small steps: a second thread would only wait for the first.
+        with one_torch_thread():
+            weights = weights_of(light_field, quantized)
         self._kernel = FusedKernel(weights, precision, level, threads)
         self.tile_rays = self._kernel.call_rays
         self.info = self._kernel.info
@@ -110,7 +113,8 @@ class FusedFactory:
         try:
             level = level_for(this_processor())
         except EngineUnavailable as error:
-            return Availability(False, f"{error.what[0].lower()}{error.what[1:]}: {error.why}")
+            why_not = f"{error.what[0].lower()}{error.what[1:]}: {error.why}"
+            return Availability(False, why_not, broken=isinstance(error, LibraryBroken))
         return Availability(True, emulated=emulated(precision, level) is not None)
 
     def build(self, light_field: LightField, precision: Precision, device: str) -> FusedEngine:

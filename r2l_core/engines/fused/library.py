@@ -28,6 +28,10 @@ _AT_HWCAP, _HWCAP_ASIMDDP = 16, 1 << 20
 _REMEDY = "Choose another engine."
 
 
+class LibraryBroken(EngineUnavailable):
+    """A library that is there and cannot be loaded."""
+
+
 class Layer(ctypes.Structure):
     """See `Layer` in source/products.h."""
 
@@ -215,12 +219,12 @@ def level_of(library: ctypes.CDLL, name: str) -> Level:
 
 @functools.cache
 def load(path: Path) -> ctypes.CDLL:
-    """The library at `path`. Raises EngineUnavailable where the system does not take it."""
+    """The library at `path`. Raises LibraryBroken where the system does not take it."""
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
         lines = str(error).splitlines() or [type(error).__name__]
-        raise EngineUnavailable(
+        raise LibraryBroken(
             "The fused engine's library could not be loaded", lines[0], _REMEDY
         ) from error
 

@@ -65,6 +65,11 @@ def how(engine: EngineInfo) -> str:
     return "native" if engine.emulated is None else "emulated"
 
 
+def fidelity(engine: EngineInfo) -> str:
+    """How near its picture is to that of fp32; empty where that was not measured."""
+    return "" if engine.fidelity_db is None else f"{engine.fidelity_db:.1f} dB to fp32"
+
+
 def rendered(frame: Frame) -> str:
     """What was rendered: every pixel, all but some in flat areas, one in `stride` each way, or some
     beside those of the last picture; of a frame without a picture, why there is none."""

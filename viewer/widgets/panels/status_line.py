@@ -38,7 +38,7 @@ class StatusLine(QStatusBar):
     def show_engine(self, info: EngineInfo) -> None:
         """Say what runs and where."""
         runs = f"{wording.named(info)} {wording.how(info)}".strip()
-        text = f"{runs} · {info.kernel} · {info.device}"
+        text = " · ".join(filter(None, (runs, wording.fidelity(info), info.kernel, info.device)))
         self._engine.setText(text)
         self._engine.setToolTip(text)
 
