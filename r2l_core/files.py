@@ -7,9 +7,11 @@ import itertools
 import json
 import math
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +85,9 @@ def save_image(path: Path, colors: NDArray[np.float32]) -> None:
         else:
             import imageio.v3 as iio
 
-            iio.imwrite(new, np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8))
+            # Made whole in memory: the library complains on its own where a disk is full.
+            levels = np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8)
+            new.write_bytes(iio.imwrite("<bytes>", levels, extension=".png"))
 
 
 def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
@@ -91,23 +95,57 @@ def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> N
 
     Raises RecordingError.
     """
-    import imageio.v2 as iio
-
-    video: Any
     what = f"The video {path} could not be written"
-    remedy = "Choose a folder you can write to; all frames must be of one size."
-    try:
-        with (
-            replacing(path, RecordingError, what, remedy) as new,
-            iio.get_writer(
-                new, format="FFMPEG", fps=fps, codec="libx264", quality=8, macro_block_size=1
-            ) as video,
-        ):
+    with replacing(path, RecordingError, what) as new, tempfile.TemporaryFile() as said:
+        encoder: subprocess.Popen[bytes] | None = None
+        size: tuple[int, ...] = ()
+        try:
             for frame in frames:
                 # 4:2:0 has a colour for every 2x2 pixels.
-                video.append_data(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
-    except ValueError as error:
-        raise RecordingError(what, str(error).splitlines()[0], remedy) from error
+                even = frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2]
+                if encoder is None:
+                    size, encoder = even.shape, _encoder(new, what, even.shape, fps, said)
+                if even.shape != size:
+                    raise RecordingError(what, "its frames are not of one size")
+                with contextlib.suppress(OSError):  # it has ended, and says why below
+                    assert encoder.stdin is not None
+                    encoder.stdin.write(np.ascontiguousarray(even).data)
+        except BaseException:
+            if encoder is not None:
+                encoder.kill()
+                _end(encoder)
+            raise
+        if encoder is None:
+            raise RecordingError(what, "it has no frames")
+        if _end(encoder):
+            said.seek(0)
+            lines = said.read().decode("utf-8", "replace").splitlines()
+            why = lines[-1] if lines else "the encoder was stopped"
+            raise RecordingError(what, why, ANOTHER_PLACE)
+
+
+def _encoder(
+    path: Path, what: str, shape: tuple[int, ...], fps: float, said: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """ffmpeg, which takes raw frames of that shape."""
+    import imageio_ffmpeg
+
+    try:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-f", "rawvideo"]
+    except RuntimeError as error:
+        raise RecordingError(what, "there is no ffmpeg", "Install imageio-ffmpeg.") from error
+    command += ["-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-r", str(fps), "-i", "-"]
+    command += ["-an", "-c:v", "libx264", "-qp", "10", "-pix_fmt", "yuv420p"]
+    command.append(os.fspath(path.absolute()))
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said)
+
+
+def _end(encoder: subprocess.Popen[bytes]) -> int:
+    """Let an encoder finish; its exit code."""
+    with contextlib.suppress(OSError):
+        assert encoder.stdin is not None
+        encoder.stdin.close()
+    return encoder.wait()
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
