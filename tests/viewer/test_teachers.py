@@ -53,11 +53,9 @@ def test_it_is_shown_in_its_own_engine_and_said_to_be_one(opened):
     assert "a teacher" in words(opened.window.scene)
 
 
-def test_other_precisions_say_why_not(opened):
-    actions = opened.window.commands.precisions
-    assert actions[Precision.FP32].isEnabled()
-    assert not actions[Precision.BF16].isEnabled()
-    assert "teacher" in actions[Precision.BF16].toolTip()
+def test_it_is_offered_in_float32_alone(opened):
+    assert list(opened.window.commands.precisions) == [Precision.FP32]
+    assert opened.window.commands.precisions[Precision.FP32].isChecked()
 
 
 def test_what_was_chosen_for_a_light_field_comes_back_with_one(

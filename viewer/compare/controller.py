@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.render.frames import Frame
-from r2l_core.types import Precision
+from r2l_core.types import Availability, Precision
 from viewer.compare.analysis import Analyst
 from viewer.compare.layers_controller import LayersController
 from viewer.compare.measuring import MeasuringController
@@ -105,12 +106,12 @@ class CompareController(QObject):
             self._panels.difference.set_options(after.difference)
 
     def _show_running(self, running: Running) -> None:
-        offers = (running.precisions, running.truth, running.choices)
+        offers = (_offered(running), running.truth, running.choices)
         if offers != self._offers:
             # A menu that somebody is about to choose from stays, while weights are renewed.
             self._offers = offers
-            self._window.offer_precisions(running.precisions, self.choose_precision)
-            self._panels.set_offers(*offers)
+            self._window.offer_precisions(offers[0], self.choose_precision)
+            self._panels.set_offers(running.precisions, running.truth, running.choices)
         self._offer_light_fields(running)
         self._show_engine()
         self._show_precision()
@@ -154,6 +155,13 @@ class CompareController(QObject):
     def _probe(self, column: int, row: int) -> None:
         if (running := self._rendering.running) is not None and self._frames:
             self.analyst.probe(running, self._frames, column, row)
+
+
+def _offered(running: Running) -> Mapping[Precision, Availability]:
+    """What the open light field can be shown in; a teacher runs in float32 alone."""
+    if running.light_field.is_teacher:
+        return {Precision.FP32: Availability(True)}
+    return running.precisions
 
 
 def _shown(state: ViewState) -> tuple[object, ...]:

@@ -28,7 +28,6 @@ from viewer.rendering.opening import SceneFrom
 from viewer.rendering.starting import Looking, Preparation, first_look
 from viewer.runtime import lower_thread_priority
 from viewer.state.resolve import Wish
-from viewer.state.view_state import LightFieldChoice
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
@@ -203,7 +202,7 @@ class _Worker:
     def adopt(self, wish: Wish, build: Callable[[], Built]) -> None:
         """Render from now on with what `build` gives; on failure, or where another light field is
         wished for by then, everything stays as it was."""
-        from r2l_core.engines.building import BuildAbandoned
+        from r2l_core.engines.building import BuildAbandoned, availability
         from r2l_core.render.renderer import Renderer
 
         try:
@@ -226,8 +225,8 @@ class _Worker:
                 scene=light_field.scene,
                 ray_mode=built.ray_mode,
                 engines=tuple(pane.source.info for pane in built.panes),
-                precisions=_precisions(light_field, choice),
-                choices=_choices(light_field, choice.device),
+                precisions={p: availability(p, choice.engine, choice.device) for p in Precision},
+                choices=_choices(choice.device),
                 truth=_truth_of(light_field.scene, wish.dataset),
                 notes=built.notes,
                 sha256=built.sha256,
@@ -289,21 +288,9 @@ class _Worker:
         self._thread.exact_ready.emit(Exact(camera, to_uint8(colors)))
 
 
-def _precisions(light_field: Opened, choice: LightFieldChoice) -> dict[Precision, Availability]:
-    from r2l_core.engines.building import availability
-    from r2l_core.model.light_field import LightField
-
-    if isinstance(light_field, LightField):
-        return {p: availability(p, choice.engine, choice.device) for p in Precision}
-    why_not = f"{light_field.name} is a {light_field.kind}, a teacher, which runs in fp32"
-    return {p: Availability(p is Precision.FP32, why_not) for p in Precision}
-
-
-def _choices(light_field: Opened, device: str) -> dict[Precision, tuple[str, ...]]:
+def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
     from r2l_core.engines.building import available_engines
 
-    if light_field.is_teacher:
-        return dict.fromkeys(Precision, ())
     return {p: available_engines(p, device) for p in Precision}
 
 

@@ -87,7 +87,7 @@ class ScenePanel(QWidget):
         self._name.setToolTip(name)
         self._summary.setText(summary)
         self._summary.setVisible(bool(summary))
-        self._facts.show_fact("Near, far", f"{near:g} – {far:g} u")
+        self._facts.show_fact("Near, far", f"{near:.4g} – {far:.4g} u")
         self._facts.show_fact("Own size", wording.size(width_px, height_px))
         own = (width_px, height_px)
         sizes = {(w, max(1, round(w * height_px / width_px))) for w in _WIDTHS_PX} | {own}
