@@ -13,6 +13,7 @@ from PyQt6.QtCore import QByteArray, QPoint, QSettings, Qt
 from PyQt6.QtGui import QAction, QIcon
 from PyQt6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QDockWidget,
     QFileDialog,
@@ -65,9 +66,11 @@ STATE = ViewState(LightFieldChoice("demo"))
 
 
 def all_but_the_timeline(window: MainWindow) -> bool:
-    """Whether the docks are open that are at first: there is no camera path yet."""
+    """Whether the docks are open that are at first: there is no camera path yet, and nothing is
+    being learned."""
     docks = window.findChildren(QDockWidget)
-    return all(dock.isVisible() == (dock.windowTitle() != "Timeline") for dock in docks)
+    closed = ("Timeline", "Learn")
+    return all(dock.isVisible() == (dock.windowTitle() not in closed) for dock in docks)
 
 
 def make_frame(width_px: int = 400, height_px: int = 400, stride: int = 1) -> Frame:
@@ -274,6 +277,14 @@ class TestComparing:
         for mode, action in window.commands.compare.modes.items():
             action.trigger()
             assert window.compare.view.mode is mode
+
+    @pytest.mark.parametrize("mode", list(CompareMode))
+    def test_a_window_of_1024_pixels_has_room_for_every_way_of_comparing(self, window, mode):
+        window.resize(1024, 640)
+        window.compare.view.set_mode(mode)
+        QApplication.processEvents()
+        assert window.minimumSizeHint().width() <= 1024
+        assert window.width() == 1024
 
     def test_comparing_begins_with_two_panes(self, qtbot, window):
         assert not window.compare.panes.isVisible()

@@ -87,7 +87,7 @@ class ColorBar(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Room for its colours."""
-        return QSize(self._inset_px + 70, self.sizeHint().height())
+        return QSize(self._inset_px + 50, self.sizeHint().height())
 
     def _ticks(self, step: float) -> list[tuple[float, str]]:
         """Every `step` in the unit: where along the scale, 0 to 1, and its number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QWidget
+from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import LETTERS, CompareMode
@@ -13,6 +13,7 @@ from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls import wording
+from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.controls.flat_combo import FlatCombo
 from viewer.widgets.controls.flat_toggle import FlatToggle
@@ -51,7 +52,7 @@ class CompareBar(QWidget):
             group.addButton(button)
             button.clicked.connect(lambda _=False, one=mode: self.mode_chosen.emit(one))
             row.addWidget(button)
-        row.addSpacing(14)
+        row.addSpacing(8)
         self._upright = FlatButton("Divider: upright", "Let the divider lie level, or stand", self)
         self._upright.clicked.connect(lambda: self.upright_chosen.emit(not self._stands))
         self._stands = True
@@ -63,16 +64,14 @@ class CompareBar(QWidget):
         self._pairs.setToolTip("The two panes that are wiped, flipped or subtracted.")
         self._pairs.activated.connect(lambda at: self.pair_chosen.emit(*self._pairs.itemData(at)))
         self._mode = CompareMode.SINGLE
-        self._kind = QLabel(self)
+        self._kind = ElidedLabel(parent=self)
         self._kind.setFont(theme.font(self, tabular=True))
-        self._kind.setContentsMargins(0, 0, 10, 0)
         self._colors = ColorBar(names_unit=False, parent=self)
         self._colors.setMaximumWidth(240)
         for tool in (self._pairs, self._upright, self._hold, self._kind):
             row.addWidget(tool)
         row.addWidget(self._colors, 2)
         row.addStretch(1)
-        row.addSpacing(10)
         fit = FlatButton("Fit", "Show all of the picture (Ctrl+0)", self)
         fit.clicked.connect(lambda: self.fit_requested.emit())
         exact = FlatButton("1:1", "One screen pixel for each pixel (Ctrl+Alt+0)", self)
@@ -118,9 +117,13 @@ class CompareBar(QWidget):
     ) -> None:
         """Show kind and scale of the difference; `identical`: that there is none, in words."""
         if readout is None:
-            self._kind.setText(options.kind)
+            self._say(options.kind)
             return
         gained = f"{options.kind} ×{wording.gain(readout.gain)}, {options.kind.unit}"
-        self._kind.setText(identical or gained)
+        self._say(identical or gained)
         self._kind.setAlignment(Qt.AlignmentFlag.AlignVCenter)
         self._colors.show_scale(options, readout.top)
+
+    def _say(self, text: str) -> None:
+        self._kind.setText(text)
+        self._kind.setToolTip(text)

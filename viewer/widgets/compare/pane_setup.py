@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
 from viewer.state.panes import LETTERS, PaneChoice
@@ -34,6 +34,8 @@ class PaneSetup(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Panes")
+        # Rows stay close together, whatever room there is below them.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._panes: tuple[PaneChoice, ...] = ()
         self._active = 0
         self._offers = PaneOffers()

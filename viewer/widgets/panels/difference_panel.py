@@ -209,11 +209,11 @@ class _Counts(QWidget):
             label.setFont(theme.font(self, tabular=True))
             label.setAccessibleName(name)
             row.addWidget(label)
-        self._identical = QLabel(self)
+        self._identical = QLabel("No pixel differs", self)
         self._identical.setFont(theme.font(self, bold=True))
         self._identical.setAccessibleName("Whether the pictures are identical")
+        row.insertWidget(0, self._identical)
         row.addStretch(1)
-        row.addWidget(self._identical)
         self._texts[0].setToolTip("Pixels whose difference is beyond the end of the scale.")
         self._texts[1].setToolTip("Pixels whose difference is not a number.")
         self.show_readout(None)
@@ -226,10 +226,14 @@ class _Counts(QWidget):
             counts = [f"{readout.clipped} ({share:.2f} %)", str(readout.invalid)]
         for label, name, count in zip(self._texts, ("clipped", "NaN"), counts, strict=True):
             label.setText(f"{count} {name}")
-        self._identical.setText("No pixel differs" if readout and readout.identical else "")
+        identical = readout is not None and readout.identical
+        self._identical.setVisible(identical)
+        self._texts[0].setVisible(not identical)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         for label, color in zip(self._texts, (CLIPPED_COLOR, INVALID_COLOR), strict=True):
+            if label.isHidden():
+                continue
             y = (self.height() - self._BLOCK_PX) / 2
             painter.fillRect(QRectF(label.x(), y, self._BLOCK_PX, self._BLOCK_PX), QColor(color))

@@ -85,8 +85,11 @@ class PixelReadout(QWidget):
             cell: max(advance(text), advance(template)) + _BETWEEN_PX
             for cell, (text, template) in enumerate(self._cells)
         }
-        for cell in [0, *([len(self._cells) - 1] if self._has_difference else [])]:
-            if sum(widths.values()) > self.width() and len(widths) > 1:
+        # First the position, then the difference, then the last panes: half a number is none.
+        count = len(self._cells)
+        for cell in (0, *([count - 1] if self._has_difference else []), *range(count - 1, 1, -1)):
+            too_wide = sum(widths.values()) > self.width() and len(widths) > 1
+            if too_wide and cell in widths:
                 del widths[cell]
         left = max(self.width() - sum(widths.values()) + _BETWEEN_PX, 0.0)
         for cell, width in widths.items():
