@@ -37,7 +37,7 @@ from r2l_core.render.sources import NetworkSource, PixelSource
 _CELL_PX = 16
 """Side of the cells that share a depth, before these are smoothed."""
 
-_DEPTHS = 24
+_DEPTHS = 16
 _MIDDLE_FIRST = 0.01
 """Misfit by which the nearest and the farthest depth have to beat the middle one: where nothing is
 to be seen, all fit equally well."""
@@ -144,7 +144,15 @@ class Carried:
         )[:, 0]
         preference = torch.linspace(-1, 1, _DEPTHS).abs() * _MIDDLE_FIRST
         fits = smooth[:-1] / (smooth[-1] + 1e-3) + preference[:, None, None]
-        return self._depths[fits.argmin(0)]
+        # Between two depths that fit almost equally well lies one that fits better: where the
+        # parabola through the best one and its neighbours is lowest.
+        best = fits.argmin(0)
+        middle = best.clamp(1, _DEPTHS - 2)
+        farther, there, nearer = (fits.gather(0, middle[None] + i)[0] for i in (-1, 0, 1))
+        curvature = (nearer - 2 * there + farther).clamp_min(1e-6)
+        aside = (0.5 * (farther - nearer) / curvature).clamp(-0.5, 0.5) * (best == middle)
+        step = self._depths[1] - self._depths[0]
+        return (self._depths[best] + aside * step).contiguous()
 
 
 def carried_along(last: Shown | None, source: PixelSource, camera: Camera) -> Carried | None:

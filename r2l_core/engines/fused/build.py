@@ -8,6 +8,7 @@ linked, so a library depends on nothing, and is the same byte for byte wherever 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,11 @@ _X86_64 = {
     "avx512-bf16": "x86_64_v4+avx512vnni+avx512bf16",
     "amx": "x86_64_v4+avx512vnni+avx512bf16+amx_tile+amx_int8+amx_bf16",
 }
-_AARCH64 = {"neon": "generic", "neon-dotprod": "generic+dotprod"}
+_AARCH64 = {
+    "neon": "generic",
+    "neon-dotprod": "generic+dotprod",
+    "neon-bf16": "generic+dotprod+bf16",
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,9 @@ def build(system: str, architecture: str, folder: Path) -> Path:
 
 def _zig(folder: str, *arguments: str) -> None:
     command = [sys.executable, "-m", "ziglang", "cc", *arguments]
-    subprocess.run(command, cwd=folder, check=True)
+    # The linker would write the time into what it makes for Windows.
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "0"}
+    subprocess.run(command, cwd=folder, check=True, env=environment)
 
 
 def main() -> None:

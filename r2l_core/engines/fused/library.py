@@ -25,6 +25,7 @@ X86_64_LEVELS = ("avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16", "a
 """x86-64, older ones first, in the order of the bits of `supported_levels` (source/levels.c)."""
 
 _AT_HWCAP, _HWCAP_ASIMDDP = 16, 1 << 20
+_AT_HWCAP2, _HWCAP2_BF16 = 26, 1 << 14
 _REMEDY = "Choose another engine."
 
 
@@ -260,7 +261,7 @@ def native_levels() -> list[str]:
     """
     found = load(library_path()).supported_levels()
     if _is_arm():
-        return ["neon", "neon-dotprod"] if _arm_has_dot_products() else ["neon"]
+        return _arm_levels()
     return [name for i, name in enumerate(X86_64_LEVELS) if found >> i & 1]
 
 
@@ -268,12 +269,15 @@ def _is_arm() -> bool:
     return platform.machine().lower() in ("aarch64", "arm64")
 
 
-def _arm_has_dot_products() -> bool:
+def _arm_levels() -> list[str]:
     if sys.platform != "linux":
-        return True  # every Mac with an Apple processor
+        return ["neon", "neon-dotprod"]  # every Mac with an Apple processor
     try:
         getauxval = ctypes.CDLL(None).getauxval
     except (OSError, AttributeError):
-        return False
+        return ["neon"]
     getauxval.restype, getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
-    return bool(getauxval(_AT_HWCAP) & _HWCAP_ASIMDDP)
+    if not getauxval(_AT_HWCAP) & _HWCAP_ASIMDDP:
+        return ["neon"]
+    has_bf16 = getauxval(_AT_HWCAP2) & _HWCAP2_BF16
+    return ["neon", "neon-dotprod", *(["neon-bf16"] if has_bf16 else [])]

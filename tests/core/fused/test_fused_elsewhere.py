@@ -176,7 +176,7 @@ ZIG = [sys.executable, "-m", "ziglang", "cc"]
 
 @pytest.mark.slow
 @needs_qemu
-@pytest.mark.parametrize("cpu", ["generic", "generic+dotprod"])
+@pytest.mark.parametrize("cpu", ["generic", "generic+dotprod", "generic+dotprod+bf16"])
 def test_the_demo_on_arm(tmp_path, cpu):
     bare = ["-DBARE", "-ffreestanding", "-nostdlib", "-static"]
     compiler = [*ZIG, "-target", "aarch64-linux-none", f"-mcpu={cpu}", *bare]

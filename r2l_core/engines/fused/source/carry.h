@@ -7,7 +7,7 @@
 #define EDGE (SIDE + 1)    // with the first points of the next tile
 #define LEAST_CONFIDENCE 0.2f  // of a pixel that was only filled in
 #define LASTING 0.97f      // share of a pixel's confidence that is left a picture later
-#define MOST_TRUST 0.8f    // how far a carried pixel is believed against the new ones around it
+#define MOST_TRUST 0.95f   // how far a carried pixel is believed against the new ones around it
 #define MISFIT 0.3f        // at this difference from the new pixels, half of a carried one is believed
 #define WORST_MISFIT 0.5f  // greater ones say no more
 #define UNSEEN -1.0f       // the confidence where the last picture does not reach

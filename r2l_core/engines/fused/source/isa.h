@@ -166,6 +166,11 @@ INLINE vh multiply_bytes(vi a, vi w) { return (vh)_mm256_maddubs_epi16((__m256i)
 INLINE vf dot2(vf acc, vi a, vi w) {
   return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)w);
 }
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#define DOT2 1
+INLINE vf dot2(vf acc, vi a, vi w) {
+  return (vf)vbfdotq_f32((float32x4_t)acc, (bfloat16x8_t)a, (bfloat16x8_t)w);
+}
 #else
 #define DOT2 0
 #endif

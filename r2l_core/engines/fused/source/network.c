@@ -91,7 +91,7 @@ static void encode(const Network *net, const float *o, const float *d, float *ro
 // ---- types of inputs ------------------------------------------------------------------------------
 typedef uint16_t vw __attribute__((vector_size(2 * VF), aligned(2)));
 INLINE void store_bf16(uint16_t *p, vf x) {
-#if DOT2
+#if DOT2 && VF == 16
   *(vw *)p = (vw)_mm512_cvtneps_pbh((__m512)x);
 #else
   *(vw *)p = __builtin_convertvector(rounded_bf16(x) >> 16, vw);
