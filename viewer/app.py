@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QSettings, pyqtSignal
 
@@ -23,6 +24,7 @@ from viewer.learning.controller import LearningController
 from viewer.recent_files import RecentController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
+from viewer.rendering.contests import Contests, words
 from viewer.rendering.controller import RenderController
 from viewer.rendering.performance_monitor import PerformanceMonitor
 from viewer.rendering.render_size import RenderSizeController
@@ -39,6 +41,9 @@ from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
+
+if TYPE_CHECKING:
+    from r2l_core.engines.contest import Outcome
 
 
 class App(QObject):
@@ -81,6 +86,7 @@ class App(QObject):
             self.render_thread.mailbox, store, self.camera, self, clock
         )
         self.render_size = RenderSizeController(window, store, self, clock)
+        self.contests = Contests(self.render_thread.mailbox, self)
         self.performance = PerformanceMonitor(self, clock)
         self.compare = CompareController(window, store, rendering, preferences, self)
         self.dataset = DatasetController(window, store, self.camera, rendering, self)
@@ -195,6 +201,20 @@ class App(QObject):
         thread.measured.connect(self.report.measured)
         thread.exact_ready.connect(self.report.exact)
 
+    def try_other_engines(self) -> None:
+        """From now on, find out while nothing happens which engine is the fastest here."""
+        contests, rendering, window = self.contests, self.rendering, self.window
+        rendering.running_changed.connect(contests.running_changed)
+        contests.progress.connect(window.engine.show_contest)
+        window.engine.contest_stopped.connect(contests.stop)
+
+        def decide(outcome: Outcome) -> None:
+            window.show_note(words(outcome))
+            if outcome.engine != outcome.before:
+                rendering.want(self.store.state)
+
+        contests.decided.connect(decide)
+
     def _wire_files(self) -> None:
         window = self.window
         window.open_requested.connect(self.rendering.open)
@@ -232,6 +252,7 @@ class App(QObject):
 
     def _wire_end(self) -> None:
         for end in (
+            self.contests.stop,
             self.render_thread.stop,
             self.sessions.close,
             self.scenes.close,

@@ -95,6 +95,7 @@ def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: b
         app.render_thread.failed.connect(lambda: None if app.report.has_picture else app.close())
     else:
         _fall_back_on_failure(app)
+        app.try_other_engines()
     if options.tour is None and options.report is not None:
         app.report.begin_watching()
         app.report.first_picture.connect(app.report.end_watching)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QRectF, QSize
+from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent, QPalette
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from r2l_core.types import EngineInfo
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
+from viewer.widgets.controls.flat_button import FlatButton
 from viewer.widgets.panels.fact_grid import FactGrid
 
 _FACTS = {
@@ -38,6 +39,9 @@ class _Swatch(QWidget):
 class EngineCard(QWidget):
     """Every line comes from the engine that rendered, never from what was asked for."""
 
+    contest_stopped = pyqtSignal()
+    """Nobody wants to know whether another engine is faster."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Engine that runs")
@@ -52,6 +56,16 @@ class EngineCard(QWidget):
         self._notes.setWordWrap(True)
         self._notes.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._notes.hide()
+        self._contest = QLabel(self)
+        self._contest.setWordWrap(True)
+        self._contest.setAccessibleName("Search for a faster engine")
+        self._contest.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._stop = FlatButton("Stop", "Stay with the engine that runs", self)
+        self._stop.clicked.connect(self.contest_stopped)
+        contest = QHBoxLayout()
+        contest.addWidget(self._contest, 1)
+        contest.addWidget(self._stop, 0, Qt.AlignmentFlag.AlignTop)
+        self.show_contest(None)
         head = QHBoxLayout()
         head.setSpacing(7)
         head.addWidget(self._swatch)
@@ -64,6 +78,13 @@ class EngineCard(QWidget):
         column.addLayout(head)
         column.addWidget(self._facts)
         column.addWidget(self._notes)
+        column.addLayout(contest)
+
+    def show_contest(self, text: str | None) -> None:
+        """How the search for a faster engine goes; None ends it."""
+        self._contest.setText(text or "")
+        self._contest.setVisible(bool(text))
+        self._stop.setVisible(bool(text))
 
     def show_engine(self, info: EngineInfo) -> None:
         """Describe the engine that runs."""
