@@ -135,3 +135,13 @@ def test_tooltips_wrap(window, qtbot):
     QToolTip.showText(place, "short", window)
     assert tip.height() < 2 * tip.fontMetrics().height()
     QToolTip.hideText()
+
+
+def test_what_is_emulated_stands_with_the_simulated_and_says_so(window, qtbot):
+    window.offer_precisions({**OFFERS, Precision.FP16: Availability(True, emulated=True)}, str)
+    qtbot.wait(1)
+    assert group_of(window, Precision.FP16) == "Simulated"
+    segment = segments(window)[Precision.FP16]
+    assert segment.simulated
+    assert segment.accessibleDescription() == "fp16 values in fp32"
+    assert not segments(window)[Precision.BF16].simulated

@@ -13,7 +13,7 @@ import torch
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import choice
-from r2l_core.engines.building import ENGINES, build_engine
+from r2l_core.engines.building import ENGINES, build_at_once, build_engine
 from r2l_core.engines.fused import engine as engine_module
 from r2l_core.engines.fused import library
 from r2l_core.engines.fused.engine import FusedEngine
@@ -214,6 +214,19 @@ def test_a_library_that_is_none(tmp_path):
     path.write_bytes(b"no library")
     with pytest.raises(EngineUnavailable, match="could not be loaded"):
         library.load(path)
+
+
+def test_why_a_library_cannot_be_loaded_is_in_the_account_of_what_runs(
+    light_field, monkeypatch, tmp_path
+):
+    path = tmp_path / "fused.so"
+    path.write_bytes(b"no library")
+    monkeypatch.setattr(library, "library_path", lambda: path)
+    for build in (build_engine, build_at_once):
+        info = build(light_field, Precision.FP32, "auto", "cpu").info
+        assert info.engine != "fused"
+        assert "library could not be loaded" in info.fallback
+    assert build_engine(light_field, Precision.FP32, "torch", "cpu").info.fallback == ""
 
 
 def test_a_wrong_picture_is_refused(light_field, monkeypatch):

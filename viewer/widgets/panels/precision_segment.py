@@ -33,14 +33,23 @@ class PrecisionSegment(QAbstractButton):
     """Checked means it runs; pending means it was chosen and is being built."""
 
     def __init__(
-        self, precision: Precision, key: str, why_not: str | None, parent: QWidget
+        self,
+        precision: Precision,
+        key: str,
+        why_not: str | None,
+        parent: QWidget,
+        emulated: bool = False,
     ) -> None:
-        """`why_not`: why it cannot run here, a sentence, or None where it can."""
+        """`why_not`: why it cannot run here, a sentence, or None where it can. `emulated`: it would
+        be computed in another arithmetic."""
         super().__init__(parent)
         self.precision = precision
+        self.simulated = emulated or theme.is_simulated(precision)
+        """Whether it shows the picture of a precision, and not its speed."""
         self._key = key
         self._pending = False
-        self._line = _ABOUT[precision] if why_not is None else why_not
+        about = f"{precision} values in fp32" if emulated else _ABOUT[precision]
+        self._line = about if why_not is None else why_not
         self._wraps = why_not is not None
         # The names of the recipes are long.
         self._scale = 0.88 if precision.published_recipe else 1.0
@@ -108,7 +117,7 @@ class PrecisionSegment(QAbstractButton):
         if not enabled:
             color.setAlphaF(0.4)
         bar = QRectF(0, self.height() - _BAR_PX, self.width(), _BAR_PX)
-        theme.paint_swatch(painter, bar, color, theme.is_simulated(self.precision))
+        theme.paint_swatch(painter, bar, color, self.simulated)
         head = QRect(_INSET_PX, 1, self.width() - 2 * _INSET_PX, self.fontMetrics().height())
         middle = Qt.AlignmentFlag.AlignVCenter
         painter.setFont(theme.font(self, self._scale, bold=self.isChecked()))

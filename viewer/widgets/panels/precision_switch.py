@@ -18,8 +18,8 @@ _MAX_COLUMNS = 2
 _REAL, _SIMULATED = "Runs here", "Simulated"
 _RECIPES, _ABSENT = "Published recipes", "Not on this machine"
 _GROUPS = {
-    _REAL: "Computed in their own arithmetic, or, where the engine card says so, emulated.",
-    _SIMULATED: "Rounded as int8 rounds, but computed in fp32: the picture of int8, not its speed.",
+    _REAL: "Computed in their own arithmetic.",
+    _SIMULATED: "Rounded as they round, but computed in fp32: their picture, not their speed.",
     _RECIPES: "What the public R2L-quant scripts compute, for comparison.",
     _ABSENT: "What this machine, or the engine that was asked for, cannot run.",
 }
@@ -127,7 +127,8 @@ class PrecisionSwitch(QWidget):
         self._segments = []
         for position, (precision, availability) in enumerate(self._offered.items(), start=1):
             why_not = None if availability.available else wording.sentence(availability.why_not)
-            segment = PrecisionSegment(precision, str(position), why_not, self)
+            emulated = availability.available and availability.emulated
+            segment = PrecisionSegment(precision, str(position), why_not, self, emulated)
             segment.clicked.connect(
                 lambda _=False, chosen=precision: self.precision_chosen.emit(chosen)
             )
@@ -144,4 +145,4 @@ def _group(segment: PrecisionSegment) -> str:
         return _ABSENT
     if segment.precision.published_recipe:
         return _RECIPES
-    return _SIMULATED if theme.is_simulated(segment.precision) else _REAL
+    return _SIMULATED if segment.simulated else _REAL
