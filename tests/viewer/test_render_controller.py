@@ -26,6 +26,7 @@ from viewer.rendering.controller import RenderController
 from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.performance_monitor import PerformanceMonitor
 from viewer.rendering.render_thread import Running
+from viewer.rendering.starting import Looking
 from viewer.state.bookmarks import Bookmarks
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.state.resolve import Capabilities, Wish, wish_of
@@ -328,6 +329,80 @@ class TestOpening:
         idle.store.change(render_size_px=(64, 64))
         idle.rendering.refresh()
         assert not idle.mailbox.pending()
+
+
+class TestWaiting:
+    """A sharp picture stays, and is said to be what it is, until another one is as good."""
+
+    @pytest.fixture
+    def said(self, desk):
+        said = []
+        desk.rendering.waiting_changed.connect(said.append)
+        desk.rendering.show((frame(seq=50),))
+        desk.rendering.choose_precision(Precision.INT8)
+        desk.run(answered(desk))
+        return said
+
+    def test_until_the_new_one_has_a_quarter_of_the_resolution(self, desk, said):
+        assert said == ["still fp32, int8 is on its way"]
+        for stride in (32, 16, 8):
+            desk.rendering.show((frame(seq=60, epoch=2, stride=stride),))
+        assert [one.epoch for one in desk.shown] == [1]
+        desk.rendering.show((frame(seq=60, epoch=2, stride=4),))
+        assert [one.epoch for one in desk.shown] == [1, 2]
+        assert said[-1] == ""
+
+    def test_another_view_is_shown_however_coarse(self, desk, said):
+        moved = replace(frame(seq=60, epoch=2, stride=32), camera=Camera(np.eye(4), 200, 100, 99.0))
+        desk.rendering.show((moved,))
+        assert desk.shown[-1] is moved
+        assert said[-1] == ""
+
+    def test_another_pane_is_shown_at_once(self, desk, said):
+        desk.rendering.show((frame(seq=60, epoch=2, stride=32),) * 2)
+        assert desk.shown[-1].epoch == 2
+
+    def test_no_picture_is_no_reason_to_wait(self, desk, said):
+        desk.rendering.show((frame(seq=60, epoch=2, stride=32, why_blank="no pose"),))
+        assert said[-1] == ""
+
+    def test_what_failed_is_waited_for_no_longer(self, desk):
+        said = []
+        desk.rendering.waiting_changed.connect(said.append)
+        desk.rendering.show((frame(seq=50),))
+        desk.rendering.choose_precision(Precision.INT8)
+        desk.rendering.fail(desk.wish())
+        assert said[-1] == ""
+
+
+class TestFirstLook:
+    """Something is shown, and the camera turns, before anything runs."""
+
+    @pytest.fixture
+    def looking(self, idle):
+        idle.rendering.start()
+        self.wish = idle.wish()
+        idle.rendering.look(Looking("a", SCENE, "canonical", running().engine))
+        return idle
+
+    def test_its_frames_are_shown_until_something_runs(self, looking):
+        looking.rendering.show((frame(seq=looking.request().seq, epoch=0, stride=16),))
+        assert [one.epoch for one in looking.shown] == [0]
+        looking.run(running(wish=self.wish))
+        looking.rendering.show((frame(seq=90, epoch=0, stride=8),))
+        assert len(looking.shown) == 1
+
+    def test_the_camera_stays_where_it_was_dragged_to(self, looking):
+        before = looking.request().camera
+        looking.gestures.orbit_dragged(30.0, 0.0)
+        dragged = looking.request().camera
+        assert not dragged.same_view(before)
+        looking.run(running(wish=self.wish))
+        assert looking.request().camera.same_view(dragged)
+
+    def test_comes_too_late_once_something_runs(self, desk):
+        desk.rendering.look(Looking("a", replace(SCENE, name="other"), "plain", running().engine))
+        assert desk.camera.scene.name == SCENE.name
 
 
 class TestGestures:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
 
 _MOST_POSTED = 100
+_FINE_ENOUGH = 4
+"""Stride from which on a picture of other engines takes the place of a sharp one."""
 
 
 class RenderController(QObject):
@@ -36,6 +38,8 @@ class RenderController(QObject):
     """Other engines were chosen, and are asked for."""
     frames_shown = pyqtSignal(tuple)
     """tuple[Frame, ...], one for each pane, that went to the window."""
+    waiting_changed = pyqtSignal(str)
+    """What the picture still shows, and what it waits for; empty once that is shown."""
     badge_changed = pyqtSignal(str)
     """A quiet remark on the view; empty for none."""
     running_changed = pyqtSignal(Running)
@@ -69,6 +73,9 @@ class RenderController(QObject):
         self._shown_seq = -1
         self._shown: Frame | None = None
         """The first of those that were shown last."""
+        self._n_shown = 0
+        self._waits = False
+        """Whether what is shown is of engines before those that were asked for."""
         store.listen(self._state_changed)
 
     @property
@@ -138,6 +145,8 @@ class RenderController(QObject):
         """The render thread has something new to render with."""
         before, self._running = self._running, running
         looking, self._looking = self._looking, None
+        if looking is not None:
+            self._wait(True)
         asked = next((state for wish, state in self._posted if wish is running.wish), None)
         self._posted = [one for one in self._posted if one[1] is not asked]
         entered = looking is not None and looking.scene.home() == running.scene.home()
@@ -162,6 +171,7 @@ class RenderController(QObject):
         """A wish failed; what ran before runs on. Returns the state that asked for it."""
         state = self._store.state
         asked = next((state for one, state in self._posted if one is wish), state)
+        self._wait(False)
         # One that was made since is still to be answered.
         if self._kept is not None and wish is self._wish:
             reverted = state.with_engines_of(self._kept)
@@ -181,8 +191,11 @@ class RenderController(QObject):
             return
         if running is not None and running.wish.renewed and self._is_coarser(first):
             return
+        if self._waits and len(frames) == self._n_shown and self._is_worth_keeping(first):
+            return
         self._shown_seq = first.seq
-        self._shown = first
+        self._shown, self._n_shown = first, len(frames)
+        self._wait(False)
         self.frames_shown.emit(frames)
 
     def _is_coarser(self, frame: Frame) -> bool:
@@ -191,6 +204,25 @@ class RenderController(QObject):
         if shown is None or frame.complete or not shown.complete:
             return False
         return shown.camera.same_view(frame.camera)
+
+    def _is_worth_keeping(self, frame: Frame) -> bool:
+        """Whether the picture that is shown is of the same view and much finer."""
+        shown = self._shown
+        if shown is None or frame.why_blank or frame.stride <= max(shown.stride, _FINE_ENOUGH):
+            return False
+        return shown.camera.same_view(frame.camera)
+
+    def _wait(self, on: bool) -> None:
+        """The last picture stays, and is said to be what it is, until another one is as good."""
+        if on == self._waits or (on and self._shown is None):
+            return
+        self._waits, text = on, ""
+        if on and self._shown is not None:
+            text = f"still {self._shown.engine.precision}"
+            pane = self._store.state.active_pane
+            if not self._store.state.comparing and pane is not None:
+                text += f", {pane.source} is on its way"
+        self.waiting_changed.emit(text)
 
     def _adopt(self, running: Running, asked: ViewState | None) -> None:
         """Let the state say what runs, where it is what was asked for last."""
@@ -216,6 +248,7 @@ class RenderController(QObject):
         wish = wish_of(state, self._capabilities)
         if wish != self._wish:
             self._post(state)
+            self._wait(True)
             self.asked.emit()
         elif self._posted and self._posted[-1][0] is self._wish:
             # Asked for already: it only looks otherwise, such as with another active pane.

@@ -33,6 +33,8 @@ from viewer.widgets.picture.placement import (
 _MARGIN_PX = 14
 """Grey kept free on every side of the picture, in logical pixels."""
 _OVERLAY_INSET_PX = 12
+_VEIL = QColor(64, 64, 64, 90)
+"""Over a picture that is not what was asked for."""
 _FILMING = QColor(120, 12, 8, 235)
 _EMPTY_TEXT = "No picture yet. Open a light field with Ctrl+O, or drop its file here."
 
@@ -65,6 +67,7 @@ class ImagePane(PictureGestures):
         self._viewport = Viewport()
         self._arrangement: Arrangement | None = None
         self._busy = OverlayLabel("Busy", self, QColor("#f2c14e"))
+        self._waiting = OverlayLabel("What is shown meanwhile", self)
         self._filming = OverlayLabel("Filming the screen", self, QColor("#ff3b30"), _FILMING)
         self._badge = OverlayLabel("Remark on this view", self, QColor("#b8b8b8"))
         self._hint = OverlayLabel("First steps", self)
@@ -120,6 +123,12 @@ class ImagePane(PictureGestures):
         """Say in the corner what is being waited for, or nothing more."""
         self._busy.show_text(text)
         self._arrange_overlays()
+
+    def show_waiting(self, text: str) -> None:
+        """Dim the picture, which is not what was asked for, and say so; empty: it is."""
+        self._waiting.show_text(text)
+        self._arrange_overlays()
+        self.update()
 
     def show_filming(self, text: str | None) -> None:
         """Say in the middle above the picture that the screen is being filmed; None: no more."""
@@ -271,6 +280,10 @@ class ImagePane(PictureGestures):
         self._filming.move((self.width() - self._filming.width()) // 2, 2)
         # At the lower edge, where no header of a pane lies.
         self._busy.move(inset, self.height() - self._busy.height() - inset)
+        self._waiting.move(
+            (self.width() - self._waiting.width()) // 2,
+            self.height() - self._waiting.height() - inset,
+        )
         self._badge.move(self.width() - self._badge.width() - inset, inset)
         self._hint.move(
             (self.width() - self._hint.width()) // 2,
@@ -293,6 +306,8 @@ class ImagePane(PictureGestures):
                 painter.drawText(area, int(flags), _EMPTY_TEXT)
         else:
             self._paint_picture(painter)
+            if self._waiting.text():
+                painter.fillRect(self.rect(), _VEIL)
             self._paint_overlays(painter)
         self.paint_drop(painter)
         painter.end()
