@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from r2l_core.checkpoints.download import CATALOGUE
 from r2l_core.checkpoints.opening import checkpoint_file
 from r2l_core.errors import RecordingError
 from r2l_core.recording.formats import FORMATS
@@ -50,6 +52,8 @@ def require_own_outputs(options: argparse.Namespace) -> None:
             for other, what in (*read, *taken):
                 if _same(file, other):
                     raise _refused(flag, value, f"it would replace {other}, {what}")
+            if _of_evaluation(options, name, file):
+                raise _refused(flag, value, f"it is for what --out {options.out} keeps")
             for folder_name, folder_flag in _FOLDERS.items():
                 folder = getattr(options, folder_name, None)
                 if folder is not None and _is_part(file, Path(folder)):
@@ -76,7 +80,20 @@ def _files_written(options: argparse.Namespace, name: str, value: Path) -> list[
     if name == "out" and hasattr(options, "again"):
         # A film comes with its sidecar and its table.
         return [value, *_beside(value)]
+    if name == "out" and (asset := CATALOGUE.get(getattr(options, "name", ""))) is not None:
+        archive = value / asset.folder / asset.file_name
+        return [archive, *(Path(f"{archive}{ending}") for ending in (".json", ".part"))]
     return [value]
+
+
+def _of_evaluation(options: argparse.Namespace, name: str, file: Path) -> bool:
+    """Whether a report would take the place of a picture, film or record of `eval --out`."""
+    folder = getattr(options, "out", None)
+    if name == "out" or not hasattr(options, "html") or not isinstance(folder, Path):
+        return False
+    if _same(file.parent, folder):
+        return re.fullmatch(r"\d{3,}_.*\.png|.*\.mp4|records", file.name) is not None
+    return _same(file.parent, folder / "records")
 
 
 def _beside(film: Path) -> list[Path]:

@@ -466,6 +466,7 @@ def test_the_command_fetches_and_unpacks(site, tmp_path, monkeypatch, capsys):
     assert values["files"] == 3
     assert Path(values["unpacked_into"]) == own
     assert main(words) == 0, "again"
+    assert main([*words, "--sha256", "0" * 64]) == 2, "who says what it has to be is heard"
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,24 @@ def test_into_a_dataset(light_field_file, tmp_path, capsys):
     assert poses.read_text() == "{}"
 
 
+@pytest.mark.parametrize("name", ["000_fp32.png", "fp32.mp4", "records/000_fp32.json", "records"])
+def test_a_report_in_the_place_of_what_an_evaluation_keeps(
+    light_field_file, tmp_path, capsys, name
+):
+    out = tmp_path / "kept"
+    evaluate = ["eval", "--checkpoint", light_field_file, "--precision", "fp32", "--out", out]
+    assert "is for what --out" in refused(capsys, *evaluate, "--json", out / name)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("ending", ["", ".json", ".part"])
+def test_a_report_in_the_place_of_what_is_downloaded(tmp_path, capsys, ending):
+    report = tmp_path / f"R2L_Blender_Models.zip{ending}"
+    download = ["download", "r2l-blender", "--out", tmp_path, "--json", report]
+    assert "which --out writes" in refused(capsys, *download)
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- streams, signals, folders ------------------------------------------------------------------
 
 

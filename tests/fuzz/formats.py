@@ -102,6 +102,7 @@ def _pictures(folder: Path, names: list[str]) -> None:
 def _transforms(folder: Path) -> None:
     names = [f"images/{k}.png" for k in range(9)]
     _pictures(folder, names)
+    Image.fromarray(np.eye(12, 16, dtype=np.uint8) * 255).save(folder / "m.png")
     frames = [
         {"file_path": name, "transform_matrix": pose(k).tolist(), "mask_path": "m.png", "w": 16}
         for k, name in enumerate(names)
@@ -185,7 +186,7 @@ def _archive(folder: Path) -> None:
 
 def _blend(path: Path) -> object:
     dataset = open_dataset(path.parent)
-    return [dataset.image(at) for at in range(len(dataset))][:1]
+    return [(dataset.image(at), dataset.counted(at)) for at in range(len(dataset))][:1]
 
 
 def _voxels(path: Path) -> object:
@@ -255,6 +256,7 @@ FORMATS = {
     "llff": Format("poses_bounds.npy", _llff, npy_file, _blend),
     "deepvoxels": Format("intrinsics.txt", _deepvoxels, damaged, _voxels),
     "picture": Format("test/0.png", _picture, damaged, _picture_of),
+    "mask": Format("m.png", _transforms, damaged, _blend),
     "archive": Format("x.zip", _archive, zip_file, lambda p: unpack(p, p.with_name("to"))),
 }  # fmt: skip
 
