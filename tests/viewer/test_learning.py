@@ -189,6 +189,24 @@ class TestWatching:
         assert len(lab.built) == built + 1
         assert not any(said), "nothing was said to be waited for"
 
+    def test_where_nothing_moves_a_picture_becomes_whole_before_the_next(
+        self, learning, lab, photographs, write_light_field, until
+    ):
+        app, before = learning, shown_sha256(learning)
+        lab.close_gate()
+        photographs.order(f"show {write_light_field('first')}")
+        until(lambda: app.learning.learning.newest.exists())
+        until(lambda: app.store.state.light_field.checkpoint.endswith("toys.safetensors"))
+        photographs.order(f"show {write_light_field('the second')}")
+        photographs.say(Stage.TEACHER, **teaching(60.0, 23.0))
+        until(lambda: "23.00 dB" in text(app))
+        wishes = []
+        app.render_thread.running_changed.connect(lambda now: wishes.append(now.wish.renewed))
+        lab.open_gate()
+        until(lambda: shown_sha256(app) != before and is_whole(app))
+        until(lambda: wishes == [False, True])
+        until(lambda: is_whole(app))
+
     def test_what_was_opened_meanwhile_stays_open(
         self, learning, photographs, write_light_field, until
     ):

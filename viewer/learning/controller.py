@@ -10,6 +10,7 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.errors import R2LError
+from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame
 from r2l_core.training.watching import LearningProgress, Stage
 from viewer.learning.process import LearningProcess, folder_of
@@ -55,7 +56,9 @@ class LearningController(QObject):
         self._seen_ns = 0
         """When the weights that were shown last were written; 0 before the first."""
         self._epoch = -1
-        """Of the pictures before these."""
+        """Of the pictures before these; -1 once these can be followed by others."""
+        self._camera: Camera | None = None
+        """Of the picture that was shown last."""
         self._waited = 0
         self._timer = clock.timer(self, _LOOK_EVERY_MS, self._look)
         self._wire()
@@ -215,8 +218,11 @@ class LearningController(QObject):
         opened(str(self._learning.newest))
 
     def _frames_shown(self, frames: tuple[Frame, ...]) -> None:
-        if frames[0].epoch > self._epoch:
-            # A picture of the weights that were asked for: it may be followed by another.
+        first, before = frames[0], self._camera
+        self._camera = first.camera
+        moves = before is not None and not before.same_view(first.camera)
+        # Where nothing moves, a picture becomes whole before the next one begins.
+        if first.epoch > self._epoch and (first.complete or moves):
             self._epoch = -1
 
     def _state_changed(self, before: ViewState, after: ViewState) -> None:

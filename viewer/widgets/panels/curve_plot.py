@@ -18,6 +18,8 @@ _HEIGHT_PX = 168
 _AXIS_PX = 26
 _LEAST_SPAN_DB = 4.0
 _TICKS = 5
+_MOST_TIMES = 5
+_ROOM_FOR_LABELS = 0.94
 
 
 class CurvePlot(QWidget):
@@ -117,15 +119,16 @@ def _columns(
 def _times(seconds: float) -> list[tuple[float, str]]:
     """Marks of the time axis: in minutes, or in seconds where it lasts little more than one."""
     unit, name = (60.0, "min") if seconds >= 120.0 else (1.0, "s")
-    step = _rounded_up(seconds / unit / 4)
-    marks = [at * step for at in range(int(seconds / unit / step) + 1)]
+    span = seconds / unit
+    step = _rounded_up(span / _MOST_TIMES, (1, 2, 3, 5, 10))
     # A label at the very edge would be cut off.
-    return [(mark * unit, f"{mark:g} {name}" if mark else "0") for mark in marks][:-1] or [(0, "0")]
+    last = math.floor(_ROOM_FOR_LABELS * span / step)
+    return [(at * step * unit, f"{at * step:g} {name}" if at else "0") for at in range(last + 1)]
 
 
-def _rounded_up(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
+def _rounded_up(value: float, steps: tuple[int, ...] = (1, 2, 5, 10)) -> float:
+    """The next of `steps` times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+    return next(step * power for step in steps if step * power >= value)
