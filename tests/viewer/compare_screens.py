@@ -266,6 +266,13 @@ class Studio:
             pane.show_filming(None)
             window.commands.keys.trigger()
 
+        def waiting() -> None:
+            pane.show_waiting("still fp32, int8 is on its way")
+            window.show_busy("Building int8…")
+            window.engine.show_engine(replace(pane.frames[0].engine, fidelity_db=53.9))
+            window.engine.show_contest("Is another engine faster? Timing openvino, turn 2 of 3")
+            self.raise_dock("Precision")
+
         return {
             "fitted": fitted,
             "layers": layers,
@@ -275,6 +282,8 @@ class Studio:
             "filming": filming,
             "keys": keys,
             "keys-gone": window.commands.keys.trigger,
+            "waiting": waiting,
+            "waited": lambda: pane.show_waiting(""),
         }
 
     def views(self) -> dict[str, Callable[[], None]]:

@@ -21,6 +21,7 @@ from viewer.state.difference_options import DifferenceOptions
 from viewer.state.panes import TRUTH, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare import compare_surface, pane_label
+from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.compare_view import CompareView
 from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel, paint_label
 from viewer.widgets.compare.wipe_divider import WipeDivider
@@ -557,6 +558,19 @@ class TestDifference:
         assert len(asked) == 1
         view.set_map(DifferenceKind.FLIP, np.ones((60, 60), np.float32), A, B)
         assert view.pane.difference.values() is None
+
+    def test_while_a_slow_map_is_computed_no_scale_is_shown(self, qtbot, view):
+        bar = view.bar.findChild(ColorBar)
+
+        def says(beginning: str) -> None:
+            qtbot.waitUntil(lambda: bar.accessibleDescription().startswith(beginning))
+
+        view.set_mode(CompareMode.DIFFERENCE)
+        says("Absolute difference of the worst channel, 0 to ")
+        view.set_difference(DifferenceOptions(DifferenceKind.FLIP))
+        says("FLIP error: it is still computed.")
+        view.set_map(DifferenceKind.FLIP, np.ones((60, 60), np.float32), A, B)
+        says("FLIP error, 0 to ")
 
     def test_a_slow_map_is_shown_when_it_comes(self, view):
         view.set_mode(CompareMode.DIFFERENCE)

@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).with_name("compare_screens.py")
 OUT = Path(__file__).resolve().parents[2] / "out" / "screens"
 
 
-FIRST_HOUR = ["fitted", "layers", "reasons", "refining", "dataset", "filming", "keys"]
+FIRST_HOUR = ["fitted", "layers", "reasons", "refining", "dataset", "filming", "keys", "waiting"]
 VIEWS = ["single", "side4", "light-fields", "wipe", "flip", "difference", "values"]
 
 

@@ -63,15 +63,21 @@ class ColorBar(QWidget):
         self._inset_px = inset_px
         self._names_unit = names_unit
         self._options = DifferenceOptions()
-        self._top = 1.0
+        self._top: float | None = 1.0
         self.setFont(theme.font(self, _TEXT_SCALE, tabular=True))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Colour scale")
         self.show_scale(self._options, 1.0)
 
-    def show_scale(self, options: DifferenceOptions, top: float) -> None:
-        """Show the colours of `options` for a scale that ends at `top` (colours being 0 to 1)."""
+    def show_scale(self, options: DifferenceOptions, top: float | None) -> None:
+        """Show the colours of `options` for a scale that ends at `top` (colours being 0 to 1); None
+        while that is not known, as the difference is still computed."""
         self._options, self._top = options, top
+        if top is None:
+            self.setToolTip(f"{_named(options.kind)}: it is still computed.")
+            self.setAccessibleDescription(self.toolTip())
+            self.update()
+            return
         low = -top if options.kind.signed else 0.0
         ends = (difference_scale.words(options.kind, value) for value in (low, top))
         self.setToolTip(
@@ -89,9 +95,9 @@ class ColorBar(QWidget):
         """Room for its colours."""
         return QSize(self._inset_px + 50, self.sizeHint().height())
 
-    def _ticks(self, step: float) -> list[tuple[float, str]]:
-        """Every `step` in the unit: where along the scale, 0 to 1, and its number."""
-        kind, top = self._options.kind, self._top * self._options.kind.factor
+    def _ticks(self, top: float, step: float) -> list[tuple[float, str]]:
+        """Every `step` up to `top`, in the unit: where along the scale, 0 to 1, and its number."""
+        kind = self._options.kind
         count = int(top / step + 1e-6)
         values = [step * at for at in range(-count if kind.signed else 0, count + 1)]
         return [
@@ -118,9 +124,11 @@ class ColorBar(QWidget):
             painter.fillRect(QRectF(x, 0, _MARK_PX, _BAR_PX), QColor(CLIPPED_COLOR))
         painter.setPen(QPen(QColor(tones.line), 1))
         painter.drawRect(bar.adjusted(0.5, 0.5, -0.5, -0.5))
-        self._paint_ticks(painter, bar, QColor(tones.muted))
+        if self._top is not None:
+            top = self._top * self._options.kind.factor
+            self._paint_ticks(painter, bar, QColor(tones.muted), top)
 
-    def _paint_ticks(self, painter: QPainter, bar: QRectF, color: QColor) -> None:
+    def _paint_ticks(self, painter: QPainter, bar: QRectF, color: QColor, top: float) -> None:
         advance = QFontMetricsF(self.font()).horizontalAdvance
         kind = self._options.kind
         unit = kind.unit if self._names_unit else ""
@@ -130,7 +138,7 @@ class ColorBar(QWidget):
         room = self.width() - advance(unit) - (_BETWEEN_PX if unit else 0.0)
         ticks: list[tuple[float, str]] = []
         for parts in (4, 2, 1):
-            ticks = self._ticks(_round_step(self._top * kind.factor / parts))
+            ticks = self._ticks(top, _round_step(top / parts))
             widest = max(advance(text) for _, text in ticks) + _BETWEEN_PX
             if len(ticks) * widest <= bar.width():
                 break

@@ -118,6 +118,7 @@ class CompareBar(QWidget):
         """Show kind and scale of the difference; `identical`: that there is none, in words."""
         if readout is None:
             self._say(options.kind)
+            self._colors.show_scale(options, None)
             return
         gained = f"{options.kind} ×{wording.gain(readout.gain)}, {options.kind.unit}"
         self._say(identical or gained)

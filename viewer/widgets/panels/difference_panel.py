@@ -107,6 +107,9 @@ class DifferencePanel(QWidget):
         self._save.setEnabled(readout is not None)
         if readout is None:
             self._histogram.clear_bars()
+            self._bar.show_scale(
+                self._options, 1 / self._options.gain if self._options.locked else None
+            )
             return
         self._show_gain(readout.gain)
         options = replace(self._options, kind=readout.kind)
