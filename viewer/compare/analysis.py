@@ -6,7 +6,6 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,21 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
-from r2l_core.images import perceptual
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
 from viewer.compare.helper_process import HelperProcess
+from viewer.compare.pair_metrics import exact_colors, missing_panes, pair_metrics
 from viewer.rendering.render_thread import Running
-from viewer.state.panes import LETTERS, TRUTH
+from viewer.state.panes import TRUTH
 from viewer.state.region import Region
-from viewer.widgets.controls import wording
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity
-from viewer.widgets.panels.metrics_panel import MetricsReadout, PairMetrics
+from viewer.widgets.panels.metrics_panel import MetricsReadout
 
 if TYPE_CHECKING:
-    from r2l_core.images.metrics import ImageComparison
+    pass
 
 SENSITIVITY_RAYS = 128
 """Enough to rank the layers; the command line takes more."""
@@ -93,12 +91,12 @@ class Analyst(QObject):
         elif sum(not frame.why_blank for frame in frames) < 2:
             self._void("metrics")
             self.metrics_ready.emit(
-                MetricsReadout(why_not="there are no two pictures", missing=_missing(frames))
+                MetricsReadout(why_not="there are no two pictures", missing=missing_panes(frames))
             )
         else:
             self._ask(
                 "metrics",
-                partial(_metrics, self._apart, tuple(frames), region, reference),
+                partial(pair_metrics, self._apart, tuple(frames), region, reference),
                 self.metrics_ready.emit,
             )
 
@@ -200,70 +198,9 @@ class _Job(QRunnable):
         self._job()
 
 
-def _metrics(
-    apart: HelperProcess, frames: Sequence[Frame], region: Region | None, reference: int | None
-) -> MetricsReadout:
-    from r2l_core.images.metrics import compare
-
-    names = [wording.named(frame.engine, frame.light_field) for frame in frames]
-    pairs = []
-    shown = [at for at, frame in enumerate(frames) if not frame.why_blank]
-    for a, b in itertools.combinations(shown, 2):
-        if reference in shown and reference not in (a, b):
-            continue
-        # The truth is what others are measured by.
-        if a == reference or (b != reference and frames[a].engine.engine == TRUTH):
-            a, b = b, a
-        images = [_exact(frames[at]) for at in (a, b)]
-        counted = frames[a if frames[b].counted is None else b].counted
-        if region is not None:
-            images = [region.of(image) for image in images]
-            counted = None if counted is None else region.of(counted)
-        found = apart.call(compare, *images, counted)
-        pair = _pair_metrics(LETTERS[a], LETTERS[b], names[a], names[b], found)
-        if counted is not None:
-            pair = replace(pair, counted_percent=100.0 * float(counted.mean()))
-        pairs.append(pair)
-    of = "" if region is None else region.words
-    return MetricsReadout(tuple(pairs), missing=_missing(frames), region=of)
-
-
-def _missing(frames: Sequence[Frame]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (LETTERS[at], frame.why_blank) for at, frame in enumerate(frames) if frame.why_blank
-    )
-
-
-def _exact(frame: Frame) -> NDArray[np.generic]:
-    """Colours before any rounding to eight bits, as `eval` compares them."""
-    return frame.image if frame.colors is None else frame.colors
-
-
-def _pair_metrics(
-    image: str, reference: str, name: str, reference_name: str, found: ImageComparison
-) -> PairMetrics:
-    return PairMetrics(
-        image,
-        reference,
-        name,
-        reference_name,
-        psnr_db=found.psnr_db,
-        ssim="too small" if math.isnan(found.ssim) else found.ssim,
-        flip=found.flip,
-        max_error_levels=255 * found.max_abs,
-        mean_error_levels=255 * found.mean_abs,
-        off_percent=found.off_by_1_255_percent,
-        lpips=None if perceptual.unavailable() else _lpips(found),
-    )
-
-
-def _lpips(found: ImageComparison) -> float | str:
-    return found.lpips_why_not if found.lpips is None else found.lpips
-
-
 def flip_map(apart: HelperProcess, a: Frame, b: Frame) -> NDArray[np.float32]:
     """NVIDIA's FLIP of every pixel, 0..1, (H, W), computed in the helper process."""
-    return apart.call(difference_map, DifferenceKind.FLIP, _exact(a), _exact(b))
+    return apart.call(difference_map, DifferenceKind.FLIP, exact_colors(a), exact_colors(b))
 
 
 def divergence_at(
