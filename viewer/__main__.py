@@ -99,7 +99,9 @@ def parser(name: str) -> Parser:
         help="what a released file does not say about its network, such as n_frequencies=10",
     )
     viewer.add_argument("--dataset", metavar="DIR", help="the folder of a NeRF dataset to open")
-    viewer.add_argument("--precision", metavar="P", help="(the fastest this machine has)")
+    viewer.add_argument(
+        "--precision", metavar="P", help="(the last chosen, or the fastest within 50 dB of fp32)"
+    )
     viewer.add_argument(
         "--compare", metavar="P,P,...", help="two to four precisions, or truth, side by side"
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import QObject, QSettings, pyqtSignal
 
 from r2l_core.errors import R2LError
+from r2l_core.types import Precision
 from viewer.camera.bookmarks import BookmarkController
 from viewer.camera.controller import CameraController
 from viewer.camera.gestures import CameraGestures
@@ -35,6 +36,7 @@ from viewer.rendering.scene_controller import SceneController
 from viewer.rendering.screenshots import Screenshots
 from viewer.sessions import FileOpener, SessionController
 from viewer.state.bookmarks import Bookmarks
+from viewer.state.panes import PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.resolve import Wish
 from viewer.state.view_state import StateStore, ViewState
@@ -68,13 +70,13 @@ class App(QObject):
         `file`: whatever else is to be opened.
         """
         super().__init__()
-        self.first_state = state
-        """What was asked for at the start."""
-        self.store = StateStore(state)
-        self.report = Report()
         self.preferences = preferences = Preferences(
             settings or QSettings("r2l-viewer", "r2l-viewer")
         )
+        self.first_state = state = _in_usual_precision(state, preferences)
+        """What was asked for at the start."""
+        self.store = StateStore(state)
+        self.report = Report()
         window = self.window = MainWindow(preferences)
         store = self.store
         self.render_thread = RenderThread()
@@ -345,6 +347,14 @@ class App(QObject):
         scene = state.light_field.scene
         named = scene if scene is None or isinstance(scene, str) else ""
         self.window.commands.show_scene_choice(named)
+
+
+def _in_usual_precision(state: ViewState, preferences: Preferences) -> ViewState:
+    """In the precision that was chosen last, where nothing else is asked for."""
+    usual = preferences.text("precision")
+    if state.panes or usual not in set(Precision):
+        return state
+    return state.with_panes((PaneChoice(Precision(usual)),))
 
 
 def _nothing() -> None:

@@ -36,6 +36,7 @@ class CompareController(QObject):
         parent: QObject,
     ) -> None:
         super().__init__(parent)
+        self._preferences = preferences
         self._recent = RecentFiles(preferences, "recent_light_fields")
         self._window = window
         self._panels: ComparePanels = window.compare
@@ -73,7 +74,8 @@ class CompareController(QObject):
         analyst.failed.connect(self.failed)
 
     def choose_precision(self, precision: Precision) -> None:
-        """Show another precision in the active pane."""
+        """Show another precision in the active pane, and begin with it the next time."""
+        self._preferences.store("precision", str(precision))
         self._show_precision()
         if not self._store.state.comparing:
             self._window.precision.show_pending(precision)

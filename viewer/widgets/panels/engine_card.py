@@ -16,7 +16,7 @@ _FACTS = {
     "Arithmetic": "Number formats of the products and of the sums in the network.",
     "Weights": "How the network's weights are stored, and their size.",
     "Kernel": "The library or kernel that multiplies the matrices.",
-    "To fp32": "How near its picture is to that of fp32, on rays of the first view.",
+    "Fidelity": "How near its picture is to that of fp32, on rays of the first view.",
     "Engine": "The backend that runs this precision, and the device it runs on.",
 }
 
@@ -103,7 +103,7 @@ class EngineCard(QWidget):
         weights = f"{info.weight_type}, {wording.megabytes(info.weight_bytes)}"
         self._facts.show_fact("Weights", weights)
         self._facts.show_fact("Kernel", info.kernel)
-        self._facts.show_fact("To fp32", wording.fidelity(info) or wording.DASH)
+        self._facts.show_fact("Fidelity", wording.fidelity(info) or wording.DASH)
         self._facts.show_fact("Engine", f"{info.engine} on {info.device}")
         notes = [f"Emulated: {info.emulated}"] if info.emulated else []
         notes += [f"A faster way failed. {info.fallback}."] if info.fallback else []

@@ -33,6 +33,7 @@ from viewer.widgets.picture.placement import (
 _MARGIN_PX = 14
 """Grey kept free on every side of the picture, in logical pixels."""
 _OVERLAY_INSET_PX = 12
+_BETWEEN_OVERLAYS_PX = 6
 _VEIL = QColor(64, 64, 64, 90)
 """Over a picture that is not what was asked for."""
 _FILMING = QColor(120, 12, 8, 235)
@@ -280,10 +281,8 @@ class ImagePane(PictureGestures):
         self._filming.move((self.width() - self._filming.width()) // 2, 2)
         # At the lower edge, where no header of a pane lies.
         self._busy.move(inset, self.height() - self._busy.height() - inset)
-        self._waiting.move(
-            (self.width() - self._waiting.width()) // 2,
-            self.height() - self._waiting.height() - inset,
-        )
+        above = 0 if self._busy.isHidden() else self._busy.height() + _BETWEEN_OVERLAYS_PX
+        self._waiting.move(inset, self.height() - self._waiting.height() - inset - above)
         self._badge.move(self.width() - self._badge.width() - inset, inset)
         self._hint.move(
             (self.width() - self._hint.width()) // 2,

@@ -1,0 +1,96 @@
+"""What a person meets first: a picture and a camera that turns, while all else is made ready."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from r2l_core.types import Precision
+from tests.viewer.states import shown
+from viewer.rendering import render_thread, starting
+from viewer.state.panes import AUTO, TRUTH, PaneChoice
+from viewer.state.resolve import Wish
+from viewer.state.view_state import LightFieldChoice
+
+
+@pytest.fixture
+def held(lab):
+    """Nothing is built until this is set."""
+    event = threading.Event()
+
+    def wait() -> None:
+        assert event.wait(120)
+
+    lab.on_build = wait
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def starts(make_app, monkeypatch, write_light_field, held):
+    """A window that starts with first looks."""
+    monkeypatch.setattr(render_thread, "first_look", starting.first_look)
+    app = make_app(shown(write_light_field(), precision=Precision.INT8, engine=AUTO))
+    app.start()
+    return app
+
+
+def test_a_picture_comes_before_anything_is_built_and_the_camera_turns(starts, until, held):
+    pane = starts.window.pane
+    until(lambda: pane.frame is not None)
+    assert (pane.frame.engine.engine, pane.frame.engine.precision) == ("fused", Precision.FP32)
+    assert starts.rendering.running is None
+    first = pane.frame.camera
+    pane.orbit_dragged.emit(40.0, 0.0)
+    until(lambda: not pane.frame.camera.same_view(first))
+    dragged = starts.camera.camera()
+    held.set()
+    until(lambda: starts.report.has_picture)
+    assert starts.rendering.running.engine.engine == "lab"
+    assert pane.frame.engine.precision is Precision.INT8
+    assert pane.frame.camera.same_view(dragged), "the camera stays where it was dragged to"
+
+
+def test_what_is_asked_for_meanwhile_comes_after_it(starts, until, held):
+    until(lambda: starts.window.pane.frame is not None)
+    starts.rendering.choose_precision(Precision.BF16)
+    held.set()
+    until(lambda: starts.rendering.running is not None)
+    until(lambda: starts.rendering.running.engine.precision is Precision.BF16)
+
+
+def test_what_cannot_be_built_says_so_over_the_first_look(starts, lab, until, held):
+    until(lambda: starts.window.pane.frame is not None)
+    lab.build_error = RuntimeError("out of order")
+    held.set()
+    until(lambda: starts.window.message.isVisible())
+    assert "Out of order" in starts.window.message.details()
+
+
+def test_closing_meanwhile(starts, until):
+    until(lambda: starts.window.pane.frame is not None)
+    starts.close()
+    assert starts.render_thread.isFinished()
+
+
+def test_the_precision_that_was_chosen_last_is_the_next_first(app, until, make_app):
+    app.window.precision.precision_chosen.emit(Precision.INT8)
+    until(lambda: app.rendering.running.engine.precision is Precision.INT8)
+    unsaid = replace(app.first_state, panes=())
+    assert make_app(unsaid).first_state.panes == (PaneChoice(Precision.INT8),)
+    assert make_app(app.first_state).first_state is app.first_state, "what is asked for counts more"
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish(LightFieldChoice("demo", engine="torch")),
+        Wish(LightFieldChoice("demo"), (PaneChoice(TRUTH),)),
+        Wish(LightFieldChoice("demo"), (PaneChoice(Precision.FP32), PaneChoice(Precision.INT8))),
+        Wish(LightFieldChoice("/nowhere.safetensors")),
+    ],
+)
+def test_some_wishes_wait_for_the_renderer(wish):
+    assert starting.first_look(wish) is None
