@@ -7,6 +7,8 @@ go in step here, so nothing of their order, barriers and copies is emulated.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ LEVEL_ORDER = torch.tensor([0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15
 """In which a thread packs its values of sixteen channels into four registers."""
 
 
+@functools.cache
 def places(n: int) -> tuple[Tensor, Tensor]:
     """Row and column of a thread's accumulators of 64 x n sums: (4, 32, n / 2) each."""
     at = torch.arange(n // 2)
@@ -39,21 +42,46 @@ def from_threads(values: Tensor) -> Tensor:
 
 def operand(memory: Tensor, start: int, n_rows: int) -> Tensor:
     """What a product reads from `start` on: 32 bytes of each row, uint8 (..., n_rows, 32)."""
+    return memory[..., _read_addresses(start, n_rows)]
+
+
+@functools.cache
+def _read_addresses(start: int, n_rows: int) -> Tensor:
     address = start + torch.arange(n_rows)[:, None] * 128 + torch.arange(32)
-    return memory[..., address ^ ((address >> 7 & 7) << 4)]
+    return address ^ ((address >> 7 & 7) << 4)
 
 
 def fragment(registers: Tensor) -> Tensor:
     """Four registers a thread, (groups, 4, 32, 4, values in one), to the operand: 64 rows of
     (values * 4) columns twice, as the tensor core takes them."""
-    groups, n = len(registers), registers.shape[-1]
-    matrix = registers.new_zeros(groups, 64, 8 * n)
-    for register in range(4):
-        for value in range(n):
-            rows = ROW + 8 * (register & 1)
-            columns = (LANE & 3) * n + value + 4 * n * (register >> 1)
-            matrix[:, rows, columns.expand_as(rows)] = registers[..., register, value]
+    n = registers.shape[-1]
+    matrix = registers.new_zeros(len(registers), 64, 8 * n)
+    matrix[:, *_fragment_places(n)] = registers
     return matrix
+
+
+@functools.cache
+def _fragment_places(n: int) -> tuple[Tensor, Tensor]:
+    """Row and column of each value: (4, 32, 4, n) each."""
+    register, value = torch.arange(4)[:, None], torch.arange(n)
+    rows = ROW[..., None, None] + 8 * (register & 1) + 0 * value
+    columns = (LANE & 3)[:, None, None] * n + value + 4 * n * (register >> 1)
+    return rows, columns.expand_as(rows)
+
+
+@functools.cache
+def _stored_addresses() -> Tensor:
+    """Where each byte of a thread's 128 inputs is stored: (4, 32, 256)."""
+    stored_row = WARP[:, None] * 16 + (LANE & 15)
+    addresses = torch.empty(4, 32, 16, 4, 4, dtype=torch.int64)
+    for k in range(16):
+        place = ((k & 3) * 2 + (LANE >> 4)) ^ (stored_row & 7)
+        address = stored_row * 128 + (k >> 2) * 8192 + (place << 4)
+        for register in range(4):
+            # Of eight rows of a small matrix, the thread's, and in it its four bytes.
+            row = address[:, 8 * register + (LANE >> 2)] + 4 * (LANE & 3)
+            addresses[:, :, k, register] = row[..., None] + torch.arange(4)
+    return addresses.flatten(2)
 
 
 class HalfKernel:
@@ -101,17 +129,7 @@ class HalfKernel:
     def _stored(self, x: Tensor) -> Tensor:
         """The inputs in shared memory: uint8 (groups, 32768)."""
         memory = torch.full((len(x), 32768), 255, dtype=torch.uint8)
-        halves = x.to(self.dtype).contiguous().view(torch.uint8)
-        stored_row = WARP[:, None] * 16 + (LANE & 15)
-        for k in range(16):
-            place = ((k & 3) * 2 + (LANE >> 4)) ^ (stored_row & 7)
-            address = stored_row * 128 + (k >> 2) * 8192 + (place << 4)
-            for register in range(4):
-                # The thread's place among the eight rows of a small matrix, and the bytes it has.
-                rows = address[:, 8 * register + (LANE >> 2)]
-                for byte in range(4):
-                    at = 16 * k + 4 * register + byte
-                    memory[:, rows + 4 * (LANE & 3) + byte] = halves[..., at]
+        memory[:, _stored_addresses()] = x.to(self.dtype).contiguous().view(torch.uint8)
         return memory
 
 
