@@ -9,7 +9,9 @@ if os.environ.get("R2L_REHEARSAL") == "1":
     os.environ["TRITON_INTERPRET"] = "1"
     import torch
 
+    # For good: two threads that wait for each other on a busy machine take a hundred times as long.
     torch.set_num_threads(1)
+    torch.set_num_threads = lambda n: None
     torch.cuda.is_available = lambda: True
     torch.cuda.current_device = lambda: 0
     torch.cuda.get_device_name = lambda device=None: "stand-in"
