@@ -47,6 +47,8 @@ def replacing(
     A link stays one; a device or pipe is written to directly. An OSError, also from within, becomes
     `error(what, ..., remedy)`.
     """
+    if "\0" in os.fspath(path):
+        raise error(what, "no name has a zero byte", remedy)
     try:
         if path.is_symlink():
             path = path.resolve()

@@ -138,7 +138,7 @@ def _mask(
     frame: DatasetFields, finder: PictureFinder, stored_px: tuple[int, int], remarks: _Remarks
 ) -> Path | None:
     """The mask of a frame, if it has one and this is there."""
-    if "mask_path" not in frame:
+    if not frame.mapping.get("mask_path"):
         return None
     found = _find(frame, "mask_path", finder)
     if found is None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import io
 import os
 import pickle
 import tarfile
+import types
+import uuid
 import zipfile
-from collections import OrderedDict
-from pathlib import Path
+from collections import Counter, OrderedDict, defaultdict, deque
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -114,6 +119,49 @@ def test_inert_values(tmp_path, value, kept, protocol, old):
     (tmp_path / "x.tar").write_bytes(data)
     light_field = load_light_field(str(tmp_path / "x.tar"))
     assert light_field.provenance.get("best_psnr") == kept
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.datetime(2024, 5, 6, 7, 8, tzinfo=datetime.UTC),
+        datetime.timedelta(hours=3),
+        Decimal("31.5"),
+        Fraction(1, 3),
+        uuid.UUID(int=7),
+        types.SimpleNamespace(lr=5e-4),
+        defaultdict(list, {"loss": [0.1]}),
+        Counter("ab"),
+        deque([1, 2]),
+        {1, 2},
+        frozenset([1]),
+        slice(1, 2),
+        range(3),
+        1j,
+        bytearray(b"ab"),
+        PureWindowsPath("C:/runs"),
+        torch.get_rng_state(),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_plain_values_of_the_library(tmp_path, value, protocol):
+    content = {**checkpoint(NETWORK), "kept": value, "again": [value, {"deep": value}]}
+    assert opened(tmp_path, content, pickle_protocol=protocol).network.depth > 2
+
+
+@pytest.mark.parametrize("keys", [("weights",), ("params_ema",), ("model", "state_dict")])
+def test_weights_under_any_key(tmp_path, keys):
+    content: dict = WEIGHTS
+    for key in reversed(keys):
+        content = {key: content, "epoch": 3}
+    light_field = opened(tmp_path, content)
+    assert torch.equal(light_field.tensors["tail.0.weight"], WEIGHTS["tail.0.weight"].float())
+
+
+def test_of_several_weights_none_is_chosen(tmp_path):
+    data = file_bytes({"params_ema": WEIGHTS, "params": WEIGHTS})
+    assert "weights several times: params_ema, params" in refused(tmp_path / "x.tar", data)
 
 
 def test_paths_among_the_options(tmp_path):

@@ -89,6 +89,19 @@ def _weights(root: Mapping[Any, Any]) -> tuple[Any, str]:
     for key in _WRAPPED:
         if has_weights(root.get(key)):
             return root[key], key
+    others = {str(key): value for key, value in root.items() if has_weights(value)}
+    for key, value in root.items():
+        if isinstance(value, dict):
+            inner = {f"{key}.{one}": deep for one, deep in value.items() if has_weights(deep)}
+            others.update(inner)
+    if len(others) == 1:
+        ((field, weights),) = others.items()
+        return weights, field[:80]
+    if others:
+        raise Refused(
+            f"it holds weights several times: {', '.join(name[:40] for name in list(others)[:5])}",
+            "Save those that you want alone, torch.save(weights, ...), and open that.",
+        )
     listed = ", ".join(str(key)[:40] for key in list(root)[:5]) or "nothing"
     raise Refused(
         f"it has no {_WEIGHTS}, nor other weights of a light field or NeRF: it holds {listed}",

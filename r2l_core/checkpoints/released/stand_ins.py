@@ -14,6 +14,13 @@ from typing import Any
 
 import torch
 
+from r2l_core.checkpoints.released.library_names import (
+    HARMFUL_MODULES,
+    OF_NO_INTEREST,
+    TYPES,
+    USUAL_MODULES,
+)
+
 _MAX_DIMENSIONS = 8
 _MAX_ARGUMENTS = 64
 """A path has one for each of its folders."""
@@ -108,8 +115,10 @@ RECORDS = {
     "torch.nn.modules.linear.Identity",
     "torch.nn.modules.linear.Linear",
     "torch.nn.parallel.data_parallel.DataParallel",
+    "uuid.UUID",
 }
 _VALUES = {
+    *TYPES,
     "numpy.ndarray",
     "torch.float16",
     "torch.bfloat16",
@@ -195,8 +204,16 @@ def _array(*_: Any) -> Record:
     return Record("numpy.ndarray")
 
 
-def _path(*parts: Any) -> None:
-    return None
+def _nothing(*_: Any) -> None:
+    return None  # a plain value of Python's library, which is of no interest
+
+
+def _mapping(*_: Any) -> dict[Any, Any]:
+    return {}  # as of no interest; defaultdict fills it by opcodes
+
+
+def _simple_namespace(*_: Any) -> Record:
+    return Record("types.SimpleNamespace")
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -207,11 +224,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
         for core in ("core", "_core")
         for name, function in (("scalar", _scalar), ("_reconstruct", _array))
     },
-    **{
-        f"pathlib{module}.{kind}": _path
-        for module in ("", "._local")  # since Python 3.13
-        for kind in ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath")
-    },
+    **dict.fromkeys(OF_NO_INTEREST, _nothing),
+    "types.SimpleNamespace": _simple_namespace,
+    "collections.Counter": _mapping,
+    "collections.defaultdict": _mapping,
+    "collections.deque": _set,
     "collections.OrderedDict": _ordered_dict,
     "__builtin__.set": _set,
     "builtins.set": _set,
@@ -222,33 +239,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
 }
-_USUAL = {
-    "__builtin__": "builtins",
-    "commands": "subprocess",
-    "copy_reg": "copyreg",
-    "nt": "os",
-    "posix": "os",
-}
-"""Modules by the names people know them by, where pickles have another."""
-
-_HARMFUL = {
-    *("os", "posix", "nt", "subprocess", "sys", "builtins", "__builtin__", "commands", "socket"),
-    *(
-        "shutil",
-        "pty",
-        "runpy",
-        "importlib",
-        "pickle",
-        "_pickle",
-        "marshal",
-        "ctypes",
-        "webbrowser",
-    ),
-    *("operator", "_operator", "code", "codeop", "pdb", "timeit", "multiprocessing", "urllib"),
-    *("requests", "http", "ftplib", "tempfile", "pip", "asyncio", "signal", "threading", "types"),
-}
-"""Modules by which a pickle can do something: no training program names them in a checkpoint."""
-
 _WARNING = "Nothing of it was run; do not open it with other programs either."
 _HINT = "Nothing of it was run. Save its weights alone, torch.save(model.state_dict(), ...)."
 
@@ -267,10 +257,10 @@ def known_global(name: str) -> Global:
     """The stand-in for a class or function. Raises Refused with its name where it is unknown."""
     if name not in _KNOWN:
         module, _, attribute = name.partition(".")
-        usual = f" ({_USUAL[module]}.{attribute[:200]})" if module in _USUAL else ""
+        usual = f" ({USUAL_MODULES[module]}.{attribute[:200]})" if module in USUAL_MODULES else ""
         raise Refused(
             f"it asks for {name[:200]}{usual}, which no light field needs",
-            _WARNING if module.partition(".")[0] in _HARMFUL else _HINT,
+            _WARNING if module.partition(".")[0] in HARMFUL_MODULES else _HINT,
         )
     return Global(name)
 
