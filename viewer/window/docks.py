@@ -38,7 +38,7 @@ class Docks:
         bottom: Panels,
     ) -> None:
         """`left_tabs`, `tabs`: docks that share the place of the last one at that side.
-        `closed_tabs`: those at the right, and `bottom`: docks that are closed at first."""
+        `closed_tabs`: those at the left, and `bottom`: docks that are closed at first."""
         self._window = window
         self._before_hiding = QByteArray()
         self._sides: list[list[PanelDock]] = []
@@ -91,7 +91,7 @@ class Docks:
             side[-1].raise_()
         for dock in self._closed:
             dock.setFloating(False)
-            self._window.tabifyDockWidget(self._sides[-1][-1], dock)
+            self._window.tabifyDockWidget(self._sides[0][-1], dock)
             dock.hide()
         self._window.resizeDocks(
             [side[0] for side in self._sides], list(_SIDES.values()), Qt.Orientation.Horizontal

@@ -23,6 +23,8 @@ from viewer.widgets.panels.record_settings import duration
 from viewer.widgets.panels.stage_strip import StageStrip
 
 _MINUTES = 120.0
+_LEAST_WIDTH_PX = 276
+"""Room for a curve, and for the names of the docks beside it."""
 _INTRODUCTION = (
     "Photographs with poses become a light field. The picture shows what is learned by now, while "
     "you drag it."
@@ -72,6 +74,7 @@ class LearnPanel(QWidget):
         column.addWidget(self._settings)
         column.addWidget(self._course)
         self._course.hide()
+        self.setMinimumWidth(_LEAST_WIDTH_PX)
         self.offer_resume("")
 
     # What to learn
@@ -256,10 +259,11 @@ class LearnPanel(QWidget):
         column.addWidget(self._strip)
         column.addLayout(number)
         column.addWidget(self._left)
+        # Above the plot, so that a low window shows them.
+        column.addLayout(_row(self._pause, self._stop))
+        column.addWidget(self._show)
         column.addWidget(self._plot)
         column.addWidget(self._facts)
-        column.addWidget(self._show)
-        column.addLayout(_row(self._pause, self._stop))
         column.addWidget(self._stay)
         return made
 
