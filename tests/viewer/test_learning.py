@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PyQt6.QtWidgets import QMessageBox
 
 from r2l_core.training.watching import LearningProgress, Stage, is_in_use, told
 from r2l_core.types import Precision
@@ -48,9 +51,14 @@ class Photographs:
 
 
 @pytest.fixture
-def photographs(tmp_path, monkeypatch) -> Photographs:
+def photographs(tmp_path, monkeypatch) -> Iterator[Photographs]:
     monkeypatch.setattr(process, "PROGRAM", (sys.executable, str(STAND_IN)))
-    return Photographs(tmp_path / "toys")
+    made = Photographs(tmp_path / "toys")
+    yield made
+    for process_id, *_ in made.runs():
+        # One that goes on after its window would go on after the tests.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -326,6 +334,16 @@ class TestErrors:
 
 
 class TestClosing:
+    def test_it_asks_first_unless_the_learning_goes_on(self, learning):
+        window = learning.window
+        assert not window.close()
+        (box,) = [one for one in window.findChildren(QMessageBox) if one.isVisible()]
+        assert "toys is being learned. Closing stops it here" in box.text()
+        next(one for one in box.buttons() if one.text() == "Go on").click()
+        assert window.isVisible()
+        button(window.learn, "Go on after closing").click()
+        assert window.close()
+
     def test_it_ends_with_the_window(self, learning, until):
         folder = folder_of(learning)
         learning.close()
