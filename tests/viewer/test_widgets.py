@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PyQt6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PyQt6.QtGui import QColor, QDropEvent, QGuiApplication, QImage, QKeyEvent, QWheelEvent
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider, QWidget
 
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.render.frames import Frame, FrameTimings
@@ -28,6 +28,7 @@ from viewer.widgets.panels.performance_panel import PerformancePanel
 from viewer.widgets.panels.performance_readout import ImageCost, PerformanceReadout
 from viewer.widgets.panels.precision_switch import PrecisionSwitch
 from viewer.widgets.panels.scene_panel import ScenePanel
+from viewer.widgets.panels.status_line import StatusLine
 from viewer.widgets.picture.image_pane import ImagePane
 from viewer.widgets.picture.message_bar import MessageBar
 from viewer.widgets.picture.picture_footer import PictureFooter
@@ -413,6 +414,15 @@ class TestEngineCard:
         return "\n".join(
             label.text() for label in card.findChildren(QLabel) if label.isVisibleTo(card)
         )
+
+    def test_how_near_it_is_to_fp32(self, qtbot):
+        card, status = EngineCard(), StatusLine()
+        for widget in (card, status):
+            qtbot.addWidget(widget)
+            widget.show_engine(replace(INFO, fidelity_db=53.94))
+        said = [label.text() for label in card.findChildren(QLabel)]
+        assert "53.9 dB to fp32 · native" in said
+        assert any("53.9 dB to fp32" in one.toolTip() for one in status.findChildren(QWidget))
 
     def test_native(self, qtbot):
         card = EngineCard()

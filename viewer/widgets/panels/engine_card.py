@@ -16,7 +16,6 @@ _FACTS = {
     "Arithmetic": "Number formats of the products and of the sums in the network.",
     "Weights": "How the network's weights are stored, and their size.",
     "Kernel": "The library or kernel that multiplies the matrices.",
-    "Fidelity": "How near its picture is to that of fp32, on rays of the first view.",
     "Engine": "The backend that runs this precision, and the device it runs on.",
 }
 
@@ -93,17 +92,19 @@ class EngineCard(QWidget):
         self._swatch.hatched = info.emulated is not None
         self._swatch.update()
         self._title.setText(wording.named(info))
-        self._kind.setText(wording.how(info))
-        self._kind.setToolTip(
+        near = wording.fidelity(info)
+        self._kind.setText(" · ".join(filter(None, (near, wording.how(info)))))
+        how = (
             "The hardware computes in this format itself."
             if info.emulated is None
             else "The numbers are rounded as this format would, but computed in another one."
         )
+        measured = f"Its picture is {near}, measured on rays of the first view." if near else ""
+        self._kind.setToolTip(f"{how} {measured}".strip())
         self._facts.show_fact("Arithmetic", info.arithmetic)
         weights = f"{info.weight_type}, {wording.megabytes(info.weight_bytes)}"
         self._facts.show_fact("Weights", weights)
         self._facts.show_fact("Kernel", info.kernel)
-        self._facts.show_fact("Fidelity", wording.fidelity(info) or wording.DASH)
         self._facts.show_fact("Engine", f"{info.engine} on {info.device}")
         notes = [f"Emulated: {info.emulated}"] if info.emulated else []
         notes += [f"A faster way failed. {info.fallback}."] if info.fallback else []
