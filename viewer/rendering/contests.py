@@ -5,6 +5,7 @@ Only while nothing is rendered: a contest waits as soon as the camera moves, and
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -65,9 +66,13 @@ class Contests(QObject):
             self._thread.join()
 
     def _run(self, running: Running, stop: threading.Event) -> None:
+        import torch
+
         from r2l_core.engines.contest import Contest
         from r2l_core.model.light_field import LightField
 
+        # As on the render thread, whatever that had set when this one came up.
+        torch.set_num_threads(os.cpu_count() or 1)
         lower_thread_priority()
         light_field, info = running.light_field, running.engine
         if not isinstance(light_field, LightField):
