@@ -134,19 +134,27 @@ class RenderThread(QThread):
         not answer; None once stopped."""
         self.looking.emit(Looking(look.name, look.scene, look.ray_mode, look.info))
         later = Work()
+
+        def prepare() -> None:
+            if not preparation.is_alive() and not preparation.over:
+                self.busy_changed.emit("Loading the engines…")
+                lower_thread_priority()
+                preparation.start()
+
+        def answer(request: RenderRequest) -> None:
+            for frame in look.frames(request, self.mailbox.pending):
+                self.frames_ready.emit((frame,))
+                # Not before: it would take the processors from the first picture.
+                prepare()
+
         while not preparation.over:
             work = self.mailbox.take()
             if work is None:
                 return None
             later = later.followed_by(work)
             if work.request is not None:
-                for frame in look.frames(work.request, self.mailbox.pending):
-                    self.frames_ready.emit((frame,))
-                    # Not before: it would take the processors from the first picture.
-                    if not preparation.is_alive() and not preparation.over:
-                        self.busy_changed.emit("Loading the engines…")
-                        lower_thread_priority()
-                        preparation.start()
+                self._attempt(partial(answer, work.request))
+                prepare()
         return later
 
     def _serve_with(self, worker: _Worker, work: Work | None) -> None:
