@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from r2l_core.training.teachers import Teacher
 
 
+_FEWEST_BATCHES = 8
+"""In all pixels of the photographs: of few, large batches would only see the same again."""
+
+_TEACHER_RAYS = 2**14
+"""That a teacher is asked for together: its tables are walked in many small operations."""
+
+
 def add(commands: Subparsers) -> None:
     """Declare the command and its flags."""
     distill = commands.add_parser(
@@ -143,7 +150,7 @@ def fine_tuning_rays(
             cameras = photographs.cameras
             of_teacher: RaySource = CameraRays(cameras, teacher, SamplingConfig(), seed, place)
         else:
-            of_teacher = RaySampler(scene, teacher, SamplingConfig(), seed, place)
+            of_teacher = RaySampler(scene, teacher, SamplingConfig(), seed, place, _TEACHER_RAYS)
         return MixedRays(of_teacher, pool, scene, seed)
 
     return new_rays
@@ -170,10 +177,13 @@ def new_distillation(options: argparse.Namespace, state: Path) -> Trainer:
             opened, "cpu" if device is None else str(device.torch_device)
         ).colors
     place = "cpu" if device is None else device.torch_device
-    new_rays = None
+    config, new_rays = _config(options), None
     if photographs is not None:
         new_rays = fine_tuning_rays(photographs, scene, teacher, place)
-    return Trainer(scene, teacher, _network(options), _config(options), state, device, new_rays)
+        pixels = sum(camera.width_px * camera.height_px for camera in photographs.cameras)
+        schedule = config.schedule.within(max(1, pixels // _FEWEST_BATCHES))
+        config = replace(config, schedule=schedule)
+    return Trainer(scene, teacher, _network(options), config, state, device, new_rays)
 
 
 def distilled(trainer: Trainer, options: argparse.Namespace) -> LightField:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from r2l_core.geometry.rays import canonicalise, hits_bounds
 from r2l_core.geometry.scene import SceneSpec
@@ -27,9 +28,16 @@ _FRESH = 0.125
 takes longer to answer than a shallow network to learn."""
 
 _KEPT_RAYS = 2**20
+_FIRST_RAYS = 2**16
+"""Asked for before anything is learned: the first of few would be used many times."""
 
 _ENOUGH_PIXELS = 1e6
 """Fewer are soon known by heart, and the network forgets what lies between the photographs."""
+
+_RIM_PX = 4
+"""Background as near to something as this is where an outline is told, and always kept."""
+
+_TRIES = 50
 
 
 class MixedRays:
@@ -38,7 +46,8 @@ class MixedRays:
     Of photographs with few pixels, fewer. A teacher's rays are used about eight times, in other
     company every time.
     Where the scene has a sphere of origins, the photographs' rays are re-based to it, as they will
-    be when the light field is rendered, and those that miss the scene are left out.
+    be when the light field is rendered, and those that miss the scene are left out. Of plain
+    background away from outlines `config.background_keep` is kept.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class MixedRays:
         self._kept: RayBatch | None = None
         self._next = 0
         self._generator = torch.Generator(photographs.device).manual_seed(seed)
+        self._telling = _telling(photographs, scene)
 
     def batch(self, n_rays: int) -> RayBatch:
         """See RaySource.batch."""
@@ -65,10 +75,12 @@ class MixedRays:
         return _together(own, self._of_teacher(n_rays - n_photographs))
 
     def _of_teacher(self, n_rays: int) -> RayBatch:
+        if self._kept is None:
+            self._kept = self._teacher_rays.batch(max(n_rays, _FIRST_RAYS))
         fresh = self._teacher_rays.batch(max(1, round(_FRESH * n_rays)))
         n_fresh, kept = len(fresh.colors), self._kept
-        if kept is None or len(kept.colors) < _KEPT_RAYS:
-            self._kept = kept = fresh if kept is None else _together(kept, fresh)
+        if len(kept.colors) < _KEPT_RAYS:
+            self._kept = kept = _together(kept, fresh)
         else:
             rows = torch.arange(self._next, self._next + n_fresh, device=fresh.colors.device)
             rows %= len(kept.colors)
@@ -85,14 +97,14 @@ class MixedRays:
 
     def _of_photographs(self, n_rays: int) -> RayBatch:
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
-        # Few of many would be enough; rows of a view may all miss a small scene.
-        for _ in range(20):
+        place, draw = self._photographs.device, self._generator
+        # Few tries are enough for many rays; rows of a view may all miss a small scene.
+        for _ in range(_TRIES):
             pixels = torch.randint(
-                len(self._photographs),
-                (2 * n_rays,),
-                generator=self._generator,
-                device=self._photographs.device,
+                len(self._photographs), (4 * n_rays,), generator=draw, device=place
             )
+            lucky = torch.rand(len(pixels), generator=draw, device=place)
+            pixels = pixels[self._telling[pixels] | (lucky < self.config.background_keep)]
             origins, directions = self._photographs.rays(pixels)
             kept = hits_bounds(origins, directions, self._scene)
             rays = canonicalise(origins[kept], directions[kept], self._scene)
@@ -101,6 +113,18 @@ class MixedRays:
                 break
         columns = (torch.cat(column) for column in zip(*parts, strict=True))
         return RayBatch(*(column[:n_rays] for column in columns))
+
+
+def _telling(photographs: Photographs, scene: SceneSpec) -> Tensor:
+    """Pixels that show something, or have it next to them: bool, one a pixel of all views."""
+    background = torch.tensor(scene.background_rgb, device=photographs.device)
+    result = torch.empty(len(photographs), dtype=torch.bool, device=photographs.device)
+    for view, width_px, pixels in photographs.sparse(1):
+        something = (photographs.colors(pixels.view(-1)) - background).abs().amax(-1) > 1e-3
+        rows = something.view(1, 1, -1, width_px).float()
+        near = functional.max_pool2d(rows, 2 * _RIM_PX + 1, 1, _RIM_PX)
+        result[view.start : view.stop] = near.view(-1) > 0
+    return result
 
 
 def _parts(batch: RayBatch) -> tuple[Tensor, Tensor, Tensor]:

@@ -136,6 +136,9 @@ class RaySampler:
         rows = torch.nonzero(keep).squeeze(-1)
         origins, right, up, backward = origins[rows], right[rows], up[rows], backward[rows]
         u, v = u[rows], v[rows]
+        if config.footprint_px == 0:
+            directions = u[:, None] * right + v[:, None] * up - backward
+            return RayBatch(origins, directions, centre[rows])
 
         per_axis = config.footprint_samples
         side = config.footprint_px / scene.focal_px(scene.width_px)

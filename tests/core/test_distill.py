@@ -132,6 +132,12 @@ def test_the_learning_rate_starts_low_peaks_and_ends_at_zero():
     assert warm_up == sorted(warm_up)
 
 
+def test_a_schedule_keeps_to_a_largest_batch():
+    smaller = Schedule((Stage(mrays=1.0, batch_rays=4096), Stage(mrays=2.0, batch_rays=100)))
+    assert [stage.batch_rays for stage in smaller.within(256).stages] == [256, 100]
+    assert smaller.within(4096) == smaller
+
+
 def test_the_network_grows_at_its_times():
     stage = Stage(mrays=1.0, growth=((0.0, 0.25), (0.2, 0.5), (0.5, 1.0)))
     places = (0.0, 0.19, 0.2, 0.49, 0.5, 1.0)
@@ -304,6 +310,18 @@ def test_a_footprint_is_centred_on_its_ray(per_axis, side_px):
     # The mean of per_axis^2 stratified uniform samples, each in a cell of 1/per_axis.
     expected = side_px * math.sqrt(1 / 12) / per_axis / per_axis
     assert offset_px.std(0).tolist() == pytest.approx([expected] * 2, rel=0.05)
+
+
+def test_no_footprint_means_the_ray_itself():
+    asked = []
+
+    def teacher(origins: Tensor, directions: Tensor) -> Tensor:
+        asked.append(len(origins))
+        return image_coordinates(origins, directions)
+
+    batch = RaySampler(DEMO, teacher, SamplingConfig(footprint_px=0.0), seed=2).batch(500)
+    assert torch.equal(batch.colors, image_coordinates(batch.origins, batch.directions))
+    assert len(asked) == 1, "every ray is asked about once"
 
 
 def test_colours_average_what_is_within_the_pixel():

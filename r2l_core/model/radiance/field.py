@@ -32,12 +32,14 @@ _SHIFT = 5.0
 @dataclass(frozen=True, eq=False)
 class Rendered:
     """colors: float32 (N, 3). opacity: float32 (N,), how much of the background is hidden.
-    sample_ray, sample_weight, sample_rgb: (M,), (M,) and (M, 3): the samples that are seen, each
-    with its ray, its share in the ray's colour, and its own colour."""
+    sample_ray, sample_depth, sample_weight, sample_rgb: (M,), (M,), (M,) and (M, 3): the samples
+    that are seen, each with its ray, where on it, its share in the ray's colour, and its own one.
+    """
 
     colors: Tensor
     opacity: Tensor
     sample_ray: Tensor
+    sample_depth: Tensor
     sample_weight: Tensor
     sample_rgb: Tensor
 
@@ -87,7 +89,7 @@ class RadianceField(nn.Module):
         colors = (1.0 - opacity[:, None]) * background
         weight = weights[seen]
         colors = colors.index_add(0, ray, weight[:, None] * rgb)
-        return Rendered(colors, opacity, ray, weight, rgb)
+        return Rendered(colors, opacity, ray, samples.depth[seen], weight, rgb)
 
     @torch.no_grad()
     def depths(self, origins: Tensor, directions: Tensor) -> Tensor:

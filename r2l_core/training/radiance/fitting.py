@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,10 @@ from r2l_core.model.radiance.field import RadianceField
 
 _MARGIN = 1.02
 _RAYS = 4096
+_BOUND_RAYS = 100_000
+_STRAY = 5e-4
+"""Share of all that rays see that may lie outside of the bounds."""
+
 _QUANTILE = 0.01
 """Share of the hit depths that may lie before near, and beyond far: strays of the field."""
 
@@ -37,8 +41,7 @@ def fitted_scene(dataset: Dataset, field: RadianceField) -> SceneSpec:
         near, far = _hit_depths(dataset.cameras, field)
         return replace(scene, near=near, far=far)
     center = torch.tensor(scene.center)
-    corner = float(field.grid.cell_size.norm()) / 2
-    reach = float((field.grid.cell_centers().cpu() - center).norm(dim=-1).max()) + corner
+    reach = min(_reach(dataset.cameras, field, center), _seen(dataset.cameras, center))
     bound = _MARGIN * reach
     away = np.array([camera.position for camera in dataset.cameras]) - np.asarray(scene.center)
     distances = np.linalg.norm(away, axis=1)
@@ -57,16 +60,51 @@ def fitted_scene(dataset: Dataset, field: RadianceField) -> SceneSpec:
     )
 
 
+@torch.no_grad()
+def _reach(cameras: Sequence[Camera], field: RadianceField, center: Tensor) -> float:
+    """How far from the centre the field holds anything that cameras see.
+
+    White cells before a white background are nothing, and neither is what no camera looks at.
+    """
+    background = torch.tensor(field.background_rgb)
+    distances, effects = [torch.zeros(1)], [torch.zeros(1)]
+    for origins, directions in _some_rays(cameras, _BOUND_RAYS):
+        seen = field(origins, directions)
+        ray = seen.sample_ray
+        points = origins[ray] + seen.sample_depth[:, None] * directions[ray]
+        distances.append((points - center).norm(dim=-1))
+        effects.append(seen.sample_weight * (seen.sample_rgb - background).abs().amax(-1))
+    distance, order = torch.cat(distances).sort()
+    effect = torch.cat(effects)[order].double().cumsum(0)
+    inside = int((effect < (1.0 - _STRAY) * effect[-1]).sum())
+    return float(distance[min(inside, len(distance) - 1)]) + float(field.grid.cell_size.norm()) / 2
+
+
+def _seen(cameras: Sequence[Camera], center: Tensor) -> float:
+    """How far from the centre the outermost rays of any camera pass."""
+    passing = []
+    for camera in cameras:
+        columns = torch.tensor([0, camera.width_px - 1, 0, camera.width_px - 1])
+        rows = torch.tensor([0, 0, camera.height_px - 1, camera.height_px - 1])
+        origins, directions = pixel_rays(camera, columns, rows)
+        aside = torch.linalg.cross(origins - center, directions)
+        passing.append(aside.norm(dim=-1) / directions.norm(dim=-1))
+    return float(torch.cat(passing).max())
+
+
+def _some_rays(cameras: Sequence[Camera], count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """About `count` random rays of all cameras, by camera."""
+    draw = torch.Generator().manual_seed(0)
+    for camera in cameras:
+        n = max(64, count // len(cameras))
+        columns = torch.randint(camera.width_px, (n,), generator=draw)
+        rows = torch.randint(camera.height_px, (n,), generator=draw)
+        yield pixel_rays(camera, columns, rows)
+
+
 def _hit_depths(cameras: Sequence[Camera], field: RadianceField) -> tuple[float, float]:
     """Between which depths along the optical axis most rays of the cameras hit something."""
-    draw = torch.Generator().manual_seed(0)
-    depths: list[Tensor] = []
-    for camera in cameras:
-        count = max(64, _RAYS // len(cameras))
-        columns = torch.randint(camera.width_px, (count,), generator=draw)
-        rows = torch.randint(camera.height_px, (count,), generator=draw)
-        depths.append(field.depths(*pixel_rays(camera, columns, rows)))
-    hit = torch.cat(depths)
+    hit = torch.cat([field.depths(*rays) for rays in _some_rays(cameras, _RAYS)])
     hit = hit[hit.isfinite()]
     if not len(hit):
         return 0.1, 1.0

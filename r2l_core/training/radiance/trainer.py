@@ -31,6 +31,9 @@ _HELD_OUT_VIEWS = 4
 _HELD_OUT_RAYS = 40_000
 """Of the held-out views together: enough for a tenth of a dB, little enough for every minute."""
 
+_FEWEST_BATCHES = 32
+"""In all pixels: of few, large batches would only see the same again."""
+
 _SMOOTHED_CELLS = 2048
 _DENSITY_SHARE = 0.02
 """Raw densities differ more than features, and may."""
@@ -129,6 +132,7 @@ class TeachTrainer:
         """Learn from one batch: mean squared error, and rays."""
         config = self.config
         n = config.growths[self._grown - 1].batch_rays if self._grown else config.batch_rays
+        n = min(n, max(1, len(self._photographs) // _FEWEST_BATCHES))
         fall = 0.1**self.progress
         for group, peak in zip(
             self._optimizer.param_groups, (config.grid_lr, config.color_lr), strict=True
