@@ -187,17 +187,27 @@ def new_distillation(options: argparse.Namespace, state: Path) -> Trainer:
 
 
 def distilled(trainer: Trainer, options: argparse.Namespace) -> LightField:
-    """The light field as it is now, and where it came from."""
+    """The light field as it is now, and where it came from.
+
+    One of photographs is kept in sixteen bits, which hold what training in bfloat16 finds out.
+    """
     light_field = trainer.light_field(options.out.stem)
     if options.teacher == "procedural":
         return light_field
-    method = "distilled from a teacher, pixel-footprint targets"
-    if options.finetune is not None:
-        method += "; fine-tuned on photographs"
-    more = {"method": method, "teacher": Path(options.teacher).name}
-    if options.finetune is not None:
-        more["photographs"] = Path(options.finetune).resolve().name
-    return replace(light_field, provenance={**light_field.provenance, **more})
+    teacher = Path(options.teacher).name
+    if options.finetune is None:
+        more = {"method": "distilled from a teacher, pixel-footprint targets", "teacher": teacher}
+        return replace(light_field, provenance={**light_field.provenance, **more})
+    more = {
+        "method": "distilled from a teacher; fine-tuned on photographs",
+        "teacher": teacher,
+        "photographs": Path(options.finetune).resolve().name,
+    }
+    return replace(
+        light_field,
+        tensors={name: tensor.half() for name, tensor in light_field.tensors.items()},
+        provenance={**light_field.provenance, **more},
+    )
 
 
 def _distill(options: argparse.Namespace) -> int:

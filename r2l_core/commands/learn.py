@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from r2l_core.checkpoints.opening import save_light_field
@@ -182,10 +181,7 @@ def _distill(
         trainer.resume()
 
     def save(path: Path) -> None:
-        light_field = distilled(trainer, distill)
-        # Sixteen bits hold what training in bfloat16 has found out, in half the size.
-        halves = {name: tensor.half() for name, tensor in light_field.tensors.items()}
-        save_light_field(replace(light_field, tensors=halves), path)
+        save_light_field(distilled(trainer, distill), path)
 
     told = nobody if watched is None else watched.follow(Stage.LIGHT_FIELD, save)
     if not bar.follow(trainer, "light field ", TEACHING_SHARE, 1.0, told):
