@@ -3,7 +3,7 @@
 Files come from strangers, and a kilobyte can ask for gigabytes. Every bound here is checked before
 the memory or the time that it stands for is spent, and lies far above what published light fields
 and people's own data need. Opening any file of up to 16 MB, and showing it, then takes less than a
-gibibyte and five seconds. `docs/security.md` says who checks which.
+gibibyte and a few seconds. `docs/security.md` says who checks which.
 """
 
 from __future__ import annotations
