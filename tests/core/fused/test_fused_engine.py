@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ from r2l_core.engines import choice
 from r2l_core.engines.building import ENGINES, build_at_once, build_engine
 from r2l_core.engines.fused import engine as engine_module
 from r2l_core.engines.fused import library
-from r2l_core.engines.fused.engine import FusedEngine
+from r2l_core.engines.fused.engine import FusedEngine, FusedFactory
 from r2l_core.engines.fused.library import Level, level_for
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.processor import this_processor
@@ -24,6 +25,8 @@ from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.quantization.mix import with_mix
+from r2l_core.render.sources import NetworkSource
+from r2l_core.training.teachers import supersampled_pixels, teacher_of
 from r2l_core.types import Precision
 
 pytestmark = pytest.mark.slow
@@ -114,6 +117,25 @@ def test_layers_of_a_mix_stay_in_float32(level, make_light_field, scene_rays):
     assert not torch.equal(
         colors, FusedEngine(light_field, Precision.INT8, level).shade(*rays).colors
     )
+
+
+def test_eight_bits_cost_the_demo_nothing_against_the_truth(demo):
+    teacher = teacher_of(demo.scene)
+    pixels = torch.randperm(160_000, generator=torch.Generator().manual_seed(0))[:2000]
+    db = {}
+    for precision in (Precision.FP32, Precision.INT8):
+        source = NetworkSource(FusedFactory().build(demo, precision, "cpu"), demo.scene)
+        errors = []
+        for azimuth_deg in (10.0, 190.0):
+            orbit = replace(demo.scene.home(), azimuth_deg=azimuth_deg)
+            camera = orbit.camera(400, 400, demo.scene.focal_px(400))
+            batch = source.plan(camera, pixels).batch
+            colors = torch.cat([part.clone() for part, _ in source.shade(camera, batch)])
+            truth = supersampled_pixels(teacher, camera, pixels)
+            errors.append(mse(colors.numpy(), truth.numpy()))
+        db[precision] = psnr_db(sum(errors) / len(errors))
+    assert db[Precision.FP32] > 28
+    assert db[Precision.FP32] - db[Precision.INT8] <= 0.05
 
 
 @each_level
