@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,7 +79,8 @@ def build(light_field: LightField, case: Case) -> CudaEngine:
     kind = HopperFusion if case.way == "Hopper" else TritonFusion
     fusion = next((one for one in possible if isinstance(one, kind)), None)
     if fusion is None:
-        raise EngineError(f"{case.way} has no kernel for this", why_not or "not on this card")
+        why = why_not or "not for this network on this card"
+        raise EngineError(f"{case.way} has no kernel", why)
     launch_shape = triton_kernels.launch_shape
 
     def chosen(dtype: torch.dtype, width: int, capability: tuple[int, int]) -> dict[str, int]:
@@ -138,13 +141,15 @@ def measured(light_field: LightField, case: Case, sides_px: list[int], times: in
     return result
 
 
-def warm(light_field: LightField) -> None:
-    """Compile all kernels at once, each in a process of its own: compiling takes one core."""
-    fused = [k for k, case in enumerate(CASES) if case.way != "cuBLAS"]
+def warm() -> None:
+    """Compile all kernels, as many at once as there are cores, each in a process of its own."""
     command = [sys.executable, __file__, *sys.argv[1:], "--compile"]
-    processes = [subprocess.Popen([*command, str(k)], stderr=subprocess.DEVNULL) for k in fused]
-    for process in processes:
-        process.wait()
+
+    def compiled(k: int) -> None:
+        subprocess.run([*command, str(k)], stderr=subprocess.DEVNULL, check=False)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compiled, (k for k, case in enumerate(CASES) if case.way != "cuBLAS")))
 
 
 def main() -> None:
@@ -161,7 +166,7 @@ def main() -> None:
         build(light_field, CASES[options.compile])
         return
     began = time.perf_counter()
-    warm(light_field)
+    warm()
     report = {"checkpoint": options.checkpoint, "compile_s": time.perf_counter() - began}
     report["runs"] = []
     exact = None

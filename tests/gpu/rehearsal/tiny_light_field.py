@@ -16,7 +16,8 @@ from r2l_core.model.network import NetworkConfig
 
 def main() -> None:
     random = torch.Generator().manual_seed(0)
-    network = NetworkConfig(depth=4, width=128, n_sample=4, n_frequencies=2)
+    # Wide enough for Hopper's kernels.
+    network = NetworkConfig(depth=4, width=136, n_sample=4, n_frequencies=2)
     tensors = {
         name: torch.randn(shape, generator=random) / math.sqrt(shape[-1])
         for name, shape in network.tensor_shapes().items()
