@@ -138,10 +138,14 @@ def test_tooltips_wrap(window, qtbot):
 
 
 def test_what_is_emulated_stands_with_the_simulated_and_says_so(window, qtbot):
-    window.offer_precisions({**OFFERS, Precision.FP16: Availability(True, emulated=True)}, str)
+    emulated = Availability(True, emulated=True)
+    offers = {**OFFERS, Precision.FP16: emulated, Precision.INT8_SIM: emulated}
+    window.offer_precisions(offers, str)
     qtbot.wait(1)
     assert group_of(window, Precision.FP16) == "Simulated"
     segment = segments(window)[Precision.FP16]
     assert segment.simulated
     assert segment.accessibleDescription() == "fp16 values in fp32"
     assert not segments(window)[Precision.BF16].simulated
+    simulated = segments(window)[Precision.INT8_SIM]
+    assert simulated.accessibleDescription() == "int8 computed in fp32"

@@ -48,7 +48,8 @@ class PrecisionSegment(QAbstractButton):
         """Whether it shows the picture of a precision, and not its speed."""
         self._key = key
         self._pending = False
-        about = f"{precision} values in fp32" if emulated else _ABOUT[precision]
+        stands_in = emulated and not theme.is_simulated(precision)
+        about = f"{precision} values in fp32" if stands_in else _ABOUT[precision]
         self._line = about if why_not is None else why_not
         self._wraps = why_not is not None
         # The names of the recipes are long.
