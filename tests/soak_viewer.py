@@ -57,9 +57,13 @@ def main(folder: Path) -> int:
     def film() -> None:
         """Begin to film the window, or end it."""
         if app.live_capture.running:
-            app.window.commands.record.live.trigger()
+            app.live_capture.stop()
         else:
-            app.live_capture.start(str(folder / f"seen{next(films) % 3}.mp4"))
+            path = folder / f"seen{next(films) % 3}.mp4"
+            # A film replaces none.
+            for ending in (".mp4", ".json", ".csv"):
+                path.with_suffix(ending).unlink(missing_ok=True)
+            app.live_capture.start(str(path))
 
     steps = cycle(
         [

@@ -132,6 +132,27 @@ def test_everything_from_outside(tmp_path, write_light_field, make_app, until, b
     assert bait.text in app.window.windowTitle()
 
 
+def test_names_that_are_not_utf_8(tmp_path, write_light_field, make_app, until):
+    """They open like others, and are shown with their bytes escaped; a session brings them back."""
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    checkpoint = folder / "f\udcff.safetensors"
+    shutil.copy(write_light_field(), checkpoint)
+    app = make_app(shown(str(checkpoint), precision=Precision.FP32))
+    app.start()
+    until(lambda: app.report.has_picture)
+    assert r"f\xff" in app.window.windowTitle()
+    app.files.open(str(write_views(folder / "set\udce9")))
+    until(lambda: app.dataset.dataset is not None)
+    assert app.dataset.dataset.name == r"set\xe9"
+    session = folder / "s\udce9.json"
+    app.sessions.save(str(session))
+    app.dataset.close_dataset()
+    app.files.open(str(session))
+    until(lambda: app.dataset.dataset is not None and not app.dataset.opening)
+    assert app.store.state.light_field.checkpoint == str(checkpoint)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
