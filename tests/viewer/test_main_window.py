@@ -514,12 +514,13 @@ class TestWhatIsRemembered:
             window.close()
         other = self.reopened(qtbot, settings)
         closed = {d.windowTitle() for d in other.findChildren(QDockWidget) if not d.isVisible()}
-        assert closed == {"Camera", "Timeline"}
+        assert closed == {"Camera", "Learn", "Timeline"}
         assert other.commands.integer_zoom.isChecked()
         assert other.commands.themes["Light"].isChecked()
 
     def test_hidden_panels_are_back_next_time(self, qtbot, window, settings):
         window.open_timeline()
+        window.open_panel("Learn")
         window.commands.hide_panels.trigger()
         window.close()
         other = self.reopened(qtbot, settings)
