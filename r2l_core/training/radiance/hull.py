@@ -31,10 +31,12 @@ class Hull:
 
     def carved(self, grid: Grid) -> Grid:
         """The grid, in world coordinates, without the cells that a photograph shows to be empty,
-        and those that less than half of the cameras see: what is told by few may be anything."""
+        and those that less than half of the cameras around it see: what is told by few may be
+        anything. Cameras among the cells say nothing of any."""
         centers, size = grid.cell_centers(), float(grid.cell_size.max())
         kept = torch.arange(len(grid.cells), device=centers.device)
         seen_by = torch.zeros(len(grid.cells), device=centers.device)
+        around = 0
         for camera, solid in zip(self._cameras, self._solid, strict=True):
             pose = torch.tensor(camera.T_world_camera.tolist(), device=centers.device)
             local = (centers[kept] - pose[:3, 3]) @ pose[:3, :3]
@@ -43,6 +45,7 @@ class Hull:
             side = 2 * math.ceil(reach_px) + 1
             if depth.min() <= 0 or side > min(solid.shape):
                 continue  # the camera stands among the cells
+            around += 1
             near = functional.max_pool2d(solid.float()[None, None], side, 1, side // 2).view(-1)
             near = near.to(centers.device)
             column = local[:, 0] / depth * camera.focal_px + camera.center_px[0]
@@ -53,7 +56,7 @@ class Hull:
             at = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
             seen_by[kept[inside]] += 1.0
             kept = kept[~inside | (near[at] > 0)]
-        kept = kept[seen_by[kept] >= 0.5 * len(self._cameras)]
+        kept = kept[seen_by[kept] >= 0.5 * around]
         return Grid(grid.space, grid.low, grid.high, grid.shape, grid.cells[kept])
 
 
