@@ -28,8 +28,8 @@ _FRESH = 0.125
 takes longer to answer than a shallow network to learn."""
 
 _KEPT_RAYS = 2**20
-_FIRST_RAYS = 2**16
-"""Asked for before anything is learned: the first of few would be used many times."""
+_FIRST_BATCHES = 16
+"""Asked for before anything is learned: the rays of one would be used many times."""
 
 _ENOUGH_PIXELS = 1e6
 """Fewer are soon known by heart, and the network forgets what lies between the photographs."""
@@ -76,7 +76,7 @@ class MixedRays:
 
     def _of_teacher(self, n_rays: int) -> RayBatch:
         if self._kept is None:
-            self._kept = self._teacher_rays.batch(max(n_rays, _FIRST_RAYS))
+            self._kept = self._teacher_rays.batch(min(_KEPT_RAYS, _FIRST_BATCHES * n_rays))
         fresh = self._teacher_rays.batch(max(1, round(_FRESH * n_rays)))
         n_fresh, kept = len(fresh.colors), self._kept
         if len(kept.colors) < _KEPT_RAYS:
