@@ -82,7 +82,9 @@ def test_panes_show_the_same_pass_of_the_same_camera(desk):
 def test_measuring_leaves_the_processors_to_the_picture(desk, monkeypatch):
     threads = []
     monkeypatch.setattr(
-        analysis, "_metrics", lambda *_: threads.append(torch.get_num_threads()) or MetricsReadout()
+        analysis,
+        "pair_metrics",
+        lambda *_: threads.append(torch.get_num_threads()) or MetricsReadout(),
     )
     desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
     desk.until(lambda: bool(threads))

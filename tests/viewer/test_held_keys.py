@@ -109,8 +109,13 @@ def test_with_a_button_that_tab_has_reached(window, qtbot):
     assert flies(qtbot, window)
 
 
+def number(window) -> ValueSpin:
+    """A field for a number that is in sight."""
+    return next(one for one in window.findChildren(ValueSpin) if one.isVisible())
+
+
 def test_not_while_a_number_is_typed(window, qtbot):
-    field = window.findChild(ValueSpin)
+    field = number(window)
     field.setFocus(HERE)
     assert field.hasFocus()
     assert not flies(qtbot, window)
@@ -118,7 +123,7 @@ def test_not_while_a_number_is_typed(window, qtbot):
 
 
 def test_with_enter_a_number_is_typed(window, qtbot):
-    field = window.findChild(ValueSpin)
+    field = number(window)
     field.setFocus(HERE)
     press(Qt.Key.Key_Return)
     assert flies(qtbot, window)
@@ -126,7 +131,7 @@ def test_with_enter_a_number_is_typed(window, qtbot):
 
 
 def test_a_click_on_anything_else_ends_the_typing(window, qtbot):
-    field = next(one for one in window.findChildren(ValueSpin) if one.isVisible())
+    field = number(window)
     others = [
         next(one for one in window.findChildren(FlatButton) if one.isVisible()),
         next(area for area in window.findChildren(QScrollArea) if area.isVisible()).widget(),
@@ -146,7 +151,7 @@ def test_what_is_held_ends_where_text_begins(window, qtbot):
     window.pane.setFocus()
     press(Qt.Key.Key_W, "w")
     with qtbot.waitSignal(window.pane.flight_changed) as told:
-        window.findChild(ValueSpin).setFocus(HERE)
+        number(window).setFocus(HERE)
     assert told.args == [0.0, 0.0, 0.0, False]
 
 

@@ -69,7 +69,7 @@ class TestInTheWindow:
         assert not app.store.state.match_window
 
     def test_two_pictures_share_the_room(self, app, until):
-        app.window.resize(900, 620)
+        app.window.resize(1100, 620)
         width, _ = self.match(app, until)
         app.window.compare.view.set_mode(CompareMode.SIDE)
         until(lambda: len(app.window.pane.frames) == 2)
