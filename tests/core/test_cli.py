@@ -492,7 +492,7 @@ def test_the_report_of_an_evaluation(evaluate, render):
     for name, scores in report["precisions"].items():
         assert set(scores) == {
             *("psnr_db_mean", "psnr_db_pooled", "psnr_db_views", "ssim_mean", "flip_mean"),
-            *("psnr_db_vs_fp32_mean", "ms_per_frame_median", "engine"),
+            *("psnr_db_vs_fp32_mean", "ms_per_frame_median", "engine", "counted_percent_mean"),
             *("max_abs_mean", "mean_abs_mean", "off_by_1_255_percent_mean", "lpips_mean"),
             *("max_abs_vs_fp32_mean", "off_by_1_255_percent_vs_fp32_mean"),
         }

@@ -413,8 +413,9 @@ class TestPictures:
 
 
 class TestMeasurements:
-    def test_every_rendered_frame_is_in_the_table(self, app, rendered_anew, tmp_path):
+    def test_every_rendered_frame_is_in_the_table(self, app, rendered_anew, until, tmp_path):
         rendered_anew()
+        until(lambda: any(one.paint_ms for one in app.performance.samples()))
         path = tmp_path / "table.csv"
         app.window.export_requested.emit(str(path))
         QThreadPool.globalInstance().waitForDone()

@@ -58,9 +58,11 @@ class Watch:
     def see(self, frames: tuple[Frame, ...]) -> None:
         (frame,) = frames
         running = self.app.rendering.running
-        assert running is not None
-        assert frame.epoch == running.epoch
-        assert frame.engine.precision == running.engine.precision
+        if running is None:
+            assert frame.engine.precision is Precision.FP32, "a first look"
+        else:
+            assert frame.epoch == running.epoch
+            assert frame.engine.precision == running.engine.precision
         assert (frame.epoch, frame.seq) >= self.newest, "an older picture after a newer one"
         self.newest = frame.epoch, frame.seq
         self.precisions.add(frame.engine.precision)
