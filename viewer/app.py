@@ -20,9 +20,10 @@ from viewer.camera_path.controller import CameraPathController
 from viewer.compare.controller import CompareController
 from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
-from viewer.habits import HabitController
+from viewer.kept.habits import HabitController
+from viewer.kept.recent_files import RecentController
+from viewer.kept.sessions import FileOpener, SessionController
 from viewer.learning.controller import LearningController
-from viewer.recent_files import RecentController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
 from viewer.rendering.contests import Contests, words
@@ -34,7 +35,6 @@ from viewer.rendering.report import Report
 from viewer.rendering.saver import Saver
 from viewer.rendering.scene_controller import SceneController
 from viewer.rendering.screenshots import Screenshots
-from viewer.sessions import FileOpener, SessionController
 from viewer.state.bookmarks import Bookmarks
 from viewer.state.panes import PaneChoice
 from viewer.state.preferences import Preferences

@@ -7,9 +7,9 @@ from pathlib import Path
 from PyQt6.QtCore import QObject
 
 from viewer.camera_path.controller import CameraPathController
+from viewer.kept.sessions import FileOpener, SessionController
 from viewer.rendering.controller import RenderController
 from viewer.rendering.render_thread import Running
-from viewer.sessions import FileOpener, SessionController
 from viewer.state.preferences import Preferences, RecentFiles
 from viewer.state.view_state import StateStore, ViewState
 from viewer.window.main_window import MainWindow

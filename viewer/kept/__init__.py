@@ -1,0 +1,1 @@
+"""What lasts from one start to the next: sessions, habits and the files used last."""
