@@ -495,3 +495,13 @@ def test_a_memory_that_cannot_be_written(opened, have, cache, monkeypatch, obsta
     assert factories["slow"].builds == 2
     if obstacle != "parent-is-a-file":
         assert not list(cache.parent.glob("*.tmp*"))
+
+
+def test_the_only_engine_of_a_simulation_may_be_far_from_fp32(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise EngineError("refused", "too far from the reference", "none")
+
+    monkeypatch.setattr(choice, "check", refuse)
+    demo = load_light_field("demo")
+    engine = building.build_at_once(demo, Precision.INT8_STATIC_SIM)
+    assert engine.info.precision is Precision.INT8_STATIC_SIM
