@@ -19,7 +19,7 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.types import Precision
 
 if TYPE_CHECKING:
-    from r2l_core.camera_paths.spline import PositionCurve, RotationCurve, Timing
+    from r2l_core.camera_paths.path_curves import PathCurves
 
 MAX_TRANSITION_S = 86_400.0
 FOV_Y_RANGE_DEG = (0.1, 175.0)
@@ -31,11 +31,6 @@ miss the one at 0.3 s."""
 
 _Said = tuple[NDArray[np.float64], NDArray[np.float64]] | None
 """Numbers of the keyframes that say something, and what they say; None where none does."""
-
-_MAX_SAMPLES_PER_STEP = 256
-_MAX_SAMPLES = 200_000
-"""For measuring lengths: the first keeps the speed even to a percent where the path bends most,
-the second keeps a path of thousands of keyframes quick."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +98,10 @@ class CameraPath:
     notes: sentences on what a file left open or had otherwise, for people.
     loop: whether the last leads back to the first. even_speed: the path is passed at one speed in
     the same time in all, so that the times of its keyframes, and pauses, no longer count. tension:
-    of Kochanek-Bartels splines, -1 to 1; 0 is Catmull-Rom, 1 stops at every keyframe.
+    of Kochanek-Bartels splines, -1 to 1; 0 is Catmull-Rom, 1 stops at every keyframe. pivot: world
+    point about which the camera turns from keyframe to keyframe, so that few of them make a
+    circle, as long as all of them look at it, upright; otherwise, and where it is None, the
+    camera goes along a spline through their positions.
     """
 
     keyframes: tuple[Keyframe, ...]
@@ -111,6 +109,7 @@ class CameraPath:
     even_speed: bool = False
     tension: float = 0.0
     notes: tuple[str, ...] = ()
+    pivot: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.keyframes) <= limits.KEYFRAMES:
@@ -204,8 +203,9 @@ class CameraPath:
         within_s = seconds % total_s if self.loop else min(max(seconds, 0.0), total_s)
         u = self._curves.key_number(np.array([within_s]))
         pose = np.eye(4)
-        pose[:3, :3] = self._curves.rotations.at(u).as_matrix()[0]
-        pose[:3, 3] = self._curves.positions.at(u)[0]
+        positions, rotations = self._curves.poses.at(u)
+        pose[:3, :3] = rotations.as_matrix()[0]
+        pose[:3, 3] = positions[0]
         pose.flags.writeable = False
         last = min(math.floor(float(u[0]) + _AT_KEY), len(self.keyframes) - 1)
         precision_a, precision_b = self._latest_precisions[last]
@@ -251,72 +251,11 @@ class CameraPath:
         return float(np.interp(u, *said, period=period))
 
     @cached_property
-    def _curves(self) -> _Curves:
-        return _Curves(self)
-
-
-class _Curves:
-    """The curves of a path of two or more keyframes, made once."""
-
-    positions: PositionCurve
-    rotations: RotationCurve
-    fov_y_deg: Timing
-
-    def __init__(self, path: CameraPath) -> None:
+    def _curves(self) -> PathCurves:
         # Imported here: SciPy takes longer to load than the window to open.
-        from r2l_core.camera_paths.spline import (
-            PositionCurve,
-            RotationCurve,
-            Timing,
-            even_lengths,
-        )
+        from r2l_core.camera_paths.path_curves import PathCurves
 
-        keys, loop = path.keyframes, path.loop
-        poses = np.stack([key.T_world_camera for key in keys])
-        self.positions = PositionCurve(poses[:, :3, 3], loop, path.tension)
-        self.rotations = RotationCurve(poses[:, :3, :3], loop, path.tension)
-        numbers = np.arange(len(keys) + loop, dtype=np.float64)
-        fovs_y_deg = [key.fov_y_deg for key in (*keys, keys[0])][: len(numbers)]
-        self.fov_y_deg = Timing(numbers, np.array(fovs_y_deg), loop)
-        at_s = np.array([*path.key_seconds, path.seconds][: len(numbers)])
-        self._timing = Timing(at_s, numbers, loop)
-        self._at_s = at_s
-        self._eases = np.array([key.eases for key in (*keys, keys[0])][: len(numbers)])
-        self._seconds = path.seconds
-        self._lengths: NDArray[np.float64] | None = None
-        if path.even_speed:
-            n_steps = len(numbers) - 1
-            per_step = min(_MAX_SAMPLES_PER_STEP, _MAX_SAMPLES // n_steps)
-            self._samples = np.linspace(0.0, n_steps, per_step * n_steps + 1)
-            lengths = even_lengths(
-                self.positions.at(self._samples),
-                self.rotations.at(self._samples),
-                self.fov_y_deg(self._samples),
-                n_steps,
-            )
-            if lengths[-1] > 0:  # a path on which nothing changes has no speed
-                self._lengths = lengths
-
-    def key_number(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The parameter of the curves at `seconds` (m,): 2.5 between the third key and the next."""
-        if self._lengths is None:
-            return self._timing(self._eased(seconds) if self._eases.any() else seconds)
-        travelled = seconds / self._seconds * self._lengths[-1]
-        numbers: NDArray[np.float64] = np.interp(travelled, self._lengths, self._samples)
-        return numbers
-
-    def _eased(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The moments of a path without easing at which the camera is where it is with it.
-
-        Within a step, a cubic whose slope is 0 at a key that eases and 1 at one that does not.
-        """
-        step = np.clip(np.searchsorted(self._at_s, seconds, "right") - 1, 0, len(self._at_s) - 2)
-        start_s, end_s = self._at_s[step], self._at_s[step + 1]
-        u = np.clip((seconds - start_s) / (end_s - start_s), 0.0, 1.0)
-        out, into = (1.0 - self._eases[at] for at in (step, step + 1))
-        u = u * (out + u * ((3 - 2 * out - into) + u * (out + into - 2)))
-        eased: NDArray[np.float64] = start_s + u * (end_s - start_s)
-        return eased
+        return PathCurves(self)
 
 
 def _said(values: list[float | None]) -> _Said:

@@ -1,11 +1,12 @@
 """Camera paths on disk: our own JSON, and whichever dialect of nerfstudio's a file is in.
 
     {"format": "r2l-camera-path", "version": 1, "loop": false, "even_speed": false, "tension": 0.0,
+     "pivot": [0, 0, 0],
      "keyframes": [{"T_world_camera": [[...], [...], [...], [...]], "fov_y_deg": 39.6,
                     "transition_s": 1.0, "precision_a": "int8", "wipe": 0.5}, ...]}
 
-The fields are those of `CameraPath` and `Keyframe`; a keyframe may leave out what it does not
-change.
+The fields are those of `CameraPath` and `Keyframe`; a path may leave out the pivot, as older files
+do, and a keyframe what it does not change.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def camera_path_values(path: CameraPath) -> dict[str, Any]:
         "loop": path.loop,
         "even_speed": path.even_speed,
         "tension": path.tension,
+        **({} if path.pivot is None else {"pivot": list(path.pivot)}),
         "keyframes": [_keyframe_values(key) for key in path.keyframes],
     }
 
@@ -130,7 +132,13 @@ def read_camera_path(fields: Fields) -> CameraPath:
         loop=fields.boolean("loop", False),
         even_speed=fields.boolean("even_speed", False),
         tension=fields.number("tension", 0.0, -1.0, 1.0),
+        pivot=_pivot(fields) if "pivot" in fields else None,
     )
+
+
+def _pivot(fields: Fields) -> tuple[float, float, float]:
+    x, y, z = fields.vector("pivot", 3)
+    return x, y, z
 
 
 def _keyframe(fields: Fields) -> Keyframe:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -39,6 +40,8 @@ _DEFAULT_FPS = 30.0
 _SHORTEST_S = 1e-3
 _RADIANS = 3.2
 """Fields of view that are all below this may be radians: telescopes have them in degrees."""
+_PARTS_OF_TURN = 6
+"""Of a quarter turn, 15 degrees each: a spline leaves the circle by a ten-thousandth."""
 
 
 def is_nerfstudio(fields: Fields) -> bool:
@@ -194,7 +197,9 @@ def nerfstudio_values(
 
     nerfstudio knows neither precisions, wipes and gains nor (in the newer dialect) one speed along
     the path, and keeps smoothness from 0 to 1: its frames are exact, its keyframes come close.
+    Nor does it turn about a pivot, so that such a path has more keyframes there.
     """
+    path = _in_small_steps(path)
     aspect = width_px / height_px
     n_frames = max(1, round(path.seconds * fps))
     if n_frames > limits.KEYFRAMES:
@@ -258,3 +263,21 @@ def nerfstudio_values(
             for view in views
         ],
     }
+
+
+def _in_small_steps(path: CameraPath) -> CameraPath:
+    """With keyframes in between where the camera turns about a pivot, which a spline through few
+    of them would not do."""
+    if path.pivot is None or len(path.keyframes) == 1:
+        return path
+    parts = min(_PARTS_OF_TURN, limits.KEYFRAMES // len(path.keyframes))
+    ends = [*path.key_seconds, path.seconds] if path.loop else [*path.key_seconds]
+    steps = [np.linspace(start, end, parts, endpoint=False) for start, end in pairwise(ends)]
+    times = np.concatenate([*steps, [] if path.loop else ends[-1:]])
+    transitions_s = [path.keyframes[0].transition_s / parts, *np.diff(times)]
+    views = [path.at(float(second)) for second in times]
+    keys = [
+        Keyframe(view.T_world_camera, view.fov_y_deg, float(seconds))
+        for view, seconds in zip(views, transitions_s, strict=True)
+    ]
+    return replace(path, keyframes=tuple(keys), pivot=None)

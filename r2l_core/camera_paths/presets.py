@@ -13,8 +13,7 @@ from r2l_core.geometry.camera import Orbit
 
 PRESETS = ("turntable", "spiral", "dolly")
 
-_KEYS_PER_TURN = 24
-"""At 15 degrees between keys the spline leaves the circle by a ten-thousandth of its radius."""
+_KEYS_PER_TURN = 4
 
 _SPIRAL_TURNS = 2
 _SPIRAL_ELEVATIONS_DEG = (5.0, 75.0)
@@ -42,7 +41,7 @@ def turntable(start: Orbit, fov_y_deg: float, seconds: float) -> CameraPath:
     """Once around the pivot, counter-clockwise seen from above; it loops without a seam."""
     step_deg = 360.0 / _KEYS_PER_TURN
     orbits = [start.orbited(k * step_deg, 0.0) for k in range(_KEYS_PER_TURN)]
-    return _through_orbits(orbits, fov_y_deg, loop=True).lasting(seconds)
+    return replace(_through_orbits(orbits, fov_y_deg), loop=True).lasting(seconds)
 
 
 def spiral(start: Orbit, fov_y_deg: float, seconds: float) -> CameraPath:
@@ -60,8 +59,9 @@ def spiral(start: Orbit, fov_y_deg: float, seconds: float) -> CameraPath:
 def dolly(start: Orbit, fov_y_deg: float, seconds: float, bound_radius: float) -> CameraPath:
     """Straight towards the pivot and back, resting where it turns; it loops."""
     closest = max(_DOLLY_CLOSEST * start.radius, min(1.1 * bound_radius, start.radius))
-    path = _through_orbits([start, replace(start, radius=closest)], fov_y_deg, loop=True)
-    return replace(path, tension=1.0).lasting(seconds)
+    path = _through_orbits([start, replace(start, radius=closest)], fov_y_deg)
+    # On the straight line, and not about the pivot, where distances would change by factors.
+    return replace(path, loop=True, tension=1.0, pivot=None).lasting(seconds)
 
 
 def through_poses(
@@ -75,5 +75,6 @@ def through_poses(
     return CameraPath(keys, even_speed=True).lasting(seconds)
 
 
-def _through_orbits(orbits: Sequence[Orbit], fov_y_deg: float, loop: bool = False) -> CameraPath:
-    return CameraPath(tuple(Keyframe(o.T_world_camera(), fov_y_deg) for o in orbits), loop)
+def _through_orbits(orbits: Sequence[Orbit], fov_y_deg: float) -> CameraPath:
+    keys = tuple(Keyframe(orbit.T_world_camera(), fov_y_deg) for orbit in orbits)
+    return CameraPath(keys, pivot=orbits[0].pivot)

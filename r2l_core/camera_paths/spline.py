@@ -1,4 +1,4 @@
-"""The curves under a camera path: positions, rotations and timing through given keys.
+"""The curves under a camera path: poses and timing through given keys.
 
 A curve's parameter u is the key's number: u = 2.5 lies between the third and the fourth key. How a
 key is passed follows Kochanek and Bartels (SIGGRAPH 1984) with tension alone: 0 is Catmull-Rom, 1
@@ -7,6 +7,8 @@ stops at every key. Between two equal keys nothing moves.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -14,24 +16,67 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 
+from r2l_core.geometry.camera import Orbit
+
 Array = NDArray[np.float64]
 
 _STILL = 1e-9
-"""Keys no further apart than this, relative to the size of the whole, are the same."""
+"""Keys no further apart than this, relative to the size of the whole (for orbits: radians, or
+that share of a distance), are the same."""
 
 
-class PositionCurve:
-    """Cubic Hermite curve through points, float64 (n, 3), n >= 2."""
+class FreeCurve:
+    """Positions and rotations through poses, float64 (n, 4, 4), n >= 2, each on its own."""
 
-    def __init__(self, points: Array, loop: bool, tension: float) -> None:
-        self._points = _closed(points) if loop else points
-        steps = np.diff(self._points, axis=0)
-        size = float(np.abs(points - points[0]).max())
-        self._tangents = _tangents(steps, np.linalg.norm(steps, axis=1) <= _STILL * size, loop)
+    def __init__(self, poses: Array, loop: bool, tension: float) -> None:
+        points = poses[:, :3, 3]
+        still = _STILL * float(np.abs(points - points[0]).max())
+        self._positions = _HermiteCurve(_closed(points) if loop else points, still, loop, tension)
+        self._rotations = _RotationCurve(poses[:, :3, :3], loop, tension)
+
+    def at(self, u: Array) -> tuple[Array, Rotation]:
+        """Positions float64 (m, 3) and rotations at the parameters `u` (m,)."""
+        return self._positions.at(u), self._rotations.at(u)
+
+
+class OrbitCurve:
+    """Through two or more turntable cameras about one pivot: azimuths, elevations and the
+    logarithms of distances follow the curve, so that the camera always looks at the pivot, upright.
+
+    Each step takes the shorter way round.
+    """
+
+    def __init__(self, orbits: Sequence[Orbit], loop: bool, tension: float) -> None:
+        self._pivot = np.array(orbits[0].pivot)
+        closed = [*orbits, orbits[0]] if loop else orbits
+        azimuths = np.unwrap([math.radians(orbit.azimuth_deg) for orbit in closed])
+        elevations = [math.radians(orbit.elevation_deg) for orbit in closed]
+        distances = [math.log(orbit.radius) for orbit in closed]
+        points = np.stack([azimuths, elevations, distances], axis=1)
+        self._curve = _HermiteCurve(points, _STILL, loop, tension)
+
+    def at(self, u: Array) -> tuple[Array, Rotation]:
+        """Positions float64 (m, 3) and rotations at the parameters `u` (m,)."""
+        azimuths, elevations, distances = self._curve.at(u).T
+        # The camera looks along -Z and its Y is up: at azimuth and elevation 0 it stands on +X.
+        turns = np.stack([azimuths + np.pi / 2, np.pi / 2 - elevations], axis=1)
+        rotations = Rotation.from_euler("ZX", turns)
+        backward = rotations.apply([0.0, 0.0, 1.0])
+        return self._pivot + np.exp(distances)[:, None] * backward, rotations
+
+
+class _HermiteCurve:
+    """Cubic Hermite curve through points, float64 (n, k), n >= 2; in a loop the last is the first
+    again. Points no further apart than `still` are the same."""
+
+    def __init__(self, points: Array, still: float, loop: bool, tension: float) -> None:
+        self._points = points
+        steps = np.diff(points, axis=0)
+        self._tangents = _tangents(steps, np.linalg.norm(steps, axis=1) <= still, loop)
         self._tangents *= 1 - tension
 
     def at(self, u: Array) -> Array:
-        """Points at the parameters `u` (m,): float64 (m, 3)."""
+        """Points at the parameters `u` (m,): float64 (m, k)."""
         index, t = _segments(u, len(self._points) - 1)
         t = t[:, None]
         start, step = self._points[index], self._points[index + 1] - self._points[index]
@@ -42,7 +87,7 @@ class PositionCurve:
         )
 
 
-class RotationCurve:
+class _RotationCurve:
     """Cubic Bezier curve on the unit quaternions (Shoemake 1985) through n >= 2 rotations.
 
     Each step takes the shorter way round, whatever the signs of the quaternions.

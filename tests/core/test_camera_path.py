@@ -348,13 +348,77 @@ def test_presets_last_as_long_as_asked_and_look_at_the_pivot(name):
         assert view.fov_y_deg == pytest.approx(38.0)
 
 
-def test_a_turntable_starts_at_the_view_and_keeps_its_distance():
+def test_a_turntable_of_four_keys_is_a_circle_at_one_speed():
     path = turntable(START, 38.0, 6.0)
-    np.testing.assert_allclose(path.at(0).T_world_camera, START.T_world_camera(), atol=1e-9)
-    offsets = positions(path, np.linspace(0, 6, 100)) - np.array(START.pivot)
-    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), 4.0, rtol=2e-4)
-    quarter = START.orbited(90.0, 0.0).T_world_camera()
-    np.testing.assert_allclose(path.at(1.5).T_world_camera, quarter, atol=1e-9)
+    assert len(path.keyframes) == 4
+    for second in np.linspace(0, 12, 49):
+        there = START.orbited(60.0 * second, 0.0).T_world_camera()
+        np.testing.assert_allclose(path.at(second).T_world_camera, there, atol=1e-9)
+
+
+def test_a_spiral_climbs_at_one_speed_and_looks_at_its_pivot():
+    path = preset("spiral", START, 38.0, 8.0, bound_radius=1.4)
+    assert len(path.keyframes) == 9
+    for share in np.linspace(0, 1, 33):
+        there = replace(START, azimuth_deg=35 + 720 * share, elevation_deg=5 + 70 * share)
+        pose = path.at(8 * share).T_world_camera
+        np.testing.assert_allclose(pose, there.T_world_camera(), atol=1e-9)
+
+
+# --- about a pivot -----------------------------------------------------------------------------
+
+ABOUT = (0.1, -0.2, 0.3)
+
+
+def about(*orbits: tuple[float, float, float], **options) -> CameraPath:
+    keys = (Keyframe(Orbit(*orbit, ABOUT).T_world_camera(), 40.0) for orbit in orbits)
+    return CameraPath(tuple(keys), pivot=ABOUT, **options)
+
+
+def test_keys_that_look_at_a_pivot_are_joined_around_it():
+    path = about((170, 10, 4), (-170, 30, 2))
+    middle = path.at(0.5).T_world_camera
+    # The shorter way round, and half the way nearer by factors.
+    there = Orbit(180.0, 20.0, math.sqrt(8.0), ABOUT).T_world_camera()
+    np.testing.assert_allclose(middle, there, atol=1e-9)
+
+
+@pytest.mark.parametrize("even_speed", [False, True])
+@pytest.mark.parametrize("loop", [False, True])
+@settings(max_examples=15)
+@given(
+    orbits=st.lists(
+        st.tuples(st.floats(-180, 179), st.floats(-90, 90), st.floats(0.1, 50)),
+        min_size=2,
+        max_size=5,
+    )
+)
+def test_a_camera_about_a_pivot_passes_its_keys_and_never_looks_away(orbits, loop, even_speed):
+    path = about(*orbits, loop=loop, even_speed=even_speed)
+    if not even_speed:
+        for wanted, second in zip(path.keyframes, path.key_seconds, strict=True):
+            got = path.at(second).T_world_camera
+            np.testing.assert_allclose(got, wanted.T_world_camera, atol=1e-6)
+    assert_usable(path, np.linspace(0, path.seconds, 20))
+    for second in np.linspace(0, path.seconds, 20):
+        pose = path.at(second).T_world_camera
+        seen = np.linalg.inv(pose) @ (*ABOUT, 1.0)
+        assert seen[2] < 0
+        np.testing.assert_allclose(seen[:2], 0, atol=1e-6 * -seen[2])
+        assert pose[2, 0] == pytest.approx(0.0, abs=1e-9)  # upright
+
+
+def test_a_key_that_looks_elsewhere_leaves_the_pivot_to_the_spline():
+    free = path_of(0, 90, 180)
+    elsewhere = free.replaced(1, Keyframe(Orbit(90, 20, 4, (1, 0, 0)).T_world_camera(), 40.0))
+    pivoted = replace(elsewhere, pivot=(0.0, 0.0, 0.0))
+    for second in np.linspace(0, 2, 9):
+        views = [path.at(second).T_world_camera for path in (elsewhere, pivoted)]
+        np.testing.assert_array_equal(*views)
+    round_it = replace(free, pivot=(0.0, 0.0, 0.0))
+    radii = [np.linalg.norm(positions(path, [0.5])) for path in (round_it, free)]
+    assert radii[0] == pytest.approx(4.0)
+    assert radii[1] < 3.7
 
 
 def test_a_path_through_dataset_poses():

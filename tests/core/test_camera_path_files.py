@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import load_camera_path, save_camera_path, save_nerfstudio
+from r2l_core.camera_paths.presets import preset, turntable
 from r2l_core.errors import CameraPathError
 from r2l_core.geometry.camera import Orbit
 from r2l_core.types import Precision
@@ -78,6 +79,36 @@ def test_a_key_that_eases_comes_back(tmp_path):
         True,
         False,
     ]
+
+
+def test_a_pivot_comes_back_and_files_without_one_go_along_the_spline(tmp_path):
+    file = tmp_path / "p.json"
+    path = turntable(Orbit(35.0, 30.0, 4.0, (0.1, -0.2, 0.3)), 40.0, 6.0)
+    save_camera_path(path, file)
+    assert load_camera_path(file).pivot == (0.1, -0.2, 0.3)
+    assert_same_cameras(path, load_camera_path(file))
+    values = json.loads(file.read_text())
+    del values["pivot"]
+    file.write_text(json.dumps(values))
+    assert_same_cameras(replace(path, pivot=None), load_camera_path(file))
+
+
+@pytest.mark.parametrize("pivot", [[1, 2], [1, 2, "3"], [1, 2, 1e300], "0 0 0"])
+def test_a_pivot_that_is_no_point_is_refused(refused, tmp_path, pivot):
+    save_camera_path(a_path(), tmp_path / "p.json")
+    assert "pivot" in refused({**json.loads((tmp_path / "p.json").read_text()), "pivot": pivot})
+
+
+@pytest.mark.parametrize("dialect", ["list", "string"])
+@pytest.mark.parametrize("name", ["turntable", "spiral"])
+def test_nerfstudio_gets_keyframes_enough_for_its_spline(tmp_path, dialect, name):
+    path = preset(name, Orbit(35.0, 30.0, 4.0, (0.1, -0.2, 0.3)), 40.0, 6.0, 1.0)
+    save_nerfstudio(path, tmp_path / "n.json", 64, 48, 24.0, dialect)
+    back = load_camera_path(tmp_path / "n.json")
+    assert back.seconds == pytest.approx(6.0)
+    for second in np.linspace(0, 6, 50):
+        one, two = (p.at(second).T_world_camera for p in (path, back))
+        np.testing.assert_allclose(one, two, atol=0.01)
 
 
 def test_our_own_file_is_readable(tmp_path):

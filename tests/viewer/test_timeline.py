@@ -365,8 +365,19 @@ class TestInTheWindow:
         app.window.commands.record.presets["turntable"].trigger()
         path = app.camera_path.editor.path
         assert path.loop
+        assert len(path.keyframes) == 4
         assert path.seconds == pytest.approx(path_editor.PRESET_S)
         assert path.keyframes[0].T_world_camera == pytest.approx(orbit.T_world_camera())
+
+    def test_four_views_added_around_the_scene_make_a_circle(self, app):
+        control, start = app.camera_path.editor, app.camera.orbit
+        for azimuth_deg in (0.0, 90.0, 180.0, 270.0):
+            app.camera.set_orbit(start.orbited(azimuth_deg, 0.0))
+            app.window.commands.record.add_key.trigger()
+        control.set_loop(True)
+        places = [control.path.at(second).T_world_camera[:3, 3] for second in np.linspace(0, 8, 33)]
+        distances = np.linalg.norm(np.array(places) - start.pivot, axis=1)
+        assert distances == pytest.approx(start.radius)
 
     @pytest.mark.parametrize("nerfstudio", [False, True])
     def test_files_of_both_kinds_come_back(self, app, until, tmp_path, nerfstudio):
@@ -379,8 +390,10 @@ class TestInTheWindow:
         control.use(None)
         app.camera_path.open(str(file))
         until(lambda: control.path is not None)
-        for one, other in zip(control.path.keyframes, before.keyframes, strict=True):
-            assert one.T_world_camera == pytest.approx(other.T_world_camera)
+        assert control.path.seconds == pytest.approx(before.seconds)
+        for second in np.linspace(0, before.seconds, 9):
+            poses = [path.at(float(second)).T_world_camera for path in (control.path, before)]
+            assert poses[0] == pytest.approx(poses[1], abs=0.02)
 
     def test_a_file_that_is_no_path_is_an_error_that_names_it(self, app, until, tmp_path):
         (tmp_path / "p.json").write_text('{"format": "r2l-camera-path", "version": 1}')

@@ -74,6 +74,8 @@ class PathEditor(QObject):
         camera = self._camera.camera()
         key = Keyframe(camera.T_world_camera, camera.fov_y_deg)
         path, index = path_edits.inserted(self.path, key, self._seconds)
+        if self.path is None and self._camera.pose is None:
+            path = replace(path, pivot=self._camera.orbit.pivot)
         self._edit(path, index)
         self.set_time(path.key_seconds[index])
 
