@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
     from r2l_core.model.network import NetworkConfig
     from r2l_core.training.distillation import Trainer, TrainingConfig
-    from r2l_core.training.photograph_rays import RaySource
+    from r2l_core.training.sampling import RaySource
     from r2l_core.training.teachers import Teacher
 
 
@@ -141,7 +141,7 @@ def fine_tuning_rays(
     from r2l_core.training.camera_rays import CameraRays
     from r2l_core.training.photograph_rays import MixedRays
     from r2l_core.training.radiance.photographs import Photographs
-    from r2l_core.training.sampling import RaySampler, SamplingConfig
+    from r2l_core.training.sampling import DrawnAhead, RaySampler, SamplingConfig
 
     pool = Photographs(photographs, place)
 
@@ -150,7 +150,8 @@ def fine_tuning_rays(
             cameras = photographs.cameras
             of_teacher: RaySource = CameraRays(cameras, teacher, SamplingConfig(), seed, place)
         else:
-            of_teacher = RaySampler(scene, teacher, SamplingConfig(), seed, place, _TEACHER_RAYS)
+            sampler = RaySampler(scene, teacher, SamplingConfig(), seed, place)
+            of_teacher = DrawnAhead(sampler, _TEACHER_RAYS, seed)
         return MixedRays(of_teacher, pool, scene, seed)
 
     return new_rays

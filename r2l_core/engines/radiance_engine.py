@@ -14,6 +14,9 @@ from r2l_core.types import EngineInfo, Precision
 
 _TILE_RAYS = 2048
 
+_RAYS_AT_ONCE = {"cpu": _TILE_RAYS, "cuda": 2**16}
+"""Of a teacher's rays: few stay in a processor's cache, many fill a GPU."""
+
 
 class RadianceEngine:
     """float32 on a processor or GPU. See Engine for the contract."""
@@ -52,10 +55,11 @@ class RadianceEngine:
     @torch.inference_mode()
     def colors(self, origins: Tensor, directions: Tensor) -> Tensor:
         """Colours of any number of rays, float32 (N, 3) each: a teacher to distil from."""
+        at_once = _RAYS_AT_ONCE[self._device.type]
         parts = [
             self._field(o.to(self._device), d.to(self._device)).colors
             for o, d in zip(
-                *(torch.split(rays, _TILE_RAYS) for rays in (origins, directions)), strict=True
+                *(torch.split(rays, at_once) for rays in (origins, directions)), strict=True
             )
         ]
         return torch.cat(parts).to(origins.device)

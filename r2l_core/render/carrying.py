@@ -58,7 +58,8 @@ class Shown:
 
     colors: float32 (H, W, 3). known: bool (H, W), which of them were computed, or, of a picture
     that was carried along itself, `moved`: colours and confidences, float32 (H, W, 4). doubt: how
-    far off these probably are, float32 (H, W); None where nothing was carried.
+    far off these probably are, float32 (H, W). image: the colours in 8 bits, uint8 (H, W, 3). The
+    last three are None where nothing was carried.
     """
 
     source: PixelSource
@@ -67,6 +68,7 @@ class Shown:
     known: Tensor
     moved: Tensor | None = None
     doubt: Tensor | None = None
+    image: NDArray[np.uint8] | None = None
 
     def with_confidence(self) -> Tensor:
         """Colours, and 1 where they were computed or 0 where not: float32 (H, W, 4)."""
@@ -109,10 +111,10 @@ class Carried:
         if self._cells is None:
             self._cells = self._fitting_depths(known)
         moved, shown = torch.empty(height, width, 4), torch.empty(height, width, 3)
-        doubt = torch.empty(height, width)
+        doubt, image = torch.empty(height, width), np.empty((height, width, 3), np.uint8)
         job.inverse_depths = self._cells.data_ptr()
         job.picture, job.shown = moved.data_ptr(), shown.data_ptr()
-        job.doubt = doubt.data_ptr()
+        job.doubt, job.bytes = doubt.data_ptr(), image.ctypes.data
         address, level = ctypes.addressof(job), self._level
 
         def work(number: int) -> None:
@@ -121,18 +123,19 @@ class Carried:
 
         # Whatever torch has been told, for the sake of quiet, while previews are made.
         work_together(os.cpu_count() or 1, work)
-        return Shown(self._source, self._camera, shown, known, moved, doubt)
+        image.flags.writeable = False
+        return Shown(self._source, self._camera, shown, known, moved, doubt, image)
 
     def _fitting_depths(self, known: Tensor) -> Tensor:
         """1 / depth of each cell of pixels: float32 (rows, columns)."""
         height, width = known.shape
         rows, columns = -(-height // _CELL_PX), -(-width // _CELL_PX)
-        pixels = known.view(-1).nonzero().view(-1)
+        pixels = np.flatnonzero(known.numpy())
         misfits, counts = torch.zeros(_DEPTHS, rows, columns), torch.zeros(rows, columns)
         self._level.match(
             ctypes.addressof(self._job),
             len(pixels),
-            pixels.data_ptr(),
+            pixels.ctypes.data,
             _DEPTHS,
             self._depths.data_ptr(),
             misfits.data_ptr(),

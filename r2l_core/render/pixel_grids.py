@@ -186,29 +186,38 @@ def _gap_scores(picture: Tensor, strides: tuple[int, ...]) -> list[Tensor]:
     columns) each."""
     height, width, _ = picture.shape
     # As in `by_contrast`, every second pixel each way is enough; the finest grid is no finer.
-    highest = picture[::2, ::2].mean(-1)[None]
-    lowest, side = -highest, 2
+    luma = picture[::2, ::2, 0] + picture[::2, ::2, 1] + picture[::2, ::2, 2]
+    # Lowest, then highest, of blocks.
+    extremes, side = torch.stack([-luma, luma]), 2
     scores: list[Tensor] = []
     for stride in reversed(strides):
         while side < stride:
-            highest, lowest = (_largest_of_two(one) for one in (highest, lowest))
+            extremes = _largest_of_two(_largest_of_two(extremes, 1), 2)
             side *= 2
-        # Of the four blocks that meet at a point.
-        contrast = _around_points(highest) + _around_points(lowest)
+        contrast = _around_points(extremes).sum(0)
         if stride == 1:
-            contrast = contrast.repeat_interleave(2, 1).repeat_interleave(2, 2)
+            contrast = contrast.repeat_interleave(2, 0).repeat_interleave(2, 1)
         shape = (-(-height // stride), -(-width // stride))
-        scores.append(contrast[0, : shape[0], : shape[1]] * stride)
+        scores.append(contrast[: shape[0], : shape[1]] * stride)
     return scores[::-1]
 
 
 def _around_points(blocks: Tensor) -> Tensor:
-    return functional.max_pool2d(functional.pad(blocks, (1, 0, 1, 0), mode="replicate"), 2, 1)
+    """The largest of the four blocks that meet at each block's first corner, (2, rows, columns)."""
+    result = blocks.clone()
+    torch.maximum(result[:, 1:], blocks[:, :-1], out=result[:, 1:])
+    rows = result.clone()
+    torch.maximum(result[:, :, 1:], rows[:, :, :-1], out=result[:, :, 1:])
+    return result
 
 
-def _largest_of_two(blocks: Tensor) -> Tensor:
-    """Blocks of twice the side: (1, rows, columns) to half of that, rounded up."""
-    return functional.max_pool2d(blocks, 2, ceil_mode=True)
+def _largest_of_two(blocks: Tensor, axis: int) -> Tensor:
+    """Blocks of twice the length along an axis; the last may have nothing to join."""
+    even, odd = (blocks[(slice(None),) * axis + (slice(start, None, 2),)] for start in (0, 1))
+    result = even.clone()
+    joined = result.narrow(axis, 0, odd.shape[axis])
+    torch.maximum(joined, odd, out=joined)
+    return result
 
 
 def flat_cells(grid: Tensor, tolerance: float) -> Tensor:

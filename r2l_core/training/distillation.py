@@ -27,8 +27,7 @@ from r2l_core.model.light_field import LightField
 from r2l_core.model.module import R2LNetwork
 from r2l_core.model.network import NetworkConfig
 from r2l_core.training.growth import grown, start_network
-from r2l_core.training.photograph_rays import RaySource
-from r2l_core.training.sampling import RaySampler
+from r2l_core.training.sampling import DrawnAhead, RaySampler, RaySource
 from r2l_core.training.schedule import GROWING, Schedule, Stage
 from r2l_core.training.steps import Optimizers, TrainingSteps
 from r2l_core.training.teachers import Teacher
@@ -43,7 +42,7 @@ _STALL = 0.05
 _STEPS_AT_ONCE = 50
 """Steps between two looks at the loss of a GPU, which it has to be waited for."""
 _RAYS_AT_ONCE = 2**20
-"""Rays a GPU draws at a time: many small operations, and some that it has to be waited for."""
+"""Rays a GPU draws at a time."""
 
 
 @dataclass(frozen=True)
@@ -261,10 +260,11 @@ class Trainer:
         # A resumed run draws other rays than the ones it has seen.
         seed = self.config.seed + self.rays
         if self._new_rays is not None:
-            return self._new_rays(seed)
-        sampling = self.config.schedule.stages[0].sampling
-        at_once = 0 if self._device is None else _RAYS_AT_ONCE
-        return RaySampler(self.scene, self._teacher, sampling, seed, self._place, at_once)
+            source = self._new_rays(seed)
+        else:
+            sampling = self.config.schedule.stages[0].sampling
+            source = RaySampler(self.scene, self._teacher, sampling, seed, self._place)
+        return source if self._device is None else DrawnAhead(source, _RAYS_AT_ONCE, seed)
 
     def light_field(self, name: str) -> LightField:
         """The network as it is now, with scene and provenance, ready to save or render."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,17 +9,7 @@ from torch.nn import functional
 from r2l_core.geometry.rays import canonicalise, hits_bounds
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.training.radiance.photographs import Photographs
-from r2l_core.training.sampling import RayBatch, SamplingConfig
-
-
-class RaySource(Protocol):
-    """Draws training rays with their colours."""
-
-    config: SamplingConfig
-
-    def batch(self, n_rays: int) -> RayBatch:
-        """`n_rays` rays with colours."""
-
+from r2l_core.training.sampling import RayBatch, RaySource
 
 _FRESH = 0.125
 """Share of a teacher's rays in a batch that are new; the others were asked for before: a teacher

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -47,6 +48,56 @@ class RayBatch:
     colors: Tensor
 
 
+class RaySource(Protocol):
+    """Draws training rays with their colours."""
+
+    config: SamplingConfig
+    """May be exchanged any time between two batches."""
+
+    def batch(self, n_rays: int) -> RayBatch:
+        """`n_rays` rays with colours, on one device."""
+
+
+class DrawnAhead:
+    """Rays of another source, many drawn at a time and handed out in random order.
+
+    Drawing takes many small operations, and some that a GPU has to be waited for.
+    """
+
+    def __init__(self, source: RaySource, rays_at_once: int, seed: int) -> None:
+        """rays_at_once: drawn at a time; at least a batch."""
+        self._source = source
+        self._rays_at_once = rays_at_once
+        self._seed = seed
+        self._generator: torch.Generator | None = None
+        self._drawn: RayBatch | None = None
+        self._drawn_for = self.config = source.config
+        self._used = 0
+
+    def batch(self, n_rays: int) -> RayBatch:
+        """See RaySource.batch."""
+        drawn = self._drawn
+        if (
+            drawn is None
+            or self._drawn_for != self.config
+            or self._used + n_rays > len(drawn.colors)
+        ):
+            drawn = self._drawn = self._draw(max(n_rays, self._rays_at_once))
+            self._drawn_for, self._used = self.config, 0
+        rows = slice(self._used, self._used + n_rays)
+        self._used += n_rays
+        return RayBatch(drawn.origins[rows], drawn.directions[rows], drawn.colors[rows])
+
+    def _draw(self, n_rays: int) -> RayBatch:
+        self._source.config = self.config
+        drawn = self._source.batch(n_rays)
+        place = drawn.colors.device
+        if self._generator is None:
+            self._generator = torch.Generator(place).manual_seed(self._seed)
+        order = torch.randperm(n_rays, generator=self._generator, device=place)
+        return RayBatch(drawn.origins[order], drawn.directions[order], drawn.colors[order])
+
+
 class RaySampler:
     """Draws batches of rays for a scene whose teacher is known."""
 
@@ -57,11 +108,9 @@ class RaySampler:
         config: SamplingConfig,
         seed: int,
         device: torch.device | str = "cpu",
-        rays_at_once: int = 0,
     ) -> None:
         """config: may be exchanged any time between two batches. device: where rays are drawn and
-        the teacher is asked. rays_at_once: as many are drawn at a time and kept for the next
-        batches; at least a batch."""
+        the teacher is asked."""
         if scene.origin_radius is None:
             raise SceneError(
                 f"The scene '{scene.name}' cannot be distilled",
@@ -76,22 +125,9 @@ class RaySampler:
         self._center = torch.tensor(scene.center, device=self._device)
         self._background = torch.tensor(scene.background_rgb, device=self._device)
         self._generator = torch.Generator(self._device).manual_seed(seed)
-        self._rays_at_once = rays_at_once
-        self._kept: RayBatch | None = None
-        self._kept_config = config
-        self._used = 0
 
     def batch(self, n_rays: int) -> RayBatch:
         """`n_rays` rays with colours, on the device."""
-        kept, used = self._kept, self._used
-        if kept is None or self._kept_config != self.config or used + n_rays > len(kept.colors):
-            kept, used = self._drawn(max(n_rays, self._rays_at_once)), 0
-            self._kept, self._kept_config = kept, self.config
-        self._used = used + n_rays
-        rows = slice(used, self._used)
-        return RayBatch(kept.origins[rows], kept.directions[rows], kept.colors[rows])
-
-    def _drawn(self, n_rays: int) -> RayBatch:
         # Enough candidates that dropping background leaves a full batch nearly always.
         kept = [self._candidates(2 * n_rays)]
         while sum(len(part.colors) for part in kept) < n_rays:

@@ -69,11 +69,6 @@ class Optimizers:
         for optimizer in self.both:
             optimizer.step()
 
-    def forget_gradients(self) -> None:
-        """Have the next backward pass make gradients anew instead of adding to them."""
-        for optimizer in self.both:
-            optimizer.zero_grad(set_to_none=True)
-
     def take_over(self, other: Optimizers) -> None:
         """Go on with what `other` knows about the parameters they share."""
         for mine, theirs in zip(self.both, other.both, strict=True):
@@ -108,9 +103,9 @@ class Optimizers:
 class TrainingSteps:
     """Steps of one network and its optimisers, on the processor or, with `device`, captured there.
 
-    A network that has grown needs new ones. On a GPU, call it with `device` working. A processor
-    goes through a copy of the network in bfloat16, which is faster than to have every operation
-    cast what it needs; the float32 weights are the ones that learn, and are what is kept.
+    A network that has grown needs new ones. On a GPU, call it with `device` working. Rays go
+    through a copy of the network in bfloat16, which is faster than to have every operation cast
+    what it needs; the float32 weights are the ones that learn, and are what is kept.
     """
 
     def __init__(
@@ -121,7 +116,6 @@ class TrainingSteps:
         n_frequencies: int,
         device: Device | None,
     ) -> None:
-        self._network = network
         self._optimizers = optimizers
         self._coordinates = coordinates
         self._n_frequencies = n_frequencies
@@ -133,9 +127,11 @@ class TrainingSteps:
         self._replay: Callable[[], None] | None = None
         self._warm_ups = 0
         self._weights: list[Tensor] = list(network.parameters())
-        self._working = network
-        if device is None:
-            self._working = copy.deepcopy(network).bfloat16()
+        self._working = copy.deepcopy(network).bfloat16()
+        self._copies: list[Tensor] = list(self._working.parameters())
+        self._gradients = [torch.zeros_like(weight) for weight in self._weights]
+        for weight, gradient in zip(self._weights, self._gradients, strict=True):
+            weight.grad = gradient
 
     def step(self, batch: RayBatch) -> None:
         """Learn from `batch`. On a GPU this returns before it is done."""
@@ -174,28 +170,15 @@ class TrainingSteps:
 
     def _run(self, batch: RayBatch) -> None:
         features = encode(self._coordinates(batch.origins, batch.directions), self._n_frequencies)
-        if self._device is None:
-            self._halved(features, batch.colors)
-            return
         # In a graph as well: a captured backward pass then writes its gradients, and adds nothing.
-        self._optimizers.forget_gradients()
-        with torch.autocast(self._place.type, dtype=torch.bfloat16):
-            predicted = self._network(features)
-        loss = functional.mse_loss(predicted.float(), batch.colors)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizers.step()
-        self._loss += loss.detach()
-
-    def _halved(self, features: Tensor, colors: Tensor) -> None:
-        copies: list[Tensor] = list(self._working.parameters())
-        for half in copies:
+        for half in self._copies:
             half.grad = None
         predicted = self._working(features.bfloat16())
-        loss = functional.mse_loss(predicted.float(), colors)
+        loss = functional.mse_loss(predicted.float(), batch.colors)
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            for weight, half in zip(self._weights, copies, strict=True):
-                weight.grad = None if half.grad is None else half.grad.float()
+            found = [half.grad for half in self._copies if half.grad is not None]
+            torch._foreach_copy_(self._gradients, found)
             self._optimizers.step()
-            torch._foreach_copy_(copies, self._weights)
+            torch._foreach_copy_(self._copies, self._weights)
         self._loss += loss.detach()

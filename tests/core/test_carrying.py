@@ -178,6 +178,8 @@ def test_every_level_finds_the_last_picture_again(name, side_px, monkeypatch):
     assert torch.equal(shown.colors[known], colors[known])
     assert shown.moved is not None
     assert torch.equal(shown.moved[..., :3], shown.colors)
+    assert shown.image is not None
+    assert (shown.image == renderer_module.to_uint8(shown.colors)).all()
     assert ((shown.moved[..., 3] >= 0) & (shown.moved[..., 3] <= 1)).all()
     # What misses the scene needs nobody to be asked.
     plan = source.plan(camera, torch.arange(side_px * side_px))

@@ -298,7 +298,7 @@ def learn(dataset, tmp_path_factory):
             teaching.stop_after = teaching.looks + stop_teaching
             distilling.stop_after = distilling.looks + stop_distilling
             report = out.with_suffix(".json")
-            arguments = ["learn", "--dataset", str(dataset), "--out", str(out), "--minutes", "7"]
+            arguments = ["learn", "--dataset", str(dataset), "--out", str(out), "--minutes", "8"]
             arguments += ["--width", "64", "--depth", "10", "--frequencies", "4", "--device", "cpu"]
             arguments += ["--state", str(out.with_suffix("")), "--json", str(report)]
             code = main([*arguments, *more])

@@ -18,7 +18,7 @@ from r2l_core.training import distillation, steps
 from r2l_core.training.demo_scene import render_rays
 from r2l_core.training.distillation import Trainer, TrainingConfig
 from r2l_core.training.muon import BatchedMuon
-from r2l_core.training.sampling import RaySampler, SamplingConfig
+from r2l_core.training.sampling import DrawnAhead, RaySampler, SamplingConfig
 from r2l_core.training.schedule import Schedule, Stage
 from r2l_core.training.steps import Optimizers, TrainingSteps
 from tests.stand_in_device import StandInDevice
@@ -45,7 +45,7 @@ def _small_draws(monkeypatch):
 @pytest.fixture
 def step_by_step(monkeypatch):
     """Have a GPU draw the rays that a processor draws, and set its rates as often."""
-    monkeypatch.setattr(distillation, "_RAYS_AT_ONCE", 0)
+    monkeypatch.setattr(distillation, "DrawnAhead", lambda source, rays_at_once, seed: source)
     monkeypatch.setattr(distillation, "_STEPS_AT_ONCE", 1)
 
 
@@ -177,21 +177,36 @@ def test_batches_of_one_draw_are_different_rays():
         calls.append(len(origins))
         return render_rays(origins, directions)
 
-    sampler = RaySampler(DEMO, teacher, SamplingConfig(footprint_samples=1), 0, rays_at_once=400)
-    batches = [sampler.batch(100) for _ in range(4)]
+    sampler = RaySampler(DEMO, teacher, SamplingConfig(footprint_samples=1), 0)
+    ahead = DrawnAhead(sampler, 400, 0)
+    batches = [ahead.batch(100) for _ in range(4)]
     n_calls = len(calls)
     assert calls[0] == 800
     rays = torch.cat([batch.directions for batch in batches])
     assert len(rays.unique(dim=0)) == 400
-    sampler.batch(100)
+    ahead.batch(100)
     assert len(calls) > n_calls, "used up"
 
 
+def test_rays_drawn_ahead_keep_their_colours_and_come_in_another_order():
+    """So that rays of several kinds, drawn one kind after the other, meet in every batch."""
+    direct = RaySampler(DEMO, render_rays, SamplingConfig(), 0).batch(400)
+    ahead = DrawnAhead(RaySampler(DEMO, render_rays, SamplingConfig(), 0), 400, 0)
+    batches = [ahead.batch(100) for _ in range(4)]
+
+    def rows(*parts):
+        return torch.cat([torch.cat([b.origins, b.directions, b.colors], 1) for b in parts])
+
+    found, expected = rows(*batches), rows(direct)
+    assert not torch.equal(found, expected)
+    assert torch.equal(found.unique(dim=0), expected.unique(dim=0))
+
+
 def test_another_sampling_is_drawn_at_once():
-    sampler = RaySampler(DEMO, render_rays, SamplingConfig(), 0, rays_at_once=10_000)
-    sampler.batch(100)
-    sampler.config = replace(sampler.config, outer_share=1.0)
-    batch = sampler.batch(100)
+    ahead = DrawnAhead(RaySampler(DEMO, render_rays, SamplingConfig(), 0), 10_000, 0)
+    ahead.batch(100)
+    ahead.config = replace(ahead.config, outer_share=1.0)
+    batch = ahead.batch(100)
     centre = torch.tensor(DEMO.center)
     towards = torch.nn.functional.normalize(centre - batch.origins, dim=-1)
     cosine = (torch.nn.functional.normalize(batch.directions, dim=-1) * towards).sum(-1)

@@ -42,6 +42,9 @@ step() {
 first() {
   step machine 15 "$PYTHON" tests/gpu/machine.py
   step hopper 45 "$PYTHON" tests/gpu/hopper_kernels.py --json "$OUT/hopper.json" ${R2L_HOPPER:-}
+  if grep -q "^hopper [^0]" "$steps"; then
+    step diagnosis 40 "$PYTHON" tests/gpu/diagnose_hopper.py --out "$OUT"
+  fi
   step tests 100 "$PYTHON" -m pytest -c tests/gpu/gpu.ini --rootdir=. -p no:cacheprovider -q \
     -n "${R2L_TEST_PROCESSES:-8}" --maxfail=40 --junitxml="$OUT/tests.xml" -m gpu ${R2L_TESTS:-} \
     tests/gpu tests/core/test_engines.py tests/core/test_int8_engines.py
@@ -63,7 +66,8 @@ second() {
       --scene "$OUT/demo-800.json" --device cuda --precision $precision --tour drag \
       --report "$OUT/window-$precision.json"
   done
-  step training 325 "$PYTHON" tests/gpu/train_demo.py --minutes "${R2L_TRAIN_MINUTES:-4.6}" \
+  step speed 20 "$PYTHON" tests/gpu/training_speed.py --json "$OUT/training-speed.json" ${R2L_SPEED:-}
+  step training 305 "$PYTHON" tests/gpu/train_demo.py --minutes "${R2L_TRAIN_MINUTES:-4.3}" \
     --out "$OUT/demo-gpu.safetensors" --json "$OUT/training.json" ${R2L_TRAIN:-}
 }
 

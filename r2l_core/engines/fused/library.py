@@ -102,6 +102,7 @@ class Carry(ctypes.Structure):
         ("colors", ctypes.c_void_p),
         ("picture", ctypes.c_void_p),
         ("shown", ctypes.c_void_p),
+        ("bytes", ctypes.c_void_p),
         ("doubt", ctypes.c_void_p),
         ("next", ctypes.c_int32),
     )
@@ -145,6 +146,7 @@ def library_name(system: str, architecture: str) -> str:
     return f"fused-{system}-{architecture}.{suffix}"
 
 
+@functools.cache
 def level_for(processor: Processor) -> Level:
     """The newest level that runs on `processor`. Raises EngineUnavailable where there is none."""
     names = levels_for(processor)

@@ -244,6 +244,7 @@ def test_why_a_library_cannot_be_loaded_is_in_the_account_of_what_runs(
     path = tmp_path / "fused.so"
     path.write_bytes(b"no library")
     monkeypatch.setattr(library, "library_path", lambda: path)
+    library.level_for.cache_clear()
     for build in (build_engine, build_at_once):
         info = build(light_field, Precision.FP32, "auto", "cpu").info
         assert info.engine != "fused"

@@ -32,6 +32,7 @@ typedef struct {
   const float *colors;      // (height, width, 3) of known pixels
   float *picture;           // (height, width, 4) as `last`
   float *shown;             // (height, width, 3)
+  uint8_t *bytes;           // (height, width, 3) as `shown`, of 255
   float *doubt;             // (height, width) how far off the carried colours probably are
   int32_t next;             // the first tile that no thread has taken
 } Carry;
@@ -204,7 +205,10 @@ static void carry_tile(const Carry *c, int x0, int y0, CarriedTile *t) {
       }
       color[3] = confidence;
       store_4(c->picture + 4 * at, color);
-      UNROLL for (int k = 0; k < 3; k++) c->shown[3 * at + k] = color[k];
+      UNROLL for (int k = 0; k < 3; k++) {
+        c->shown[3 * at + k] = color[k];
+        c->bytes[3 * at + k] = (uint8_t)__builtin_rintf(clamped(color[k], 0, 1) * 255);
+      }
       c->doubt[at] = fresh[3];
     }
 }
