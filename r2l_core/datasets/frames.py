@@ -36,7 +36,8 @@ class _Remarks:
             notes.append(f"the rotations of {self.scaled} poses have a scale, which was taken off")
         if self.masked:
             notes.append(
-                f"{self.masked} pictures have masks: errors count only the pixels that these keep"
+                f"{self.masked} pictures have masks: only the pixels that these keep count, in "
+                "errors and in learning"
             )
         if self.masks_missing:
             notes.append(

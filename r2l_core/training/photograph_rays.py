@@ -34,8 +34,8 @@ class MixedRays:
     Of photographs with few pixels, fewer. A teacher's rays are used about eight times, in other
     company every time.
     Where the scene has a sphere of origins, the photographs' rays are re-based to it, as they will
-    be when the light field is rendered, and those that miss the scene are left out. Of plain
-    background away from outlines `config.background_keep` is kept.
+    be when the light field is rendered, and those that miss the scene are left out, as are pixels
+    that do not count. Of plain background away from outlines `config.background_keep` is kept.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class MixedRays:
 
     def batch(self, n_rays: int) -> RayBatch:
         """See RaySource.batch."""
-        share = self.config.photographs * min(1.0, len(self._photographs) / _ENOUGH_PIXELS)
+        share = self.config.photographs * min(1.0, self._photographs.n_counted / _ENOUGH_PIXELS)
         n_photographs = round(share * n_rays)
         self._teacher_rays.config = self.config
         if not n_photographs:
@@ -92,7 +92,8 @@ class MixedRays:
                 len(self._photographs), (4 * n_rays,), generator=draw, device=place
             )
             lucky = torch.rand(len(pixels), generator=draw, device=place)
-            pixels = pixels[self._telling[pixels] | (lucky < self.config.background_keep)]
+            telling = self._telling[pixels] | (lucky < self.config.background_keep)
+            pixels = pixels[telling & self._photographs.that_count(pixels)]
             origins, directions = self._photographs.rays(pixels)
             kept = hits_bounds(origins, directions, self._scene)
             rays = canonicalise(origins[kept], directions[kept], self._scene)
@@ -108,7 +109,9 @@ def _telling(photographs: Photographs, scene: SceneSpec) -> Tensor:
     background = torch.tensor(scene.background_rgb, device=photographs.device)
     result = torch.empty(len(photographs), dtype=torch.bool, device=photographs.device)
     for view, width_px, pixels in photographs.sparse(1):
-        something = (photographs.colors(pixels.view(-1)) - background).abs().amax(-1) > 1e-3
+        all_pixels = pixels.view(-1)
+        something = (photographs.colors(all_pixels) - background).abs().amax(-1) > 1e-3
+        something &= photographs.that_count(all_pixels)
         rows = something.view(1, 1, -1, width_px).float()
         near = functional.max_pool2d(rows, 2 * _RIM_PX + 1, 1, _RIM_PX)
         result[view.start : view.stop] = near.view(-1) > 0

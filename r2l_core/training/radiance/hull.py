@@ -22,12 +22,12 @@ _HALF_DIAGONAL = math.sqrt(3.0) / 2.0
 
 
 class Hull:
-    """Where the photographs of a dataset are not transparent, a byte a pixel."""
+    """Where the photographs of a dataset are not transparent, or do not count: a byte a pixel."""
 
     def __init__(self, dataset: Dataset) -> None:
         """Reads every picture. Raises DatasetError."""
         self._cameras = dataset.cameras
-        self._solid = [_alpha(dataset, index) > _SEEN_ALPHA for index in range(len(dataset))]
+        self._solid = [_solid(dataset, index) for index in range(len(dataset))]
 
     def carved(self, grid: Grid) -> Grid:
         """The grid, in world coordinates, without the cells that a photograph shows to be empty,
@@ -58,6 +58,13 @@ class Hull:
             kept = kept[~inside | (near[at] > 0)]
         kept = kept[seen_by[kept] >= 0.5 * around]
         return Grid(grid.space, grid.low, grid.high, grid.shape, grid.cells[kept])
+
+
+def _solid(dataset: Dataset, index: int) -> Tensor:
+    """Where something can be: bool (H, W). Of pixels that do not count nothing is known."""
+    solid = _alpha(dataset, index) > _SEEN_ALPHA
+    counted = dataset.counted(index)
+    return solid if counted is None else solid | ~torch.from_numpy(counted)
 
 
 def _alpha(dataset: Dataset, index: int) -> Tensor:

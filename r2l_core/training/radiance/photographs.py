@@ -8,13 +8,18 @@ import torch
 from torch import Tensor
 
 from r2l_core.datasets import Dataset
+from r2l_core.errors import DatasetError
 
 
 class Photographs:
-    """All pixels of a dataset's views, three bytes each: 100 views of 800x800 take 192 MB."""
+    """All pixels of a dataset's views, three bytes each: 100 views of 800x800 take 192 MB.
+
+    Those that a mask leaves out, or that a lens has not seen, are known too (`that_count`): nothing
+    is to be learned of them.
+    """
 
     def __init__(self, dataset: Dataset, device: torch.device | str = "cpu") -> None:
-        """Reads every picture. Raises DatasetError."""
+        """Reads every picture and mask. Raises DatasetError: also where no pixel counts."""
         cameras = dataset.cameras
         poses = torch.tensor([c.T_world_camera.tolist() for c in cameras], dtype=torch.float64)
         self._rotations = poses[:, :3, :3].float()
@@ -29,10 +34,22 @@ class Photographs:
         self._starts = self._ends - sizes
         self._cameras = cameras
         self._colors = torch.empty(int(self._ends[-1]), 3, dtype=torch.uint8)
+        self._counted = torch.ones(len(self._colors), dtype=torch.bool)
         for index, (start, end) in enumerate(zip(self._starts, self._ends, strict=True)):
             image = torch.from_numpy(dataset.image(index)).mul_(255.0).round_()
             self._colors[start:end] = image.to(torch.uint8).view(-1, 3)
-        for name in ("_rotations", "_origins", "_widths", "_lens", "_ends", "_starts", "_colors"):
+            counted = dataset.counted(index)
+            if counted is not None:
+                self._counted[start:end] = torch.from_numpy(counted).view(-1)
+        self.n_counted = int(self._counted.count_nonzero())
+        if not self.n_counted:
+            raise DatasetError(
+                f"The dataset {dataset.name} cannot be learned from",
+                "its masks leave out every pixel of every photograph",
+                "Masks are bright where a photograph counts: invert them, or take them out.",
+            )
+        moved = ("_rotations", "_origins", "_widths", "_lens", "_ends", "_starts", "_colors")
+        for name in (*moved, "_counted"):
             setattr(self, name, getattr(self, name).to(device))
 
     def __len__(self) -> int:
@@ -54,6 +71,10 @@ class Photographs:
         rotation = self._rotations[view]
         directions = rotation[:, :, 0] * x[:, None] + rotation[:, :, 1] * y[:, None]
         return self._origins[view], directions - rotation[:, :, 2]
+
+    def that_count(self, pixels: Tensor) -> Tensor:
+        """Of pixels, int64 (...): bool of that shape, whether something can be learned of each."""
+        return self._counted[pixels]
 
     def colors(self, pixels: Tensor) -> Tensor:
         """Of pixels, int64 (N,): float32 (N, 3) in [0, 1]."""

@@ -132,7 +132,7 @@ class TeachTrainer:
         """Learn from one batch: mean squared error, and rays."""
         config = self.config
         n = config.growths[self._grown - 1].batch_rays if self._grown else config.batch_rays
-        n = min(n, max(1, len(self._photographs) // _FEWEST_BATCHES))
+        n = min(n, max(1, self._photographs.n_counted // _FEWEST_BATCHES))
         fall = 0.1**self.progress
         for group, peak in zip(
             self._optimizer.param_groups, (config.grid_lr, config.color_lr), strict=True
@@ -206,23 +206,27 @@ class TeachTrainer:
 
     @torch.no_grad()
     def _live_pixels(self) -> Tensor:
-        """Pixels whose rays may meet an occupied cell, int32; the others are background for ever.
+        """Pixels that count and whose rays may meet an occupied cell, int32; all others are
+        background for ever, or nothing is known of them.
 
         Every fourth row and column is looked at, and what lies between.
         """
+        photographs = self._photographs
         if len(self.field.grid.cells) == len(self.field.grid.number):
-            return torch.arange(len(self._photographs), dtype=torch.int32, device=self._device)
+            pixels = torch.arange(len(photographs), dtype=torch.int32, device=self._device)
+            return pixels[photographs.that_count(pixels)]
         stride, kept = 4, []
-        for view, width_px, sparse in self._photographs.sparse(stride):
+        for view, width_px, sparse in photographs.sparse(stride):
             hit = torch.zeros(sparse.numel(), device=self._device)
             for rows in torch.split(torch.arange(sparse.numel(), device=self._device), _CHUNK_RAYS):
-                samples = self.field.grid.samples(*self._photographs.rays(sparse.view(-1)[rows]))
+                samples = self.field.grid.samples(*photographs.rays(sparse.view(-1)[rows]))
                 hit[rows] = (torch.bincount(samples.ray, minlength=len(rows)) > 0).float()
             near = functional.max_pool2d(hit.view(1, 1, *sparse.shape), 3, 1, 1)
             live = functional.interpolate(near, scale_factor=stride)[0, 0]
             live = live[: len(view) // width_px, :width_px].reshape(-1)
             kept.append((view.start + live.nonzero().squeeze(-1)).int())
         pixels = torch.cat(kept)
+        pixels = pixels[photographs.that_count(pixels)]
         if not len(pixels):
             raise _learns_nothing(self.dataset, "no camera sees the place where the scene must be")
         return pixels
@@ -237,10 +241,17 @@ class TeachTrainer:
         for index in torch.linspace(0, len(self._held_out) - 1, n_views).long().tolist():
             truth = torch.from_numpy(self._held_out.image(index)).view(-1, 3)
             rows = torch.arange(0, len(truth), max(1, len(truth) * n_views // _HELD_OUT_RAYS))
+            counted = self._held_out.counted(index)
+            if counted is not None:
+                rows = rows[torch.from_numpy(counted).view(-1)[rows]]
+            if not len(rows):
+                continue
             origins, directions = image_rays(self._held_out.cameras[index])
             colors = self.colors(origins[rows], directions[rows])
             scores.append(psnr_db(float(functional.mse_loss(colors.cpu(), truth[rows]))))
         self.field.train()
+        if not scores:  # masks leave out all of them
+            return
         self.held_out_psnr_db = sum(scores) / len(scores)
         self.curve.append((round(self.elapsed_s, 1), round(self.held_out_psnr_db, 3)))
 
