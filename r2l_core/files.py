@@ -7,7 +7,10 @@ import itertools
 import json
 import math
 import os
+import re
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,6 +25,8 @@ IMAGE_SUFFIXES = (".png", ".npy")
 ANOTHER_PLACE = "Choose a folder you can write to, with enough free space."
 _HERE = Path(__file__).resolve().parent
 _SERIAL = itertools.count()
+_MOST_LINKS = 40
+_DESCRIPTORS = re.compile(r"(/dev|/proc/(?P<pid>\d+)(/task/\d+)?)/fd/\d+")
 
 
 def shipped_folder(name: str) -> Path:
@@ -44,17 +49,20 @@ def replacing(
     """A new file beside `path`, of the same ending, which takes its place in the end: `path` is the
     old file or the new one, whatever happens in between.
 
-    A link stays one; a device or pipe is written to directly. An OSError, also from within, becomes
-    `error(what, ..., remedy)`.
+    A link stays one. What `is_stream` is never replaced: the file is made elsewhere, and its bytes
+    flow there in the end. An OSError, also from within, becomes `error(what, ..., remedy)`.
     """
     if "\0" in os.fspath(path):
         raise error(what, "no name has a zero byte", remedy)
     try:
+        if is_stream(path):
+            with tempfile.TemporaryDirectory() as folder:
+                new = Path(folder) / f"stream{path.suffix}"
+                yield new
+                _pour(new, path)
+            return
         if path.is_symlink():
             path = path.resolve()
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            yield path
-            return
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
         # Of the name as much as leaves room for the rest: names have 255 bytes.
@@ -68,6 +76,42 @@ def replacing(
                 new.unlink(missing_ok=True)
     except OSError as problem:
         raise error(what, (problem.strerror or str(problem)).lower(), remedy) from problem
+
+
+def is_stream(path: Path) -> bool:
+    """Whether what is written there flows on: a device, a pipe, or a descriptor by its name, such
+    as /dev/stdout, wherever that leads to."""
+    if _descriptor(path) is not None:
+        return True
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def _descriptor(path: Path) -> Path | None:
+    """`/proc/PID/fd/N` or `/dev/fd/N` where links lead there; what lies behind is not looked at."""
+    for _ in range(_MOST_LINKS):
+        here = Path(os.path.realpath(path.parent), path.name)
+        if _DESCRIPTORS.fullmatch(str(here)):
+            return here
+        if not path.is_symlink():
+            return None
+        path = path.parent / os.readlink(path)
+    return None
+
+
+def _pour(file: Path, stream: Path) -> None:
+    """Append a file's bytes to a stream; to a descriptor of this process where that stands. Raises
+    OSError."""
+    descriptor = _descriptor(stream)
+    of_process = None if descriptor is None else _DESCRIPTORS.fullmatch(str(descriptor))
+    if descriptor and of_process and of_process["pid"] in (None, str(os.getpid())):
+        for printed in (sys.stdout, sys.stderr):  # what was printed before comes before
+            if printed is not None:
+                printed.flush()
+        target = os.dup(int(descriptor.name))
+    else:
+        target = os.open(stream, os.O_WRONLY | os.O_APPEND)
+    with os.fdopen(target, "wb") as opened, file.open("rb") as made:
+        shutil.copyfileobj(made, opened)
 
 
 def save_image(path: Path, colors: NDArray[np.float32]) -> None:

@@ -138,6 +138,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     evaluation = Evaluation(
         light_field, options.precision, ray_mode, reference, options.engine, options.device, folder
     )
+    if folder:
+        folder.claim([precision.value for precision in options.precision], len(reference.cameras))
     html = _html_report(light_field, len(reference.cameras)) if options.html else None
     views = evaluation.run(anew=html.shown if html else ())
     for view in tqdm(views, total=evaluation.views_total, unit="view", file=sys.stderr):
@@ -160,7 +162,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if html:
         html.write(options.html, report)
     if folder and len({(c.width_px, c.height_px) for c in reference.cameras}) == 1:
-        folder.save_videos(["truth", *report["precisions"]], report["views"])
+        folder.save_videos(list(report["precisions"]), report["views"])
     failed = False
     for precision, bound_db in options.fail_under:
         reached_db = report["precisions"][precision]["psnr_db_vs_fp32_mean"]

@@ -92,7 +92,7 @@ def _of_evaluation(options: argparse.Namespace, name: str, file: Path) -> bool:
     if name == "out" or not hasattr(options, "html") or not isinstance(folder, Path):
         return False
     if _same(file.parent, folder):
-        return re.fullmatch(r"\d{3,}_.*\.png|.*\.mp4|records", file.name) is not None
+        return re.fullmatch(r"\d{3,}_.*\.png|.*\.mp4|records|views\.json", file.name) is not None
     return _same(file.parent, folder / "records")
 
 
@@ -106,8 +106,11 @@ def _recording(sidecar: Path) -> list[Path]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two paths are one file, through links of either kind and before it is there."""
+    """Whether two paths are one file, through links of either kind and before it is there. Devices
+    and pipes are none: what is written there flows on."""
     try:
+        if any(path.exists() and not (path.is_file() or path.is_dir()) for path in (one, other)):
+            return False
         if one.exists() and other.exists():
             return one.samefile(other)
         return one.resolve() == other.resolve()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -87,7 +88,7 @@ class _Video:
     ) -> None:
         self._path = path
         self._kept = video_format.kept_at(path)
-        self._rest = path.with_name(f"{path.stem}.rest{self._kept.suffix}")
+        self._rest = rest_of(path, video_format)
         self._format = video_format
         self._size = size
         self._fps = fps
@@ -193,6 +194,22 @@ class _Pictures:
 
     def _file(self, frame: int) -> Path:
         return picture_file(self._path, frame)
+
+
+def rest_of(path: Path, video_format: VideoFormat) -> Path:
+    """Where the frames lie by which the interrupted film `path` is completed."""
+    return path.with_name(f"{path.stem}.rest{video_format.kept_at(path).suffix}")
+
+
+def pictures_of(path: Path) -> dict[int, Path]:
+    """By their numbers, the pictures that are there of the sequence `path`. Raises
+    RecordingError."""
+    name = re.compile(re.escape(path.stem) + r"_(\d{5,})" + re.escape(path.suffix))
+    try:
+        found = [(name.fullmatch(file.name), file) for file in path.parent.iterdir()]
+    except OSError as error:
+        raise cannot_write(path, (error.strerror or str(error)).lower()) from error
+    return {int(match[1]): file for match, file in found if match is not None}
 
 
 def picture_file(path: Path, frame: int) -> Path:

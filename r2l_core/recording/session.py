@@ -13,7 +13,7 @@ from r2l_core.errors import QuantizationError, RecordingError
 from r2l_core.model.light_field import LightField
 from r2l_core.quantization.mix import with_mix
 from r2l_core.recording.ffmpeg import count_frames
-from r2l_core.recording.files import VideoFiles, picture_file, video_files
+from r2l_core.recording.files import VideoFiles, pictures_of, rest_of, video_files
 from r2l_core.recording.formats import VideoFormat, format_of, require_fps
 from r2l_core.recording.loading import LoadedSidecar, is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
@@ -198,8 +198,9 @@ def _light_field(sidecar: Path, recipe: Recipe) -> LightField:
 
 
 def _require_free(out: Path, video_format: VideoFormat) -> None:
-    """Refuse to write over what is not a recording of ours, or not a finished one."""
+    """Refuse to write over what is not a recording of ours of that name, or not a finished one."""
     sidecar, table = out.with_suffix(".json"), out.with_suffix(".csv")
+    owned_frames = 0
     if is_sidecar(sidecar):
         loaded = load_sidecar(sidecar)
         if loaded.writer is not None:
@@ -215,19 +216,30 @@ def _require_free(out: Path, video_format: VideoFormat) -> None:
                 f"{loaded.recipe.plan.n_frames} frames",
                 f"Complete it with --resume {sidecar}, or remove {sidecar} first.",
             )
-        return
-    others = [(sidecar, sidecar.exists()), (table, _is_foreign_table(table))]
-    films = {out, video_format.kept_at(out)}
+        if loaded.video.name != out.name:
+            raise _not_its_own(out, sidecar, f"which belongs to {loaded.video.name}")
+        owned_frames = loaded.recipe.plan.n_frames
+        others = []
+    else:
+        others = [(sidecar, sidecar.exists()), (table, _is_foreign_table(table))]
+        if not video_format.is_sequence:
+            films = {out, video_format.kept_at(out), rest_of(out, video_format)}
+            others += [(film, film.exists()) for film in films]
     if video_format.is_sequence:  # pictures that follow are removed
-        films = {picture_file(out, 0)}
-    others += [(film, film.exists()) for film in films]
-    for path, found in others:
-        if found:
-            raise RecordingError(
-                f"The recording {out} cannot be written",
-                f"it would write over {path}, which is not a recording's",
-                "Choose another name with --out.",
-            )
+        others += [
+            (picture, number >= owned_frames) for number, picture in pictures_of(out).items()
+        ]
+    for path, foreign in others:
+        if foreign:
+            raise _not_its_own(out, path, "which is not a recording's")
+
+
+def _not_its_own(out: Path, path: Path, whose: str) -> RecordingError:
+    return RecordingError(
+        f"The recording {out} cannot be written",
+        f"it would write over {path}, {whose}",
+        "Choose another name with --out.",
+    )
 
 
 def _is_foreign_table(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 import shutil
 import subprocess
@@ -267,6 +268,51 @@ def test_a_stopped_run_goes_on(evaluate, case, tmp_path, rendered, monkeypatch):
     assert "1 of 3 were measured before" in out
     for name in ("psnr_db_views", "psnr_db_pooled", "ssim_mean", "flip_mean"):
         assert report["precisions"]["fp32"][name] == whole["precisions"]["fp32"][name]
+
+
+def kept_names(views: int) -> list[str]:
+    """Whatever an evaluation of that many views in fp32 writes."""
+    pictures = [f"{i:03d}_{what}" for i in range(views) for what in ("truth", "fp32", "fp32_error")]
+    records = [f"records/{i:03d}_fp32.json" for i in range(views)]
+    return ["views.json", "truth.mp4", "fp32.mp4", *(f"{name}.png" for name in pictures), *records]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_files_of_others_are_not_written_over(evaluate, case, tmp_path, number):
+    """Whatever lies there under a name that the evaluation would use, alone or with its like."""
+    folder, draw = tmp_path / "kept", random.Random(number)
+    for name in draw.sample(kept_names(VIEWS), draw.choice([1, 1, 4])):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if number == 7:
+            path.symlink_to(tmp_path / "nowhere")
+        else:
+            path.write_bytes(draw.choice([b"", b"{}", b"[]", b"my film"]))
+    before = {p: p.is_symlink() or p.read_bytes() for p in folder.rglob("*") if not p.is_dir()}
+    code, _, said, _ = evaluate("--dataset", case.dataset, "--out", folder)
+    assert code == 2
+    assert "which no evaluation has written" in said
+    assert said.count("error:") == 1
+    after = {p: p.is_symlink() or p.read_bytes() for p in folder.rglob("*") if not p.is_dir()}
+    assert after == before
+
+
+def test_an_evaluation_may_replace_its_own(evaluate, case, tmp_path, rendered):
+    """Also one of before it noted what it writes, whose records were removed, or of more views."""
+    folder = tmp_path / "kept"
+    arguments = ("--dataset", case.dataset, "--out", folder)
+    assert evaluate(*arguments, "--limit", 1)[0] == 0
+    assert evaluate(*arguments, precision="fp32,weights-bf16")[0] == 0
+    assert evaluate(*arguments, "--limit", 1)[0] == 0
+    (folder / "views.json").unlink()
+    assert evaluate(*arguments)[0] == 0
+    shutil.rmtree(folder / "records")
+    rendered.clear()
+    assert evaluate(*arguments)[0] == 0
+    assert len(rendered) == VIEWS
+    (folder / "int8-sim.mp4").write_bytes(b"my film")
+    assert evaluate(*arguments, precision="fp32,int8-sim")[0] == 2
+    assert (folder / "int8-sim.mp4").read_bytes() == b"my film"
 
 
 def test_another_evaluation_is_measured_anew(evaluate, case, tmp_path, rendered):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from r2l_core.errors import ExportError
 from r2l_core.files import replacing, write_json
 
+ROOT = Path(__file__).parents[2]
 WHAT = "It could not be written"
 
 
@@ -96,6 +100,63 @@ def test_pipes_and_devices_are_written_to_and_not_replaced(tmp_path, linked):
     finally:
         os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def through_descriptor(kind: str, folder: Path) -> tuple[list[object], str]:
+    """Arguments for a program that print "first", write JSON to its own standard output by some
+    name, and print "last"."""
+    script = (
+        "import os, sys; from pathlib import Path; from r2l_core.files import write_json; "
+        "print('first'); write_json(Path(sys.argv[1]), {'a': 1}); print('last')"
+    )
+    names = {
+        "stdout": "/dev/stdout",
+        "number": "/dev/fd/1",
+        "process": "/proc/self/fd/1",
+        "thread": "/proc/thread-self/fd/1",
+        "dots": "/dev/../dev/./stdout",
+        "link": str(folder / "link.json"),
+        "link to a link": str(folder / "second.json"),
+    }
+    (folder / "link.json").symlink_to("/dev/stdout")
+    (folder / "second.json").symlink_to("link.json")
+    return [sys.executable, "-c", script], names[kind]
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such system")
+@pytest.mark.parametrize("into", ["file", "appended", "pipe"])
+@pytest.mark.parametrize(
+    "kind", ["stdout", "number", "process", "thread", "dots", "link", "link to a link"]
+)
+def test_the_file_behind_a_descriptor_is_not_replaced(tmp_path, kind, into):
+    program, name = through_descriptor(kind, tmp_path)
+    target = tmp_path / "output.txt"
+    target.write_text("before\n" if into == "appended" else "")
+    inode = target.stat().st_ino
+    with target.open("a" if into == "appended" else "w") as output:
+        done = subprocess.run(
+            [*program, name],
+            stdout=subprocess.PIPE if into == "pipe" else output,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    said = done.stdout if into == "pipe" else target.read_text()
+    before = "before\n" if into == "appended" else ""
+    assert said == before + 'first\n{\n  "a": 1\n}\nlast\n'
+    assert target.stat().st_ino == inode
+    assert names(tmp_path) == ["link.json", "output.txt", "second.json"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such system")
+def test_what_a_stream_does_not_take_is_one_error(tmp_path):
+    with (
+        pytest.raises(ExportError, match="no space left"),
+        replacing(Path("/dev/full"), ExportError, WHAT) as new,
+    ):
+        new.write_text("new")
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
 
 
 def test_numbers_that_json_does_not_have_become_null(tmp_path):

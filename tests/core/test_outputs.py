@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from r2l_core.commands.cli import main
+from r2l_core.commands.outputs import require_own_outputs
 from r2l_core.errors import RecordingError
 from r2l_core.recording.session import recording_again
 from r2l_core.recording.sidecar import other_writer
@@ -129,7 +131,9 @@ def test_into_a_dataset(light_field_file, tmp_path, capsys):
     assert poses.read_text() == "{}"
 
 
-@pytest.mark.parametrize("name", ["000_fp32.png", "fp32.mp4", "records/000_fp32.json", "records"])
+@pytest.mark.parametrize(
+    "name", ["000_fp32.png", "fp32.mp4", "records/000_fp32.json", "records", "views.json"]
+)
 def test_a_report_in_the_place_of_what_an_evaluation_keeps(
     light_field_file, tmp_path, capsys, name
 ):
@@ -137,6 +141,23 @@ def test_a_report_in_the_place_of_what_an_evaluation_keeps(
     evaluate = ["eval", "--checkpoint", light_field_file, "--precision", "fp32", "--out", out]
     assert "is for what --out" in refused(capsys, *evaluate, "--json", out / name)
     assert not out.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_devices_and_pipes_are_nobodys(tmp_path):
+    """What is written there replaces nothing, be it read from or written to twice."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for stream in (Path("/dev/null"), pipe):
+        require_own_outputs(argparse.Namespace(path=stream, json=stream, html=stream))
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(RecordingError, match="which --path reads"):
+        require_own_outputs(argparse.Namespace(path=file, json=file))
+    with file.open("r+b") as opened:
+        given = argparse.Namespace(path=file, json=Path(f"/dev/fd/{opened.fileno()}"))
+        with pytest.raises(RecordingError, match="which --path reads"):
+            require_own_outputs(given)
 
 
 @pytest.mark.parametrize("ending", ["", ".json", ".part"])

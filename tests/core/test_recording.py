@@ -648,7 +648,16 @@ def test_an_engine_that_fails_keeps_what_was_rendered(studio, frames_of, monkeyp
 
 
 def test_files_of_others_are_not_written_over(studio):
-    for name in ("a.json", "b.csv", "c_00000.png", "d.mp4", "e.frames.mp4"):
+    foreign = (
+        "a.json",
+        "b.csv",
+        "c_00000.png",
+        "d.mp4",
+        "e.frames.mp4",
+        "f_00007.png",
+        "g.rest.mp4",
+    )
+    for name in foreign:
         (studio.folder / name).write_text("{}")
     for out, names in (
         ("a.mp4", "a.json"),
@@ -656,10 +665,32 @@ def test_files_of_others_are_not_written_over(studio):
         ("c.png", "c_00000.png"),
         ("d.mp4", "d.mp4"),
         ("e.gif", "e.frames.mp4"),
+        ("f.png", "f_00007.png"),
+        ("g.mp4", "g.rest.mp4"),
     ):
         with pytest.raises(RecordingError, match=names):
             studio.recorder(out)
         assert (studio.folder / names).read_text() == "{}"
+
+
+def test_a_sidecar_speaks_for_its_own_film_alone(studio):
+    """x.json describes x.mp4; a film x.gif or x.png would take it away."""
+    run(studio.recorder("x.mp4"))
+    (studio.folder / "x.gif").write_text("of somebody else")
+    before = {path.name: path.read_bytes() for path in studio.folder.iterdir()}
+    for name in ("x.gif", "x.png"):
+        with pytest.raises(RecordingError, match=r"x\.json, which belongs to x\.mp4"):
+            studio.recorder(name)
+    assert {path.name: path.read_bytes() for path in studio.folder.iterdir()} == before
+
+
+def test_pictures_behind_those_of_a_recording_are_somebody_elses(studio):
+    run(studio.recorder("x.png", studio.plan(seconds=0.2)))
+    after = studio.folder / f"x_{len(list(studio.folder.glob('x_*.png'))):05d}.png"
+    after.write_text("of somebody else")
+    with pytest.raises(RecordingError, match=after.name):
+        studio.recorder("x.png")
+    assert after.read_text() == "of somebody else"
 
 
 def test_an_unfinished_recording_is_not_written_over(studio, frames_of):
