@@ -62,6 +62,16 @@ def shown(character: str) -> str:
     return character
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's exception says first; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def system_reason(error: OSError) -> str:
+    """Why the system refused, as a clause: "no space left on device"."""
+    return (error.strerror or str(error)).lower()
+
+
 class R2LError(Exception):
     """What went wrong, why, and what the user can do about it.
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.errors import R2LError, RecordingError
+from r2l_core.errors import R2LError, RecordingError, system_reason
 
 IMAGE_SUFFIXES = (".png", ".npy")
 ANOTHER_PLACE = "Choose a folder you can write to, with enough free space."
@@ -75,7 +75,7 @@ def replacing(
             with contextlib.suppress(OSError):
                 new.unlink(missing_ok=True)
     except OSError as problem:
-        raise error(what, (problem.strerror or str(problem)).lower(), remedy) from problem
+        raise error(what, system_reason(problem), remedy) from problem
 
 
 def is_stream(path: Path) -> bool:

@@ -22,7 +22,7 @@ from r2l_core import limits
 from r2l_core.checkpoints.opening import cannot_open, reason_of, serialised
 from r2l_core.checkpoints.safetensors_header import Header, read_header
 from r2l_core.checkpoints.stored_tensors import read_tensor
-from r2l_core.errors import CheckpointError, SceneError
+from r2l_core.errors import CheckpointError, SceneError, first_line
 from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.radiance.field import N_FEATURES, RadianceField
@@ -78,8 +78,7 @@ def open_radiance(path: Path, scene: SceneSpec | None) -> RadianceTeacher:
     except SceneError as error:
         raise cannot_open(path, f"its scene cannot be used: {error.why}", error.remedy) from error
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise cannot_open(path, f"it is damaged ({reason})", _REMEDY) from error
+        raise cannot_open(path, f"it is damaged ({first_line(error)})", _REMEDY) from error
     return RadianceTeacher(path.stem, scene or own_scene, field, provenance, sha256)
 
 

@@ -19,7 +19,7 @@ from r2l_core.commands.shared import (
 from r2l_core.commands.values import precision
 from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
-from r2l_core.errors import ExportError
+from r2l_core.errors import ExportError, first_line
 from r2l_core.files import write_json
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField
@@ -212,7 +212,7 @@ def _agreement(path: Path, light_field: LightField, in_precision: Precision) -> 
         # ONNX Runtime has an exception class for every status, and no common one.
         raise ExportError(
             f"{path} was written, but ONNX Runtime cannot run it",
-            (str(error) or type(error).__name__).splitlines()[0].rstrip("."),
+            first_line(error).rstrip("."),
             "Try another version of onnxruntime.",
         ) from error
     return _Agreement(

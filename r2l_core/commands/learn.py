@@ -20,7 +20,7 @@ from r2l_core.commands.teach import new_teach_trainer, taught, taught_by_now
 from r2l_core.commands.training_bar import TrainingBar, nobody
 from r2l_core.commands.values import positive_float
 from r2l_core.commands.watched import Watched
-from r2l_core.errors import CheckpointError
+from r2l_core.errors import CheckpointError, system_reason
 from r2l_core.files import write_json
 from r2l_core.json_fields import stored_object
 from r2l_core.training.watching import PROGRESS_FILE, LearningProgress, Stage, in_use
@@ -133,7 +133,7 @@ def _make_room(folder: Path) -> None:
     except OSError as error:
         raise CheckpointError(
             f"The training states in {folder} could not be written",
-            (error.strerror or str(error)).lower(),
+            system_reason(error),
             "Name a folder you can write to with --state.",
         ) from error
 

@@ -27,8 +27,9 @@ from r2l_core.commands.values import (
     size,
     vector,
 )
+from r2l_core.engines.backends import devices
 from r2l_core.engines.base import Engine, Shaded
-from r2l_core.engines.building import build_engine, devices
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.teacher_engines import TeacherEngine, TeacherFile, teacher_engine
 from r2l_core.errors import EngineUnavailable, R2LError
 from r2l_core.files import save_image, write_json

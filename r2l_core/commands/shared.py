@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
 from r2l_core.commands.values import assumption
-from r2l_core.engines.building import ENGINES
+from r2l_core.engines.backends import ENGINES
 from r2l_core.engines.teacher_engines import TeacherFile
-from r2l_core.errors import CheckpointError
+from r2l_core.errors import CheckpointError, system_reason
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.light_field import LightField
 from r2l_core.types import RayMode
@@ -134,6 +134,6 @@ def require_writable(path: Path) -> None:
     except OSError as error:
         raise CheckpointError(
             f"The light field {path} cannot be written",
-            (error.strerror or str(error)).lower(),
+            system_reason(error),
             "Choose a folder you can write to.",
         ) from error

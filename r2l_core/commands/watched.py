@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from r2l_core.commands.training_bar import Progress
-from r2l_core.errors import CheckpointError, R2LError
+from r2l_core.errors import CheckpointError, R2LError, system_reason
 from r2l_core.training.watching import (
     PROGRESS_FILE,
     Control,
@@ -87,7 +87,7 @@ class Watched:
         except OSError as error:
             raise CheckpointError(
                 f"The progress of the learning could not be written to {self._folder}",
-                (error.strerror or str(error)).lower(),
+                system_reason(error),
                 "Free some space, and go on with --resume.",
             ) from error
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from r2l_core import limits
-from r2l_core.errors import DatasetError
+from r2l_core.errors import DatasetError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 Background = tuple[float, float, float] | None
@@ -106,7 +106,7 @@ def _decoded(path: Path) -> NDArray[np.uint8]:
         try:
             return np.asarray(image.convert("RGBA" if transparent else "RGB"))
         except Exception as error:  # what decoders raise over damaged data is not written down
-            raise _unreadable(path, f"it is damaged ({_reason(error)})") from error
+            raise _unreadable(path, f"it is damaged ({first_line(error)})") from error
 
 
 def _opened(path: Path) -> Image.Image:
@@ -118,7 +118,7 @@ def _opened(path: Path) -> Image.Image:
     except DatasetError:
         raise
     except Exception as error:  # as above; a size beyond Pillow's own limit comes here, too
-        raise _unreadable(path, f"it is no picture ({_reason(error)})") from error
+        raise _unreadable(path, f"it is no picture ({first_line(error)})") from error
     width, height = image.size
     if width * height > limits.PICTURE_PX:
         image.close()
@@ -134,8 +134,3 @@ def _unreadable(
     path: Path, why: str, remedy: str = "Give PNG, JPEG or WebP pictures of 8 bits a channel."
 ) -> DatasetError:
     return DatasetError(f"The picture {path} cannot be read", why, remedy)
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from r2l_core.errors import EngineError
+from r2l_core.errors import EngineError, first_line
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.difference import DifferenceKind, Map
@@ -34,26 +34,22 @@ def failures_of(info: EngineInfo) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        lines = str(error).splitlines()
         raise EngineError(
             f"The {info.engine} engine failed in {info.precision}",
-            lines[0] if lines else type(error).__name__,
+            first_line(error),
             "Choose another engine or precision; if memory ran out, close other programs.",
         ) from error
 
 
-class Engine(Protocol):
-    """Renders rays of one light field in one precision. Used by one thread at a time.
+class Shader(Protocol):
+    """Answers calls of few shapes: an engine, or its lists of pixels. Used by one thread at a time.
 
     A ray's colour must depend on the ray alone, bit for bit. The result of a library's matrix
-    product may depend on its shape, so calls have few shapes: `tile_rays` rays, or one of
-    `small_tiles` if that was found to give the same bits (see `tiles.Tiles`, which also pads). An
-    engine with `any_rays` needs none of this.
+    product may depend on its shape, so calls have few shapes: `tile_rays` rows, or one of
+    `small_tiles` if that was found to give the same bits (see `tiles.Tiles`, which also pads). What
+    takes `any_rays` needs none of this.
     The reference engine, which is no fast path, keeps this only to rounding.
     """
-
-    info: EngineInfo
-    """What really runs."""
 
     @property
     def tile_rays(self) -> int:
@@ -67,6 +63,16 @@ class Engine(Protocol):
     @property
     def any_rays(self) -> bool:
         """Whether calls may have any number of rays up to `tile_rays`, and give the same bits."""
+
+    def shade(self, *rows: Any, **same: Any) -> Shaded:
+        """Colours of what is asked, row by row. Raises EngineError where the backend fails."""
+
+
+class Engine(Shader, Protocol):
+    """Renders rays of one light field in one precision."""
+
+    info: EngineInfo
+    """What really runs."""
 
     @property
     def quiet_torch(self) -> bool:
@@ -124,23 +130,8 @@ class WholePictures(Protocol):
         """
 
 
-class PixelLists(Protocol):
-    """Answers for pixels of a camera on an engine's device: their rays are made there.
-
-    As of an engine, calls have few shapes; see Engine.
-    """
-
-    @property
-    def tile_rays(self) -> int:
-        """Most pixels in one call of `shade`."""
-
-    @property
-    def small_tiles(self) -> tuple[int, ...]:
-        """Fewer pixels that a call may have, ascending."""
-
-    @property
-    def any_rays(self) -> bool:
-        """Whether calls may have any number of pixels."""
+class PixelLists(Shader, Protocol):
+    """Answers for pixels of a camera on an engine's device: their rays are made there."""
 
     def asked(self, camera: Camera, pixels: Tensor, skip_background: bool) -> Tensor | None:
         """About which pixels the network has to be asked: bool (n,) on the CPU; None: all.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from r2l_core.engines import building, choice
+from r2l_core.engines import backends, choice
 from r2l_core.engines.base import Engine
 from r2l_core.errors import EngineError
 from r2l_core.model.light_field import LightField
@@ -68,7 +68,7 @@ class Contest:
         for position, name in enumerate(self.names, start=1):
             yield f"building {name}, {position} of {len(self.names)}"
             try:
-                built[name] = building.ENGINES[name].build(
+                built[name] = backends.ENGINES[name].build(
                     self._light_field, self._precision, self._device
                 )
                 choice.check(built[name], self._light_field)
@@ -99,6 +99,6 @@ class Contest:
 
 def _rivals(precision: Precision, device: str) -> list[str]:
     try:
-        return building.candidates(precision, "auto", device)[1]
+        return backends.candidates(precision, "auto", device)[1]
     except EngineError:
         return []

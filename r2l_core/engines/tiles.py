@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from r2l_core.engines.base import Shaded
-
-
-class Shader(Protocol):
-    """What takes calls of few shapes: an Engine, or PixelLists."""
-
-    @property
-    def tile_rays(self) -> int:
-        """See Engine.tile_rays."""
-
-    @property
-    def small_tiles(self) -> tuple[int, ...]:
-        """See Engine.small_tiles."""
-
-    @property
-    def any_rays(self) -> bool:
-        """See Engine.any_rays."""
-
-    def shade(self, *rows: Any, **same: Any) -> Shaded:
-        """Colours of what is asked, row by row."""
+from r2l_core.engines.base import Shaded, Shader
 
 
 @dataclass(frozen=True, eq=False)

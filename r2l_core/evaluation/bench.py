@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from r2l_core.engines.building import build_engine, candidates, devices
+from r2l_core.engines.backends import candidates, devices
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.fused.library import level_for
 from r2l_core.engines.fused.peak import peak_gops
 from r2l_core.engines.processor import this_processor

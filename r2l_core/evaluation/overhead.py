@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.cuda.device import WARM_UPS, Mark
+from r2l_core.engines.cuda.device import WARM_UPS, Mark, SceneOnDevice
 from r2l_core.engines.cuda.pictures import CudaPictures
 from r2l_core.engines.cuda.pixels import CudaPixels
 from r2l_core.geometry.scene import SceneSpec
@@ -27,9 +27,6 @@ from r2l_core.types import EngineInfo, Precision, RayMode
 
 _PICTURES = 60
 """Of which the median counts."""
-
-
-_Shade = Callable[[Tensor, Tensor], Tensor]
 
 
 class _AtOnce:
@@ -86,20 +83,19 @@ class _InstantEngine:
 
     def whole_pictures(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPictures:
         """See PictureEngine.whole_pictures."""
-
-        return CudaPictures(*self._what_it_takes, scene, ray_mode)
+        return CudaPictures(self._shown(scene, ray_mode))
 
     def pixel_lists(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPixels:
         """See PictureEngine.pixel_lists."""
-        device, shade, tile_rays, precision = self._what_it_takes
-        return CudaPixels(device, shade, tile_rays, (), precision, scene, ray_mode)
+        return CudaPixels(self._shown(scene, ray_mode), ())
 
-    @property
-    def _what_it_takes(self) -> tuple[_InstantDevice, _Shade, int, Precision]:
+    def _shown(self, scene: SceneSpec, ray_mode: RayMode) -> SceneOnDevice:
         def shade(origins: Tensor, directions: Tensor) -> Tensor:
             return origins
 
-        return _InstantDevice(), shade, self.tile_rays, self.info.precision
+        return SceneOnDevice(
+            _InstantDevice(), shade, self.tile_rays, self.info.precision, scene, ray_mode
+        )
 
 
 def overhead_ms(scene: SceneSpec, sizes_px: Sequence[int]) -> dict[str, float]:

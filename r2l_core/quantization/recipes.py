@@ -15,7 +15,7 @@ from r2l_core.checkpoints.released.archive import open_archive
 from r2l_core.checkpoints.released.stand_ins import TensorRef
 from r2l_core.checkpoints.safetensors_header import read_header
 from r2l_core.checkpoints.stored_tensors import read_tensor
-from r2l_core.errors import QuantizationError
+from r2l_core.errors import QuantizationError, first_line
 from r2l_core.files import write_json
 from r2l_core.json_fields import read_json
 from r2l_core.model.light_field import LightField
@@ -147,8 +147,7 @@ def _entries(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             return read(path, file)
     except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise _bad_ranges(path, f"it cannot be read ({reason})") from error
+        raise _bad_ranges(path, f"it cannot be read ({first_line(error)[:200]})") from error
 
 
 def _safetensors_entries(path: Path, file: BinaryIO) -> dict[str, Tensor]:

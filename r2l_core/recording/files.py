@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from r2l_core.errors import RecordingError
+from r2l_core.errors import RecordingError, system_reason
 from r2l_core.files import replacing
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.ffmpeg import (
@@ -140,7 +140,7 @@ class _Video:
         except OSError as error:
             raise RecordingError(
                 f"The recording {path} cannot be completed",
-                (error.strerror or str(error)).lower(),
+                system_reason(error),
                 "Check that you may write to it.",
             ) from error
         return count_frames(path)

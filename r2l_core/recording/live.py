@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from r2l_core.errors import RecordingError
+from r2l_core.errors import RecordingError, system_reason
 from r2l_core.files import replacing
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.files import video_files
@@ -150,7 +150,7 @@ class _Table:
     def _cannot(self, error: OSError) -> RecordingError:
         return RecordingError(
             f"The table {self._path} could not be written",
-            (error.strerror or str(error)).lower(),
+            system_reason(error),
             "Choose a folder you can write to, with enough free space.",
         )
 

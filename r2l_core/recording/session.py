@@ -9,7 +9,7 @@ from typing import Any
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines.building import build_engine
-from r2l_core.errors import QuantizationError, RecordingError
+from r2l_core.errors import QuantizationError, RecordingError, system_reason
 from r2l_core.model.light_field import LightField
 from r2l_core.quantization.mix import with_mix
 from r2l_core.recording.ffmpeg import count_frames
@@ -111,7 +111,7 @@ def _begun(recipe: Recipe, light_field: LightField, out: Path) -> Recorder:
     except OSError as error:
         raise RecordingError(
             f"The recording {out} cannot be written",
-            (error.strerror or str(error)).lower(),
+            system_reason(error),
             "Choose a folder you can write to.",
         ) from error
     _require_free(out, video_format)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from r2l_core.errors import RecordingError
+from r2l_core.errors import RecordingError, system_reason
 from r2l_core.recording.plan import RecordingPlan, Shot
 
 COLUMNS = (
@@ -92,7 +92,7 @@ class Table:
     def _cannot(self, error: OSError) -> RecordingError:
         return RecordingError(
             f"The table {self.path} could not be written",
-            (error.strerror or str(error)).lower(),
+            system_reason(error),
             "Choose a folder you can write to, with enough free space.",
         )
 

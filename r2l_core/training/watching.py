@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from r2l_core.errors import CheckpointError, R2LError, plain
+from r2l_core.errors import CheckpointError, R2LError, plain, system_reason
 from r2l_core.files import write_json
 from r2l_core.json_fields import stored_object
 
@@ -152,7 +152,7 @@ def in_use(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / _LOCK_FILE).open("a+b")
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = system_reason(error)
         raise CheckpointError(what, why, "Name another folder with --state.") from error
     with file:
         for attempt in range(_LOCK_TRIES):

@@ -11,7 +11,7 @@ import torch
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.commands.cli import main
-from r2l_core.engines.building import ENGINES, availability, available_engines
+from r2l_core.engines.backends import ENGINES, availability, available_engines
 from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.evaluation import bench as bench_module
 from r2l_core.evaluation.bench import Bench

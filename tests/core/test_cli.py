@@ -20,7 +20,8 @@ import torch
 from r2l_core.checkpoints import opening as checkpoint
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.commands.cli import main
-from r2l_core.engines.building import availability, build_engine
+from r2l_core.engines.backends import availability
+from r2l_core.engines.building import build_engine
 from r2l_core.evaluation import evaluation, shimmer
 from r2l_core.evaluation.evaluation import evaluation_cameras
 from r2l_core.geometry.camera import Orbit

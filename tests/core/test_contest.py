@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
-from r2l_core.engines import building, choice
+from r2l_core.engines import backends, choice
 from r2l_core.engines.contest import Contest
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError
@@ -37,7 +37,7 @@ def contest(monkeypatch, make_light_field, tmp_path):
         light_field = load_light_field(str(path))
         failure = EngineError("It failed", "it is broken")
         rivals = {name: Rival(failure if name in broken else None) for name in seconds}
-        monkeypatch.setattr(building, "ENGINES", rivals)
+        monkeypatch.setattr(backends, "ENGINES", rivals)
         names = iter(name for name in seconds if name not in broken)
 
         class Watch:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r2l_core.engines import building, choice
+from r2l_core.engines import backends, choice
 from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda import engine as cuda_engine
@@ -111,7 +111,7 @@ def pretend_gpu(monkeypatch):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
         monkeypatch.setattr(cuda_engine, "find_spec", lambda name: object() if triton else None)
         factory = CudaFactory(lambda: StandInDevice(capability))
-        monkeypatch.setitem(building.ENGINES, "cuda", factory)
+        monkeypatch.setitem(backends.ENGINES, "cuda", factory)
         return factory
 
     return pretend
@@ -190,7 +190,7 @@ def test_a_device_that_cannot_be_had(pretend_gpu, light_field, monkeypatch):
         raise torch.AcceleratorError("CUDA error: unspecified launch failure\nCompile with ...")
 
     pretend_gpu()
-    monkeypatch.setitem(building.ENGINES, "cuda", CudaFactory(lost))
+    monkeypatch.setitem(backends.ENGINES, "cuda", CudaFactory(lost))
     assert build_engine(light_field, Precision.BF16).info.device == "cpu"
     with pytest.raises(EngineError, match=r"no longer answers .*launch failure") as caught:
         build_engine(light_field, Precision.BF16, device="cuda")

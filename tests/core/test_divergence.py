@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from r2l_core.engines.building import availability, build_engine
+from r2l_core.engines.backends import availability
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.rays import canonicalise, image_rays

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
-from r2l_core.engines import building, choice, tiles
+from r2l_core.engines import backends, building, choice, tiles
+from r2l_core.engines.backends import availability
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.building import availability, build_engine, default_precision
+from r2l_core.engines.building import build_engine
+from r2l_core.engines.faithful import default_precision
 from r2l_core.engines.processor import Processor
 from r2l_core.engines.reference import ReferenceEngine, ReferenceFactory
 from r2l_core.errors import EngineError, EngineUnavailable, QuantizationError
@@ -90,7 +92,7 @@ def have(monkeypatch):
 
     def install(*factories: FakeFactory) -> dict[str, FakeFactory]:
         by_name = {factory.name: factory for factory in factories}
-        monkeypatch.setattr(building, "ENGINES", {**by_name, "reference": ReferenceFactory()})
+        monkeypatch.setattr(backends, "ENGINES", {**by_name, "reference": ReferenceFactory()})
         monkeypatch.setattr(
             choice, "fastest", lambda built, _: min(built, key=lambda name: by_name[name].seconds)
         )

@@ -11,17 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from r2l_core.engines import building, choice
+from r2l_core.engines import backends, choice
 from r2l_core.engines import torch_engine as torch_engine_module
+from r2l_core.engines.backends import ENGINES, availability, candidates, devices
 from r2l_core.engines.base import Engine, Shaded
-from r2l_core.engines.building import (
-    ENGINES,
-    availability,
-    build_engine,
-    candidates,
-    default_precision,
-    devices,
-)
+from r2l_core.engines.building import build_engine
+from r2l_core.engines.faithful import default_precision
 from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.processor import this_processor
@@ -623,7 +618,7 @@ def fakes(monkeypatch, fake_clock):
 
     def install(**factories: dict) -> dict[str, FakeFactory]:
         made = {name: FakeFactory(clock, **values) for name, values in factories.items()}
-        monkeypatch.setattr(building, "ENGINES", {**made, "reference": ENGINES["reference"]})
+        monkeypatch.setattr(backends, "ENGINES", {**made, "reference": ENGINES["reference"]})
         return made
 
     return install

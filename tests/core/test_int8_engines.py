@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from r2l_core.engines import torch_engine as torch_engine_module
-from r2l_core.engines.building import ENGINES, availability, build_engine
+from r2l_core.engines.backends import ENGINES, availability
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.geometry.rays import sample_depths, sample_points
 from r2l_core.geometry.scene import SceneSpec

@@ -10,7 +10,8 @@ import torch
 
 from r2l_core.engines import integer_probe as probe
 from r2l_core.engines import openvino_engine
-from r2l_core.engines.building import ENGINES, availability, build_engine
+from r2l_core.engines.backends import ENGINES, availability
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.processor import this_processor
 from r2l_core.engines.simulated import SimulatedEngine

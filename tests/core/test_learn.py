@@ -23,7 +23,7 @@ from r2l_core.checkpoints.radiance import save_radiance
 from r2l_core.commands.cli import main
 from r2l_core.commands.teach import taught as taught_by
 from r2l_core.datasets import open_dataset
-from r2l_core.engines.radiance_engine import RadianceEngine
+from r2l_core.engines.teacher_engines import RadianceEngine
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.rays import image_rays
 from r2l_core.model.radiance.teacher import RadianceTeacher

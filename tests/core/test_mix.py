@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from r2l_core.engines.building import availability, build_engine
+from r2l_core.engines.backends import availability
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import QuantizationError
 from r2l_core.model.light_field import LightField

@@ -13,7 +13,7 @@ import torch
 
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field, save_light_field
 from r2l_core.commands.cli import main
-from r2l_core.engines.nerf_engine import NerfEngine, importance_depths
+from r2l_core.engines.teacher_engines import NerfEngine, importance_depths
 from r2l_core.errors import CheckpointError
 from r2l_core.evaluation import bench as bench_module
 from r2l_core.geometry.camera import Orbit

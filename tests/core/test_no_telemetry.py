@@ -25,7 +25,8 @@ def hook(event, arguments):
 
 sys.addaudithook(hook)
 from r2l_core.checkpoints.opening import load_light_field
-from r2l_core.engines.building import ENGINES, build_engine, devices
+from r2l_core.engines.backends import ENGINES, devices
+from r2l_core.engines.building import build_engine
 from r2l_core.types import Precision
 
 light_field = load_light_field(sys.argv[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from r2l_core.engines.building import availability
+from r2l_core.engines.backends import availability
 from r2l_core.engines.processor import LEVELS, Processor, pretended, this_processor
 from r2l_core.errors import EngineUnavailable
 from r2l_core.types import Precision

@@ -13,8 +13,10 @@ import torch
 
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.commands.cli import main
-from r2l_core.engines.building import ENGINES, availability, build_engine, default_precision
+from r2l_core.engines.backends import ENGINES, availability
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
+from r2l_core.engines.faithful import default_precision
 from r2l_core.errors import CheckpointError, QuantizationError
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import Recipe, body_layers

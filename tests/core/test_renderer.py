@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from r2l_core.engines import tiles as tiles_module
+from r2l_core.engines.backends import ENGINES, availability
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.building import ENGINES, availability, build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.errors import EngineError
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.geometry.rays import canonicalise, hits_bounds, image_rays

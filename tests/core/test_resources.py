@@ -65,7 +65,8 @@ DATASET = """
 """
 LIGHT_FIELD = """
     from r2l_core.checkpoints.opening import load_light_field
-    from r2l_core.engines.building import build_engine, default_precision
+    from r2l_core.engines.building import build_engine
+    from r2l_core.engines.faithful import default_precision
     from r2l_core.render.sources import NetworkSource
     light_field = load_light_field(path)
     engine = build_engine(light_field, default_precision(light_field))

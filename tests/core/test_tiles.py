@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from r2l_core.engines.backends import ENGINES, availability
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.building import ENGINES, availability, build_engine
+from r2l_core.engines.building import build_engine
 from r2l_core.engines.tiles import Tiles
 from r2l_core.types import Precision
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.datasets import Dataset
-from r2l_core.engines import building
+from r2l_core.engines import backends
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.geometry.scene import SceneSpec
@@ -136,7 +136,7 @@ class Lab:
 def lab(monkeypatch) -> Iterator[Lab]:
     """The only engine there is, for every precision on the CPU."""
     lab = Lab()
-    monkeypatch.setattr(building, "ENGINES", {"lab": lab})
+    monkeypatch.setattr(backends, "ENGINES", {"lab": lab})
     # Which would run on the fused engine.
     monkeypatch.setattr(render_thread, "first_look", lambda _: None)
     # Tiles this small are slower on several threads, and much slower while something else runs.

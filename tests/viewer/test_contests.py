@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from r2l_core.engines import building, choice
+from r2l_core.engines import backends, choice
 from viewer.rendering import contests
 
 
@@ -37,7 +37,7 @@ def try_others(app, lab, monkeypatch):
 
         monkeypatch.setattr(choice, "Stopwatch", Watch)
         monkeypatch.setattr(contests, "CALM_S", calm_s)
-        monkeypatch.setitem(building.ENGINES, "other", Other(lab))
+        monkeypatch.setitem(backends.ENGINES, "other", Other(lab))
         said = []
         app.contests.progress.connect(said.append)
         app.contests.decided.connect(said.append)

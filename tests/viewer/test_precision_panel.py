@@ -6,7 +6,7 @@ import pytest
 from PyQt6.QtCore import QSettings, Qt
 from PyQt6.QtWidgets import QApplication, QLabel, QToolTip
 
-from r2l_core.engines import building
+from r2l_core.engines import backends
 from r2l_core.types import Availability, Precision
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme
@@ -108,10 +108,10 @@ def test_reasons_of_engines_become_one_sentence(monkeypatch):
         def available(self, precision: Precision, device: str) -> Availability:
             return Availability(False, self.why)
 
-    monkeypatch.setattr(building, "ENGINES", {name: Absent(why) for name, why in reasons.items()})
-    said = building.availability(Precision.INT8).why_not
+    monkeypatch.setattr(backends, "ENGINES", {name: Absent(why) for name, why in reasons.items()})
+    said = backends.availability(Precision.INT8).why_not
     assert said == "torch finds no CUDA device, and " + reasons["openvino"]
-    one = building.availability(Precision.INT8, "torch").why_not
+    one = backends.availability(Precision.INT8, "torch").why_not
     assert one == reasons["torch"]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QComboBox, QLabel, QMessageBox
 
-from r2l_core.engines import building
+from r2l_core.engines import backends
 from r2l_core.recording.loading import unfinished
 from r2l_core.types import Precision
 from tests.viewer.find import button, named, words
@@ -155,15 +155,14 @@ class TestOffline:
         desk = on_path.window.compare
         desk.view.set_mode(CompareMode.SIDE)
         until(lambda: len(on_path.window.pane.frames) == 2)
-        monkeypatch.setitem(building.ENGINES, "other", lab)
+        other = type(lab)()
+        monkeypatch.setitem(backends.ENGINES, "other", other)
         panes = (PaneChoice(Precision.FP32, "lab"), PaneChoice(Precision.FP32, "other"))
         on_path.store.set(on_path.store.state.with_panes(panes))
         until(lambda: on_path.rendering.running.wish.panes == panes)
         built: list[str] = []
-        build = building._build
-        monkeypatch.setattr(
-            building, "_build", lambda name, *rest: built.append(name) or build(name, *rest)
-        )
+        lab.on_build = lambda: built.append("lab")
+        other.on_build = lambda: built.append("other")
         on_path.recording.start(settings(tmp_path / "f.png", "side", 0.25))
         until(lambda: not on_path.recording.running)
         assert built == ["lab", "other"]

@@ -19,7 +19,8 @@ from PyQt6.QtCore import QSettings
 from PyQt6.QtWidgets import QApplication
 
 from r2l_core.checkpoints.opening import load_light_field
-from r2l_core.engines.building import availability, build_engine
+from r2l_core.engines.backends import availability
+from r2l_core.engines.building import build_engine
 from r2l_core.render.frames import STRIDES, Frame
 from r2l_core.types import Precision
 from tests.viewer.states import shown

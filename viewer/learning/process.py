@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import r2l_core
-from r2l_core.errors import R2LError, plain
+from r2l_core.errors import R2LError, plain, system_reason
 from r2l_core.files import write_json
 from r2l_core.json_fields import stored_object
 from r2l_core.training.watching import (
@@ -116,7 +116,7 @@ class LearningProcess:
                     env={**os.environ, "PYTHONPATH": path},
                 )
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
+            why = system_reason(error)
             raise R2LError(what, why, "Free some memory or disk space.") from error
 
     def news(self) -> list[LearningProgress]:

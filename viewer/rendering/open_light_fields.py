@@ -282,8 +282,9 @@ def _source(
     """`before`: the engine of an earlier state, which is neither tried nor checked again. `ready`:
     one that was built already, maybe of the precision that is wanted."""
     from r2l_core.engines import choice
-    from r2l_core.engines.building import build_at_once, devices, rebuilt
-    from r2l_core.engines.radiance_engine import RadianceEngine
+    from r2l_core.engines.backends import devices
+    from r2l_core.engines.building import build_at_once, rebuilt
+    from r2l_core.engines.teacher_engines import RadianceEngine
     from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
     from r2l_core.model.light_field import LightField
     from r2l_core.model.quantized import body_layers

@@ -210,7 +210,8 @@ class _Worker:
     def adopt(self, wish: Wish, build: Callable[[], Built]) -> None:
         """Render from now on with what `build` gives; on failure, or where another light field is
         wished for by then, everything stays as it was."""
-        from r2l_core.engines.building import BuildAbandoned, availability
+        from r2l_core.engines.backends import availability
+        from r2l_core.engines.building import BuildAbandoned
         from r2l_core.render.renderer import Renderer
 
         try:
@@ -297,7 +298,7 @@ class _Worker:
 
 
 def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
-    from r2l_core.engines.building import available_engines
+    from r2l_core.engines.backends import available_engines
 
     return {p: available_engines(p, device) for p in Precision}
 

@@ -23,6 +23,7 @@ from r2l_core.checkpoints.kinds import described_zip
 from r2l_core.checkpoints.released.stand_ins import Refused, StorageRef, TensorRef
 from r2l_core.checkpoints.released.unpickling import read_pickle
 from r2l_core.checkpoints.zip_directory import require_short_directory
+from r2l_core.errors import first_line
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
@@ -86,8 +87,7 @@ def open_archive(file: BinaryIO) -> Archive:
         RuntimeError,
         OverflowError,
     ) as error:
-        reason = str(error).splitlines() or [type(error).__name__]
-        raise Refused(f"it is truncated or damaged ({reason[0][:200]})") from error
+        raise Refused(f"it is truncated or damaged ({first_line(error)[:200]})") from error
 
 
 def _zipped(file: BinaryIO, size: int) -> Archive:

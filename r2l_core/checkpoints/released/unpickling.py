@@ -30,6 +30,7 @@ from r2l_core.checkpoints.released.stand_ins import (
     known_global,
     set_state,
 )
+from r2l_core.errors import first_line
 
 
 class _Limited:
@@ -75,8 +76,7 @@ def read_pickle(file: BinaryIO) -> tuple[Any, list[StorageRef]]:
     except Refused:
         raise
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError) as error:
-        reason = str(error).splitlines() or [type(error).__name__]
-        raise Refused(f"its pickle is damaged ({reason[0][:200]})") from error
+        raise Refused(f"its pickle is damaged ({first_line(error)[:200]})") from error
     return machine.result(), list(machine.storages.values())
 
 

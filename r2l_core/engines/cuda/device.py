@@ -10,10 +10,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor
+
+from r2l_core.geometry.scene import SceneSpec
+from r2l_core.types import Precision, RayMode
 
 WARM_UPS = 3
 
@@ -110,6 +114,23 @@ class CudaDevice:
                 run()
         replay: Callable[[], None] = graph.replay
         return replay
+
+
+@dataclass(frozen=True, eq=False)
+class SceneOnDevice:
+    """A scene as an engine shows it on its device: what its pictures and lists of pixels are made
+    with.
+
+    shade: origins and directions of up to `tile_rays` rays, float32 (n, 3) each, to their colours,
+    all on the device, and such that a graph can hold it.
+    """
+
+    device: Device
+    shade: Callable[[Tensor, Tensor], Tensor]
+    tile_rays: int
+    precision: Precision
+    scene: SceneSpec
+    ray_mode: RayMode
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from r2l_core.engines import choice
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.cuda.device import Device, cuda_device
+from r2l_core.engines.cuda.device import Device, SceneOnDevice, cuda_device
 from r2l_core.engines.cuda.failures import failures, require_finite
 from r2l_core.engines.cuda.fusion import TRITON_WIDTHS, Fusion, TritonFusion
 from r2l_core.engines.cuda.hopper.blocks import HOPPER, HopperFusion
@@ -128,18 +128,18 @@ class CudaEngine:
 
     def whole_pictures(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPictures:
         """See PictureEngine.whole_pictures."""
-
-        return CudaPictures(
-            self._device, self._colors_of, self.tile_rays, self._precision, scene, ray_mode
-        )
+        return CudaPictures(self._shown(scene, ray_mode))
 
     def pixel_lists(self, scene: SceneSpec, ray_mode: RayMode) -> CudaPixels:
         """See PictureEngine.pixel_lists."""
         sizes = [self.tile_rays // parts for parts in (8, 4, 2)]
         multiple = self._on_device.rays_multiple
         small = tuple(size for size in sizes if size and size % multiple == 0)
-        return CudaPixels(
-            self._device, self._colors_of, self.tile_rays, small, self._precision, scene, ray_mode
+        return CudaPixels(self._shown(scene, ray_mode), small)
+
+    def _shown(self, scene: SceneSpec, ray_mode: RayMode) -> SceneOnDevice:
+        return SceneOnDevice(
+            self._device, self._colors_of, self.tile_rays, self._precision, scene, ray_mode
         )
 
     def _colors_of(self, origins: Tensor, directions: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from r2l_core.errors import EngineError
+from r2l_core.errors import EngineError, first_line
 from r2l_core.types import Precision
 
 
@@ -30,20 +30,15 @@ def failures(what: str, precision: Precision) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        what = f"The cuda engine {what} in {precision}"
+        what, said = f"The cuda engine {what} in {precision}", first_line(error).rstrip(".")
         if isinstance(error, torch.OutOfMemoryError):
             why = "the GPU's memory is used up"
             remedy = "Close other programs that use the GPU, or choose --device cpu."
         elif isinstance(error, torch.AcceleratorError):
-            why = f"the GPU no longer answers ({_first_line(error)})"
+            why = f"the GPU no longer answers ({said})"
             remedy = "Start the program again, with --device cpu if it goes on."
         else:
             # Triton's compiler raises errors of all kinds, for want of a C compiler, say.
-            why = _first_line(error)
+            why = said
             remedy = "Choose another precision, or --device cpu."
         raise EngineError(what, why, remedy) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -8,7 +8,6 @@ the picture is rounded and copied out. The processor only fills in a camera and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,14 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.engines.base import WholePicture
-from r2l_core.engines.cuda.device import Device
+from r2l_core.engines.cuda.device import SceneOnDevice
 from r2l_core.engines.cuda.failures import failures, require_finite
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
-from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.images.difference_on_device import difference_on_device
-from r2l_core.types import Precision, RayMode
 
 _GRAPHS = 6
 """Graphs that are kept, of a few sizes and numbers of tiles; the one used least recently goes."""
@@ -39,28 +36,12 @@ _LATEST = 0.3
 
 
 class CudaPictures:
-    """See WholePictures.
+    """See WholePictures."""
 
-    shade: origins and directions of a tile, float32 (tile_rays, 3) each, to its colours, all on the
-    device, and such that a graph can hold it.
-    """
-
-    def __init__(
-        self,
-        device: Device,
-        shade: Callable[[Tensor, Tensor], Tensor],
-        tile_rays: int,
-        precision: Precision,
-        scene: SceneSpec,
-        ray_mode: RayMode,
-    ) -> None:
-        self._device = device
-        self._shade = shade
-        self._tile_rays = tile_rays
-        self._precision = precision
-        self._scene = scene
-        self._ray_mode = ray_mode
-        self._marks = (device.mark(), device.mark())
+    def __init__(self, shown: SceneOnDevice) -> None:
+        self._shown = shown
+        self._device, self._precision = shown.device, shown.precision
+        self._marks = (self._device.mark(), self._device.mark())
         self._graphs: dict[tuple[int, int, bool, int], _PictureGraph] = {}
         self._asked_share = {False: 1.0, True: 1.0}
         self._seconds_per_pixel: float | None = None
@@ -128,14 +109,13 @@ class CudaPictures:
 
     def _graph(self, camera: Camera, skip_background: bool, n_asked: int) -> _PictureGraph:
         """The graph for such a picture of which `n_asked` pixels need the network."""
-        n_all = -(-camera.width_px * camera.height_px // self._tile_rays)
+        tile_rays = self._shown.tile_rays
+        n_all = -(-camera.width_px * camera.height_px // tile_rays)
         step = -(-n_all // _STEPS)
-        n_tiles = min(n_all, -(-n_asked // (step * self._tile_rays)) * step)
+        n_tiles = min(n_all, -(-n_asked // (step * tile_rays)) * step)
         key = (camera.width_px, camera.height_px, skip_background, n_tiles)
         # The latest is the last.
-        graph = self._graphs.pop(key, None) or _PictureGraph(
-            self._device, self._shade, self._tile_rays, self._scene, self._ray_mode, key
-        )
+        graph = self._graphs.pop(key, None) or _PictureGraph(self._shown, key)
         self._graphs[key] = graph
         if len(self._graphs) > _GRAPHS:
             del self._graphs[next(iter(self._graphs))]
@@ -148,28 +128,19 @@ class _PictureGraph:
     key: width and height in pixels, whether background is skipped, number of tiles.
     """
 
-    def __init__(
-        self,
-        device: Device,
-        shade: Callable[[Tensor, Tensor], Tensor],
-        tile_rays: int,
-        scene: SceneSpec,
-        ray_mode: RayMode,
-        key: tuple[int, int, bool, int],
-    ) -> None:
-        self._shade, self._tile_rays = shade, tile_rays
-        self._scene, self._ray_mode = scene, ray_mode
+    def __init__(self, shown: SceneOnDevice, key: tuple[int, int, bool, int]) -> None:
+        self._shown = shown
         self._width, self._height, self._skips, n_tiles = key
-        self._device = device
+        device = self._device = shown.device
         place = device.torch_device
         n_pixels = self._width * self._height
-        self.capacity = n_tiles * tile_rays
+        self.capacity = n_tiles * shown.tile_rays
         """Most pixels that the network can be asked about."""
         self.camera_host = device.host_memory(16)
         self._image_host = device.host_memory(n_pixels, 3, dtype=torch.uint8)
         self._numbers_host = device.host_memory(2, dtype=torch.int64)
         self._camera = torch.zeros(16, device=place)
-        self._background = torch.tensor(scene.background_rgb, device=place)
+        self._background = torch.tensor(shown.scene.background_rgb, device=place)
         # One more each: what has no place in the picture goes there.
         self._picture = torch.zeros(n_pixels + 1, 3, device=place)
         self._image = torch.zeros(n_pixels, 3, dtype=torch.uint8, device=place)
@@ -212,11 +183,11 @@ class _PictureGraph:
         return colors
 
     def _make(self) -> None:
-        n_pixels, size = self._width * self._height, self._tile_rays
+        shown, n_pixels = self._shown, self._width * self._height
         self._camera.copy_(self.camera_host, non_blocking=True)
         pixels = torch.arange(n_pixels, device=self._camera.device)
         rays = flat_pixel_rays(self._camera, pixels, self._width)
-        origins, directions, asked = network_rays(*rays, self._scene, self._ray_mode, self._skips)
+        origins, directions, asked = network_rays(*rays, shown.scene, shown.ray_mode, self._skips)
         n_asked = torch.full((), n_pixels, device=pixels.device)
         if asked is not None:
             # Those to ask about in front, in their order; the rest of the tiles stays out.
@@ -225,10 +196,10 @@ class _PictureGraph:
             self._order.scatter_(0, place.clamp_max_(self.capacity), pixels)
             self._picture.copy_(self._background.expand_as(self._picture))
             n_asked = asked.sum()
-        for first in range(0, self.capacity, size):
-            tile = self._order[first : first + size]
+        for first in range(0, self.capacity, shown.tile_rays):
+            tile = self._order[first : first + shown.tile_rays]
             source = tile.clamp_max(n_pixels - 1)
-            colors = self._shade(origins[source], directions[source])
+            colors = shown.shade(origins[source], directions[source])
             self._picture.index_copy_(0, tile, colors)
         picture = self._picture[:-1]
         numbers = torch.stack([n_asked, picture.isfinite().all().to(torch.int64)])

@@ -13,58 +13,40 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.cuda.device import Device, Mark
+from r2l_core.engines.cuda.device import Device, Mark, SceneOnDevice
 from r2l_core.engines.cuda.failures import failures, require_finite
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
-from r2l_core.geometry.scene import SceneSpec
-from r2l_core.types import Precision, RayMode
 
 _TESTED_AT_ONCE = 65536
 """Pixels of which one call says whether they are background: as many as are planned at once."""
 
 
 class CudaPixels:
-    """See PixelLists.
-
-    shade: origins and directions of up to `tile_rays` rays, float32 (n, 3) each, to their colours,
-    all on the device, and such that a graph can hold it. Graphs are captured when they are first
-    needed.
-    """
+    """See PixelLists. Graphs are captured when they are first needed."""
 
     any_rays = False
 
-    def __init__(
-        self,
-        device: Device,
-        shade: Callable[[Tensor, Tensor], Tensor],
-        tile_rays: int,
-        small_tiles: tuple[int, ...],
-        precision: Precision,
-        scene: SceneSpec,
-        ray_mode: RayMode,
-    ) -> None:
-        self.tile_rays = tile_rays
+    def __init__(self, shown: SceneOnDevice, small_tiles: tuple[int, ...]) -> None:
+        self.tile_rays = shown.tile_rays
         # Few pixels of a preview need not take as long as a full tile on GPUs with few processors.
         self.small_tiles = small_tiles
-        self._device = device
-        self._shade = shade
-        self._precision = precision
-        self._scene = scene
-        self._ray_mode: RayMode = ray_mode
-        self._marks = (device.mark(), device.mark())
+        self._shown = shown
+        self._device, self._precision = shown.device, shown.precision
+        self._marks = (self._device.mark(), self._device.mark())
         self._shading: dict[int, _Captured] = {}
         self._testing: dict[bool, _Captured] = {}
 
     @torch.inference_mode()
     def asked(self, camera: Camera, pixels: Tensor, skip_background: bool) -> Tensor | None:
         """See PixelLists.asked."""
-        if not skip_background and self._ray_mode == "plain":
+        shown = self._shown
+        if not skip_background and shown.ray_mode == "plain":
             return None
 
         def test(origins: Tensor, directions: Tensor) -> Tensor:
             *_, asked = network_rays(
-                origins, directions, self._scene, self._ray_mode, skip_background
+                origins, directions, shown.scene, shown.ray_mode, skip_background
             )
             assert asked is not None
             return asked
@@ -81,11 +63,13 @@ class CudaPixels:
     def shade(self, pixels: Tensor, camera: Camera) -> Shaded:
         """See PixelLists.shade."""
 
+        shown = self._shown
+
         def colors_of(origins: Tensor, directions: Tensor) -> Tensor:
             origins, directions, _ = network_rays(
-                origins, directions, self._scene, self._ray_mode, skip_background=False
+                origins, directions, shown.scene, shown.ray_mode, skip_background=False
             )
-            return self._shade(origins, directions)
+            return shown.shade(origins, directions)
 
         n = len(pixels)
         with failures("failed", self._precision):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from r2l_core.engines.processor import LEVELS, NATIVE, VARIABLE, Processor
-from r2l_core.errors import EngineUnavailable
+from r2l_core.errors import EngineUnavailable, first_line
 
 BUILT = Path(__file__).parent / "built"
 
@@ -226,9 +226,8 @@ def load(path: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
-        lines = str(error).splitlines() or [type(error).__name__]
         raise LibraryBroken(
-            "The fused engine's library could not be loaded", lines[0], _REMEDY
+            "The fused engine's library could not be loaded", first_line(error), _REMEDY
         ) from error
 
 

@@ -14,7 +14,8 @@ import torch
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines import choice
-from r2l_core.engines.building import ENGINES, build_at_once, build_engine
+from r2l_core.engines.backends import ENGINES
+from r2l_core.engines.building import build_at_once, build_engine
 from r2l_core.engines.fused import engine as engine_module
 from r2l_core.engines.fused import library
 from r2l_core.engines.fused.engine import FusedEngine, FusedFactory
