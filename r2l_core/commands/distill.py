@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING
 
 from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.commands.photographs import half_res_option, open_photographs
-from r2l_core.commands.shared import (
-    Subparsers,
-    device_option,
-    json_option,
-    open_teacher,
-    require_native_name,
-    require_writable,
-)
-from r2l_core.commands.training_bar import TrainingBar
-from r2l_core.commands.values import positive_float
+from r2l_core.commands.shared import Subparsers, open_teacher, require_native_name
+from r2l_core.commands.training import state_file, state_option, train, training_options
 from r2l_core.engines.teacher_engines import teacher_engine
 from r2l_core.errors import R2LError
 from r2l_core.files import write_json
@@ -73,16 +65,9 @@ def add(commands: Subparsers) -> None:
         help="learn from a dataset's training photographs as well, in the last third",
     )
     half_res_option(distill)
-    distill.add_argument(
-        "--out", type=Path, required=True, metavar="C.safetensors", help="the light field"
-    )
-    distill.add_argument("--resume", action="store_true", help="go on where a run was stopped")
-    distill.add_argument(
-        "--minutes",
-        type=positive_float,
-        metavar="M",
-        help="training time in all (45, or as long as the rays of --schedule take)",
-    )
+    minutes = "45, or as long as the rays of --schedule take"
+    training_options(distill, "C.safetensors", "the light field", None, minutes)
+    state_option(distill)
     distill.add_argument(
         "--schedule",
         type=Path,
@@ -90,11 +75,6 @@ def add(commands: Subparsers) -> None:
         help="stages of the run; checkpoints/demo-schedule.json made the demo",
     )
     network_options(distill)
-    distill.add_argument(
-        "--state", type=Path, metavar="FILE", help="where to keep the training state"
-    )
-    device_option(distill)
-    json_option(distill)
     distill.set_defaults(command=_distill)
 
 
@@ -212,24 +192,10 @@ def distilled(trainer: Trainer, options: argparse.Namespace) -> LightField:
 
 
 def _distill(options: argparse.Namespace) -> int:
-    # Imported here: training needs modules that rendering does not.
-    import platformdirs
-
     require_native_name(options.out)
-    cache = platformdirs.user_cache_path("r2l-viewer") / "distill"
-    state = options.state or cache / f"{options.out.stem}.pt"
+    state = state_file(options, "distill")
     trainer = new_distillation(options, state)
-    if options.resume:
-        trainer.resume()
-    else:
-        if state.exists():  # hours of work, perhaps
-            state.replace(state.with_suffix(".previous.pt"))
-        trainer.save()  # a place that cannot be written is better found now than in an hour
-    require_writable(options.out)
-    with TrainingBar() as bar:
-        finished = bar.follow(trainer)
-    if not finished:
-        print(f"Stopped; the state is in {state}. Go on with --resume.")
+    if not train(trainer, options, state):
         return 130
     light_field = distilled(trainer, options)
     save_light_field(light_field, options.out)

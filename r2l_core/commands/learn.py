@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.checkpoints.radiance import save_radiance
 from r2l_core.commands.distill import distilled, network_options, new_distillation
 from r2l_core.commands.photographs import photographs_options
-from r2l_core.commands.shared import (
-    Subparsers,
-    device_option,
-    json_option,
-    require_native_name,
-    require_writable,
-)
+from r2l_core.commands.shared import Subparsers, require_native_name, require_writable
 from r2l_core.commands.teach import new_teach_trainer, taught, taught_by_now
-from r2l_core.commands.training_bar import TrainingBar, nobody
-from r2l_core.commands.values import positive_float
+from r2l_core.commands.training import TrainingBar, nobody, training_options
 from r2l_core.commands.watched import Watched
 from r2l_core.errors import CheckpointError, system_reason
 from r2l_core.files import write_json
@@ -58,17 +52,9 @@ def add(commands: Subparsers) -> None:
         sections=[("watching", _WATCHING)],
     )
     photographs_options(learn)
-    learn.add_argument(
-        "--out", type=Path, required=True, metavar="C.safetensors", help="the light field"
+    training_options(
+        learn, "C.safetensors", "the light field", DEFAULT_MINUTES, f"{DEFAULT_MINUTES:g}"
     )
-    learn.add_argument(
-        "--minutes",
-        type=positive_float,
-        default=DEFAULT_MINUTES,
-        metavar="M",
-        help=f"training time in all ({DEFAULT_MINUTES:g})",
-    )
-    learn.add_argument("--resume", action="store_true", help="go on where a run was stopped")
     learn.add_argument(
         "--state", type=Path, metavar="DIR", help="where to keep the teacher and training states"
     )
@@ -78,8 +64,6 @@ def add(commands: Subparsers) -> None:
         help="for a program that shows how it learns: see below",
     )
     network_options(learn)
-    device_option(learn)
-    json_option(learn)
     learn.set_defaults(command=_learn)
 
 
@@ -101,7 +85,7 @@ def _learn(options: argparse.Namespace) -> int:
 
 
 def _learn_in(options: argparse.Namespace, folder: Path, watched: Watched | None) -> int:
-    with TrainingBar(hidden=watched is not None) as bar:
+    with closing(TrainingBar(hidden=watched is not None)) as bar:
         finished = _teach(options, folder, bar, watched) and _distill(options, folder, bar, watched)
     if not finished:
         print(f"Stopped; the states are in {folder}. Go on with --resume.")

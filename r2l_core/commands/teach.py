@@ -7,15 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2l_core.commands.photographs import open_photographs, photographs_options
-from r2l_core.commands.shared import (
-    Subparsers,
-    device_option,
-    json_option,
-    require_native_name,
-    require_writable,
-)
-from r2l_core.commands.training_bar import TrainingBar
-from r2l_core.commands.values import positive_float
+from r2l_core.commands.shared import Subparsers, require_native_name
+from r2l_core.commands.training import state_file, state_option, train, training_options
 from r2l_core.files import write_json
 
 if TYPE_CHECKING:
@@ -42,46 +35,19 @@ def add(commands: Subparsers) -> None:
         ],
     )
     photographs_options(teach)
-    teach.add_argument(
-        "--out", type=Path, required=True, metavar="T.safetensors", help="the teacher"
-    )
-    teach.add_argument(
-        "--minutes",
-        type=positive_float,
-        default=DEFAULT_MINUTES,
-        metavar="M",
-        help=f"training time in all ({DEFAULT_MINUTES:g})",
-    )
-    teach.add_argument("--resume", action="store_true", help="go on where a run was stopped")
-    teach.add_argument(
-        "--state", type=Path, metavar="FILE", help="where to keep the training state"
-    )
-    device_option(teach)
-    json_option(teach)
+    training_options(teach, "T.safetensors", "the teacher", DEFAULT_MINUTES, f"{DEFAULT_MINUTES:g}")
+    state_option(teach)
     teach.set_defaults(command=_teach)
 
 
 def _teach(options: argparse.Namespace) -> int:
     # Imported here: training needs modules that rendering does not.
-    import platformdirs
-
     from r2l_core.checkpoints.radiance import save_radiance
 
     require_native_name(options.out)
-    cache = platformdirs.user_cache_path("r2l-viewer") / "teach"
-    state = options.state or cache / f"{options.out.stem}.pt"
+    state = state_file(options, "teach")
     trainer = new_teach_trainer(options, state, options.minutes)
-    if options.resume:
-        trainer.resume()
-    else:
-        if state.exists():  # an hour of work, perhaps
-            state.replace(state.with_suffix(".previous.pt"))
-        trainer.save()  # a place that cannot be written is better found now than in an hour
-    require_writable(options.out)
-    with TrainingBar() as bar:
-        finished = bar.follow(trainer)
-    if not finished:
-        print(f"Stopped; the state is in {state}. Go on with --resume.")
+    if not train(trainer, options, state):
         return 130
     teacher = taught(trainer, options.out.stem)
     save_radiance(teacher, options.out)

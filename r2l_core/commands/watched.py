@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from r2l_core.commands.training_bar import Progress
+from r2l_core.commands.training import Progress
 from r2l_core.errors import CheckpointError, R2LError, system_reason
 from r2l_core.training.watching import (
     PROGRESS_FILE,

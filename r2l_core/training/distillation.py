@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from r2l_core.engines.cuda.device import Device
-from r2l_core.errors import CheckpointError
-from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import parse_json
 from r2l_core.model.encoding import RayCoordinates
 from r2l_core.model.light_field import LightField
-from r2l_core.model.module import R2LNetwork
+from r2l_core.model.module import R2LNetwork, ResidualBlock
 from r2l_core.model.network import NetworkConfig
-from r2l_core.training.growth import grown, start_network
+from r2l_core.training.runs import Speed, loaded_state, save_state
 from r2l_core.training.sampling import DrawnAhead, RaySampler, RaySource
 from r2l_core.training.schedule import GROWING, Schedule, Stage
 from r2l_core.training.steps import Optimizers, TrainingSteps
@@ -34,10 +33,6 @@ from r2l_core.training.teachers import Teacher
 
 DEFAULT_NETWORK = NetworkConfig(depth=88, width=256, n_sample=16, n_frequencies=6)
 """The demo's network: the released architecture with fewer octaves, which learn faster."""
-
-
-_STALL = 0.05
-"""Steps at less than this share of the usual speed were interrupted."""
 
 _STEPS_AT_ONCE = 50
 """Steps between two looks at the loss of a GPU, which it has to be waited for."""
@@ -125,21 +120,15 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train until the time or the rays are used up, yielding after every step, on a GPU after
         some; saves every minute."""
-        last_save_s, smooth_mse, smooth_rate = self.elapsed_s, math.nan, math.nan
+        last_save_s, smooth_mse, speed = self.elapsed_s, math.nan, Speed()
         while self.progress < 1.0:
             start = time.perf_counter()
             rays, mse = self._train()
             if not math.isfinite(mse):
                 raise FloatingPointError(f"the loss became {mse} after {self.rays} rays")
-            seconds = time.perf_counter() - start
             self.rays += rays
-            rate = rays / seconds / 1e3
-            if not math.isnan(smooth_rate) and rate < _STALL * smooth_rate:
-                # The machine slept or the process was stopped: that was no training time.
-                seconds, rate = rays / smooth_rate / 1e3, smooth_rate
-            self.elapsed_s += seconds
+            self.elapsed_s += speed.seconds(rays, time.perf_counter() - start)
             smooth_mse = mse if math.isnan(smooth_mse) else 0.98 * smooth_mse + 0.02 * mse
-            smooth_rate = rate if math.isnan(smooth_rate) else 0.9 * smooth_rate + 0.1 * rate
             if self.elapsed_s - last_save_s >= self.config.save_every_s:
                 self.save()
                 last_save_s = self.elapsed_s
@@ -149,7 +138,7 @@ class Trainer:
                 rays=self.rays,
                 depth=self.network.config.depth,
                 train_psnr_db=-10.0 * math.log10(max(smooth_mse, 1e-12)),
-                krays_per_s=smooth_rate,
+                krays_per_s=speed.rays_per_s / 1e3,
             )
         self.save()
 
@@ -210,51 +199,28 @@ class Trainer:
             "weights": self.network.state_dict(),
             "optimizers": self._optimizers.state(),
         }
-        what = f"The training state {self.state_path} could not be written"
-        remedy = "Name a place you can write to with --state."
-        try:
-            with replacing(self.state_path, CheckpointError, what, remedy) as new:
-                torch.save(state, new)
-        except RuntimeError as error:  # torch's own, where the disk is full
-            why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(what, why, remedy) from error
+        save_state(self.state_path, state)
 
     def resume(self) -> None:
         """Go on from `state_path`. Raises CheckpointError where that cannot be; the run then stays
         as it was."""
-        what = f"The training state {self.state_path} cannot be resumed"
-        try:
-            state: dict[str, Any] = torch.load(
-                self.state_path, weights_only=True, map_location=self._place
-            )
-            same = (
-                SceneSpec.from_mapping(parse_json(state["scene"])) == self.scene
-                and NetworkConfig.from_mapping(state["network"]) == self.final_network
-            )
-        except Exception as error:
-            # torch reports foreign files and refused pickles through many kinds of exception.
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(
-                what, f"it is not a state of this program ({reason})", "Start without --resume."
-            ) from error
-        if not same:
-            raise CheckpointError(
-                what,
-                "it belongs to another scene or network",
-                "Start without --resume, or give the same options as before.",
-            )
-        try:
+        belongs, other = self._belongs, "scene or network"
+        with loaded_state(self.state_path, self._place, belongs, other) as state:
             network = start_network(self.final_network, int(state["blocks"])).to(self._place)
             network.load_state_dict(state["weights"])
             optimizers = self._new_optimizers(network)
             optimizers.load_state(state["optimizers"])
             elapsed_s, rays = float(state["elapsed_s"]), int(state["rays"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(what, "it is damaged", "Start without --resume.") from error
         self.network, self._optimizers = network, optimizers
         self._steps = self._new_steps()
         self.elapsed_s, self.rays = elapsed_s, rays
         self._sampler = self._new_sampler()
+
+    def _belongs(self, state: Mapping[str, Any]) -> bool:
+        return (
+            SceneSpec.from_mapping(parse_json(state["scene"])) == self.scene
+            and NetworkConfig.from_mapping(state["network"]) == self.final_network
+        )
 
     def _new_sampler(self) -> RaySource:
         # A resumed run draws other rays than the ones it has seen.
@@ -288,3 +254,40 @@ class Trainer:
             "torch": torch.__version__,
             "device": "cpu" if self._device is None else self._device.name,
         }
+
+
+def grown(network: R2LNetwork, blocks: int) -> R2LNetwork:
+    """The same function with more residual blocks, spread evenly; old parameters are reused.
+
+    New blocks end in a zero layer, so they pass their input through until trained.
+    """
+    old = list(network.body)
+    device = next(network.parameters()).device
+    result = R2LNetwork(replace(network.config, depth=2 * blocks + 2)).to(device)
+    result.head, result.tail = network.head, network.tail
+    # Block k of the old network goes to the first slot of its share of the new one.
+    places = {round(k * blocks / len(old)): block for k, block in enumerate(old)}
+    body: list[nn.Module] = []
+    for slot in range(blocks):
+        fresh = result.body[slot]
+        assert isinstance(fresh, ResidualBlock)
+        _zero_last(fresh)
+        body.append(places.get(slot, fresh))
+    result.body = nn.Sequential(*body)
+    return result
+
+
+def start_network(final: NetworkConfig, blocks: int) -> R2LNetwork:
+    """A fresh network of `blocks` blocks that pass their input through."""
+    network = R2LNetwork(replace(final, depth=2 * blocks + 2))
+    for block in network.body:
+        assert isinstance(block, ResidualBlock)
+        _zero_last(block)
+    return network
+
+
+def _zero_last(block: ResidualBlock) -> None:
+    last = block.body[2]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-
-_STALL = 0.05
-"""A step at less than this share of the usual speed was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +59,3 @@ class TeachProgress:
             + f"{self.train_psnr_db:.2f} dB {self.krays_per_s:.1f} kray/s "
             f"{self.n_rows / 1e3:.0f} k vertices"
         )
-
-
-@dataclass
-class Speed:
-    """Rays a second, smoothed, so that time in which the machine slept is no training time."""
-
-    rays_per_s: float = math.nan
-
-    def seconds(self, n_rays: int, measured_s: float) -> float:
-        """Training time of a step that took `measured_s`."""
-        rate = n_rays / measured_s
-        if math.isnan(self.rays_per_s):
-            self.rays_per_s = rate
-        if rate < _STALL * self.rays_per_s:
-            return n_rays / self.rays_per_s
-        self.rays_per_s += 0.05 * (rate - self.rays_per_s)
-        return measured_s

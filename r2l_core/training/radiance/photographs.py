@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from r2l_core.datasets import Dataset
 from r2l_core.errors import DatasetError
+from r2l_core.model.radiance.grid import Grid
+
+_CHUNK_RAYS = 4096
 
 
 class Photographs:
@@ -89,3 +93,28 @@ class Photographs:
             end = start + camera.width_px * camera.height_px
             pixels = start + rows[:, None] * camera.width_px + columns
             yield range(start, end), camera.width_px, pixels.to(self._colors.device)
+
+
+@torch.no_grad()
+def live_pixels(photographs: Photographs, grid: Grid) -> Tensor:
+    """Pixels that count and whose rays may meet an occupied cell, int32 (N,); all others are
+    background for ever, or nothing is known of them.
+
+    Every fourth row and column is looked at, and what lies between.
+    """
+    device = photographs.device
+    if len(grid.cells) == len(grid.number):
+        pixels = torch.arange(len(photographs), dtype=torch.int32, device=device)
+        return pixels[photographs.that_count(pixels)]
+    stride, kept = 4, []
+    for view, width_px, sparse in photographs.sparse(stride):
+        hit = torch.zeros(sparse.numel(), device=device)
+        for rows in torch.split(torch.arange(sparse.numel(), device=device), _CHUNK_RAYS):
+            samples = grid.samples(*photographs.rays(sparse.view(-1)[rows]))
+            hit[rows] = (torch.bincount(samples.ray, minlength=len(rows)) > 0).float()
+        near = functional.max_pool2d(hit.view(1, 1, *sparse.shape), 3, 1, 1)
+        live = functional.interpolate(near, scale_factor=stride)[0, 0]
+        live = live[: len(view) // width_px, :width_px].reshape(-1)
+        kept.append((view.start + live.nonzero().squeeze(-1)).int())
+    pixels = torch.cat(kept)
+    return pixels[photographs.that_count(pixels)]

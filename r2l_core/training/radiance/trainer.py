@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.datasets import Dataset
-from r2l_core.errors import CheckpointError, R2LError
-from r2l_core.files import replacing
+from r2l_core.errors import R2LError
 from r2l_core.geometry.rays import image_rays
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.radiance.field import RadianceField
 from r2l_core.model.radiance.grid import Grid
 from r2l_core.model.radiance.space import Space
-from r2l_core.training.radiance.config import Speed, TeachConfig, TeachProgress
+from r2l_core.training.radiance.config import TeachConfig, TeachProgress
 from r2l_core.training.radiance.growth import full_grid, grown_field
 from r2l_core.training.radiance.hull import Hull
-from r2l_core.training.radiance.photographs import Photographs
+from r2l_core.training.radiance.photographs import Photographs, live_pixels
 from r2l_core.training.radiance.spaces import extent_of, view_noise
+from r2l_core.training.runs import Speed, loaded_state, save_state
 
 _CHUNK_RAYS = 4096
 _HELD_OUT_VIEWS = 4
@@ -88,7 +88,9 @@ class TeachTrainer:
         self._optimizer = torch.optim.Adam(
             groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-15, fused=True
         )
-        self._pixels = self._live_pixels()
+        self._pixels = live_pixels(self._photographs, radiance.grid)
+        if not len(self._pixels):
+            raise _learns_nothing(self.dataset, "no camera sees the place where the scene must be")
         self._steps = 0
 
     @property
@@ -204,33 +206,6 @@ class TeachTrainer:
             result.scatter_reduce_(0, samples.cell, self.field.weights(samples)[0], "amax")
         return result
 
-    @torch.no_grad()
-    def _live_pixels(self) -> Tensor:
-        """Pixels that count and whose rays may meet an occupied cell, int32; all others are
-        background for ever, or nothing is known of them.
-
-        Every fourth row and column is looked at, and what lies between.
-        """
-        photographs = self._photographs
-        if len(self.field.grid.cells) == len(self.field.grid.number):
-            pixels = torch.arange(len(photographs), dtype=torch.int32, device=self._device)
-            return pixels[photographs.that_count(pixels)]
-        stride, kept = 4, []
-        for view, width_px, sparse in photographs.sparse(stride):
-            hit = torch.zeros(sparse.numel(), device=self._device)
-            for rows in torch.split(torch.arange(sparse.numel(), device=self._device), _CHUNK_RAYS):
-                samples = self.field.grid.samples(*photographs.rays(sparse.view(-1)[rows]))
-                hit[rows] = (torch.bincount(samples.ray, minlength=len(rows)) > 0).float()
-            near = functional.max_pool2d(hit.view(1, 1, *sparse.shape), 3, 1, 1)
-            live = functional.interpolate(near, scale_factor=stride)[0, 0]
-            live = live[: len(view) // width_px, :width_px].reshape(-1)
-            kept.append((view.start + live.nonzero().squeeze(-1)).int())
-        pixels = torch.cat(kept)
-        pixels = pixels[photographs.that_count(pixels)]
-        if not len(pixels):
-            raise _learns_nothing(self.dataset, "no camera sees the place where the scene must be")
-        return pixels
-
     def measure(self) -> None:
         """Compare with rays of some held-out views, spread evenly."""
         if self._held_out is None:
@@ -279,32 +254,11 @@ class TeachTrainer:
             "grown": self._grown,
             "curve": self.curve,
         }
-        what = f"The training state {self.state_path} could not be written"
-        remedy = "Name a place you can write to with --state."
-        try:
-            with replacing(self.state_path, CheckpointError, what, remedy) as new:
-                torch.save(state, new)
-        except RuntimeError as error:  # torch's own, where the disk is full
-            why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(what, why, remedy) from error
+        save_state(self.state_path, state)
 
     def resume(self) -> None:
         """Go on from `state_path`. Raises CheckpointError where that cannot be."""
-        what = f"The training state {self.state_path} cannot be resumed"
-        try:
-            state: dict[str, Any] = torch.load(
-                self.state_path, weights_only=True, map_location=self._device
-            )
-            same = Space.from_mapping(state["space"]) == self._extent.space
-        except Exception as error:
-            # torch reports foreign files and refused pickles through many kinds of exception.
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(
-                what, f"it is not a state of this program ({reason})", "Start without --resume."
-            ) from error
-        if not same:
-            raise CheckpointError(what, "it belongs to another scene", "Start without --resume.")
-        try:
+        with loaded_state(self.state_path, self._device, self._belongs, "scene") as state:
             low, high, shape = (tuple(values) for values in state["box"])
             grid = Grid(self._extent.space, low, high, shape, state["cells"])
             radiance = RadianceField(grid, self.field.background_rgb)
@@ -313,11 +267,12 @@ class TeachTrainer:
             self._optimizer.load_state_dict(state["optimizer"])
             self.elapsed_s, self.rays = float(state["elapsed_s"]), int(state["rays"])
             self._grown, self.curve = int(state["grown"]), list(state["curve"])
-        except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-            raise CheckpointError(what, "it is damaged", "Start without --resume.") from error
         self.held_out_psnr_db = self.curve[-1][1] if self.curve else None
         # A resumed run draws other rays than the ones it has seen.
         self._draw.manual_seed(self.config.seed + self.rays)
+
+    def _belongs(self, state: Mapping[str, Any]) -> bool:
+        return Space.from_mapping(state["space"]) == self._extent.space
 
 
 def _learns_nothing(dataset: Dataset, why: str) -> R2LError:

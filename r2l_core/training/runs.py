@@ -1,0 +1,79 @@
+"""What all trainings share: the time that counts, and the file that a stopped one goes on from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from r2l_core.errors import CheckpointError, first_line
+from r2l_core.files import replacing
+
+_STALL = 0.05
+"""A step at less than this share of the usual speed was interrupted."""
+
+_AFRESH = "Start without --resume."
+
+
+@dataclass
+class Speed:
+    """Rays a second, smoothed, so that time in which the machine slept is no training time."""
+
+    rays_per_s: float = math.nan
+
+    def seconds(self, n_rays: int, measured_s: float) -> float:
+        """Training time of a step that took `measured_s`."""
+        rate = n_rays / measured_s
+        if math.isnan(self.rays_per_s):
+            self.rays_per_s = rate
+        if rate < _STALL * self.rays_per_s:
+            return n_rays / self.rays_per_s
+        self.rays_per_s += 0.05 * (rate - self.rays_per_s)
+        return measured_s
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a training's state, whole or not at all. Raises CheckpointError where it cannot be."""
+    what = f"The training state {path} could not be written"
+    remedy = "Name a place you can write to with --state."
+    try:
+        with replacing(path, CheckpointError, what, remedy) as new:
+            torch.save(state, new)
+    except RuntimeError as error:  # torch's own, where the disk is full
+        raise CheckpointError(what, first_line(error), remedy) from error
+
+
+@contextmanager
+def loaded_state(
+    path: Path,
+    place: torch.device,
+    belongs: Callable[[Mapping[str, Any]], bool],
+    to_another: str,
+) -> Iterator[Mapping[str, Any]]:
+    """A training's state, with tensors on a device, for what goes on from it.
+
+    belongs: whether it is of the training at hand, and not `to_another`, such as "scene".
+
+    Raises CheckpointError where it does not belong, or where the file or, in the body, one of its
+    values is not what it should be.
+    """
+    what = f"The training state {path} cannot be resumed"
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=place)
+        same = belongs(state)
+    except Exception as error:
+        # torch reports foreign files and refused pickles through many kinds of exception.
+        why = f"it is not a state of this program ({first_line(error)})"
+        raise CheckpointError(what, why, _AFRESH) from error
+    if not same:
+        remedy = f"{_AFRESH[:-1]}, or give the same options as before."
+        raise CheckpointError(what, f"it belongs to another {to_another}", remedy)
+    try:
+        yield state
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise CheckpointError(what, "it is damaged", _AFRESH) from error
