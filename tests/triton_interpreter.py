@@ -48,7 +48,7 @@ INTERPRETER = """
 import pickle, sys
 from r2l_core.engines.cuda.fusion import TritonFusion
 from r2l_core.engines.cuda.network import DeviceNetwork
-from r2l_core.engines.features import FeatureEncoder
+from r2l_core.model.encoding import FeatureEncoder
 
 def run_blocks(blocks, x, rays_per_program):
     blocks(x, rays_per_program)

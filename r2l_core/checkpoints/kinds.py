@@ -1,9 +1,13 @@
-"""What a file is that is no light field: said by its first bytes, so that a person knows what to do
-with it."""
+"""What a file is, said by its first bytes or its table of contents, before anything reads it whole.
+
+A person who gives one that is no light field gets to know what to do with it.
+"""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable
+from typing import BinaryIO
 
 HEAD_BYTES = 512
 """Enough of a file to tell one kind from another."""
@@ -87,3 +91,22 @@ def described_zip(names: Iterable[str]) -> tuple[str, str]:
         f"it is a zip archive of something else: it holds {listed}, and there is no data.pkl in it",
         "Choose a checkpoint.",
     )
+
+
+_SIZE_OF_DIRECTORY = 5
+"""Its place in what `_EndRecData` returns (Lib/zipfile, `_ECD_SIZE`)."""
+
+
+def require_short_directory(file: BinaryIO, most_bytes: int) -> None:
+    """Refuse a table that would itself fill the memory. Raises zipfile.BadZipFile.
+
+    The record at the end is found by the function that `zipfile` itself uses: an archive may hold
+    several, and whoever looks for it in another way checks another one than is read.
+    """
+    file.seek(0)
+    record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    file.seek(0)
+    if record is None:
+        raise zipfile.BadZipFile("it is truncated: its table of contents is missing")
+    if not 0 <= record[_SIZE_OF_DIRECTORY] <= most_bytes:
+        raise zipfile.BadZipFile("its table of contents is too long")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from r2l_core.model.nerf import NerfTeacher
-    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.model.radiance.field import RadianceTeacher
 
 FORMAT = "r2l-light-field"
 VERSION = "1"

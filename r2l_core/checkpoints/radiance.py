@@ -25,10 +25,9 @@ from r2l_core.checkpoints.stored_tensors import read_tensor
 from r2l_core.errors import CheckpointError, SceneError, first_line
 from r2l_core.files import replacing
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.model.radiance.field import N_FEATURES, RadianceField
+from r2l_core.model.radiance.field import N_FEATURES, RadianceField, RadianceTeacher
 from r2l_core.model.radiance.grid import Grid
 from r2l_core.model.radiance.space import Space
-from r2l_core.model.radiance.teacher import RadianceTeacher
 
 FORMAT = "r2l-radiance-grid"
 VERSION = "1"

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from r2l_core.checkpoints.zip_directory import require_short_directory
+from r2l_core.checkpoints.kinds import require_short_directory
 from r2l_core.errors import DownloadError
 
 MAX_ENTRIES = 1_000_000

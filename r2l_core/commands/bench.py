@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from r2l_core.commands.arguments import positive_int, precisions, size, thread_counts
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -18,7 +19,6 @@ from r2l_core.commands.shared import (
     open_teacher,
     open_to_render,
 )
-from r2l_core.commands.values import positive_int, precisions, size, thread_counts
 from r2l_core.engines.processor import this_processor
 from r2l_core.errors import R2LError
 from r2l_core.evaluation.bench import ROUNDS, Bench

@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from r2l_core.checkpoints.opening import is_released
+from r2l_core.commands.arguments import (
+    frames,
+    positive_float,
+    positive_int,
+    precisions,
+    threshold,
+    vector,
+)
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -20,14 +28,6 @@ from r2l_core.commands.shared import (
     light_field_options,
     open_to_render,
     print_notes,
-)
-from r2l_core.commands.values import (
-    frames,
-    positive_float,
-    positive_int,
-    precisions,
-    threshold,
-    vector,
 )
 from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import R2LError

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from r2l_core.commands.arguments import precision
 from r2l_core.commands.shared import (
     Subparsers,
     json_option,
     light_field_options,
     open_light_field,
 )
-from r2l_core.commands.values import precision
 from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.errors import ExportError, first_line

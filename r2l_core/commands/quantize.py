@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from r2l_core.checkpoints.opening import save_light_field
+from r2l_core.commands.arguments import positive_int, share
 from r2l_core.commands.shared import (
     Subparsers,
     json_option,
@@ -14,7 +15,6 @@ from r2l_core.commands.shared import (
     open_light_field,
     require_native_name,
 )
-from r2l_core.commands.values import positive_int, share
 from r2l_core.errors import QuantizationError
 from r2l_core.files import write_json
 from r2l_core.model.quantized import Recipe

@@ -12,20 +12,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from r2l_core.checkpoints.opening import load_checkpoint
-from r2l_core.commands.shared import (
-    Subparsers,
-    engine_options,
-    json_option,
-    light_field_options,
-    print_notes,
-)
-from r2l_core.commands.values import (
+from r2l_core.commands.arguments import (
     finite_float,
     image_path,
     positive_float,
     precision,
     size,
     vector,
+)
+from r2l_core.commands.shared import (
+    Subparsers,
+    engine_options,
+    json_option,
+    light_field_options,
+    print_notes,
 )
 from r2l_core.engines.backends import devices
 from r2l_core.engines.base import Engine, Shaded

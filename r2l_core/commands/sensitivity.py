@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from r2l_core.commands.arguments import finite_float, positive_int, precision
 from r2l_core.commands.shared import (
     Subparsers,
     json_option,
     light_field_options,
     open_light_field,
 )
-from r2l_core.commands.values import finite_float, positive_int, precision
 from r2l_core.errors import QuantizationError
 from r2l_core.evaluation.sensitivity import (
     SENSITIVITY_RAYS,
@@ -27,8 +27,8 @@ from r2l_core.evaluation.sensitivity import (
 )
 from r2l_core.files import write_json
 from r2l_core.model.quantized import body_layers
+from r2l_core.quantization.divergence import StreamSize, residual_growth
 from r2l_core.quantization.recipes import save_mix
-from r2l_core.quantization.residual import StreamSize, residual_growth
 
 _SHOWN = 10
 

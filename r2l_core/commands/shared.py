@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
-from r2l_core.commands.values import assumption
+from r2l_core.commands.arguments import assumption
 from r2l_core.engines.backends import ENGINES
 from r2l_core.engines.teacher_engines import TeacherFile
 from r2l_core.errors import CheckpointError, system_reason

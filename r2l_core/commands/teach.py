@@ -12,7 +12,7 @@ from r2l_core.commands.training import state_file, state_option, train, training
 from r2l_core.files import write_json
 
 if TYPE_CHECKING:
-    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.model.radiance.field import RadianceTeacher
     from r2l_core.training.radiance.trainer import TeachTrainer
 
 DEFAULT_MINUTES = 30.0
@@ -73,7 +73,7 @@ def new_teach_trainer(options: argparse.Namespace, state: Path, minutes: float) 
 
 def taught_by_now(trainer: TeachTrainer, name: str) -> RadianceTeacher:
     """The field while it goes on learning, to be saved at once: nothing of it is copied."""
-    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.model.radiance.field import RadianceTeacher
     from r2l_core.training.radiance.fitting import fitted_scene
 
     return RadianceTeacher(name, fitted_scene(trainer.dataset, trainer.field), trainer.field)
@@ -83,7 +83,7 @@ def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
     """The field as it is now, with its fitted scene and where it came from."""
     import torch
 
-    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.model.radiance.field import RadianceTeacher
     from r2l_core.training.radiance.fitting import fitted_scene
 
     dataset = trainer.dataset

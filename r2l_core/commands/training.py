@@ -10,8 +10,8 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+from r2l_core.commands.arguments import positive_float
 from r2l_core.commands.shared import device_option, json_option, require_writable
-from r2l_core.commands.values import positive_float
 
 _BAR = "{desc}{percentage:3.1f}%|{bar}| {elapsed}<{remaining}{postfix}"
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.engines.base import Shaded, failures_of
-from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.processor import this_processor
+from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import LEAKY_SLOPE, Activation
 from r2l_core.model.quantized import QuantizedLinear, described

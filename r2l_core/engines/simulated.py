@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines.base import Shaded, failures_of
-from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.torch_engine import PackedLinear
+from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import body_layers, described
 from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.published import fake_batch, fake_rows
-from r2l_core.quantization.simulation import Layer, simulated_layer
+from r2l_core.quantization.simulation import Layer, fake_batch, fake_rows, simulated_layer
 from r2l_core.quantization.walk import colors_of, walk
 from r2l_core.types import Availability, EngineInfo, Precision
 

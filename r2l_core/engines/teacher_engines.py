@@ -17,7 +17,7 @@ from r2l_core.geometry.rays import ndc_rays
 from r2l_core.model.module import activate_
 from r2l_core.model.nerf import NerfNetwork, NerfTeacher
 from r2l_core.model.network import Activation
-from r2l_core.model.radiance.teacher import RadianceTeacher
+from r2l_core.model.radiance.field import RadianceTeacher
 from r2l_core.types import EngineInfo, Precision
 
 TeacherFile = NerfTeacher | RadianceTeacher

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.engines.base import Shaded, failures_of
-from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.processor import this_processor
+from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.module import activate_
 from r2l_core.model.network import Activation
-from r2l_core.quantization.published import rounded_tensors
+from r2l_core.quantization.simulation import rounded_tensors
 from r2l_core.types import Availability, EngineInfo, Precision
 
 _NO_FP16 = "this processor has no fp16 arithmetic: fp16 weights, calculated in float32"

@@ -1,7 +1,8 @@
-"""Why does a pixel differ? Its ray's activations in two precisions, layer by layer.
+"""Activations of some rays, layer by layer: how two precisions part, and how the residual grows.
 
 Each precision goes its own way from the encoded ray on, so the errors are those that have added
-up until then. A handful of rays takes a few tens of milliseconds: this can follow the mouse.
+up until then. A handful of rays takes a few tens of milliseconds: this can follow the mouse. That
+the residual stream grows from block to block is what makes eight bits difficult.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from torch import Tensor
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import canonicalise, pixel_rays
 from r2l_core.model.light_field import LightField
+from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.quantization.simulation import linear_in
-from r2l_core.quantization.walk import exact_linear, features_of, walk
+from r2l_core.quantization.walk import block_of, exact_linear, features_of, walk
 from r2l_core.types import Precision, RayMode
 
 _REMARKS = {
@@ -115,3 +117,57 @@ def _relative_error(exact: Tensor, other: Tensor) -> float:
 
 def _triples(colors: Tensor) -> tuple[tuple[float, float, float], ...]:
     return tuple((r, g, b) for r, g, b in colors.tolist())
+
+
+_SEED = 1
+"""Other rays than those that ranges and roundings are found on."""
+
+
+@dataclass(frozen=True)
+class StreamSize:
+    """The residual stream in fp32 as it leaves the head or a block, over all rays and channels.
+
+    after: `head`, `body.0`, `body.1` and so on. rms: root mean square. max_abs: largest magnitude.
+    ray_max_abs_median: the median over rays of each one's largest magnitude; where it stays behind,
+    few rays grow. The ratios are to the head's, or None where that is zero.
+    """
+
+    after: str
+    rms: float
+    max_abs: float
+    ray_max_abs_median: float
+    rms_ratio_to_head: float | None
+    max_abs_ratio_to_head: float | None
+
+
+@torch.inference_mode()
+def residual_growth(light_field: LightField, n_rays: int) -> list[StreamSize]:
+    """The stream after the head and after each block, on random rays of the scene's cameras.
+
+    The global skip, which is added after the last block, is not part of it.
+    """
+    rays = calibration_rays(light_field.scene, n_rays, _SEED, light_field.ray_mode())
+    features = features_of(light_field, *rays)
+    sizes: list[StreamSize] = []
+    for call in walk(light_field.network, exact_linear(light_field), features):
+        if call.stream is None:
+            continue
+        rms = float(call.stream.double().square().mean().sqrt())
+        largest = call.stream.abs().amax(dim=1)
+        max_abs = float(largest.max())
+        head = sizes[0] if sizes else None
+        sizes.append(
+            StreamSize(
+                after="head" if head is None else f"body.{block_of(call.name)}",
+                rms=rms,
+                max_abs=max_abs,
+                ray_max_abs_median=float(largest.median()),
+                rms_ratio_to_head=_ratio(rms, rms if head is None else head.rms),
+                max_abs_ratio_to_head=_ratio(max_abs, max_abs if head is None else head.max_abs),
+            )
+        )
+    return sizes
+
+
+def _ratio(value: float, first: float) -> float | None:
+    return value / first if first > 0 else None

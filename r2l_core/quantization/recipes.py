@@ -27,7 +27,7 @@ from r2l_core.model.quantized import (
 )
 from r2l_core.quantization.calibration import CalibrationConfig, ImportedRange, calibrated
 from r2l_core.quantization.dynamic import ROUNDING_RAYS, quantize_dynamic
-from r2l_core.quantization.published import rounded_tensors
+from r2l_core.quantization.simulation import rounded_tensors
 from r2l_core.types import Precision
 
 _SMOOTHING = "_quantizer._pre_quant_scale"

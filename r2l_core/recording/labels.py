@@ -1,7 +1,7 @@
-"""Labels burned into pictures: what is shown, with live numbers, legible from 400 px to 4K.
+"""Text in recorded pictures: labels of what is shown with live numbers, and the card before them.
 
-The typeface is Aileron (CC0), which Pillow brings along: the same on every machine, and all its
-digits are equally wide.
+Legible from 400 px to 4K. The typeface is Aileron (CC0), which Pillow brings along: the same on
+every machine, and all its digits are equally wide.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from r2l_core.errors import RecordingError
 from r2l_core.images.colors import PRECISION_COLORS
 from r2l_core.recording.compose import Picture, wipe_column
 from r2l_core.recording.plan import RecordingPlan, Shot
@@ -233,3 +234,54 @@ def _swatch(swatch: Swatch, side: int) -> Image.Image:
         for x in range(-large.width, large.width, step):
             draw.line((x, large.width, x + large.width, 0), color, max(1, step // 3))
     return large.resize((side, side), Image.Resampling.BOX)
+
+
+_CARD_BACK = (24, 24, 24)
+_WIDEST = 0.86
+"""Share of the width that text may take."""
+_MISSING = "\uffff"
+
+
+def title_card(title: str, facts: str, width_px: int, height_px: int) -> Picture:
+    """uint8 (height_px, width_px, 3): the title in the middle, the facts under it.
+
+    Text is made smaller until it fits into the width.
+    """
+    image = Image.new("RGB", (width_px, height_px), _CARD_BACK)
+    draw = ImageDraw.Draw(image)
+    small_px = font_px(width_px, height_px)
+    large = _fitted(title, round(2.4 * small_px), width_px)
+    small = _fitted(facts, small_px, width_px)
+    middle = (width_px / 2, height_px / 2)
+    draw.text(middle, title, WHITE, font=font(large), anchor="mb")
+    draw.text((middle[0], middle[1] + 0.8 * small), facts, GREY, font=font(small), anchor="mt")
+    return np.array(image)
+
+
+def require_title(title: str) -> None:
+    """Refuse a title that the typeface cannot write. Raises RecordingError."""
+    if missing := next((letter for letter in title if not _has(letter)), None):
+        raise RecordingError(
+            "The title cannot be written",
+            f"the typeface of recordings has no letter {missing!r}",
+            "Choose one line in the letters of English.",
+        )
+
+
+def legible(text: str) -> str:
+    """`text` with a question mark for each letter that the typeface does not have."""
+    return "".join(letter if _has(letter) else "?" for letter in text)
+
+
+def _has(letter: str) -> bool:
+    if not letter.isprintable():
+        return False
+    face = font(20)
+    return letter == " " or bytes(face.getmask(letter)) != bytes(face.getmask(_MISSING))
+
+
+def _fitted(text: str, size_px: int, width_px: int) -> int:
+    width = font(size_px).getlength(text)
+    if width <= _WIDEST * width_px:
+        return size_px
+    return max(1, int(size_px * _WIDEST * width_px / width))

@@ -18,12 +18,11 @@ from r2l_core.errors import RecordingError
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.recording.compose import Colors, Picture, as_picture, composed
 from r2l_core.recording.files import VideoFiles
-from r2l_core.recording.labels import PaneNumbers, labelled
+from r2l_core.recording.labels import PaneNumbers, labelled, title_card
 from r2l_core.recording.loading import writer_of
 from r2l_core.recording.plan import Shot
 from r2l_core.recording.sidecar import Recipe, Sidecar, State
 from r2l_core.recording.table import Table, row_of
-from r2l_core.recording.title import title_card
 from r2l_core.recording.writer import Writer
 from r2l_core.render.progressive_image import never, render_image
 from r2l_core.render.sources import PixelSource

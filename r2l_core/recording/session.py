@@ -15,12 +15,12 @@ from r2l_core.quantization.mix import with_mix
 from r2l_core.recording.ffmpeg import count_frames
 from r2l_core.recording.files import VideoFiles, pictures_of, rest_of, video_files
 from r2l_core.recording.formats import VideoFormat, format_of, require_fps
+from r2l_core.recording.labels import legible, require_title
 from r2l_core.recording.loading import LoadedSidecar, is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.recorder import Recorder
 from r2l_core.recording.sidecar import Recipe, Sidecar
 from r2l_core.recording.table import COLUMNS
-from r2l_core.recording.title import legible, require_title
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision, RayMode
 

@@ -17,7 +17,6 @@ from r2l_core.engines.backends import ENGINES, availability, candidates, devices
 from r2l_core.engines.base import Engine, Shaded
 from r2l_core.engines.building import build_engine
 from r2l_core.engines.faithful import default_precision
-from r2l_core.engines.features import FeatureEncoder
 from r2l_core.engines.integer_probe import runs_integers
 from r2l_core.engines.processor import this_processor
 from r2l_core.engines.reference import ReferenceEngine
@@ -26,7 +25,7 @@ from r2l_core.engines.torch_engine import TorchEngine
 from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.geometry.rays import sample_depths, sample_points
 from r2l_core.images.metrics import mse, psnr_db
-from r2l_core.model.encoding import encode_reference
+from r2l_core.model.encoding import FeatureEncoder, encode_reference
 from r2l_core.model.light_field import LightField
 from r2l_core.model.module import R2LNetwork
 from r2l_core.quantization.calibration import CalibrationConfig

@@ -26,7 +26,7 @@ from r2l_core.datasets import open_dataset
 from r2l_core.engines.teacher_engines import RadianceEngine
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.rays import image_rays
-from r2l_core.model.radiance.teacher import RadianceTeacher
+from r2l_core.model.radiance.field import RadianceTeacher
 from r2l_core.training import distillation
 from r2l_core.training.photograph_rays import MixedRays
 from r2l_core.training.radiance import trainer as trainer_module

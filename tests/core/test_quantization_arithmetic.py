@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from torch.nn import functional
 
 from r2l_core.model.arithmetic import LEVELS, TINY, fake_quantize, quantize_rows
-from r2l_core.quantization.published import fake_batch, fake_rows
+from r2l_core.quantization.simulation import fake_batch, fake_rows
 
 # Subnormal numbers are left out: whether they are flushed to zero is a setting of the thread.
 NUMBERS = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)

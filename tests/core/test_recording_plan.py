@@ -14,9 +14,8 @@ from r2l_core.errors import RecordingError
 from r2l_core.geometry.camera import Orbit
 from r2l_core.images.colors import PRECISION_COLORS
 from r2l_core.recording.compose import as_picture, composed, wipe_column
-from r2l_core.recording.labels import PaneNumbers, labelled
+from r2l_core.recording.labels import PaneNumbers, labelled, legible, require_title, title_card
 from r2l_core.recording.plan import RecordingPlan
-from r2l_core.recording.title import legible, require_title, title_card
 from r2l_core.types import EngineInfo, Precision
 
 PATH = turntable(Orbit(35.0, 30.0, 4.0), 40.0, 2.0)

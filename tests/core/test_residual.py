@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from r2l_core.quantization.calibration import calibration_rays
-from r2l_core.quantization.residual import residual_growth
+from r2l_core.quantization.divergence import residual_growth
 from r2l_core.quantization.walk import exact_linear, features_of, walk
 
 

@@ -18,7 +18,7 @@ from r2l_core.commands.cli import main
 from r2l_core.commands.watched import Watched
 from r2l_core.errors import CheckpointError
 from r2l_core.model.light_field import LightField
-from r2l_core.model.radiance.teacher import RadianceTeacher
+from r2l_core.model.radiance.field import RadianceTeacher
 from r2l_core.training import distillation
 from r2l_core.training.radiance import trainer as trainer_module
 from r2l_core.training.watching import (

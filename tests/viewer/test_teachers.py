@@ -10,10 +10,9 @@ import torch
 from PyQt6.QtWidgets import QLabel
 
 from r2l_core.checkpoints.radiance import save_radiance
-from r2l_core.model.radiance.field import RadianceField
+from r2l_core.model.radiance.field import RadianceField, RadianceTeacher
 from r2l_core.model.radiance.grid import Grid
 from r2l_core.model.radiance.space import Space
-from r2l_core.model.radiance.teacher import RadianceTeacher
 from r2l_core.types import Precision
 from tests.viewer.conftest import SCENE
 from tests.viewer.find import words

@@ -12,7 +12,7 @@ from viewer.state.scene_settings import guessed_preset
 
 if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
-    from r2l_core.model.radiance.teacher import RadianceTeacher
+    from r2l_core.model.radiance.field import RadianceTeacher
 
     Opened = LightField | RadianceTeacher
 
@@ -80,7 +80,7 @@ def _lent(light_field: Opened, wish: Wish) -> SceneSpec | None:
 def _assumptions(wish: Wish) -> dict[str, Any]:
     if not wish.light_field.assumed:
         return {}
-    from r2l_core.commands.values import assumption
+    from r2l_core.commands.arguments import assumption
 
     found = {}
     for text in wish.light_field.assumed:

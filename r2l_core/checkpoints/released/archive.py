@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 
 from r2l_core import limits
-from r2l_core.checkpoints.kinds import described_zip
+from r2l_core.checkpoints.kinds import described_zip, require_short_directory
 from r2l_core.checkpoints.released.stand_ins import Refused, StorageRef, TensorRef
 from r2l_core.checkpoints.released.unpickling import read_pickle
-from r2l_core.checkpoints.zip_directory import require_short_directory
 from r2l_core.errors import first_line
 
 _MAGIC = 0x1950A86A20F9469CFC6C

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-calls
-"""What the CUDA engine asks of a GPU: one stream, captured graphs, pinned memory, a stopwatch.
+"""What the CUDA engine asks of a GPU, and what goes wrong there.
 
-Everything else of the engine is plain torch and runs on a processor as well; the tests put a
-stand-in for `Device` in its place.
+One stream, captured graphs, pinned memory and a stopwatch; everything else of the engine is plain
+torch and runs on a processor as well. The tests put a stand-in for `Device` in its place.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
+from r2l_core.errors import EngineError, first_line
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import Precision, RayMode
 
@@ -163,3 +164,36 @@ def exact_products() -> Iterator[None]:
     finally:
         for name, value in zip(names, before, strict=True):
             setattr(matmul, name, value)
+
+
+def require_finite(finite: bool, precision: Precision) -> None:
+    """Raise EngineError where colours are not finite, which in fp16 has one cause."""
+    if finite:
+        return
+    why, remedy = "its colours are not numbers", "Choose another precision."
+    if precision is Precision.FP16:
+        why = "activations of this light field exceed 65,504, the largest float16"
+        remedy = "Choose bf16, which is as fast and has no such limit."
+    raise EngineError(f"The cuda engine failed in {precision}", why, remedy)
+
+
+@contextmanager
+def failures(what: str, precision: Precision) -> Iterator[None]:
+    """Turn whatever the GPU, its driver or Triton's compiler raise into one EngineError."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        what, said = f"The cuda engine {what} in {precision}", first_line(error).rstrip(".")
+        if isinstance(error, torch.OutOfMemoryError):
+            why = "the GPU's memory is used up"
+            remedy = "Close other programs that use the GPU, or choose --device cpu."
+        elif isinstance(error, torch.AcceleratorError):
+            why = f"the GPU no longer answers ({said})"
+            remedy = "Start the program again, with --device cpu if it goes on."
+        else:
+            # Triton's compiler raises errors of all kinds, for want of a C compiler, say.
+            why = said
+            remedy = "Choose another precision, or --device cpu."
+        raise EngineError(what, why, remedy) from error

@@ -22,16 +22,21 @@ from torch import Tensor
 
 from r2l_core.engines import choice
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.cuda.device import Device, SceneOnDevice, cuda_device
-from r2l_core.engines.cuda.failures import failures, require_finite
+from r2l_core.engines.cuda.device import (
+    Device,
+    SceneOnDevice,
+    cuda_device,
+    failures,
+    require_finite,
+)
 from r2l_core.engines.cuda.fusion import TRITON_WIDTHS, Fusion, TritonFusion
 from r2l_core.engines.cuda.hopper.blocks import HOPPER, HopperFusion
 from r2l_core.engines.cuda.network import DTYPES, DeviceNetwork
 from r2l_core.engines.cuda.pictures import CudaPictures
 from r2l_core.engines.cuda.pixels import CudaPixels
-from r2l_core.engines.features import FeatureEncoder
 from r2l_core.errors import EngineError
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import described
 from r2l_core.quantization.mix import quantized_layers

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.engines.cuda.fusion import Blocks, Fusion
-from r2l_core.engines.features import FeatureEncoder
 from r2l_core.model.arithmetic import quantize_rows
+from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.module import activate_
 from r2l_core.model.network import NetworkConfig

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.engines.base import WholePicture
-from r2l_core.engines.cuda.device import SceneOnDevice
-from r2l_core.engines.cuda.failures import failures, require_finite
+from r2l_core.engines.cuda.device import SceneOnDevice, failures, require_finite
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 from r2l_core.images.difference import DifferenceKind, Map

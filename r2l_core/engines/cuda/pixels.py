@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines.base import Shaded
-from r2l_core.engines.cuda.device import Device, Mark, SceneOnDevice
-from r2l_core.engines.cuda.failures import failures, require_finite
+from r2l_core.engines.cuda.device import Device, Mark, SceneOnDevice, failures, require_finite
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 

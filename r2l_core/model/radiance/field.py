@@ -2,18 +2,23 @@
 
 Like direct voxel grid optimisation (Sun et al., "Direct Voxel Grid Optimization", CVPR 2022), with
 values only where something is: a row for every vertex of an occupied cell.
+
+With its scene it is a teacher.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.radiance.grid import STEP, Grid, Samples
+from r2l_core.types import RayMode
 
 N_FEATURES = 12
 VIEW_OCTAVES = 4
@@ -170,3 +175,30 @@ def _encoded_views(unit: Tensor) -> Tensor:
     for octave in range(VIEW_OCTAVES):
         parts += [(unit * 2**octave).sin(), (unit * 2**octave).cos()]
     return torch.cat(parts, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class RadianceTeacher:
+    """`scene`: fitted to what the field holds: bounds, near and far, and the sphere on which the
+    photographs' cameras stood, if they stood on one. `field`: in evaluation mode; treat as
+    read-only. `provenance`: of which photographs, how long, how good. `notes`: what was assumed."""
+
+    name: str
+    scene: SceneSpec
+    field: RadianceField
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+    kind: ClassVar[str] = "radiance grid"
+    is_teacher: ClassVar[Literal[True]] = True
+    says_scene: ClassVar[bool] = True
+
+    def ray_mode(self, _wish: str = "auto") -> RayMode:
+        """A field is asked about rays as the camera makes them."""
+        return "plain"
+
+    @property
+    def short_name(self) -> str:
+        """Such as `radiance grid 180x190x260`."""
+        x, y, z = self.field.grid.shape
+        return f"radiance grid {x}x{y}x{z}"

@@ -20,8 +20,7 @@ from r2l_core.model.radiance.field import RadianceField
 from r2l_core.model.radiance.grid import Grid
 from r2l_core.model.radiance.space import Space
 from r2l_core.training.radiance.config import TeachConfig, TeachProgress
-from r2l_core.training.radiance.growth import full_grid, grown_field
-from r2l_core.training.radiance.hull import Hull
+from r2l_core.training.radiance.growth import Hull, full_grid, grown_field
 from r2l_core.training.radiance.photographs import Photographs, live_pixels
 from r2l_core.training.radiance.spaces import extent_of, view_noise
 from r2l_core.training.runs import Speed, loaded_state, save_state

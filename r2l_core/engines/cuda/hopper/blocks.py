@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from r2l_core.engines.cuda.hopper import compiler, driver, trial
+from r2l_core.engines.cuda.hopper import compiler, trial
 from r2l_core.engines.cuda.hopper.packing import WIDTH, pack_halves, pack_integers
 from r2l_core.errors import EngineError
 from r2l_core.model.arithmetic import LEVELS, TINY
@@ -39,7 +39,7 @@ layout is off by 1."""
 
 
 class Launch(Protocol):
-    """What runs a kernel; see driver.Kernel."""
+    """What runs a kernel; see compiler.Kernel."""
 
     n_processors: int
 
@@ -75,7 +75,7 @@ class HopperBlocks:
 def loaded(dtype: torch.dtype) -> Launch:
     """The kernel for weights of a type, compiled and loaded once a process, never tried."""
     code, name, shared_bytes = _code(dtype)
-    return driver.Kernel(code, name, _THREADS, shared_bytes)
+    return compiler.Kernel(code, name, _THREADS, shared_bytes)
 
 
 def kernel(dtype: torch.dtype) -> Launch:
