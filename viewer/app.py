@@ -20,26 +20,24 @@ from viewer.camera_path.controller import CameraPathController
 from viewer.compare.controller import CompareController
 from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
-from viewer.kept.habits import HabitController
-from viewer.kept.recent_files import RecentController
+from viewer.kept.habits import HabitController, RecentController
 from viewer.kept.sessions import FileOpener, SessionController
 from viewer.learning.controller import LearningController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
 from viewer.rendering.contests import Contests, words
 from viewer.rendering.controller import RenderController
-from viewer.rendering.performance_monitor import PerformanceMonitor
+from viewer.rendering.performance import PerformanceMonitor
 from viewer.rendering.render_size import RenderSizeController
 from viewer.rendering.render_thread import RenderThread, Running
 from viewer.rendering.report import Report
-from viewer.rendering.saver import Saver
+from viewer.rendering.saving import Saver, Screenshots
 from viewer.rendering.scene_controller import SceneController
-from viewer.rendering.screenshots import Screenshots
-from viewer.state.bookmarks import Bookmarks
 from viewer.state.panes import PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.resolve import Wish
 from viewer.state.view_state import StateStore, ViewState
+from viewer.state.viewpoint import Bookmarks
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe

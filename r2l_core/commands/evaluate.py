@@ -33,7 +33,7 @@ from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import R2LError
 from r2l_core.evaluation.evaluation import Evaluation, evaluation_cameras
 from r2l_core.evaluation.folder import EvaluationFolder
-from r2l_core.evaluation.references import DatasetReference, Reference, TeacherReference
+from r2l_core.evaluation.ground_truth import DatasetReference, Reference, TeacherReference
 from r2l_core.evaluation.shimmer import STEP_DEG, Images, Shimmer, turntable_cameras
 from r2l_core.files import write_json
 from r2l_core.geometry.camera import Camera

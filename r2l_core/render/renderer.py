@@ -33,7 +33,6 @@ from r2l_core.render.budget import (
 )
 from r2l_core.render.carrying import Shown, carried_along
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
-from r2l_core.render.image_set import ImageSet
 from r2l_core.render.pixel_grids import (
     by_contrast,
     grid_pixels,
@@ -41,7 +40,7 @@ from r2l_core.render.pixel_grids import (
     new_pixels,
     telling_pixels,
 )
-from r2l_core.render.progressive_image import ProgressiveImage, chunks, never
+from r2l_core.render.progressive_image import ImageSet, ProgressiveImage, chunks, never
 from r2l_core.render.sources import Batch, PixelSource
 from r2l_core.render.whole_frames import WholeFrames
 

@@ -11,8 +11,7 @@ import torch
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.building import build_engine
 from r2l_core.evaluation.evaluation import Evaluation
-from r2l_core.evaluation.references import TeacherReference
-from r2l_core.evaluation.truth_sources import TeacherSource
+from r2l_core.evaluation.ground_truth import TeacherReference, TeacherSource
 from r2l_core.geometry.camera import Orbit
 from r2l_core.images.metrics import compare, pixel_errors
 from r2l_core.render import renderer as renderer_module

@@ -31,7 +31,7 @@ from r2l_core.geometry.scene import PRESETS
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import NOTHING, TRUTH, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2l_core.geometry.camera import Orbit
-from viewer.state.bookmarks import Bookmarks
-from viewer.state.viewpoint import Viewpoint
+from viewer.state.viewpoint import Bookmarks, Viewpoint
 
 VIEW = Viewpoint(Orbit(35.25, -12.5, 4.031128, (0.1, -0.2, 0.3)), 39.6)
 VALUES = {

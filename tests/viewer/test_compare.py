@@ -17,7 +17,7 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame, FrameDifference, FrameTimings
 from r2l_core.types import EngineInfo, Precision
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import TRUTH, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare import compare_surface, pane_label

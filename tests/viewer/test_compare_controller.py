@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QComboBox, QMenu
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.evaluation.evaluation import Evaluation
-from r2l_core.evaluation.references import TeacherReference
+from r2l_core.evaluation.ground_truth import TeacherReference
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.images.metrics import compare
@@ -32,7 +32,7 @@ from viewer.app import App
 from viewer.compare import analysis
 from viewer.compare.helper_process import HelperProcess
 from viewer.state.panes import CompareMode, PaneChoice
-from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat import FlatButton
 from viewer.widgets.panels.metrics_panel import MetricsReadout
 
 pytestmark = pytest.mark.slow

@@ -15,14 +15,14 @@ from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMenu, QSlider
 
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Availability, Precision
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import TRUTH
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.compare.pane_setup import PaneChoice, PaneSetup
-from viewer.widgets.controls.file_names import distinct_names
-from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.wording import distinct_names
 from viewer.widgets.panels.difference_panel import DifferencePanel
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergencePlot, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity

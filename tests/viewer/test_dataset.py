@@ -22,8 +22,7 @@ from tests.viewer.small_datasets import VIEWS, write_views
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.controls.flat import FlatButton, FlatCombo
 from viewer.widgets.picture.message_bar import MessageBar
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.viewer.small_datasets import WIDTH_PX, write_views
 from viewer.app import App
 from viewer.state.view_state import DatasetChoice
-from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.controls.flat import FlatCombo
 
 pytestmark = pytest.mark.slow
 

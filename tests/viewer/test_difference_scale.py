@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from r2l_core.images.difference import DifferenceKind
-from viewer.state.difference_options import SCALES, SIGNED_SCALES
+from viewer.state.display_options import SCALES, SIGNED_SCALES
 from viewer.widgets.compare.color_bar import CLIPPED_COLOR, INVALID_COLOR, color_table
 from viewer.widgets.compare.difference_scale import (
     CLIPPED,

@@ -32,7 +32,7 @@ from viewer.state.preferences import Preferences
 from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.widgets import theme
 from viewer.widgets.compare.wipe_divider import WipeDivider
-from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.controls.number_field import ValueSpin
 from viewer.widgets.panels.camera_panel import CameraPanel
 from viewer.widgets.panels.key_help import KeyHelp
 from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity

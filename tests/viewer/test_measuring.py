@@ -16,7 +16,7 @@ from tests.viewer.find import button, named, words
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.state.region import Region
 from viewer.state.view_state import LightFieldChoice, ViewState
-from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.controls.flat import FlatCombo
 
 THREE = tuple(map(PaneChoice, (Precision.FP32, Precision.BF16, Precision.INT8_SIM)))
 STATE = ViewState(LightFieldChoice("demo"), THREE, pair=(0, 1))

@@ -9,7 +9,7 @@ from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Precision
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import CompareMode
 from viewer.state.session import load_session
 from viewer.state.viewpoint import Viewpoint

@@ -12,7 +12,7 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import Precision
 from viewer.app import App
 from viewer.state.panes import CompareMode, PaneChoice
-from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.controls.flat import FlatCombo
 
 
 def pairs_of(app: App) -> FlatCombo:

@@ -10,8 +10,8 @@ from r2l_core.engines import backends
 from r2l_core.types import Availability, Precision
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme
-from viewer.widgets.panels.precision_segment import PrecisionSegment
-from viewer.widgets.tooltips import WIDEST_PX
+from viewer.widgets.panels.precision_switch import PrecisionSegment
+from viewer.widgets.theme import WIDEST_PX
 from viewer.window.main_window import MainWindow
 
 WHY = "this processor has no 8-bit dot products (VNNI), and torch finds no CUDA device"

@@ -24,13 +24,13 @@ from viewer.camera.gestures import DEGREES_PER_PX, CameraGestures
 from viewer.camera.motion import FLIGHT_RADII_PER_S
 from viewer.rendering.controller import RenderController
 from viewer.rendering.mailbox import Mailbox
-from viewer.rendering.performance_monitor import PerformanceMonitor
+from viewer.rendering.performance import PerformanceMonitor
 from viewer.rendering.render_thread import Running
 from viewer.rendering.starting import Looking
-from viewer.state.bookmarks import Bookmarks
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.state.resolve import Capabilities, Wish, wish_of
 from viewer.state.view_state import StateStore, ViewState
+from viewer.state.viewpoint import Bookmarks
 from viewer.widgets.panels.performance_readout import ImageCost
 
 SCENE = replace(PRESETS["demo"], width_px=200, height_px=100)

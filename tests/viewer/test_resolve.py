@@ -9,7 +9,7 @@ import pytest
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.render.frames import DifferenceWish
 from r2l_core.types import Precision
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.state.resolve import request_of
 from viewer.state.view_state import LightFieldChoice, ViewState

@@ -18,8 +18,7 @@ from r2l_core.geometry.scene import PRESETS
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Precision
 from tests.viewer.states import shown
-from viewer.state.difference_options import DifferenceOptions
-from viewer.state.display_options import Channel, DisplayOptions
+from viewer.state.display_options import Channel, DifferenceOptions, DisplayOptions
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.state.region import Region
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from viewer.camera.controller import CameraController
-from viewer.state.bookmarks import Bookmarks
-from viewer.state.viewpoint import Viewpoint
+from viewer.state.viewpoint import Bookmarks, Viewpoint
 
 
 class BookmarkController(QObject):

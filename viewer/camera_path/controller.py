@@ -20,7 +20,7 @@ from viewer.camera_path.path_drawing import PathDrawing
 from viewer.camera_path.path_editor import PathEditor
 from viewer.camera_path.path_player import PathPlayer
 from viewer.rendering.controller import RenderController
-from viewer.state.difference_options import MAX_GAIN
+from viewer.state.display_options import MAX_GAIN
 from viewer.state.view_state import StateStore
 from viewer.widgets.controls.file_dialogs import ask_camera_path, ask_camera_path_place
 from viewer.widgets.controls.timers import REAL_TIME, Clock

@@ -17,7 +17,7 @@ from r2l_core.types import EngineInfo, Precision, RayMode
 from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
 from viewer.state.panes import AUTO, PaneChoice
 from viewer.state.resolve import Wish
-from viewer.widgets.controls.file_names import distinct_names
+from viewer.widgets.controls.wording import distinct_names
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
@@ -285,7 +285,7 @@ def _source(
     from r2l_core.engines.backends import devices
     from r2l_core.engines.building import build_at_once, rebuilt
     from r2l_core.engines.teacher_engines import RadianceEngine
-    from r2l_core.evaluation.truth_sources import DatasetSource, TeacherSource
+    from r2l_core.evaluation.ground_truth import DatasetSource, TeacherSource
     from r2l_core.model.light_field import LightField
     from r2l_core.model.quantized import body_layers
     from r2l_core.quantization.mix import with_mix

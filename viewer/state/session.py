@@ -39,11 +39,10 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields, parse_json
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Precision
-from viewer.state.bookmarks import NUMBERS
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
 from viewer.state.session_looks import read_difference, read_display, read_region
 from viewer.state.view_state import DatasetChoice, LightFieldChoice, ViewState
-from viewer.state.viewpoint import Viewpoint
+from viewer.state.viewpoint import NUMBERS, Viewpoint
 
 FORMAT = "r2l-session"
 VERSION = 2

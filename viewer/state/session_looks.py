@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.json_fields import Fields
-from viewer.state.difference_options import MAX_GAIN, SCALES, SIGNED_SCALES, DifferenceOptions
-from viewer.state.display_options import MOST_EV, MOST_OFFSET, Channel, DisplayOptions
+from viewer.state.display_options import (
+    MAX_GAIN,
+    MOST_EV,
+    MOST_OFFSET,
+    SCALES,
+    SIGNED_SCALES,
+    Channel,
+    DifferenceOptions,
+    DisplayOptions,
+)
 from viewer.state.region import LEAST_PX, Region
 
 _MOST_PX = 1 << 20

@@ -15,8 +15,7 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Availability, Precision
-from viewer.state.difference_options import DifferenceOptions
-from viewer.state.display_options import DisplayOptions
+from viewer.state.display_options import DifferenceOptions, DisplayOptions
 from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
 from viewer.state.region import Region
 from viewer.state.viewpoint import Viewpoint, home_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import (
     QColor,
     QFont,
@@ -23,7 +23,6 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle, QStyle, QStyleOption, QWidget
 
 from r2l_core.images.colors import PRECISION_COLORS
-from viewer.widgets.tooltips import WrapsTips, is_tip
 
 
 @dataclass(frozen=True)
@@ -272,3 +271,28 @@ def _palette(tones: Tones) -> QPalette:
         palette.setColor(group.Disabled, one, QColor(tones.disabled))
     palette.setColor(group.Disabled, role.Highlight, QColor(tones.line))
     return palette
+
+
+WIDEST_PX = 360
+"""Logical pixels."""
+
+
+class WrapsTips(QObject):
+    """Event filter of Qt's tooltip labels: one that is wider becomes narrower and higher."""
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
+        """Wrap before the tooltip is painted."""
+        if (
+            a1 is not None
+            and a1.type() in (QEvent.Type.Resize, QEvent.Type.Show)
+            and isinstance(a0, QLabel)
+            and a0.width() > WIDEST_PX
+        ):
+            a0.setWordWrap(True)
+            a0.resize(QSize(WIDEST_PX, a0.heightForWidth(WIDEST_PX)))
+        return super().eventFilter(a0, a1)
+
+
+def is_tip(widget: QLabel) -> bool:
+    """Whether this is the label that Qt shows tooltips in."""
+    return widget.inherits("QTipLabel")

@@ -11,12 +11,9 @@ from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolB
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Availability, Precision
-from viewer.state.bookmarks import NUMBERS
+from viewer.state.viewpoint import NUMBERS
 from viewer.window.action_maker import ActionMaker
-from viewer.window.compare_actions import CompareActions
-from viewer.window.recent_menu import RecentMenu
-from viewer.window.record_actions import RecordActions
-from viewer.window.session_actions import SessionActions
+from viewer.window.menus import CompareActions, RecentMenu, RecordActions, SessionActions
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,

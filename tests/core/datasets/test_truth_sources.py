@@ -9,7 +9,7 @@ from PIL import Image
 from r2l_core.datasets import NoSuchSplit, open_dataset
 from r2l_core.engines.building import build_engine
 from r2l_core.errors import DatasetError
-from r2l_core.evaluation.truth_sources import TRUTH, DatasetSource
+from r2l_core.evaluation.ground_truth import TRUTH, DatasetSource
 from r2l_core.geometry.camera import Camera, Orbit
 from r2l_core.render.frames import RenderRequest
 from r2l_core.render.renderer import Pane, Renderer, to_uint8

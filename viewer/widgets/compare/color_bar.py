@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from r2l_core.images.colors import color_map
 from r2l_core.images.difference import WORST_CHANNEL, DifferenceKind
-from viewer.state.difference_options import SCALES, SIGNED_SCALES, DifferenceOptions
+from viewer.state.display_options import SCALES, SIGNED_SCALES, DifferenceOptions
 from viewer.widgets import theme
 from viewer.widgets.compare import difference_scale
 from viewer.widgets.compare.difference_scale import CLIPPED, INVALID

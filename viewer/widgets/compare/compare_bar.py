@@ -7,16 +7,14 @@ import itertools
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import LETTERS, CompareMode
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
-from viewer.widgets.controls.flat_toggle import FlatToggle
+from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
 
 _EXPLAINED = {
     CompareMode.SINGLE: "One pane",

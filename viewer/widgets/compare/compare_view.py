@@ -9,8 +9,7 @@ from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
 from r2l_core.images.difference import DifferenceKind, Map
 from r2l_core.render.frames import Frame
-from viewer.state.difference_options import DifferenceOptions
-from viewer.state.display_options import DisplayOptions
+from viewer.state.display_options import DifferenceOptions, DisplayOptions
 from viewer.state.panes import CompareMode
 from viewer.widgets.compare.compare_bar import CompareBar
 from viewer.widgets.compare.compare_pane import ComparePane

@@ -10,7 +10,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import BEYOND_PX, colors_of
 from viewer.widgets.compare.difference_scale import DifferenceReadout

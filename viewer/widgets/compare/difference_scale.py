@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.images.difference import DifferenceKind, Map
-from viewer.state.difference_options import MAX_GAIN
+from viewer.state.display_options import MAX_GAIN
 
 CLIPPED = 256
 """Code of a pixel beyond the end of the scale."""

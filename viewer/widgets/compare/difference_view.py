@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from r2l_core.images.difference import DifferenceKind, Map, difference_map
 from r2l_core.render.frames import Frame
-from viewer.state.difference_options import DifferenceOptions
+from viewer.state.display_options import DifferenceOptions
 from viewer.widgets.compare.color_bar import colors_of
 from viewer.widgets.compare.difference_scale import (
     DifferenceReadout,

@@ -14,9 +14,7 @@ from r2l_core.types import Availability, Precision
 from viewer.state.panes import AUTO, TRUTH, PaneChoice
 from viewer.widgets import theme
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
-from viewer.widgets.controls.flat_toggle import FlatToggle
+from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
 
 _SWATCH_PX = 10
 _SPACE_PX = 4

@@ -13,8 +13,8 @@ from r2l_core.types import Availability, Precision
 from viewer.state.panes import LETTERS, PaneChoice
 from viewer.state.view_state import next_source
 from viewer.widgets.compare.pane_row import PaneOffers, PaneRow
-from viewer.widgets.controls.file_names import distinct_names
-from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat import FlatButton
+from viewer.widgets.controls.wording import distinct_names
 
 _ADD = "Compare with one more: the truth, eight bits, another precision; four at most"
 

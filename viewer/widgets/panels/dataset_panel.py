@@ -11,8 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QListView, QSizePolicy, QVBoxLa
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.controls.flat import FlatButton, FlatCombo
 from viewer.widgets.panels.thumbnails import CELL_PX, ThumbnailPainter, Thumbnails
 
 _NONE = "No dataset. Its pictures would be shown here, to go to their poses and to compare with."

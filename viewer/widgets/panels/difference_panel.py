@@ -10,7 +10,7 @@ from PyQt6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from r2l_core.images.difference import DifferenceKind
-from viewer.state.difference_options import (
+from viewer.state.display_options import (
     MAX_GAIN,
     SCALES,
     SIGNED_SCALES,
@@ -22,11 +22,8 @@ from viewer.widgets.compare.difference_histogram import AXIS_PX, DifferenceHisto
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.field_grid import FieldGrid
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
-from viewer.widgets.controls.flat_toggle import FlatToggle
-from viewer.widgets.controls.scrub_label import ScrubLabel
-from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
+from viewer.widgets.controls.number_field import ScrubLabel, ValueSpin
 
 _STEPS_PER_OCTAVE = 8
 _KINDS = {

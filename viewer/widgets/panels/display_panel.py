@@ -10,10 +10,8 @@ from PyQt6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QLabel, QVBo
 
 from viewer.state.display_options import MOST_EV, MOST_OFFSET, Channel, DisplayOptions
 from viewer.widgets.controls.field_grid import FieldGrid
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_toggle import FlatToggle
-from viewer.widgets.controls.scrub_label import ScrubLabel
-from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.controls.flat import FlatButton, FlatToggle
+from viewer.widgets.controls.number_field import ScrubLabel, ValueSpin
 
 _EXPOSURE = "Stops by which linear light is brightened: +1 doubles it."
 _OFFSET = "Added to linear light after the exposure, white being 1."

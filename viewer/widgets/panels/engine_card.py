@@ -9,8 +9,8 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from r2l_core.types import EngineInfo
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.panels.fact_grid import FactGrid
+from viewer.widgets.controls.field_grid import FactGrid
+from viewer.widgets.controls.flat import FlatButton
 
 _FACTS = {
     "Arithmetic": "Number formats of the products and of the sums in the network.",

@@ -10,10 +10,8 @@ from PyQt6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayo
 
 from r2l_core.types import Precision
 from viewer.widgets import theme
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
-from viewer.widgets.controls.flat_toggle import FlatToggle
-from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
+from viewer.widgets.controls.number_field import ValueSpin
 
 
 @dataclass(frozen=True)

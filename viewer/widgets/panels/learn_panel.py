@@ -12,15 +12,12 @@ from r2l_core.training.watching import LearningProgress, Stage
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.controls.field_grid import FieldGrid
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_toggle import FlatToggle
-from viewer.widgets.controls.value_spin import ValueSpin
-from viewer.widgets.panels.curve_plot import CurvePlot
-from viewer.widgets.panels.fact_grid import FactGrid
+from viewer.widgets.controls.field_grid import FactGrid, FieldGrid
+from viewer.widgets.controls.flat import FlatButton, FlatToggle
+from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.panels.learn_progress import CurvePlot, StageStrip
 from viewer.widgets.panels.learn_readout import LearningCurve, LearnSettings
 from viewer.widgets.panels.record_settings import duration
-from viewer.widgets.panels.stage_strip import StageStrip
 
 _MINUTES = 120.0
 _LEAST_WIDTH_PX = 276

@@ -17,8 +17,7 @@ from viewer.state.panes import LETTERS
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.field_grid import FieldGrid
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
+from viewer.widgets.controls.flat import FlatButton, FlatCombo
 
 Measured = float | str
 """A number, or the clause that says why there is none."""

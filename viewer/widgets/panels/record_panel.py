@@ -21,10 +21,8 @@ from PyQt6.QtWidgets import (
 
 from viewer.widgets import theme
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_combo import FlatCombo
-from viewer.widgets.controls.flat_toggle import FlatToggle
-from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
+from viewer.widgets.controls.number_field import ValueSpin
 from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
 from viewer.widgets.picture.picture import Picture
 

@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWid
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat import FlatButton
 from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity
 
 _EXPLAINED = (

@@ -6,8 +6,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from viewer.widgets import theme
-from viewer.widgets.controls.flat_button import FlatButton
-from viewer.widgets.controls.flat_toggle import FlatToggle
+from viewer.widgets.controls.flat import FlatButton, FlatToggle
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
 from viewer.widgets.panels.timeline_track import TimelineTrack
 

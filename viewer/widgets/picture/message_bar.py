@@ -7,7 +7,7 @@ from PyQt6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QPalette
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from viewer.widgets import theme
-from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat import FlatButton
 
 _STRIPE_PX = 4
 

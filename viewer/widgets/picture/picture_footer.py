@@ -11,7 +11,7 @@ from r2l_core.types import EngineInfo
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
-from viewer.widgets.controls.flat_button import FlatButton
+from viewer.widgets.controls.flat import FlatButton
 from viewer.widgets.picture.pixel_readout import PixelProbe, PixelReadout
 from viewer.widgets.picture.placement import Placement
 from viewer.widgets.picture.refining import Refining, RefiningClock

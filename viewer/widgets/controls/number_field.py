@@ -1,14 +1,56 @@
-"""A number field that reports only what the user changed."""
+"""Number fields that report only what the user changed, and their labels, which can be dragged.
+
+Numbers are read as people type and paste them, whatever the system's locale.
+"""
 
 from __future__ import annotations
 
+import re
+
 from PyQt6.QtCore import QEvent, QLocale, QObject, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QFocusEvent, QKeyEvent, QValidator, QWheelEvent
-from PyQt6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QWidget
+from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPalette, QValidator, QWheelEvent
+from PyQt6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QLabel, QWidget
 
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
-from viewer.widgets.controls.typed_number import may_become_number, parse_number
+
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_WRITTEN_OUT = {"°": ("deg", "degree", "degrees"), "s": ("sec", "second", "seconds")}
+"""Other ways to write a unit."""
+_MINUS_SIGNS = str.maketrans("\u2212\u2013", "--")
+"""What typography and other programs use for a minus."""
+
+
+def parse_number(text: str, unit: str = "") -> float | None:
+    """The number in `text`, or None where there is none.
+
+    A point and a comma are both decimal marks, and neither groups digits: two marks are no number.
+    Spaces of any kind are passed over, and so is `unit` behind the number.
+    """
+    compact = "".join(text.translate(_MINUS_SIGNS).split())
+    compact = _without_unit(compact, unit.strip())
+    if _NUMBER.fullmatch(compact) is None:
+        return None
+    value = float(compact.replace(",", "."))
+    return value if abs(value) != float("inf") else None
+
+
+def _without_unit(text: str, unit: str) -> str:
+    # Twice where one was typed in front of the one that the field shows.
+    names = sorted({unit, *_WRITTEN_OUT.get(unit, ())} - {""}, key=len, reverse=True)
+    while (name := next((one for one in names if text.lower().endswith(one.lower())), "")) != "":
+        text = text[: -len(name)]
+    return text
+
+
+def may_become_number(text: str, unit: str = "") -> bool:
+    """Whether `text` has nothing that no number with this unit could hold."""
+    unit = unit.strip()
+    letters = set("".join((unit, *_WRITTEN_OUT.get(unit, ()))).lower())
+    return all(
+        one.isdigit() or one.isspace() or one in "+-.,e" or one in letters
+        for one in text.translate(_MINUS_SIGNS).lower()
+    )
 
 
 class ValueSpin(QDoubleSpinBox):
@@ -136,3 +178,58 @@ class ValueSpin(QDoubleSpinBox):
             super().wheelEvent(event)
         else:
             event.ignore()
+
+
+_PX_PER_STEP = 4.0
+
+
+class ScrubLabel(QLabel):
+    """Dragging to the right raises the field by one step each 4 pixels (Shift: a tenth of that)."""
+
+    reset_requested = pyqtSignal()
+
+    def __init__(self, text: str, field: ValueSpin, explanation: str, parent: QWidget) -> None:
+        super().__init__(text, parent)
+        self._field = field
+        self._last_x: float | None = None
+        self._value = 0.0
+        self.setBuddy(field)
+        self.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.setCursor(Qt.CursorShape.SizeHorCursor)
+        self.setToolTip(f"{explanation}\nDrag to change, double-click to reset.")
+        field.setToolTip(explanation)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """Begin to drag."""
+        assert event is not None
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._last_x = event.position().x()
+            self._value = self._field.value()
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        """Change the field by the way moved."""
+        assert event is not None
+        if self._last_x is None:
+            return
+        moved = event.position().x() - self._last_x
+        self._last_x = event.position().x()
+        fine = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        step = self._field.singleStep() / _PX_PER_STEP * (0.1 if fine else 1.0)
+        # Kept here unrounded: the field would lose steps finer than its decimals.
+        self._value += moved * step
+        low, high = self._field.minimum(), self._field.maximum()
+        if self._field.wrapping():
+            self._value = (self._value - low) % (high - low) + low
+        else:
+            self._value = min(max(self._value, low), high)
+        self._field.setValue(self._value)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """End the drag."""
+        self._last_x = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        """Ask for the field's first value."""
+        assert event is not None
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.reset_requested.emit()
