@@ -39,6 +39,7 @@ from viewer.state.resolve import Wish
 from viewer.state.view_state import StateStore, ViewState
 from viewer.state.viewpoint import Bookmarks
 from viewer.widgets.controls.timers import REAL_TIME, Clock
+from viewer.widgets.controls.wording import distinct_names
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
 
@@ -194,7 +195,9 @@ class App(QObject):
         window.pane.picture_painted.connect(self.report.painted)
         thread = self.render_thread
         thread.looking.connect(rendering.look)
-        thread.looking.connect(lambda looking: window.show_engine(looking.engine))
+        thread.looking.connect(
+            lambda looking: window.show_first_look(looking.scene, looking.name, looking.engine)
+        )
         thread.frames_ready.connect(rendering.show)
         thread.running_changed.connect(rendering.run)
         thread.busy_changed.connect(window.show_busy)
@@ -274,6 +277,8 @@ class App(QObject):
 
     def start(self) -> None:
         """Show the window and ask for the first picture."""
+        checkpoint = self.store.state.light_field.checkpoint
+        self.window.scene.show_loading(distinct_names([checkpoint])[checkpoint])
         self.window.show()
         self.render_thread.start()
         self.rendering.start()
@@ -316,6 +321,7 @@ class App(QObject):
         if wish is None:
             self.show_error(error, self.rendering.refresh)
         else:
+            self.window.scene.show_loading("")
             asked = self.rendering.fail(wish)
             self.show_error(error, partial(self.rendering.want, asked))
             self.sessions.wish_failed(wish)

@@ -28,7 +28,7 @@ from r2l_core.types import Precision
 from viewer.app import App
 from viewer.runtime import GuiCollector
 from viewer.scripted.tour import Tour
-from viewer.state.panes import LETTERS, TRUTH, CompareMode, PaneChoice
+from viewer.state.panes import LETTERS, TRUTHS, CompareMode, PaneChoice
 from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.state.what_is import Kind, what_is
 from viewer.widgets import theme
@@ -201,5 +201,5 @@ def _panes(names: str) -> tuple[PaneChoice, ...]:
             "Give P,P.",
         )
     return tuple(
-        PaneChoice(TRUTH if name == TRUTH else _precision("--compare", name)) for name in sources
+        PaneChoice(name if name in TRUTHS else _precision("--compare", name)) for name in sources
     )

@@ -126,13 +126,14 @@ _CALL_PIXELS = 2048
 
 
 class TeacherSource:
-    """What a scene's teacher sees: its mean over 4x4 offsets around each pixel's ray."""
+    """What a scene's teacher sees: its mean over 4x4 offsets around each pixel's ray. `name`: what
+    its pictures are called."""
 
     quiet_torch = False
 
-    def __init__(self, scene: SceneSpec, teacher: Teacher) -> None:
+    def __init__(self, scene: SceneSpec, teacher: Teacher, name: str = TRUTH) -> None:
         kernel = f"the scene's teacher ({scene.teacher}), 4x4 samples a pixel"
-        self.info = _info("float32", kernel)
+        self.info = _info("float32", kernel, name)
         self.speed = Speed(0.0)
         self._scene = scene
         self._teacher = teacher
@@ -237,9 +238,9 @@ class DatasetSource:
         return torch.from_numpy(picture).reshape(-1, 3)
 
 
-def _info(arithmetic: str, kernel: str) -> EngineInfo:
+def _info(arithmetic: str, kernel: str, name: str = TRUTH) -> EngineInfo:
     return EngineInfo(
-        engine=TRUTH,
+        engine=name,
         precision=Precision.FP32,
         device="cpu",
         weight_type="none",

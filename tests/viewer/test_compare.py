@@ -658,6 +658,20 @@ class TestLabels:
         assert (label.letter, label.name, label.hatched) == ("B", "int8", False)
         assert label.details == ("torch", "15×15 of 60×60 · preview, interpolated", "42 ms")
 
+    def test_where_there_is_less_room_preview_or_exact_stays_longest(self):
+        label = PaneLabel.of(1, replace(B, stride=4))
+        assert label.shorter == (
+            "torch · 15×15 of 60×60 · preview, interpolated · 42 ms",
+            "15×15 of 60×60 · preview, interpolated · 42 ms",
+            "15×15 of 60×60 · preview, interpolated",
+            "preview · 42 ms",
+            "preview",
+            "",
+        )
+        truth = replace(A, engine=replace(A.engine, engine=TRUTH))
+        assert PaneLabel.of(2, truth).shorter[-3:] == ("exact", "exact", "")
+        assert PaneLabel.of(2, replace(truth, why_blank="not at a pose")).shorter[-3:] == ("",) * 3
+
     def test_what_is_simulated_or_emulated_is_hatched(self):
         assert PaneLabel.of(0, make_frame(Precision.INT8_SIM)).hatched
         assert PaneLabel.of(0, replace(A, engine=replace(A.engine, emulated="no units"))).hatched

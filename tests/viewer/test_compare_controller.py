@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import math
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +28,7 @@ from r2l_core.render.frames import Frame, RenderRequest
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
-from tests.viewer.find import named, words
+from tests.viewer.find import button, named, words
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare import analysis
@@ -145,6 +147,23 @@ def test_another_way_to_show_it_renders_nothing(desk, lab, qtbot, monkeypatch):
     assert len(lab.tiles) == tiles
     assert len(desk.sets) == sets
     assert len(asked) == requests
+
+
+def test_a_pane_that_is_added_has_its_place_at_once_and_fills(desk, lab, until):
+    window, pane = desk.app.window, desk.app.window.pane
+    side = window.commands.compare.modes[CompareMode.SIDE].trigger
+    for count, one_more in ((2, side), (3, button(window.compare.panes, "Add a pane").click)):
+        built = threading.Event()
+        lab.on_build = built.wait
+        frames, room_px = pane.frames, pane.room_px()
+        one_more()
+        assert (pane.frames, pane.awaited) == (frames, (count - 1,))
+        assert math.prod(pane.room_px()) < math.prod(room_px), "there is room for it"
+        empty = pane.grab().toImage()
+        built.set()
+        until(lambda wanted=count: len(pane.frames) == wanted)
+        assert pane.awaited == ()
+        assert pane.grab().toImage() != empty
 
 
 def test_the_truth_is_offered_where_the_scene_has_a_teacher(desk, until, write_light_field):

@@ -11,21 +11,26 @@ import pytest
 from PIL import Image
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QLabel, QListView
+from PyQt6.QtWidgets import QComboBox, QLabel, QListView
 
 from r2l_core.geometry.camera import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.images.metrics import compare
 from r2l_core.types import Precision
 from tests.viewer.conftest import SCENE
+from tests.viewer.find import button, named
 from tests.viewer.small_datasets import VIEWS, write_views
 from tests.viewer.states import shown
 from viewer.app import App
-from viewer.state.panes import TRUTH, CompareMode, PaneChoice
+from viewer.state.panes import SCENE_TRUTH, TRUTH, TRUTHS, CompareMode, PaneChoice
 from viewer.widgets.controls.flat import FlatButton, FlatCombo
 from viewer.widgets.picture.message_bar import MessageBar
 
 pytestmark = pytest.mark.slow
+
+
+TAUGHT = replace(PRESETS["demo"], width_px=64, height_px=64)
+"""A scene that has a truth of its own."""
 
 
 def split_box(app: App) -> FlatCombo:
@@ -335,6 +340,29 @@ class TestTruth:
         areas = dataset.image(0).reshape(12, 2, 16, 2, 3).mean(axis=(1, 3))
         np.testing.assert_allclose(shown.colors, areas, atol=1e-6)
 
+    def test_the_scenes_own_truth_stands_beside_the_photographs(
+        self, app, until, write_light_field
+    ):
+        assert truths_offered(app) == [TRUTH], "this scene has none of its own"
+        app.window.open_requested.emit(write_light_field("taught", TAUGHT))
+        until(lambda: app.rendering.running.name == "taught" and complete(app))
+        assert truths_offered(app) == [TRUTH, SCENE_TRUTH]
+        button(app.window.compare.panes, "Add a pane").click()
+        choose_source(app, "C", SCENE_TRUTH)
+        app.dataset.go_to(0)
+        until(lambda: len(app.window.pane.frames) == 3 and complete(app))
+        _, photograph, scene = app.window.pane.frames
+        assert (photograph.engine.engine, scene.engine.engine) == (TRUTH, SCENE_TRUTH)
+        assert "the scene's teacher" in scene.engine.kernel
+        until(lambda: "scene truth vs truth" in app.window.compare.metrics.as_csv())
+        app.gestures.orbit_dragged(40.0, 0.0)
+        until(lambda: complete(app) and bool(app.window.pane.frames[1].why_blank))
+        assert not app.window.pane.frames[2].why_blank
+        press(app, "Close dataset")
+        until(lambda: app.rendering.running.wish.dataset is None and complete(app))
+        assert truths_offered(app) == [TRUTH]
+        assert [str(one.source) for one in app.store.state.panes] == ["fp32", TRUTH, TRUTH]
+
     def test_closing_the_dataset_leaves_the_truth_of_the_scene_if_it_has_one(self, app, until):
         press(app, "Close dataset")
         until(lambda: app.store.state.dataset is None)
@@ -348,6 +376,28 @@ class TestTruth:
         app.dataset.go_to(1)
         until(lambda: complete(app) and "other, val" in app.window.pane.frames[1].engine.kernel)
         assert not app.window.pane.frames[1].why_blank
+
+
+def source_of(app: App, letter: str) -> QComboBox:
+    return named(app.window, QComboBox, f"What pane {letter} shows")
+
+
+def truths_offered(app: App) -> list[str]:
+    """What can be chosen in pane A beside precisions."""
+    box = source_of(app, "A")
+    model = box.model()
+    return [
+        box.itemText(at)
+        for at in range(box.count())
+        if box.itemData(at) in TRUTHS
+        and model.flags(model.index(at, 0)) & Qt.ItemFlag.ItemIsEnabled
+    ]
+
+
+def choose_source(app: App, letter: str, source: str) -> None:
+    box = source_of(app, letter)
+    box.setCurrentIndex(box.findData(source))
+    box.activated.emit(box.currentIndex())
 
 
 def all_words(app: App) -> str:

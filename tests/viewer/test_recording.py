@@ -12,9 +12,10 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from PyQt6.QtWidgets import QComboBox, QLabel, QMessageBox
+from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMessageBox
 
 from r2l_core.engines import backends
+from r2l_core.geometry.scene import PRESETS
 from r2l_core.recording.loading import unfinished
 from r2l_core.types import Precision
 from tests.viewer.find import button, named, words
@@ -47,6 +48,11 @@ def offered(panel: RecordPanel) -> list[str]:
     modes = named(panel, QComboBox, "What is recorded")
     model = modes.model()
     return [modes.itemData(at) for at in range(modes.count()) if model.item(at).isEnabled()]
+
+
+def instead(panel: RecordPanel) -> QAbstractButton:
+    """What is offered in place of the truth."""
+    return named(panel, QAbstractButton, "Film something else")
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -189,6 +195,34 @@ class TestOffline:
         window.compare.panes.set_active(1)
         assert offered(panel) == []
 
+    @pytest.mark.parametrize("eight_bits", [Precision.INT8, Precision.INT8_SIM])
+    def test_who_compares_with_the_truth_films_eight_bits_instead(
+        self, on_path, lab, write_light_field, tmp_path, until, eight_bits
+    ):
+        lab.unavailable = {Precision.INT8} - {eight_bits}
+        taught = replace(PRESETS["demo"], width_px=64, height_px=64)
+        on_path.window.open_requested.emit(write_light_field("taught", taught))
+        until(lambda: on_path.rendering.running.name == "taught")
+        recording, panel = on_path.recording, on_path.recording.panel
+        recording.open()
+        assert instead(panel).isHidden()
+        panes = (PaneChoice(Precision.FP32), PaneChoice(TRUTH))
+        state = on_path.store.state.with_panes(panes)
+        on_path.store.set(replace(state, mode=CompareMode.WIPE))
+        until(lambda: on_path.rendering.running.wish.panes == panes)
+        recording.open()
+        assert panel.settings().mode == "wipe", "as it is compared"
+        assert not button(panel, "Start").isEnabled()
+        assert instead(panel).text() == f"Show {eight_bits} in pane B instead of the truth"
+        instead(panel).click()
+        assert [one.source for one in on_path.store.state.panes] == [Precision.FP32, eight_bits]
+        assert instead(panel).isHidden()
+        assert button(panel, "Start").isEnabled()
+        until(lambda: len(on_path.window.pane.frames) == 2)
+        recording.start(settings(tmp_path / "w.png", "wipe", 0.25))
+        until(lambda: not recording.running)
+        assert {row["precision_b"] for row in rows_of(tmp_path / "w.csv")} == {eight_bits}
+
     def test_keyframes_say_what_their_pane_shows(self, on_path, tmp_path, until):
         control, desk = on_path.camera_path.editor, on_path.window.compare
         on_path.camera_path.player.select(0)
@@ -225,7 +259,7 @@ class TestOffline:
         until(lambda: not recording.running)
         assert len(list(tmp_path.glob("f_*.png"))) == 12
         sidecar = json.loads((tmp_path / "f.json").read_text())
-        assert (sidecar["state"], len(sidecar["camera_path"]["keyframes"])) == ("finished", 24)
+        assert (sidecar["state"], len(sidecar["camera_path"]["keyframes"])) == ("finished", 4)
         assert button(recording.panel, "Resume").isHidden()
 
     def test_the_next_session_offers_what_was_interrupted(

@@ -115,6 +115,7 @@ def running(
         {p: Availability(True) for p in Precision},
         choices={},
         truth=Availability(False, "there is none"),
+        scene_truth=None,
         notes=(),
         sha256={},
         scene_from="file",

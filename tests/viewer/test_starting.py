@@ -6,11 +6,13 @@ import threading
 from dataclasses import replace
 
 import pytest
+from PyQt6.QtWidgets import QComboBox
 
 from r2l_core.types import Precision
+from tests.viewer.find import named, words
 from tests.viewer.states import shown
 from viewer.rendering import render_thread, starting
-from viewer.state.panes import AUTO, TRUTH, PaneChoice
+from viewer.state.panes import AUTO, TRUTH, CompareMode, PaneChoice
 from viewer.state.resolve import Wish
 from viewer.state.view_state import LightFieldChoice
 
@@ -53,6 +55,47 @@ def test_a_picture_comes_before_anything_is_built_and_the_camera_turns(starts, u
     assert pane.frame.camera.same_view(dragged), "the camera stays where it was dragged to"
 
 
+def test_the_scene_is_described_while_everything_loads(starts, until, held):
+    panel = starts.window.scene
+    until(lambda: starts.window.pane.frame is not None)
+    assert "Loading" not in words(panel)
+    assert "First look, in fp32" in words(panel)
+    assert starts.window.windowTitle().startswith("tiny – ")
+    panel.render_size_chosen.emit(32, 32)
+    until(lambda: starts.window.pane.frame.image.shape == (32, 32, 3))
+    held.set()
+    until(lambda: starts.report.has_picture)
+    assert "First look" not in words(panel)
+    assert named(panel, QComboBox, "Render size in pixels").currentText() == "32×32"
+    assert starts.store.state.render_size_px == (32, 32)
+
+
+def test_what_cannot_be_opened_is_not_said_to_be_loading(make_app, until):
+    app = make_app(shown("/nowhere.safetensors"))
+    app.start()
+    assert "Loading nowhere…" in words(app.window.scene)
+    until(lambda: app.window.message.isVisible())
+    assert "No light field" in words(app.window.scene)
+    app.expect_error()
+
+
+def test_a_comparison_begins_with_its_first_pane(
+    make_app, monkeypatch, write_light_field, held, until
+):
+    monkeypatch.setattr(render_thread, "first_look", starting.first_look)
+    state = shown(write_light_field(), precision=Precision.INT8, engine=AUTO)
+    panes = (*state.panes, PaneChoice(Precision.BF16))
+    app = make_app(replace(state, panes=panes, mode=CompareMode.SIDE))
+    app.start()
+    pane = app.window.pane
+    until(lambda: pane.frame is not None)
+    assert (len(pane.frames), pane.awaited) == (1, (1,))
+    held.set()
+    until(lambda: len(pane.frames) == 2)
+    assert pane.awaited == ()
+    assert [str(one.engine.precision) for one in pane.frames] == ["int8", "bf16"]
+
+
 def test_what_is_asked_for_meanwhile_comes_after_it(starts, until, held):
     until(lambda: starts.window.pane.frame is not None)
     starts.rendering.choose_precision(Precision.BF16)
@@ -88,7 +131,7 @@ def test_the_precision_that_was_chosen_last_is_the_next_first(app, until, make_a
     [
         Wish(LightFieldChoice("demo", engine="torch")),
         Wish(LightFieldChoice("demo"), (PaneChoice(TRUTH),)),
-        Wish(LightFieldChoice("demo"), (PaneChoice(Precision.FP32), PaneChoice(Precision.INT8))),
+        Wish(LightFieldChoice("demo"), (PaneChoice(TRUTH), PaneChoice(Precision.INT8))),
         Wish(LightFieldChoice("/nowhere.safetensors")),
     ],
 )

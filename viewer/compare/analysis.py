@@ -20,7 +20,7 @@ from r2l_core.types import Precision
 from viewer.compare.helper_process import HelperProcess
 from viewer.compare.pair_metrics import exact_colors, missing_panes, pair_metrics
 from viewer.rendering.render_thread import Running
-from viewer.state.panes import TRUTH
+from viewer.state.panes import TRUTHS
 from viewer.state.region import Region
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout
 from viewer.widgets.panels.layer_bars import LayerSensitivity
@@ -217,7 +217,9 @@ def divergence_at(
     others = {
         frame.engine.precision: None
         for frame, own in zip(frames, running.own_panes, strict=False)
-        if own and frame.engine.engine != TRUTH and frame.engine.precision is not Precision.FP32
+        if own
+        and frame.engine.engine not in TRUTHS
+        and frame.engine.precision is not Precision.FP32
     }
     if not others:
         why_not = "fp32 of the open light field is what its other precisions are measured by"

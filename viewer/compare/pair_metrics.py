@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from r2l_core.images import perceptual
 from r2l_core.render.frames import Frame
 from viewer.compare.helper_process import HelperProcess
-from viewer.state.panes import LETTERS, TRUTH
+from viewer.state.panes import LETTERS, TRUTHS
 from viewer.state.region import Region
 from viewer.widgets.controls import wording
 from viewer.widgets.panels.metrics_panel import MetricsReadout, PairMetrics
@@ -36,8 +36,8 @@ def pair_metrics(
     for a, b in itertools.combinations(shown, 2):
         if reference in shown and reference not in (a, b):
             continue
-        # The truth is what others are measured by.
-        if a == reference or (b != reference and frames[a].engine.engine == TRUTH):
+        # The truth is what others are measured by, and that of photographs before a scene's.
+        if a == reference or (b != reference and _rank(frames[a]) > _rank(frames[b])):
             a, b = b, a
         images = [exact_colors(frames[at]) for at in (a, b)]
         counted = frames[a if frames[b].counted is None else b].counted
@@ -51,6 +51,10 @@ def pair_metrics(
         pairs.append(pair)
     of = "" if region is None else region.words
     return MetricsReadout(tuple(pairs), missing=missing_panes(frames), region=of)
+
+
+def _rank(frame: Frame) -> int:
+    return TRUTHS.index(frame.engine.engine) + 1 if frame.engine.engine in TRUTHS else 0
 
 
 def missing_panes(frames: Sequence[Frame]) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ from r2l_core.types import Precision
 from viewer.camera.controller import CameraController
 from viewer.dataset.fit import misfit
 from viewer.rendering.controller import RenderController
-from viewer.state.panes import TRUTH, PaneChoice
+from viewer.state.panes import TRUTH, TRUTHS, PaneChoice
 from viewer.state.view_state import VARIANTS, DatasetChoice, StateStore, ViewState
 from viewer.widgets.controls import wording
 from viewer.widgets.picture.picture import Picture
@@ -148,9 +148,9 @@ class DatasetController(QObject):
         self._wanted += 1
         self._dataset = self._last = None
         panes, running = self._store.state.panes, self._rendering.running
-        if running is None or running.scene.teacher is None:
-            fp32 = PaneChoice(Precision.FP32)
-            panes = tuple(fp32 if one.source == TRUTH else one for one in panes)
+        has_truth = running is not None and running.scene.teacher is not None
+        left = PaneChoice(TRUTH if has_truth else Precision.FP32)
+        panes = tuple(left if one.source in TRUTHS else one for one in panes)
         self._store.change(dataset=None, panes=panes)
         self._panel.show_none()
         self._window.show_dataset_closed()

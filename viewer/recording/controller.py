@@ -13,12 +13,12 @@ from r2l_core.camera_paths.camera_path import CameraPath
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.recording.loading import Unfinished, load_sidecar, unfinished
 from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
-from r2l_core.types import Precision
+from r2l_core.types import Availability, Precision
 from viewer.recording.recording_thread import RecordingEnd, RecordingJob, RecordingThread, ResumeJob
 from viewer.rendering.controller import RenderController
-from viewer.state.panes import AUTO, LETTERS, PaneChoice
+from viewer.state.panes import AUTO, LETTERS, TRUTHS, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
-from viewer.state.view_state import StateStore, ViewState
+from viewer.state.view_state import StateStore, ViewState, next_source
 from viewer.widgets.controls.file_dialogs import ask_film
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
@@ -26,6 +26,17 @@ from viewer.window.main_window import MainWindow
 
 _NAME = 24
 """Characters of a film's name that a button has room for."""
+
+
+_NOT_FILMED = Availability(False, "films are rendered by light fields")
+_AS_COMPARED = {
+    CompareMode.SINGLE: "single",
+    CompareMode.SIDE: "side",
+    CompareMode.WIPE: "wipe",
+    CompareMode.FLIP: "side",
+    CompareMode.DIFFERENCE: "difference",
+}
+"""What a film shows of panes that are compared in this mode."""
 
 
 class RecordingController(QObject):
@@ -64,6 +75,7 @@ class RecordingController(QObject):
         if not self.running:
             panel.show_size(*self._store.state.render_size_px)
             panel.proposed_file(self._window.folder or str(Path.home()))
+            panel.show_mode(_AS_COMPARED[self._store.state.mode])
             self._offer_modes()
             self._offer_resume()
         panel.show()
@@ -122,6 +134,7 @@ class RecordingController(QObject):
         self.progressed.connect(panel.show_progress)
         panel.start_requested.connect(self.start)
         panel.resume_requested.connect(self.resume)
+        panel.instead_requested.connect(self._film_instead)
         panel.abort_requested.connect(self.abort)
         panel.pause_toggled.connect(self._pause)
         panel.browse_requested.connect(
@@ -145,10 +158,7 @@ class RecordingController(QObject):
         if before.path is not path:
             keys = 0 if path is None else len(path.keyframes)
             self.panel.show_path(keys, 0.0 if path is None else path.seconds)
-        if before.panes != after.panes or (before.active, before.pair) != (
-            after.active,
-            after.pair,
-        ):
+        if _filmed(before) != _filmed(after):
             self._offer_modes()
 
     def _offer_modes(self) -> None:
@@ -156,9 +166,33 @@ class RecordingController(QObject):
             return
         why_not = {mode: why for mode in MODES if (why := self._why_not(mode))}
         shown = self._shown("side")
+        two = len(shown) == 2
         panes = " and ".join(str(pane.source) for _, pane in shown)
-        letters = " and ".join(letter for letter, _ in shown)
-        self.panel.offer_modes(why_not, f"{letters}: {panes}" if len(shown) == 2 else "")
+        letters = " and ".join(letter for letter, _ in shown) if two else "A and B"
+        self.panel.offer_modes(why_not, letters, panes if two else "")
+        instead, words = self._instead(), ""
+        if instead is not None:
+            at, source = instead
+            words = f"Show {source} in pane {LETTERS[at]} instead of the truth"
+        self.panel.offer_instead(words)
+
+    def _instead(self) -> tuple[int, Precision] | None:
+        """The first of the shown panes that has the truth, and what can be filmed in its place:
+        eight bits, or another precision that no pane shows yet."""
+        state, running = self._store.state, self._rendering.running
+        if running is None or running.light_field.is_teacher:
+            return None
+        for at in state.pair if state.comparing else (state.active,):
+            if at < len(state.panes) and state.panes[at].source in TRUTHS:
+                others = (*state.panes[:at], *state.panes[at + 1 :])
+                source = next_source(others, running.precisions, _NOT_FILMED)
+                return (at, source) if isinstance(source, Precision) else None
+        return None
+
+    def _film_instead(self) -> None:
+        if (instead := self._instead()) is not None:
+            at, source = instead
+            self._store.set(self._store.state.with_pane(at, PaneChoice(source)))
 
     def _shown(self, mode: str) -> list[tuple[str, PaneChoice]]:
         """Letters and choices of the panes that a film of this mode shows."""
@@ -183,7 +217,7 @@ class RecordingController(QObject):
         if mode != "single" and len(shown) < 2:
             return "A film of two needs a second pane: Compare shows it."
         if len({pane.layers_in_fp32 for _, pane in shown if pane.has_mix}) > 1:
-            return "Panes A and B leave different layers in fp32; a film has one mix of layers."
+            return "These panes leave different layers in fp32; a film has one mix of layers."
         return ""
 
     def offer(self, sidecar: Path) -> None:
@@ -269,6 +303,11 @@ class RecordingController(QObject):
         self._thread = None
         self._offer_modes()
         self._offer_resume()
+
+
+def _filmed(state: ViewState) -> tuple[object, ...]:
+    """What it depends on which films can be made."""
+    return state.panes, state.active, state.pair, state.mode
 
 
 def _settings_of(sidecar: Path) -> RecordSettings:

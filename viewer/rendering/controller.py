@@ -247,8 +247,12 @@ class RenderController(QObject):
     def _engines_changed(self, state: ViewState) -> None:
         wish = wish_of(state, self._capabilities)
         if wish != self._wish:
+            # Beside a pane that is added, what is shown already is not outdated.
+            stays = self._wish is not None and {*self._wish.panes} <= {*wish.panes}
+            same = self._wish is not None and self._wish.light_field == wish.light_field
             self._post(state)
-            self._wait(True)
+            if not (stays and same):
+                self._wait(True)
             self.asked.emit()
         elif self._posted and self._posted[-1][0] is self._wish:
             # Asked for already: it only looks otherwise, such as with another active pane.

@@ -15,7 +15,7 @@ from r2l_core.errors import R2LError, plain
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import EngineInfo, Precision, RayMode
 from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
-from viewer.state.panes import AUTO, PaneChoice
+from viewer.state.panes import AUTO, TRUTH, PaneChoice
 from viewer.state.resolve import Wish
 from viewer.widgets.controls.wording import distinct_names
 
@@ -72,7 +72,7 @@ class _Key:
     ray_mode: RayMode
     layers_in_fp32: frozenset[str]
     dataset: Dataset | None = None
-    """Where the ground truth comes from; None for the scene's teacher, and for networks."""
+    """Where the ground truth comes from; None for the scene's own, and for networks."""
     expected: str = ""
     """The engine that `engine` means by now, so that another choice of `auto` is another pane."""
 
@@ -212,7 +212,8 @@ class _Work:
     def _key(self, pane: PaneChoice, opened: _Opened, ray_mode: RayMode) -> _Key:
         wish = self._wish
         if not isinstance(pane.source, Precision):
-            return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), wish.dataset)
+            dataset = wish.dataset if pane.source == TRUTH else None
+            return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), dataset)
         device = wish.light_field.device
         if self.light_fields[opened].is_teacher:
             return _Key(opened, Precision.FP32, AUTO, device, "plain", frozenset())
@@ -314,7 +315,7 @@ def _source(
         return NetworkSource(engine, scene, key.ray_mode, skip_background=True)
     if key.dataset is not None:
         return DatasetSource(key.dataset)
-    return TeacherSource(scene, teacher_of(scene))
+    return TeacherSource(scene, teacher_of(scene), key.source)
 
 
 def _blank(precision: Precision, name: str, error: R2LError) -> Pane:

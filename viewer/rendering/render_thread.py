@@ -30,7 +30,6 @@ from viewer.runtime import lower_thread_priority
 from viewer.state.resolve import Wish
 
 if TYPE_CHECKING:
-    from r2l_core.datasets import Dataset
     from r2l_core.render.first_look import FirstLook
     from r2l_core.render.renderer import Renderer
     from viewer.rendering.opening import Opened
@@ -52,6 +51,8 @@ class Running:
     choices: Mapping[Precision, tuple[str, ...]]
     """Names of the engines that have each precision here."""
     truth: Availability
+    scene_truth: Availability | None
+    """None where the truth is the scene's own, because no dataset is open."""
     notes: tuple[str, ...]
     """Sentences on what was assumed about the light fields."""
     sha256: Mapping[str, str]
@@ -220,6 +221,7 @@ class _Worker:
             self._thread.busy_changed.emit(None)
             return
         light_field, choice, thread = built.light_field, wish.light_field, self._thread
+        scene_truth = _truth_of(light_field.scene)
         if self._renderer is None:
             self._renderer = Renderer(built.panes)
         self._renderer.panes = built.panes
@@ -236,7 +238,8 @@ class _Worker:
                 engines=tuple(pane.source.info for pane in built.panes),
                 precisions={p: availability(p, choice.engine, choice.device) for p in Precision},
                 choices=_choices(choice.device),
-                truth=_truth_of(light_field.scene, wish.dataset),
+                truth=scene_truth if wish.dataset is None else Availability(True),
+                scene_truth=None if wish.dataset is None else scene_truth,
                 notes=built.notes,
                 sha256=built.sha256,
                 scene_from=built.scene_from,
@@ -303,11 +306,9 @@ def _choices(device: str) -> dict[Precision, tuple[str, ...]]:
     return {p: available_engines(p, device) for p in Precision}
 
 
-def _truth_of(scene: SceneSpec, dataset: Dataset | None) -> Availability:
+def _truth_of(scene: SceneSpec) -> Availability:
     from r2l_core.training.teachers import teacher_of
 
-    if dataset is not None:
-        return Availability(True)
     try:
         teacher_of(scene)
     except R2LError as error:

@@ -42,9 +42,9 @@ class Looking:
 def first_look(wish: Wish) -> FirstLook | None:
     """A first look at what is wished for; None where it has to wait for the renderer."""
     choice = wish.light_field
+    # Of several panes the first one: it is shown until the others are there.
     if (
-        len(wish.panes) > 1
-        or any(not isinstance(pane.source, Precision) or pane.checkpoint for pane in wish.panes)
+        any(not isinstance(pane.source, Precision) or pane.checkpoint for pane in wish.panes[:1])
         or choice.engine not in (AUTO, "fused")
         or choice.assumed
     ):

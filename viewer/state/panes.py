@@ -12,7 +12,11 @@ LETTERS = "ABCD"
 
 TRUTH = "truth"
 """`source` of a pane, and `EngineInfo.engine` of a frame, that no network renders: the ground
-truth."""
+truth, which is the open dataset's, and the scene's own where none is open."""
+SCENE_TRUTH = "scene truth"
+"""Likewise: the scene's own ground truth, where a dataset has another."""
+TRUTHS = (SCENE_TRUTH, TRUTH)
+"""The less telling one first."""
 NOTHING = "none"
 """`EngineInfo.engine` where a light field could not be opened or built."""
 AUTO = "auto"
@@ -25,7 +29,7 @@ EIGHT_BITS = (Precision.INT8, Precision.INT8_SIM, Precision.INT8_STATIC_SIM)
 
 @dataclass(frozen=True)
 class PaneChoice:
-    """`source`: a Precision, or TRUTH.
+    """`source`: a Precision, or one of TRUTHS.
 
     `engine`: the name of one, or AUTO; of no meaning for the ground truth.
     `checkpoint`: name or path of another light field than the open one, which None is; the ground

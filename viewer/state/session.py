@@ -18,8 +18,9 @@
                  "keep_background": false} or null}
 
 `scene` is a preset, a file or an object of the entries of `SceneSpec`. `source` of a pane is a
-precision or "truth", its `checkpoint` another light field than the open one. `sha256` is of a light
-field's file. Version 1 had one mix of layers for all panes, and the `precision` of a picture alone.
+precision, "truth" or "scene truth", its `checkpoint` another light field than the open one.
+`sha256` is of a light field's file. Version 1 had one mix of layers for all panes, and the
+`precision` of a picture alone.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields, parse_json
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Precision
-from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
+from viewer.state.panes import AUTO, LETTERS, TRUTHS, CompareMode, PaneChoice
 from viewer.state.session_looks import read_difference, read_display, read_region
 from viewer.state.view_state import DatasetChoice, LightFieldChoice, ViewState
 from viewer.state.viewpoint import NUMBERS, Viewpoint
@@ -49,7 +50,7 @@ VERSION = 2
 MAX_ASSUMED = 20
 
 _PRECISIONS = {precision.value: precision for precision in Precision}
-_SOURCES: dict[str, Precision | str] = {**_PRECISIONS, TRUTH: TRUTH}
+_SOURCES: dict[str, Precision | str] = {**_PRECISIONS, **{truth: truth for truth in TRUTHS}}
 _RAYS = {rays: rays for rays in ("auto", "plain", "canonical")}
 
 
@@ -214,7 +215,7 @@ def _pane_values(pane: PaneChoice, sha256: Mapping[str, str]) -> dict[str, Any]:
 def _pane(fields: Fields) -> PaneChoice:
     source = fields.choice("source", _SOURCES)
     other = fields.text("checkpoint") if "checkpoint" in fields else None
-    if other is not None and source == TRUTH:
+    if other is not None and source in TRUTHS:
         fields.refuse("checkpoint", "cannot be: the ground truth is that of the open light field")
     pane = PaneChoice(source, fields.text("engine", AUTO), other)
     layers = frozenset(_texts(fields, "layers_in_fp32", limits.DEPTH))

@@ -52,6 +52,7 @@ from viewer.window.held_keys import HeldKeys
 ICON_PATH = shipped_folder("assets") / "icon.svg"
 _SHIFTED_DIGITS = "!@#$%^&*("
 """What Shift and 1 to 9 type on a US keyboard."""
+_FIRST_LOOK = "First look, in {}; engines are loading"
 _OTHER_PRECISION = "Choose a precision that runs here."
 _FIRST_SIZE = QSize(1280, 720)
 
@@ -117,11 +118,19 @@ class MainWindow(QMainWindow):
         self.camera.show_bookmarks(numbers)
         self.commands.offer_bookmarks(numbers)
 
-    def show_scene(self, scene: SceneSpec, name: str, summary: str) -> None:
-        """Describe the open light field."""
+    def show_first_look(self, scene: SceneSpec, name: str, info: EngineInfo) -> None:
+        """Describe a light field whose first pictures come before all that it needs."""
+        self._describe(scene, name, _FIRST_LOOK.format(info.precision))
+        self.show_engine(info)
+
+    def _describe(self, scene: SceneSpec, name: str, summary: str) -> None:
         self.setWindowTitle(f"{name} – R2L viewer")
         self.scene.show_scene(name, summary, scene.near, scene.far, scene.width_px, scene.height_px)
         self.camera.set_home(scene.home(), degrees(scene.camera_angle_x_rad))
+
+    def show_scene(self, scene: SceneSpec, name: str, summary: str) -> None:
+        """Describe the open light field."""
+        self._describe(scene, name, summary)
         self.commands.offer_canonical(scene.origin_radius is not None)
         self.commands.scene_settings.setEnabled(True)
 

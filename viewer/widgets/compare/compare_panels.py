@@ -80,9 +80,10 @@ class ComparePanels(QObject):
         precisions: Mapping[Precision, Availability],
         truth: Availability = _NO_TRUTH,
         engines: Mapping[Precision, Sequence[str]] | None = None,
+        scene_truth: Availability | None = None,
     ) -> None:
-        """Say what panes can show: precisions, the ground truth, the engines of each precision."""
-        self.panes.set_offers(precisions, truth, engines or {})
+        """Say what panes can show; see `PaneSetup.set_offers`."""
+        self.panes.set_offers(precisions, truth, engines or {}, scene_truth)
 
     def set_light_fields(self, own: str, others: Sequence[str]) -> None:
         """Say which light fields panes can show, by name or path: the open one, and others."""
@@ -103,6 +104,7 @@ class ComparePanels(QObject):
         self.panes.set_active(state.active)
         self.display.show_display(state.display)
         self.view.set_display(state.display)
+        self.view.show_panes([str(pane.source) for pane in state.panes])
         self.view.show_pairs(len(state.panes), state.pair)
         self.view.set_mode(state.mode)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,9 @@ class CompareSurface(ImagePane):
         self._mode = CompareMode.SINGLE
         self._active = 0
         self._pair = (0, 1)
+        self._sources: tuple[str, ...] = ()
+        self._alone = 0
+        """Position of the pane whose frame is there alone."""
         self._shows_b = False
         self._wipe = 0.5
         self._upright = True
@@ -69,6 +73,23 @@ class CompareSurface(ImagePane):
         """How the panes are shown."""
         return self._mode
 
+    @property
+    def awaited(self) -> tuple[int, ...]:
+        """Positions of the panes that have no frame yet."""
+        n_panes = len(self._sources)
+        if len(self._frames) == 1:
+            there = min(self._alone, n_panes - 1)
+            return tuple(at for at in range(n_panes) if at != there)
+        return tuple(range(len(self._frames), n_panes))
+
+    def show_panes(self, sources: Sequence[str]) -> None:
+        """Have room for panes that show this, in words, before their frames are there."""
+        if tuple(sources) != self._sources:
+            self._sources = tuple(sources)
+            self._place()
+            self.update()
+            self.room_changed.emit()
+
     def show_frame(self, frame: Frame) -> None:
         """Show one pane."""
         self.show_frames([frame])
@@ -83,6 +104,7 @@ class CompareSurface(ImagePane):
         if not self._frames or not _same_camera(self._frames[0], first):
             self._mark = None
         others = len(frames) != len(self._frames)
+        self._alone = self._active if self._mode is CompareMode.SINGLE else 0
         self._frames = tuple(frames)
         self._make_pictures()
         self._label(frames)
@@ -217,6 +239,8 @@ class CompareSurface(ImagePane):
             return super()._layout()
         ratio = self.devicePixelRatioF()
         count = len(self._frames) if self._mode is CompareMode.SIDE else 1
+        if self._frames and self._mode is CompareMode.SIDE:
+            count = max(count, len(self._sources))
         strip = round(pane_label.height_px(self) * ratio)
         gap = round(_GAP_PX * ratio)
         return count, Spacing(strip, gap, slack=gap // 2)
@@ -226,7 +250,9 @@ class CompareSurface(ImagePane):
     def _paint_picture(self, painter: QPainter) -> None:
         self._place()
         mode, pictures, labels = self._mode, self._pictures, self._labels
-        if mode is CompareMode.SINGLE or len(pictures) < 2:
+        if mode is CompareMode.SIDE and self.awaited:
+            self._paint_with_awaited(painter)
+        elif mode is CompareMode.SINGLE or len(pictures) < 2:
             at = self._shown()
             self._paint_frame(painter, 0, at)
             if mode is not CompareMode.SINGLE:
@@ -248,6 +274,18 @@ class CompareSurface(ImagePane):
             self._paint_label(painter, 0, labels[at])
         else:
             self._paint_difference(painter)
+
+    def _paint_with_awaited(self, painter: QPainter) -> None:
+        frames = iter(range(len(self._frames)))
+        for cell, source in enumerate(self._sources):
+            if cell in self.awaited:
+                name = PaneLabel.awaited(cell, source)
+                self._paint_nothing(painter, cell, f"{source} is on its way")
+            else:
+                at = next(frames)
+                name = replace(self._labels[at], letter=LETTERS[cell])
+                self._paint_frame(painter, cell, at)
+            self._paint_label(painter, cell, name)
 
     def _halves(self) -> tuple[QRectF, QRectF]:
         cell, ratio = self._cell(0), self.devicePixelRatioF()
@@ -342,7 +380,9 @@ class CompareSurface(ImagePane):
         painter.setPen(QColor(theme.tones_of(self).on_surround))
         painter.setFont(self.font())
         flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-        painter.drawText(right, int(flags), _ALONE)
+        awaited = self.awaited
+        words = f"{self._sources[awaited[0]]} is on its way" if awaited else _ALONE
+        painter.drawText(right, int(flags), words)
 
     def _strip_halves(self) -> tuple[QRectF, QRectF]:
         strip, middle = self._strip(0), self._strip(0).center().x()

@@ -91,6 +91,10 @@ class CompareView(QWidget):
         self.bar.show_pairs(n_panes, pair)
         self._difference_changed()
 
+    def show_panes(self, sources: Sequence[str]) -> None:
+        """Have room for panes that show this before their frames are there."""
+        self.pane.show_panes(sources)
+
     def set_upright(self, on: bool) -> None:
         """Let the divider of a wipe stand upright, or lie level."""
         self.pane.set_upright(on)

@@ -10,7 +10,7 @@ from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPixmap
 from PyQt6.QtWidgets import QWidget
 
 from r2l_core.render.frames import Frame
-from viewer.state.panes import LETTERS, NOTHING, TRUTH
+from viewer.state.panes import LETTERS, NOTHING, TRUTHS
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 
@@ -20,27 +20,28 @@ _SPACE_PX = 10.0
 _BETWEEN = " · "
 _MOST_KEPT = 8
 """Labels that are kept painted: two for each pane."""
-_GIVEN_UP = (0, 2, 1)
-"""Details in the order in which they are left out where there is no room: the engine first."""
 
 
 @dataclass(frozen=True)
 class PaneLabel:
-    """What stands above a picture; `details` from left to right. `light_field`: its name, where
-    there are several, and its mix of layers."""
+    """What stands above a picture; `details` from left to right: the engine, what was rendered, in
+    which time; of the truth the second alone. `brief`: the second in a word. `light_field`: its
+    name, where there are several, and its mix of layers."""
 
     letter: str
     name: str
     hatched: bool
     details: tuple[str, ...]
     light_field: str = ""
+    brief: str = ""
 
     @classmethod
     def of(cls, position: int, frame: Frame) -> PaneLabel:
         """The label of the frame in the pane at `position`."""
         engine, letter = frame.engine, LETTERS[position]
-        if engine.engine == TRUTH:
-            return cls(letter, TRUTH, False, (wording.rendered(frame),))
+        if engine.engine in TRUTHS:
+            rendered = (wording.rendered(frame),)
+            return cls(letter, engine.engine, False, rendered, brief=wording.briefly(frame))
         details: tuple[str, ...] = (
             engine.engine,
             wording.rendered(frame),
@@ -52,7 +53,21 @@ class PaneLabel:
             engine.emulated is not None or theme.is_simulated(engine.precision),
             () if engine.engine == NOTHING else details,
             " – ".join(filter(None, (frame.light_field, engine.mix))),
+            wording.briefly(frame),
         )
+
+    @classmethod
+    def awaited(cls, position: int, source: str) -> PaneLabel:
+        """The label of a pane whose first frame is still to come."""
+        return cls(LETTERS[position], source, theme.is_simulated(source), ())
+
+    @property
+    def shorter(self) -> tuple[str, ...]:
+        """The details, and what is left of them where there is less and less room."""
+        time, brief = self.details[2:], (self.brief,) if self.brief else ()
+        rendered = self.details[1:2] or self.details[:1]
+        kept = (self.details, (*rendered, *time), rendered, (*brief, *time), brief, ())
+        return tuple(_BETWEEN.join(details) for details in kept)
 
     @property
     def lasting(self) -> tuple[str, ...]:
@@ -108,8 +123,8 @@ def paint_label(
 ) -> None:
     """Paint `label` at the left end of `room`, or at its right end; `active` is underlined.
 
-    Details that do not fit are left out, then the light field's name is shortened; the precision
-    always stays.
+    Details that do not fit are shortened and left out, then the light field's name is shortened;
+    the precision always stays.
     """
     tones, dark = theme.tones_of(widget), theme.is_dark(widget.palette())
     bold, plain = theme.font(widget, bold=True), theme.font(widget, tabular=True)
@@ -117,19 +132,15 @@ def paint_label(
     head = _PAD_PX + _SWATCH_PX + _PAD_PX + wide.horizontalAdvance(label.letter)
     head += _SPACE_PX + wide.horizontalAdvance(label.name)
     of_whom = _part_px(label.light_field, thin)
-    kept = list(label.details)
-    for position in _GIVEN_UP:
-        details = _part_px(_BETWEEN.join(kept), thin)
-        if position < len(label.details) and head + of_whom + details > room.width():
-            kept.remove(label.details[position])
-    text = _BETWEEN.join(kept)
+    room_px = room.width() - head - of_whom
+    text = next((one for one in label.shorter if _part_px(one, thin) <= room_px), "")
     width = min(room.width(), head + of_whom + _part_px(text, thin))
     middle = Qt.TextElideMode.ElideMiddle
     name = thin.elidedText(label.light_field, middle, room.width() - head - _SPACE_PX)
     x = room.right() - width if right else room.left()
     color = (
         QColor(tones.on_surround)
-        if label.name == TRUTH
+        if label.name in TRUTHS
         else theme.precision_color(label.name, dark)
     )
     painter.save()

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from r2l_core.errors import plain
 from r2l_core.types import Availability, Precision
-from viewer.state.panes import AUTO, TRUTH, PaneChoice
+from viewer.state.panes import AUTO, SCENE_TRUTH, TRUTH, TRUTHS, PaneChoice
 from viewer.widgets import theme
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
@@ -19,16 +19,22 @@ from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
 _SWATCH_PX = 10
 _SPACE_PX = 4
 _LIGHT_FIELD = "light field"
+_TOLD = {
+    TRUTH: "The photographs of the open dataset, at their poses",
+    SCENE_TRUTH: "What the scene itself shows, from anywhere",
+}
 _NO_TRUTH = Availability(False, "this light field has no ground truth")
 
 
 @dataclass(frozen=True)
 class PaneOffers:
-    """What panes can show: precisions in their order, the ground truth, the engines of each
-    precision; light fields by name or path, each with a short name, `own` being the open one."""
+    """What panes can show: precisions in their order, the ground truth, that of the scene where it
+    is another one, the engines of each precision; light fields by name or path, each with a short
+    name, `own` being the open one."""
 
     precisions: Mapping[Precision, Availability] = field(default_factory=dict)
     truth: Availability = _NO_TRUTH
+    scene_truth: Availability | None = None
     engines: Mapping[Precision, tuple[str, ...]] = field(default_factory=dict)
     own: str = ""
     light_fields: Mapping[str, str] = field(default_factory=dict)
@@ -82,15 +88,24 @@ class PaneRow(QWidget):
         self._choice, self._offers = choice, offers
         self._source.clear()
         self._source.setToolTip(str(choice.source))
-        for at, (source, how) in enumerate([*offers.precisions.items(), (TRUTH, offers.truth)]):
+        sources: list[tuple[Precision | str, Availability]] = [*offers.precisions.items()]
+        sources.append((TRUTH, offers.truth))
+        if offers.scene_truth is not None:
+            sources.append((SCENE_TRUTH, offers.scene_truth))
+        if choice.source not in dict(sources):
+            # Before anything runs, nothing is offered yet.
+            sources.append((choice.source, Availability(True)))
+        for at, (source, how) in enumerate(sources):
             self._source.addItem(_icon(source, self), str(source), source)
+            model = self._source.model()
+            assert isinstance(model, QStandardItemModel)
+            item = model.item(at)
+            assert item is not None
             if not how.available:
-                model = self._source.model()
-                assert isinstance(model, QStandardItemModel)
-                item = model.item(at)
-                assert item is not None
                 item.setEnabled(False)
                 item.setToolTip(f"{source} cannot be shown here: {how.why_not}")
+            elif offers.scene_truth is not None and source in TRUTHS:
+                item.setToolTip(_TOLD[source])
         self._source.insertSeparator(self._source.count())
         self._source.addItem("From another file…", _LIGHT_FIELD)
         self._show_source()

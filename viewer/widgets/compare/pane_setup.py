@@ -70,12 +70,15 @@ class PaneSetup(QWidget):
         precisions: Mapping[Precision, Availability],
         truth: Availability,
         engines: Mapping[Precision, Sequence[str]],
+        scene_truth: Availability | None = None,
     ) -> None:
-        """Offer precisions in their order, the ground truth, and the engines of each precision."""
+        """Offer precisions in their order, the ground truth, the engines of each precision, and the
+        ground truth of the scene where it is another one."""
         self._offers = replace(
             self._offers,
             precisions=dict(precisions),
             truth=truth,
+            scene_truth=scene_truth,
             engines={one: tuple(names) for one, names in engines.items()},
         )
         self._rebuild()

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from r2l_core.errors import plain
 from r2l_core.render.frames import Frame
 from r2l_core.types import EngineInfo
-from viewer.state.panes import NOTHING, TRUTH
+from viewer.state.panes import NOTHING, TRUTH, TRUTHS
 
 DASH = "–"
 THIN_SPACE = "\u202f"
@@ -52,9 +52,9 @@ def size(width_px: int, height_px: int) -> str:
 
 
 def source(engine: EngineInfo, light_field: str = "") -> str:
-    """What a picture shows: the truth, or a precision, of which light field where that is said."""
-    if engine.engine == TRUTH:
-        return TRUTH
+    """What a picture shows: a truth, or a precision, of which light field where that is said."""
+    if engine.engine in TRUTHS:
+        return engine.engine
     return f"{engine.precision} of {light_field}" if light_field else str(engine.precision)
 
 
@@ -65,7 +65,7 @@ def named(engine: EngineInfo, light_field: str = "") -> str:
 
 def how(engine: EngineInfo) -> str:
     """Whether the arithmetic of a network's precision is native; empty where no network runs."""
-    if engine.engine in (TRUTH, NOTHING):
+    if engine.engine in (*TRUTHS, NOTHING):
         return ""
     return "native" if engine.emulated is None else "emulated"
 
@@ -75,6 +75,18 @@ def fidelity(engine: EngineInfo) -> str:
     return "" if engine.fidelity_db is None else f"{engine.fidelity_db:.1f} dB to fp32"
 
 
+def briefly(frame: Frame) -> str:
+    """Whether every pixel was rendered, in a word; empty where there is no picture."""
+    if frame.why_blank:
+        return ""
+    return "preview" if frame.stride > 1 and not _is_photograph(frame) else "exact"
+
+
+def _is_photograph(frame: Frame) -> bool:
+    """Whether it was looked up and not computed, so that it is whole from the first pass on."""
+    return frame.engine.engine == TRUTH and frame.known_share == 1
+
+
 def rendered(frame: Frame) -> str:
     """What was rendered: every pixel, all but some in flat areas, one in `stride` each way, or some
     beside those of the last picture; of a frame without a picture, why there is none."""
@@ -82,8 +94,7 @@ def rendered(frame: Frame) -> str:
         return frame.why_blank
     height_px, width_px, _ = frame.image.shape
     whole = size(width_px, height_px)
-    photograph = frame.engine.engine == TRUTH and frame.known_share == 1
-    if frame.stride > 1 and not photograph:
+    if frame.stride > 1 and not _is_photograph(frame):
         if frame.carried:
             share = max(1, round(100 * frame.known_share))
             return f"{share} % of {whole} computed · preview, carried along"

@@ -40,6 +40,8 @@ class RecordPanel(QDialog):
     abort_requested = pyqtSignal()
     browse_requested = pyqtSignal()
     resume_requested = pyqtSignal()
+    instead_requested = pyqtSignal()
+    """What cannot be filmed should give way to what was offered instead."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -72,6 +74,10 @@ class RecordPanel(QDialog):
         self._resume = FlatButton("Resume", "", self)
         self._resume.clicked.connect(self.resume_requested)
         self._resume.hide()
+        self._instead = FlatButton("", "The truth is rendered by no light field", self)
+        self._instead.setAccessibleName("Film something else")
+        self._instead.clicked.connect(self.instead_requested)
+        self._instead.hide()
         self._start.clicked.connect(lambda: self.start_requested.emit(self.settings()))
         self._pause.toggled.connect(self.pause_toggled)
         self._abort.clicked.connect(self.abort_requested)
@@ -86,7 +92,7 @@ class RecordPanel(QDialog):
             (self._seconds, 6),
         ):
             field.show_value(value)
-        self.offer_modes({}, "")
+        self.offer_modes({}, "A and B", "")
         self.show_path(0, 0.0)
         self.show_recording(False)
 
@@ -129,18 +135,30 @@ class RecordPanel(QDialog):
         self._idle_words = f"{count}, {seconds:.1f} s"
         self._forget_end()
 
-    def offer_modes(self, why_not: Mapping[str, str], panes: str) -> None:
-        """`why_not`: of each mode that cannot be had, a sentence. `panes`: what A and B show."""
+    def offer_modes(self, why_not: Mapping[str, str], letters: str, panes: str) -> None:
+        """`why_not`: of each mode that cannot be had, a sentence. `letters`: the two panes that are
+        compared, such as "A and C"; `panes`: what they show, or nothing."""
         self._why_not = why_not
         model = self._mode.model()
         assert isinstance(model, QStandardItemModel)
         for at, mode in enumerate(MODES):
             item = model.item(at)
             assert item is not None
+            item.setText(MODES[mode].format(letters))
             item.setEnabled(mode not in why_not)
             item.setToolTip(why_not.get(mode, ""))
-        self._mode.setToolTip(panes)
+        self._mode.setToolTip(f"{letters}: {panes}" if panes else "")
         self._offer_start()
+
+    def offer_instead(self, words: str) -> None:
+        """Offer to film something else than the truth, such as "Film int8"; empty: nothing."""
+        self._instead.setText(words)
+        self._instead.setVisible(bool(words))
+
+    def show_mode(self, mode: str) -> None:
+        """Propose what of the panes is recorded."""
+        self._mode.setCurrentIndex(self._mode.findData(mode))
+        self._forget_end()
 
     def offer_resume(self, words: str) -> None:
         """Offer to complete an interrupted film, such as "f.mp4, 12 of 180 frames"; empty: none."""
@@ -151,7 +169,7 @@ class RecordPanel(QDialog):
     def show_recording(self, on: bool) -> None:
         """Offer to start, or to pause and stop."""
         fields = (self._width, self._height, self._fps, self._seconds, self._mode, self._file)
-        for field in (*fields, self._title, self._resume):
+        for field in (*fields, self._title, self._resume, self._instead):
             field.setEnabled(not on)
         self._pause.setEnabled(on)
         self._abort.setEnabled(on)
@@ -226,6 +244,7 @@ class RecordPanel(QDialog):
         column.addWidget(self._preview)
         column.addWidget(self._bar)
         column.addWidget(self._words)
+        column.addWidget(self._instead)
         column.addWidget(self._resume)
         column.addLayout(buttons)
         self.setFixedWidth(_WIDTH_PX)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 MODES = {
     "single": "The active pane",
-    "side": "A and B side by side",
-    "wipe": "A and B, wiped",
-    "difference": "The difference of A and B",
+    "side": "{} side by side",
+    "wipe": "{}, wiped",
+    "difference": "The difference of {}",
 }
-"""Name of each way of recording, and what it is called on the screen."""
+"""Name of each way of recording, and what it is called on the screen, of two panes' letters."""
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ class SizeChooser(QWidget):
 _WIDTHS_PX = (200, 400, 800, 1600)
 _FPS_RANGE = (5, 120)
 _FPS_FIRST = 30
+_NONE = "No light field"
 _FACTS = {
     "Near, far": "Depths along the view axis between which rays are sampled, in scene units.",
     "Own size": "Image size the scene was photographed at.",
@@ -140,8 +141,8 @@ class ScenePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Scene")
-        self._described: tuple[str, str, float, float, int, int] | None = None
-        self._name = ElidedLabel("No light field", self)
+        self._described: tuple[str, float, float, int, int] | None = None
+        self._name = ElidedLabel(_NONE, self)
         self._name.setFont(theme.font(self, 1.1, bold=True))
         self._summary = QLabel(self)
         self._summary.setWordWrap(True)
@@ -177,6 +178,11 @@ class ScenePanel(QWidget):
         self._summary.hide()
         self.setEnabled(False)
 
+    def show_loading(self, name: str) -> None:
+        """Say which light field is on its way, before any is open; empty: none is."""
+        if self._described is None:
+            self._name.setText(f"Loading {name}…" if name else _NONE)
+
     def show_scene(
         self, name: str, summary: str, near: float, far: float, width_px: int, height_px: int
     ) -> None:
@@ -184,15 +190,15 @@ class ScenePanel(QWidget):
 
         The same light field again keeps the render size that was chosen.
         """
-        described = (name, summary, near, far, width_px, height_px)
+        self._summary.setText(summary)
+        self._summary.setVisible(bool(summary))
+        described = (name, near, far, width_px, height_px)
         if described == self._described:
             return
         self._described = described
         self.setEnabled(True)
         self._name.setText(name)
         self._name.setToolTip(name)
-        self._summary.setText(summary)
-        self._summary.setVisible(bool(summary))
         self._facts.show_fact("Near, far", f"{near:.4g} – {far:.4g} u")
         self._facts.show_fact("Own size", wording.size(width_px, height_px))
         own = (width_px, height_px)
