@@ -363,7 +363,9 @@ class TestLive:
         assert filming.text().startswith("REC 00:0")
         before = app.window.pane.frames[0].seq
         app.gestures.orbit_dragged(40.0, 0.0)
-        until(lambda: app.window.pane.frames[0].seq > before and app.window.pane.frames[0].complete)
+        pane = app.window.pane
+        until(lambda: pane.frames[0].seq > before and pane.frames[0].complete)
+        until(lambda: pane.frames[0].camera.same_view(app.camera.camera()))
         app.window.repaint()
         live._began_s -= 0.2  # that much later
         live.stop()
