@@ -651,7 +651,12 @@ class TestLabels:
             view.show_frames([replace(one, elapsed_ms=float(elapsed_ms)) for one in (A, B)])
             painted(view)
         assert len(made) == n_made + 40
-        assert len(view.pane._painted_labels._kept) <= 8
+        view.show_frames([replace(one, elapsed_ms=19.0) for one in (A, B)])
+        painted(view)
+        assert len(made) == n_made + 40
+        view.show_frames([replace(one, elapsed_ms=10.0) for one in (A, B)])
+        painted(view)
+        assert len(made) == n_made + 42, "those of long ago are forgotten"
 
     def test_everything_that_ran_is_named(self):
         label = PaneLabel.of(1, replace(B, stride=4))

@@ -34,6 +34,8 @@ from viewer.app import App
 from viewer.compare import analysis
 from viewer.compare.helper_process import HelperProcess
 from viewer.state.panes import CompareMode, PaneChoice
+from viewer.widgets.compare import pane_label
+from viewer.widgets.compare.pane_label import PaneLabel
 from viewer.widgets.controls.flat import FlatButton
 from viewer.widgets.panels.metrics_panel import MetricsReadout
 
@@ -252,7 +254,7 @@ class TestAnotherLightField:
     def pane(self, checkpoint: str) -> PaneChoice:
         return PaneChoice(Precision.FP32, checkpoint=checkpoint)
 
-    def test_it_is_rendered_in_its_own_scene(self, desk, other):
+    def test_it_is_rendered_in_its_own_scene(self, desk, other, monkeypatch):
         desk.choose(PaneChoice(Precision.FP32), self.pane(other))
         own, shown = desk.sets[-1]
         light_field = load_light_field(other)
@@ -262,7 +264,10 @@ class TestAnotherLightField:
         np.testing.assert_allclose(shown.colors, expected.numpy(), atol=1e-5)
         assert np.abs(own.colors - shown.colors).max() > 0.1
         assert (own.light_field, shown.light_field) == ("tiny", "other")
-        labels = [(one.name, one.light_field) for one in desk.app.window.pane._labels]
+        painted: list[PaneLabel] = []
+        monkeypatch.setattr(pane_label, "paint_label", lambda *args: painted.append(args[2]))
+        desk.app.window.pane.grab()
+        labels = [(one.name, one.light_field) for one in painted]
         assert labels == [("fp32", "tiny"), ("fp32", "other")]
         desk.until(lambda: bool(desk.metrics) and bool(desk.metrics[-1].pairs))
         (pair,) = desk.metrics[-1].pairs
@@ -357,7 +362,7 @@ class TestAnotherLightField:
     def test_a_file_dropped_on_a_pane_is_shown_there(self, desk, other, qtbot):
         desk.choose(PaneChoice(Precision.FP32), PaneChoice(Precision.BF16))
         pane = desk.app.window.pane
-        at = pane._cell(1).center()
+        at = QPointF(0.75 * pane.width(), pane.height() / 2)
         assert "Show other.safetensors in pane B" in pane.drop_words(other, at)
         pane.take_drop(other, at)
         desk.until(lambda: other in desk.app.rendering.running.sha256)

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pyqtgraph as pg
 import pytest
-from PyQt6.QtCore import QPoint, QPointF, Qt
-from PyQt6.QtGui import QAction, QGuiApplication, QImage
-from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMenu, QSlider
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
+from PyQt6.QtGui import QAction, QGuiApplication, QImage, QMouseEvent
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QMenu, QSlider
 
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Availability, Precision
@@ -28,6 +28,30 @@ from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergencePlot
 from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity
 from viewer.widgets.panels.metrics_panel import MetricsPanel, MetricsReadout, PairMetrics
 from viewer.widgets.panels.sensitivity_strip import SensitivityStrip
+
+
+def places_of(bars: LayerBars) -> dict[str, QRect]:
+    """Where the pointer is told of each layer, in the order in which a sweep meets them."""
+    places: dict[str, QRect] = {}
+    said: list[str] = []
+    bars.pointed.connect(said.append)
+    for y in range(5, bars.height(), 20):
+        for x in range(bars.width()):
+            at = QPointF(x, y)
+            move = QMouseEvent(
+                QEvent.Type.MouseMove,
+                at,
+                at,
+                Qt.MouseButton.NoButton,
+                Qt.MouseButton.NoButton,
+                Qt.KeyboardModifier.NoModifier,
+            )
+            QApplication.sendEvent(bars, move)
+            if said and said[-1]:
+                name = said[-1].split(", ")[1].split(":")[0]
+                places[name] = places.get(name, QRect()).united(QRect(x, y, 1, 1))
+    bars.pointed.disconnect(said.append)
+    return places
 
 
 def texts(widget) -> list[str]:
@@ -263,8 +287,9 @@ class TestLayers:
 
     def test_a_click_toggles_a_layer(self, qtbot, strip):
         bars = strip.findChild(LayerBars)
+        places = places_of(bars)
         for at, high in ((0, True), (2, False), (9, True)):
-            place = bars._bar(at).center().toPoint()
+            place = places[f"body.{at}"].center()
             with qtbot.waitSignal(strip.layer_toggled) as toggled:
                 qtbot.mouseClick(bars, Qt.MouseButton.LeftButton, pos=place)
             assert toggled.args == [f"body.{at}", high]
@@ -291,12 +316,11 @@ class TestLayers:
         layers = [LayerSensitivity(f"body.{at}", float(at)) for at in range(88)]
         bars.show_layers(layers)
         bars.resize(width, bars.heightForWidth(width))
-        for at in range(88):
-            place = bars._bar(at)
+        places = places_of(bars)
+        assert list(places) == [layer.name for layer in layers]
+        for name, place in places.items():
             assert place.width() >= 5
-            assert place.right() <= width + 1e-6
-            assert place.bottom() <= bars.height()
-            assert bars._at(QPointF(place.center())) == at
+            assert all(not place.intersects(other) for at, other in places.items() if at != name)
 
     def test_unmeasured_and_perfect_layers_can_be_painted(self, strip):
         strip.show_layers(
@@ -323,7 +347,7 @@ class TestLayers:
     def test_what_cannot_be_switched_can_still_be_read(self, qtbot, strip):
         strip.show_layers(LAYERS, "Choose int8 to switch layers.")
         bars = strip.findChild(LayerBars)
-        place = bars._bar(3).center().toPoint()
+        place = places_of(bars)["body.3"].center()
         with qtbot.waitSignal(bars.pointed) as pointed:
             qtbot.mouseMove(bars, place)
         assert pointed.args == ["4 of 10, body.3: 23.0 dB, runs in int8"]

@@ -309,16 +309,20 @@ class TestInTheWindow:
         # From where the path was, not from where the drag would have been before.
         assert app.camera.camera().T_world_camera == pytest.approx(seen, abs=0.1)
 
-    def test_the_path_is_drawn_over_the_frame_it_belongs_to(self, app, until):
+    def test_the_path_is_drawn_over_the_frame_it_belongs_to(self, app, until, monkeypatch):
+        drawn = []
+        monkeypatch.setattr(app.window.pane, "show_path", drawn.append)
         self.add_two(app)
         app.window.commands.views["top"].trigger()
-        until(lambda: app.window.pane._path is not None and len(app.window.pane._path.keys) == 2)
+        until(lambda: bool(drawn) and drawn[-1] is not None and len(drawn[-1].keys) == 2)
         app.camera_path.player.play()
-        assert app.window.pane._path is None
+        assert drawn[-1] is None
 
-    def test_the_marked_keyframe_is_edited_and_seen(self, app, until):
+    def test_the_marked_keyframe_is_edited_and_seen(self, app, until, monkeypatch):
+        wiped: list[float] = []
+        monkeypatch.setattr(app.window.pane, "set_wipe", wiped.append)
         self.add_two(app)
-        control, panel, pane = app.camera_path.editor, app.camera_path.panel, app.window.pane
+        control, panel = app.camera_path.editor, app.camera_path.panel
         app.window.commands.compare.modes[CompareMode.WIPE].trigger()
         app.window.commands.record.edit_key.trigger()
         assert panel.isVisible()
@@ -340,14 +344,14 @@ class TestInTheWindow:
         assert (key.precision_a, key.precision_b) == (None, Precision.INT8)
         assert (key.wipe, key.gain, key.fov_y_deg) == (pytest.approx(0.8), 8.0, 25.0)
         assert app.camera.camera().fov_y_deg == pytest.approx(25.0)
-        assert pane._wipe == pytest.approx(0.8)
+        assert wiped[-1] == pytest.approx(0.8)
         assert app.window.compare.view.pane.difference.options.gain == 8.0
         app.camera_path.player.select(0)
         assert wipe_as_before.isChecked()
         assert not wipe.isEnabled()
         control.change(KeySettings(control.path.keyframes[0].fov_y_deg, wipe=0.2))
         app.camera_path.player.scrub(1.0)
-        assert 0.2 < pane._wipe < 0.8
+        assert 0.2 < wiped[-1] < 0.8
         control.undo()
         assert control.path.keyframes[0].wipe is None
         app.camera_path.player.select(0)
