@@ -366,7 +366,7 @@ class TestWhatItShows:
         seen = words(window)
         assert seen.count("Building fp16…") == 2
         assert seen.count("outside trained views") == 2
-        window.show_busy(None)
+        window.show_busy("")
         window.show_badge("")
         assert "Building" not in words(window)
         assert "outside" not in words(window)

@@ -39,10 +39,10 @@ class _Superseded(Exception):
 class DatasetController(QObject):
     """Wires the Dataset panel to the controller."""
 
-    failed = pyqtSignal(object, object)
+    failed = pyqtSignal(Exception, object)
     """The error, and a call that tries once more."""
-    busy_changed = pyqtSignal(object)
-    """str while a dataset is being opened, None when that is over."""
+    busy_changed = pyqtSignal(str)
+    """What is said while a dataset is being opened; empty when that is over."""
     dataset_changed = pyqtSignal(object)
     """Dataset: another one, or the same taken in another way; None: none is open any more."""
     small_read = pyqtSignal(object, int, QImage)
@@ -243,7 +243,7 @@ class DatasetController(QObject):
 
     def _settle(self) -> None:
         self._opening = False
-        self.busy_changed.emit(None)
+        self.busy_changed.emit("")
         self.settled.emit()
 
     def _mark(self) -> None:

@@ -29,10 +29,10 @@ _LOOK_S = 0.1
 class Contests(QObject):
     """One at a time, of the precision that runs alone. Signals come from a thread of its own."""
 
-    progress = pyqtSignal(object)
-    """str while a contest goes on; None when none does."""
+    progress = pyqtSignal(str)
+    """How a contest goes; empty when none does."""
     decided = pyqtSignal(object)
-    """Outcome."""
+    """Outcome, whose module would load torch at the start."""
 
     def __init__(self, mailbox: Mailbox, parent: QObject | None = None) -> None:
         """`mailbox`: says since when nothing is rendered."""
@@ -84,7 +84,7 @@ class Contests(QObject):
         except R2LError:
             pass  # an engine that fails has lost
         finally:
-            self.progress.emit(None)
+            self.progress.emit("")
 
     def _hold(self, contest: Contest, stop: threading.Event) -> None:
         since: list[float | None] = [None]

@@ -98,8 +98,8 @@ class RenderThread(QThread):
     running_changed = pyqtSignal(Running)
     measured = pyqtSignal(Measured)
     exact_ready = pyqtSignal(Exact)
-    busy_changed = pyqtSignal(object)
-    """str while something slow is under way, None when it is over."""
+    busy_changed = pyqtSignal(str)
+    """What slow thing is under way; empty when it is over."""
     failed = pyqtSignal(Exception, object)
     """The exception, and the Wish it ended; None where no wish but a picture failed."""
 
@@ -159,7 +159,7 @@ class RenderThread(QThread):
         return later
 
     def _serve_with(self, worker: _Worker, work: Work | None) -> None:
-        self.busy_changed.emit(None)
+        self.busy_changed.emit("")
         while work is not None:
             # Each for itself: a wish that fails does not take a picture with it.
             if work.wish is not None:
@@ -177,7 +177,7 @@ class RenderThread(QThread):
         try:
             step()
         except Exception as error:
-            self.busy_changed.emit(None)
+            self.busy_changed.emit("")
             self.failed.emit(error, wish)
 
     def stop(self) -> None:
@@ -218,7 +218,7 @@ class _Worker:
         try:
             built = build()
         except BuildAbandoned:
-            self._thread.busy_changed.emit(None)
+            self._thread.busy_changed.emit("")
             return
         light_field, choice, thread = built.light_field, wish.light_field, self._thread
         scene_truth = _truth_of(light_field.scene)
@@ -226,7 +226,7 @@ class _Worker:
             self._renderer = Renderer(built.panes)
         self._renderer.panes = built.panes
         self._renderer.epoch += 1
-        thread.busy_changed.emit(None)
+        thread.busy_changed.emit("")
         thread.running_changed.emit(
             Running(
                 epoch=self._renderer.epoch,

@@ -26,7 +26,7 @@ from viewer.window.main_window import MainWindow
 class Saver(QObject):
     """Everything it is given is written some time soon."""
 
-    failed = pyqtSignal(object, object)
+    failed = pyqtSignal(R2LError, object)
     """The error, and a call that tries once more."""
 
     saved = pyqtSignal(str)

@@ -191,8 +191,8 @@ class MainWindow(QMainWindow):
         action.setChecked(on)
         action.blockSignals(False)
 
-    def show_busy(self, text: str | None) -> None:
-        """Say what is being waited for, over the picture and in the status bar; None ends it."""
+    def show_busy(self, text: str) -> None:
+        """Say what is being waited for, over the picture and in the status bar; empty ends it."""
         self.pane.show_busy(text)
         self.status.show_busy(text)
 

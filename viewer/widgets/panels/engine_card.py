@@ -64,7 +64,7 @@ class EngineCard(QWidget):
         contest = QHBoxLayout()
         contest.addWidget(self._contest, 1)
         contest.addWidget(self._stop, 0, Qt.AlignmentFlag.AlignTop)
-        self.show_contest(None)
+        self.show_contest("")
         head = QHBoxLayout()
         head.setSpacing(7)
         head.addWidget(self._swatch)
@@ -79,9 +79,9 @@ class EngineCard(QWidget):
         column.addWidget(self._notes)
         column.addLayout(contest)
 
-    def show_contest(self, text: str | None) -> None:
-        """How the search for a faster engine goes; None ends it."""
-        self._contest.setText(text or "")
+    def show_contest(self, text: str) -> None:
+        """How the search for a faster engine goes; empty ends it."""
+        self._contest.setText(text)
         self._contest.setVisible(bool(text))
         self._stop.setVisible(bool(text))
 
