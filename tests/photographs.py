@@ -8,7 +8,8 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle
+from r2l_core.geometry.camera import Camera, focal_from_angle
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.training.demo_scene import render_rays
 from r2l_core.training.teachers import supersampled_image
 

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import image_rays
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField

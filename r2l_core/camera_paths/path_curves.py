@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.camera_paths.spline import FreeCurve, OrbitCurve, Timing, even_lengths
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 
 if TYPE_CHECKING:
     from r2l_core.camera_paths.camera_path import CameraPath, Keyframe

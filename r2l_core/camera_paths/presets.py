@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 
 PRESETS = ("turntable", "spiral", "dolly")
 

@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from r2l_core.commands.arguments import (
     threshold,
     vector,
 )
+from r2l_core.commands.photographs import half_res_option
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -43,9 +44,6 @@ from r2l_core.model.light_field import LightField
 from r2l_core.render.progressive_image import timed_image
 from r2l_core.render.sources import PixelSource
 from r2l_core.types import RayMode
-
-if TYPE_CHECKING:
-    from r2l_core.evaluation.html_report import HtmlReport
 
 
 def add(commands: Subparsers) -> None:
@@ -91,9 +89,7 @@ def add(commands: Subparsers) -> None:
         "--dataset", type=Path, metavar="DIR", help="against its pictures instead of the teacher"
     )
     evaluate.add_argument("--split", choices=["train", "val", "test"], help="of the dataset (test)")
-    evaluate.add_argument(
-        "--half-res", action="store_true", help="the dataset's pictures at half size, as published"
-    )
+    half_res_option(evaluate)
     evaluate.add_argument(
         "--spherify", action="store_true", help="the dataset is an LLFF capture all around"
     )
@@ -140,7 +136,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     if folder:
         folder.claim([precision.value for precision in options.precision], len(reference.cameras))
-    html = _html_report(light_field, len(reference.cameras)) if options.html else None
+    html = None
+    if options.html:  # loads its templates and colours
+        from r2l_core.evaluation.html_report import HtmlReport
+
+        html = HtmlReport(light_field, len(reference.cameras))
     views = evaluation.run(anew=html.shown if html else ())
     for view in tqdm(views, total=evaluation.views_total, unit="view", file=sys.stderr):
         if html and view:
@@ -166,11 +166,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     failed = False
     for precision, bound_db in options.fail_under:
         reached_db = report["precisions"][precision]["psnr_db_vs_fp32_mean"]
-        if not reached_db >= bound_db:  # not a number is no pass either
-            failed = True
-            print(f"FAIL {precision}: {reached_db:.1f} dB < {bound_db:g} dB")
-        else:
-            print(f"PASS {precision}: {reached_db:.1f} dB >= {bound_db:g} dB")
+        passed = reached_db >= bound_db  # not a number is no pass either
+        failed = failed or not passed
+        said, sign = ("PASS", ">=") if passed else ("FAIL", "<")
+        print(f"{said} {precision}: {reached_db:.1f} dB {sign} {bound_db:g} dB")
     return 1 if failed else 0
 
 
@@ -279,14 +278,6 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
         "views_in_split": len(dataset),
         "notes": list(dataset.notes),
     }
-
-
-def _html_report(light_field: LightField, n_views: int) -> HtmlReport:
-    from r2l_core.evaluation.html_report import (
-        HtmlReport,  # its templates and colours: only where needed
-    )
-
-    return HtmlReport(light_field, n_views)
 
 
 def _print_table(precisions: dict[str, dict[str, Any]]) -> None:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -17,12 +12,13 @@ from r2l_core.checkpoints.opening import embedded_names
 from r2l_core.commands.arguments import positive_float, precision, precisions, size
 from r2l_core.commands.shared import (
     Subparsers,
-    assume_option,
     engine_options,
     json_option,
+    light_field_options,
     open_to_render,
     print_notes,
 )
+from r2l_core.commands.streams import stop_flag
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.files import write_json
 from r2l_core.types import Precision
@@ -60,13 +56,7 @@ def add(commands: Subparsers) -> None:
         "completed, and x.csv with a row for every frame. Keyframes may set the precision of each "
         "pane, the wipe and the gain; --precision, --compare and --gain win over them.",
     )
-    record.add_argument(
-        "--checkpoint",
-        metavar="C",
-        help="a file, or the name of one that comes along, such as demo",
-    )
-    record.add_argument("--scene", metavar="S", help="a preset or scene JSON instead of the file's")
-    assume_option(record)
+    light_field_options(record, required=False)
     engine_options(record)
     record.add_argument(
         "--path",
@@ -116,7 +106,7 @@ def _record(options: argparse.Namespace) -> int:
     plan = recorder.plan
     total, first = plan.n_frames, recorder.first_frame
     try:
-        with _stop_flag() as stopped, tqdm(total=total, initial=first, unit="frame") as bar:
+        with stop_flag() as stopped, tqdm(total=total, initial=first, unit="frame") as bar:
             for _ in recorder.frames(aborted=stopped):
                 bar.update()
     except R2LError as error:
@@ -302,25 +292,3 @@ def _lasting_name(checkpoint: str) -> str:
     if checkpoint in embedded_names() and not Path(checkpoint).is_file():
         return checkpoint
     return str(Path(checkpoint).expanduser().absolute())
-
-
-@contextmanager
-def _stop_flag() -> Iterator[Callable[[], bool]]:
-    """A flag that Ctrl+C or a polite end sets, so that what is written is closed in good order; a
-    second one ends at once."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        signal.signal(number, before[number])
-
-    before: dict[int, Any] = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield stopped.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -33,7 +33,8 @@ from r2l_core.engines.building import build_engine
 from r2l_core.engines.teacher_engines import TeacherEngine, TeacherFile, teacher_engine
 from r2l_core.errors import EngineUnavailable, R2LError
 from r2l_core.files import save_image, write_json
-from r2l_core.geometry.camera import Camera, Orbit, load_pose
+from r2l_core.geometry.camera import Camera, load_pose
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import require_in_reach
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.light_field import LightField

@@ -1,7 +1,8 @@
 """Standard streams that are closed, full, or read by nobody any more.
 
 A command's work does not depend on who reads along: the film is made although `| true` has gone,
-and a full disk under the standard output is one error at the end.
+and a full disk under the standard output is one error at the end. What is asked to end closes what
+it writes in good order.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
-from typing import TextIO, cast
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO, cast
 
 from r2l_core.errors import R2LError, shown
 
@@ -96,3 +102,25 @@ def require_working_directory() -> None:
         raise R2LError(
             "Nothing can be done here", "the working directory was deleted", "Go to another folder."
         ) from error
+
+
+@contextmanager
+def stop_flag() -> Iterator[Callable[[], bool]]:
+    """A flag that Ctrl+C or a polite end sets, so that what is written is closed in good order; a
+    second one ends at once."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopped.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -6,6 +6,7 @@ slows them alike: quote the ratios. Every pixel goes through the network.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import sys
 import time
@@ -287,16 +288,13 @@ def _shares(timings: list[FrameTimings]) -> dict[str, float]:
 def _reset_peak_rss() -> None:
     # Linux alone can set the high-water mark back; elsewhere the peak is not reported.
     if sys.platform == "linux":
-        try:
+        with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        except OSError:
-            return
 
 
 def _peak_rss_mb() -> float | None:
     if sys.platform != "linux":
         return None
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return None
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    peak = next((line for line in lines if line.startswith("VmHWM:")), None)
+    return None if peak is None else int(peak.split()[1]) * 1024 / 1e6

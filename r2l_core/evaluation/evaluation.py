@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from r2l_core.engines.building import build_engine
 from r2l_core.evaluation.folder import EvaluationFolder, key_of
 from r2l_core.evaluation.ground_truth import Reference
-from r2l_core.geometry.camera import Camera, Orbit, focal_from_angle
+from r2l_core.geometry.camera import Camera, focal_from_angle
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.metrics import ImageComparison, PixelErrors, compare, pixel_errors, psnr_db
 from r2l_core.images.perceptual import unavailable

@@ -21,7 +21,8 @@ from r2l_core.engines.cuda.pictures import CudaPictures
 from r2l_core.engines.cuda.pixels import CudaPixels
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import RenderRequest
-from r2l_core.render.renderer import Pane, Renderer
+from r2l_core.render.panes import Pane
+from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import EngineInfo, Precision, RayMode
 

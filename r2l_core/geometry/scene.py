@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from r2l_core import limits
 from r2l_core.errors import SceneError
-from r2l_core.geometry.camera import BLENDER_CAMERA_ANGLE_X_RAD, Camera, Orbit, focal_from_angle
+from r2l_core.geometry.camera import BLENDER_CAMERA_ANGLE_X_RAD, Camera, focal_from_angle
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene_entries import NUMBERS, READ
 from r2l_core.json_fields import read_json
 from r2l_core.types import RayMode

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from r2l_core.errors import QuantizationError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import canonicalise, pixel_rays
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.arithmetic import LEVELS, TINY, QuantizedRows, quantize_rows

@@ -20,10 +20,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from r2l_core.geometry.camera import Camera
 from r2l_core.render.budget import (
     FINE_STRIDE,
     base_stride,
@@ -33,6 +31,7 @@ from r2l_core.render.budget import (
 )
 from r2l_core.render.carrying import Shown, carried_along
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
+from r2l_core.render.panes import Pane, to_uint8
 from r2l_core.render.pixel_grids import (
     by_contrast,
     grid_pixels,
@@ -41,7 +40,7 @@ from r2l_core.render.pixel_grids import (
     telling_pixels,
 )
 from r2l_core.render.progressive_image import ImageSet, ProgressiveImage, chunks, never
-from r2l_core.render.sources import Batch, PixelSource
+from r2l_core.render.sources import Batch
 from r2l_core.render.whole_frames import WholeFrames
 
 SHOW_EVERY_S = 0.1
@@ -52,25 +51,6 @@ _FLAT_STRIDE = 8
 
 _WORTH_FILLING = 64
 """Fewer rays than this, to fill up a tile, are not worth finding out which."""
-
-
-class Pane:
-    """One source, the last picture that was made of it, and what its frames are labelled with."""
-
-    def __init__(self, source: PixelSource, light_field: str = "") -> None:
-        self.source = source
-        self.light_field = light_field
-        """See Frame."""
-        self.asked_share = 1.0
-        """Share of the last preview's pixels that the source was asked about."""
-        self._image: ProgressiveImage | None = None
-
-    def image(self, camera: Camera, flat_tolerance: float) -> ProgressiveImage:
-        """The picture of that camera as far as it is known; a new one where it is not."""
-        image = self._image
-        if image is None or not image.shows(camera, flat_tolerance):
-            image = self._image = ProgressiveImage(self.source, camera, flat_tolerance)
-        return image
 
 
 class Renderer:
@@ -144,13 +124,12 @@ class Renderer:
         """
         width, height = request.camera.width_px, request.camera.height_px
         available_s = time_for_pixels(request.target_ms / 1e3, self.overhead_s)
-        speeds = [image.source.speed for image in images]
 
         def seconds_at(stride: int) -> float:
             return sum(
                 speed.seconds(image.n_unknown(stride) * pane.asked_share)
-                for pane, image, speed in zip(self.panes, images, speeds, strict=True)
-                if speed is not None
+                for pane, image in zip(self.panes, images, strict=True)
+                if (speed := image.source.speed) is not None
             )
 
         affordable = finest_stride(seconds_at, available_s, self._last_stride)
@@ -159,9 +138,8 @@ class Renderer:
         # Pictures that are compared are the work of their networks alone.
         if len(images) == 1 and affordable > FINE_STRIDE:
             images.first.carried = carried_along(shown, images.first.source, request.camera)
-        stride = affordable
-        if fills_up:
-            stride = base_stride(affordable, images.first.carried is not None)
+        is_carried = images.first.carried is not None
+        stride = base_stride(affordable, is_carried) if fills_up else affordable
         stride = min(stride, request.max_stride)
         pixels = images.unknown(grid_pixels(width, height, stride))
         *full, last = chunks(pixels)
@@ -224,8 +202,7 @@ class Renderer:
         cancelled: Callable[[], bool],
     ) -> Generator[tuple[Frame, ...], None, bool]:
         """Complete `stride`, the next one, the highest contrast first; False where cancelled."""
-        began = time.perf_counter()
-        camera = request.camera
+        began, camera = time.perf_counter(), request.camera
         pixels = images.unknown(new_pixels(camera.width_px, camera.height_px, stride))
         with images.quiet(any_size=False):
             coarser = images.stride
@@ -321,14 +298,3 @@ class Renderer:
                 )
             )
         return tuple(frames)
-
-
-def to_uint8(colors: Tensor) -> NDArray[np.uint8]:
-    """Float colours in [0, 1], (H, W, 3), to a read-only uint8 array, rounded to nearest."""
-    # numpy converts to bytes five times as fast as torch.
-    scaled = colors.numpy() * np.float32(255.0)
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, 0, 255, out=scaled)
-    image = scaled.astype(np.uint8)
-    image.flags.writeable = False
-    return image

@@ -13,7 +13,7 @@ from r2l_core.render.frames import Frame, FrameDifference, FrameTimings, RenderR
 from r2l_core.render.sources import NetworkSource
 
 if TYPE_CHECKING:
-    from r2l_core.render.renderer import Pane
+    from r2l_core.render.panes import Pane
 
 
 class WholeFrames:

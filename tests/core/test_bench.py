@@ -15,7 +15,7 @@ from r2l_core.engines.backends import ENGINES, availability, available_engines
 from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.evaluation import bench as bench_module
 from r2l_core.evaluation.bench import Bench
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import hits_bounds, image_rays
 from r2l_core.render.frames import FrameTimings
 from r2l_core.types import EngineInfo, Precision

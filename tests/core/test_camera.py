@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
 from r2l_core.errors import CameraError
-from r2l_core.geometry.camera import (
-    BLENDER_CAMERA_ANGLE_X_RAD,
-    Camera,
-    Orbit,
-    focal_from_angle,
-    load_pose,
-    wrap_deg,
-)
+from r2l_core.geometry.camera import BLENDER_CAMERA_ANGLE_X_RAD, Camera, focal_from_angle, load_pose
+from r2l_core.geometry.orbit import Orbit, wrap_deg
 
 
 def _between(low: float, high: float) -> st.SearchStrategy[float]:

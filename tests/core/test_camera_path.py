@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.presets import PRESETS, preset, through_poses, turntable
 from r2l_core.errors import CameraPathError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.types import Precision
 
 START = Orbit(35.0, 30.0, 4.0, (0.1, -0.2, 0.3))

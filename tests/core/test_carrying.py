@@ -13,7 +13,8 @@ from r2l_core.engines.base import Shaded
 from r2l_core.engines.building import build_engine
 from r2l_core.engines.fused.library import level_of, levels_for, library_path, load
 from r2l_core.engines.processor import this_processor
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import image_rays
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.metrics import mse, psnr_db
@@ -21,9 +22,10 @@ from r2l_core.render import carrying
 from r2l_core.render import renderer as renderer_module
 from r2l_core.render.carrying import Shown, carried_along
 from r2l_core.render.frames import Frame, RenderRequest
+from r2l_core.render.panes import Pane, to_uint8
 from r2l_core.render.pixel_grids import interpolated
 from r2l_core.render.progressive_image import render_image
-from r2l_core.render.renderer import Pane, Renderer, to_uint8
+from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import EngineInfo, Precision
 

@@ -24,7 +24,7 @@ from r2l_core.engines.backends import availability
 from r2l_core.engines.building import build_engine
 from r2l_core.evaluation import evaluation, shimmer
 from r2l_core.evaluation.evaluation import evaluation_cameras
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.images import metrics
 from r2l_core.images.metrics import mse, psnr_db

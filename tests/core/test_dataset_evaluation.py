@@ -23,7 +23,7 @@ from r2l_core.commands.cli import main
 from r2l_core.engines.building import build_engine
 from r2l_core.evaluation import evaluation, html_report
 from r2l_core.evaluation.folder import EvaluationFolder, key_of
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images import metrics
 from r2l_core.images.metrics import mse, psnr_db

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from r2l_core.errors import SceneError
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import hits_bounds, image_rays
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.training.demo_scene import SPHERES, TABLE_RADIUS, TABLE_Z, Sphere, render_rays

@@ -12,7 +12,7 @@ from torch.nn import functional
 from r2l_core.engines.backends import availability
 from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import canonicalise, image_rays
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.module import activate_

@@ -30,7 +30,7 @@ from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.commands.cli import main
 from r2l_core.errors import R2LError
 from r2l_core.files import save_image, save_video, write_json, write_text
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.quantization.recipes import save_mix
 
 folder, field = Path(sys.argv[1]), sys.argv[2]

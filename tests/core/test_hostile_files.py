@@ -24,7 +24,8 @@ from r2l_core.camera_paths.files import load_camera_path, save_camera_path
 from r2l_core.checkpoints.opening import load_checkpoint
 from r2l_core.datasets import open_dataset
 from r2l_core.errors import R2LError, SceneError
-from r2l_core.geometry.camera import Orbit, load_pose
+from r2l_core.geometry.camera import load_pose
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec, load_scene
 from r2l_core.quantization.recipes import load_mix, load_ranges
 from r2l_core.recording.loading import load_sidecar

@@ -16,7 +16,7 @@ from r2l_core.commands.cli import main
 from r2l_core.engines.teacher_engines import NerfEngine, importance_depths
 from r2l_core.errors import CheckpointError
 from r2l_core.evaluation import bench as bench_module
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import image_rays, ndc_rays
 from r2l_core.geometry.scene import PRESETS, load_scene
 from r2l_core.render.progressive_image import render_image

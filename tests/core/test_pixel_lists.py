@@ -15,10 +15,11 @@ from r2l_core.engines.cuda import pictures, pixels
 from r2l_core.engines.cuda.engine import CudaEngine
 from r2l_core.errors import EngineError
 from r2l_core.geometry import rays
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.render import sources
 from r2l_core.render.frames import RenderRequest
-from r2l_core.render.renderer import Pane, Renderer
+from r2l_core.render.panes import Pane
+from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from tests.cuda_cases import RaysOnly

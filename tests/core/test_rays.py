@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2l_core.errors import CameraError
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import (
     canonicalise,
     hits_bounds,

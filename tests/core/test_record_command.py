@@ -18,7 +18,7 @@ import pytest
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import save_camera_path
 from r2l_core.commands.cli import main
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.recording import recorder as recorder_module
 from r2l_core.types import Precision
 

@@ -19,7 +19,7 @@ from r2l_core.camera_paths.presets import turntable
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines.torch_engine import TorchFactory
 from r2l_core.errors import CheckpointError, EngineError, RecordingError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.quantization.mix import with_mix
 from r2l_core.recording import files as files_module

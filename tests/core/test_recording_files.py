@@ -16,7 +16,7 @@ from PIL import Image
 
 from r2l_core.camera_paths.presets import turntable
 from r2l_core.errors import R2LError, RecordingError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.recording.ffmpeg import Encoder, check_encoder, count_frames, join
 from r2l_core.recording.files import video_files

@@ -11,7 +11,7 @@ import pytest
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.presets import turntable
 from r2l_core.errors import RecordingError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.images.colors import PRECISION_COLORS
 from r2l_core.recording.compose import as_picture, composed, wipe_column
 from r2l_core.recording.labels import PaneNumbers, labelled, legible, require_title, title_card

@@ -14,7 +14,7 @@ from torch import nn
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines.building import build_engine
 from r2l_core.errors import CheckpointError, EngineUnavailable, SceneError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.arithmetic import fake_quantize
 from r2l_core.quantization.calibration import layer_inputs

@@ -14,14 +14,16 @@ from r2l_core.engines.backends import ENGINES, availability
 from r2l_core.engines.base import Shaded
 from r2l_core.engines.building import build_engine
 from r2l_core.errors import EngineError
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.rays import canonicalise, hits_bounds, image_rays
 from r2l_core.render import progressive_image as image_module
 from r2l_core.render import renderer as renderer_module
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
+from r2l_core.render.panes import Pane, to_uint8
 from r2l_core.render.pixel_grids import grid_pixels
 from r2l_core.render.progressive_image import never, render_image, timed_image
-from r2l_core.render.renderer import Pane, Renderer, to_uint8
+from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import EngineInfo, Precision
 

@@ -24,7 +24,7 @@ from r2l_core import limits
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import save_camera_path
 from r2l_core.checkpoints.opening import save_light_field
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from r2l_core.errors import SceneError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec, load_scene
 
 FULL = SceneSpec(

@@ -14,13 +14,14 @@ from r2l_core.commands.cli import main
 from r2l_core.engines.cuda.engine import CudaEngine
 from r2l_core.errors import EngineError
 from r2l_core.evaluation.overhead import overhead_ms
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import load_scene
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.images.metrics import psnr_db
 from r2l_core.render.frames import DifferenceWish, RenderRequest
+from r2l_core.render.panes import Pane, to_uint8
 from r2l_core.render.progressive_image import render_image, timed_image
-from r2l_core.render.renderer import Pane, Renderer, to_uint8
+from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from tests.cuda_cases import RaysOnly

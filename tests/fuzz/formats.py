@@ -22,7 +22,8 @@ from r2l_core.checkpoints.opening import load_checkpoint, save_light_field
 from r2l_core.checkpoints.unpacking import unpack
 from r2l_core.datasets import open_dataset
 from r2l_core.errors import R2LError
-from r2l_core.geometry.camera import Orbit, load_pose
+from r2l_core.geometry.camera import load_pose
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig

@@ -19,7 +19,7 @@ import torch
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines.cuda import engine as cuda_engine
 from r2l_core.engines.cuda.engine import CudaFactory
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import load_scene
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField

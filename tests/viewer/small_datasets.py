@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 
 WIDTH_PX, HEIGHT_PX = 32, 24
 VIEWS = 4

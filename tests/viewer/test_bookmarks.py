@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from viewer.state.viewpoint import Bookmarks, Viewpoint
 
 VIEW = Viewpoint(Orbit(35.25, -12.5, 4.031128, (0.1, -0.2, 0.3)), 39.6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from viewer.camera.history import BURST_S, LIMIT, CameraHistory
 from viewer.state.viewpoint import Viewpoint
 

@@ -13,7 +13,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QComboBox, QLabel, QListView
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.images.metrics import compare
 from r2l_core.types import Precision

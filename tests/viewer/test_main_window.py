@@ -23,7 +23,8 @@ from PyQt6.QtWidgets import (
 )
 
 from r2l_core.checkpoints.opening import embedded_names
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision

@@ -8,7 +8,7 @@ from PyQt6.QtCore import QEvent, QPointF, Qt
 from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter
 from PyQt6.QtWidgets import QApplication
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from viewer.app import App
 from viewer.dataset.pose_marking import PoseDrawing
 from viewer.state.panes import CompareMode

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.render.frames import Frame, FrameTimings, RenderRequest
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode

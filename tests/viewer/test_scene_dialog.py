@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from PyQt6.QtWidgets import QLineEdit
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.types import Precision
 from tests.viewer.states import shown

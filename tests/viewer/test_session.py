@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QMenu
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.errors import SessionError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.images.difference import DifferenceKind
 from r2l_core.types import Precision

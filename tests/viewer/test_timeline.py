@@ -13,7 +13,8 @@ from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtWidgets import QAbstractButton, QComboBox
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.types import Precision
 from tests.viewer.find import named, words
 from tests.viewer.manual_clock import ManualClock

@@ -12,7 +12,7 @@ from PyQt6.QtGui import QDropEvent
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import save_camera_path, save_nerfstudio
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.types import Precision
 from viewer.__main__ import parser as viewer_parser
 from viewer.run import run

@@ -13,7 +13,8 @@ from PyQt6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PyQt6.QtGui import QColor, QDropEvent, QGuiApplication, QImage, QKeyEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider, QWidget
 
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
 from tests.viewer.find import named

@@ -7,7 +7,8 @@ from dataclasses import fields
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS, SceneSpec
 from viewer.camera.history import CameraMoves
 from viewer.camera.mover import Mover

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from r2l_core.geometry.camera import Orbit, wrap_deg
+from r2l_core.geometry.orbit import Orbit, wrap_deg
 from viewer.state.viewpoint import Viewpoint
 
 FLIGHT_RADII_PER_S = 0.75

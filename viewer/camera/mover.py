@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PyQt6.QtCore import QObject
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from viewer.camera.motion import Flight, Glide, eased
 from viewer.state.viewpoint import Viewpoint
 from viewer.widgets.controls.timers import Clock

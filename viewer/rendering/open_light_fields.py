@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
     from r2l_core.engines.base import Engine
     from r2l_core.engines.faithful import Opening
-    from r2l_core.render.renderer import Pane
+    from r2l_core.render.panes import Pane
     from r2l_core.render.sources import PixelSource
     from viewer.rendering.opening import Opened
 
@@ -222,7 +222,7 @@ class _Work:
         return _Key(opened, pane.source, pane.engine, device, ray_mode, layers, expected=name)
 
     def _pane(self, key: _Key) -> Pane:
-        from r2l_core.render.renderer import Pane
+        from r2l_core.render.panes import Pane
 
         if key not in self.panes:
             self._busy(f"Building {key.source}…")
@@ -319,7 +319,7 @@ def _source(
 
 
 def _blank(precision: Precision, name: str, error: R2LError) -> Pane:
-    from r2l_core.render.renderer import Pane
+    from r2l_core.render.panes import Pane
     from r2l_core.render.sources import BlankSource
 
     info = EngineInfo("none", precision, "nothing", "none", "none", "nothing", 0)

@@ -290,8 +290,8 @@ class _Worker:
 
     def exact(self, camera: Camera) -> None:
         """Render the whole picture of the first pane as the window shows it in the end."""
+        from r2l_core.render.panes import to_uint8
         from r2l_core.render.progressive_image import render_image
-        from r2l_core.render.renderer import to_uint8
 
         if self._renderer is None:
             return

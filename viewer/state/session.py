@@ -35,7 +35,7 @@ from r2l_core import limits
 from r2l_core.camera_paths.files import camera_path_values, read_camera_path
 from r2l_core.errors import SceneError, SessionError
 from r2l_core.files import replacing
-from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Orbit
+from r2l_core.geometry.orbit import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields, parse_json
 from r2l_core.render.frames import STRIDES

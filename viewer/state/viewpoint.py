@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.geometry.camera import MAX_ELEVATION_DEG, Camera, Orbit, focal_from_angle, wrap_deg
+from r2l_core.geometry.camera import Camera, focal_from_angle
+from r2l_core.geometry.orbit import MAX_ELEVATION_DEG, Orbit, wrap_deg
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import stored_object
 

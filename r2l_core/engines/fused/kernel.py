@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from r2l_core.engines.fused.library import Call, Level, Spent
-from r2l_core.engines.fused.packing import Array, PackedNetwork, Weights
+from r2l_core.engines.fused.library import Array, Call, Level, Spent
+from r2l_core.engines.fused.packing import PackedNetwork, Weights
 from r2l_core.engines.fused.workers import work_together
 from r2l_core.errors import EngineError
 from r2l_core.model.network import NetworkConfig

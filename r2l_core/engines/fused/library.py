@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from r2l_core.engines.processor import LEVELS, NATIVE, VARIABLE, Processor
 from r2l_core.errors import EngineUnavailable, first_line
+
+Array = NDArray[Any]
 
 BUILT = Path(__file__).parent / "built"
 

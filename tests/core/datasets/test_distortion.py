@@ -17,7 +17,8 @@ from PIL import Image
 from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.datasets.distortion import Distortion
 from r2l_core.errors import DatasetError
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 
 WIDTH, HEIGHT, FX, FY, CX, CY = 120, 90, 80.0, 84.0, 63.0, 41.5
 LENSES = {

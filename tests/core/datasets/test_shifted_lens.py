@@ -12,7 +12,8 @@ from PIL import Image
 from r2l_core.commands.cli import main
 from r2l_core.datasets import open_dataset
 from r2l_core.engines.building import build_engine
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision

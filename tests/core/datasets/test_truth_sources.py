@@ -10,9 +10,11 @@ from r2l_core.datasets import NoSuchSplit, open_dataset
 from r2l_core.engines.building import build_engine
 from r2l_core.errors import DatasetError
 from r2l_core.evaluation.ground_truth import TRUTH, DatasetSource
-from r2l_core.geometry.camera import Camera, Orbit
+from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.orbit import Orbit
 from r2l_core.render.frames import RenderRequest
-from r2l_core.render.renderer import Pane, Renderer, to_uint8
+from r2l_core.render.panes import Pane, to_uint8
+from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 

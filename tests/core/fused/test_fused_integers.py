@@ -10,8 +10,9 @@ import torch
 
 from r2l_core.engines.fused import library
 from r2l_core.engines.fused.engine import weights_of
+from r2l_core.engines.fused.integer_packing import balanced_order, longest_window
 from r2l_core.engines.fused.library import Level
-from r2l_core.engines.fused.packing import PackedNetwork, balanced_order, longest_window
+from r2l_core.engines.fused.packing import PackedNetwork
 from r2l_core.engines.processor import this_processor
 from r2l_core.model.arithmetic import QuantizedRows, quantize_rows
 from r2l_core.model.quantized import QuantizedLinear

@@ -9,7 +9,7 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 from viewer.widgets import theme
 
 _SIDE_PX = 104

@@ -1,0 +1,41 @@
+"""A pane of a comparison: a source, and the last picture that was made of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from r2l_core.geometry.camera import Camera
+from r2l_core.render.progressive_image import ProgressiveImage
+from r2l_core.render.sources import PixelSource
+
+
+class Pane:
+    """One source, the last picture that was made of it, and what its frames are labelled with."""
+
+    def __init__(self, source: PixelSource, light_field: str = "") -> None:
+        self.source = source
+        self.light_field = light_field
+        """See Frame."""
+        self.asked_share = 1.0
+        """Share of the last preview's pixels that the source was asked about."""
+        self._image: ProgressiveImage | None = None
+
+    def image(self, camera: Camera, flat_tolerance: float) -> ProgressiveImage:
+        """The picture of that camera as far as it is known; a new one where it is not."""
+        image = self._image
+        if image is None or not image.shows(camera, flat_tolerance):
+            image = self._image = ProgressiveImage(self.source, camera, flat_tolerance)
+        return image
+
+
+def to_uint8(colors: Tensor) -> NDArray[np.uint8]:
+    """Float colours in [0, 1], (H, W, 3), to a read-only uint8 array, rounded to nearest."""
+    # numpy converts to bytes five times as fast as torch.
+    scaled = colors.numpy() * np.float32(255.0)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, 0, 255, out=scaled)
+    image = scaled.astype(np.uint8)
+    image.flags.writeable = False
+    return image
