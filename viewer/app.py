@@ -29,8 +29,9 @@ from viewer.rendering.contests import Contests, words
 from viewer.rendering.controller import RenderController
 from viewer.rendering.performance import PerformanceMonitor
 from viewer.rendering.render_size import RenderSizeController
-from viewer.rendering.render_thread import RenderThread, Running
+from viewer.rendering.render_thread import RenderThread
 from viewer.rendering.report import Report
+from viewer.rendering.running import Running
 from viewer.rendering.saving import Saver, Screenshots
 from viewer.rendering.scene_controller import SceneController
 from viewer.state.panes import PaneChoice
@@ -350,7 +351,7 @@ class App(QObject):
     def _show_scene_choice(self, state: ViewState) -> None:
         scene = state.light_field.scene
         named = scene if scene is None or isinstance(scene, str) else ""
-        self.window.commands.show_scene_choice(named)
+        self.window.commands.scenes.show_choice(named)
 
 
 def _in_usual_precision(state: ViewState, preferences: Preferences) -> ViewState:

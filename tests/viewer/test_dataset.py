@@ -432,14 +432,14 @@ class TestScenes:
 
     def test_a_preset_comes_before_the_dataset(self, app, until, released, open_dataset, folder):
         app.window.open_requested.emit(released)
-        app.window.commands.scenes["blender:lego"].trigger()
+        app.window.commands.scenes.presets["blender:lego"].trigger()
         until(lambda: app.rendering.running.scene == PRESETS["blender:lego"])
         open_dataset(folder)
         assert app.rendering.running.scene == PRESETS["blender:lego"]
         assert not any("dataset" in note for note in app.rendering.running.notes)
 
     def test_a_preset_can_be_chosen_and_left(self, app, until):
-        scenes = app.window.commands.scenes
+        scenes = app.window.commands.scenes.presets
         assert [name for name, one in scenes.items() if one.isChecked()] == [None]
         scenes["llff:fern"].trigger()
         until(lambda: app.rendering.running.scene == PRESETS["llff:fern"])

@@ -26,7 +26,7 @@ from viewer.camera.motion import FLIGHT_RADII_PER_S
 from viewer.rendering.controller import RenderController
 from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.performance import PerformanceMonitor
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.rendering.starting import Looking
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.state.resolve import Capabilities, Wish, wish_of

@@ -28,7 +28,8 @@ from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from tests.viewer.states import wanted
 from viewer.rendering import render_thread
-from viewer.rendering.render_thread import Measured, RenderThread, Running
+from viewer.rendering.render_thread import RenderThread
+from viewer.rendering.running import Measured, Running
 from viewer.state.panes import PaneChoice
 from viewer.state.resolve import Wish
 

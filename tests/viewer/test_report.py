@@ -15,8 +15,8 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
 from viewer.rendering import report as report_module
-from viewer.rendering.render_thread import Exact, Measured
 from viewer.rendering.report import Report
+from viewer.rendering.running import Exact, Measured
 
 KEYS = [
     "processor",

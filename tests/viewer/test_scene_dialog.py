@@ -193,7 +193,7 @@ class TestAsking:
         box.activated.emit(box.findData("llff:fern"))
         until(lambda: app.rendering.running.scene == PRESETS["llff:fern"])
         assert app.camera.orbit == PRESETS["llff:fern"].home()
-        assert app.window.commands.scenes["llff:fern"].isChecked()
+        assert app.window.commands.scenes.presets["llff:fern"].isChecked()
 
     def test_what_cannot_be_is_not_tried(self, open_app, qtbot, write_released):
         app = open_app(write_released("lego"))

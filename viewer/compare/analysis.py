@@ -19,7 +19,7 @@ from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
 from viewer.compare.helper_process import HelperProcess
 from viewer.compare.pair_metrics import exact_colors, missing_panes, pair_metrics
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.state.panes import TRUTHS
 from viewer.state.region import Region
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergenceReadout

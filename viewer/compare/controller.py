@@ -14,7 +14,7 @@ from viewer.compare.analysis import Analyst
 from viewer.compare.layers_controller import LayersController
 from viewer.compare.measuring import MeasuringController
 from viewer.rendering.controller import RenderController
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.state.preferences import Preferences, RecentFiles
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.compare.compare_panels import ComparePanels

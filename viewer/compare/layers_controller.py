@@ -13,7 +13,7 @@ from r2l_core.types import Precision
 from viewer.compare import analysis
 from viewer.compare.analysis import Analyst
 from viewer.rendering.controller import RenderController
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.panels.layer_bars import LayerSensitivity
 from viewer.window.main_window import MainWindow

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset

@@ -12,7 +12,7 @@ from viewer.camera.gestures import CameraGestures
 from viewer.camera_path.controller import CameraPathController
 from viewer.kept.sessions import FileOpener, SessionController
 from viewer.rendering.controller import RenderController
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.state.preferences import Preferences, RecentFiles
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.panels.preferences_dialog import FLY_SPEED_RANGE, PreferencesDialog

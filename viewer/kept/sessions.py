@@ -20,7 +20,7 @@ from viewer.compare.layers_controller import LayersController
 from viewer.dataset.controller import DatasetController
 from viewer.recording.controller import RecordingController
 from viewer.rendering.controller import RenderController
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.state.panes import PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.resolve import Wish

@@ -14,7 +14,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.errors import R2LError
 from viewer.rendering.mailbox import Mailbox
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.runtime import lower_thread_priority
 from viewer.state.panes import AUTO
 

@@ -13,7 +13,7 @@ from r2l_core.render.frames import Frame
 from r2l_core.types import Precision
 from viewer.camera.controller import CameraController
 from viewer.rendering.mailbox import Mailbox
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.rendering.starting import Looking
 from viewer.state.panes import PaneChoice
 from viewer.state.resolve import Capabilities, Wish, request_of, wish_of

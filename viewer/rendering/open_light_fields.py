@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2l_core.errors import R2LError, plain
-from r2l_core.geometry.scene import SceneSpec
-from r2l_core.types import EngineInfo, Precision, RayMode
+from r2l_core.types import Precision, RayMode
 from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
+from viewer.rendering.pane_sources import OpenedAs, PaneKey, blank_pane, expected, pane_source
 from viewer.state.panes import AUTO, TRUTH, PaneChoice
 from viewer.state.resolve import Wish
 from viewer.widgets.controls.wording import distinct_names
 
 if TYPE_CHECKING:
-    from r2l_core.datasets import Dataset
     from r2l_core.engines.base import Engine
     from r2l_core.engines.faithful import Opening
     from r2l_core.render.panes import Pane
-    from r2l_core.render.sources import PixelSource
     from viewer.rendering.opening import Opened
 
 
@@ -47,36 +45,6 @@ class Built:
     sha256: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """What a light field was opened as, to know whether it has to be opened again.
-
-    lent: the scene of the open dataset, for files that do not know their own.
-    """
-
-    checkpoint: str
-    scene: str | SceneSpec | None
-    lent: SceneSpec | None
-    assumed: tuple[str, ...]
-    changed_ns: int
-
-
-@dataclass(frozen=True)
-class _Key:
-    """Everything that a pane's pictures depend on."""
-
-    opened: _Opened
-    source: Precision | str
-    engine: str
-    device: str
-    ray_mode: RayMode
-    layers_in_fp32: frozenset[str]
-    dataset: Dataset | None = None
-    """Where the ground truth comes from; None for the scene's own, and for networks."""
-    expected: str = ""
-    """The engine that `engine` means by now, so that another choice of `auto` is another pane."""
-
-
 class OpenLightFields:
     """Opens each once, and keeps what is built of them, so that going back to it is immediate.
 
@@ -88,9 +56,9 @@ class OpenLightFields:
         """`busy`: is told what takes time. `superseded`: whether a wish is of no use any more."""
         self._busy = busy
         self._superseded = superseded
-        self._light_fields: dict[_Opened, Opened] = {}
-        self._panes: dict[_Key, Pane] = {}
-        self._of_panes: frozenset[_Opened] = frozenset()
+        self._light_fields: dict[OpenedAs, Opened] = {}
+        self._panes: dict[PaneKey, Pane] = {}
+        self._of_panes: frozenset[OpenedAs] = frozenset()
 
     def build(self, wish: Wish) -> Built:
         """Open and build what is wished. On failure everything stays as it was.
@@ -128,8 +96,8 @@ class _Work:
         self,
         busy: Callable[[str], None],
         superseded: Callable[[], bool],
-        light_fields: dict[_Opened, Opened],
-        panes: dict[_Key, Pane],
+        light_fields: dict[OpenedAs, Opened],
+        panes: dict[PaneKey, Pane],
         wish: Wish,
     ) -> None:
         self._busy = busy
@@ -138,7 +106,7 @@ class _Work:
         self.light_fields = light_fields
         self.panes = panes
         self.main = self._open(wish)
-        self.of_panes: dict[_Opened, Wish] = {}
+        self.of_panes: dict[OpenedAs, Wish] = {}
         self._ready: Engine | None = None
         """Of the precision that was chosen for the open light field, where one is built."""
 
@@ -164,7 +132,7 @@ class _Work:
                     pane = self._of_another(choice, choice.checkpoint)
                 except R2LError as error:
                     failures.append(error)
-                    pane = _blank(choice.source, names[checkpoint], error)
+                    pane = blank_pane(choice.source, names[checkpoint], error)
             several = len(names) > 1 and isinstance(choice.source, Precision)
             pane.light_field = names[checkpoint] if several else ""
             panes.append(pane)
@@ -191,12 +159,12 @@ class _Work:
             self.of_panes[opened] = wish
         return pane
 
-    def _open(self, wish: Wish) -> _Opened:
+    def _open(self, wish: Wish) -> OpenedAs:
         """Open what is not open yet; under what it is kept."""
         choice = wish.light_field
         lent = None if choice.scene is not None or wish.dataset is None else wish.dataset.scene
         changed_ns = _changed_ns(choice.checkpoint)
-        own = _Opened(choice.checkpoint, choice.scene, None, choice.assumed, changed_ns)
+        own = OpenedAs(choice.checkpoint, choice.scene, None, choice.assumed, changed_ns)
         as_lent = replace(own, lent=lent)
         # A file that knows its scene has no use for a dataset's.
         if own in self.light_fields and (lent is None or self.light_fields[own].says_scene):
@@ -209,31 +177,33 @@ class _Work:
             self.light_fields[as_lent] = light_field
         return as_lent
 
-    def _key(self, pane: PaneChoice, opened: _Opened, ray_mode: RayMode) -> _Key:
+    def _key(self, pane: PaneChoice, opened: OpenedAs, ray_mode: RayMode) -> PaneKey:
         wish = self._wish
         if not isinstance(pane.source, Precision):
             dataset = wish.dataset if pane.source == TRUTH else None
-            return _Key(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), dataset)
+            return PaneKey(self.main, pane.source, AUTO, "cpu", "plain", frozenset(), dataset)
         device = wish.light_field.device
         if self.light_fields[opened].is_teacher:
-            return _Key(opened, Precision.FP32, AUTO, device, "plain", frozenset())
-        name = _expected(self.light_fields[opened], pane, device)
+            return PaneKey(opened, Precision.FP32, AUTO, device, "plain", frozenset())
+        name = expected(self.light_fields[opened], pane, device)
         layers = pane.layers_in_fp32
-        return _Key(opened, pane.source, pane.engine, device, ray_mode, layers, expected=name)
+        return PaneKey(opened, pane.source, pane.engine, device, ray_mode, layers, expected=name)
 
-    def _pane(self, key: _Key) -> Pane:
+    def _pane(self, key: PaneKey) -> Pane:
         from r2l_core.render.panes import Pane
 
         if key not in self.panes:
             self._busy(f"Building {key.source}…")
             before = self._engine_before(key)
             ready = self._ready if key.opened == self.main and not key.layers_in_fp32 else None
-            source = _source(self.light_fields[key.opened], key, before, ready, self._superseded)
+            source = pane_source(
+                self.light_fields[key.opened], key, before, ready, self._superseded
+            )
             source.warm_up()
             self.panes[key] = Pane(source)
         return self.panes[key]
 
-    def _engine_before(self, key: _Key) -> Engine | None:
+    def _engine_before(self, key: PaneKey) -> Engine | None:
         """What renders an earlier state of the same network; None where there is nothing."""
         from r2l_core.model.light_field import LightField
         from r2l_core.render.sources import NetworkSource
@@ -261,69 +231,6 @@ def _opening(light_field: Opened, wish: Wish, busy: Callable[[str], None]) -> Op
         return Opening(Precision.FP32)
     choice = wish.light_field
     return opening_precision(light_field, choice.engine, choice.device, busy)
-
-
-def _expected(light_field: Opened, pane: PaneChoice, device: str) -> str:
-    """The engine that a pane's choice means by now."""
-    from r2l_core.engines.building import expected_engine
-    from r2l_core.model.light_field import LightField
-
-    assert isinstance(light_field, LightField)
-    assert isinstance(pane.source, Precision)
-    return expected_engine(light_field, pane.source, pane.engine, device)
-
-
-def _source(
-    light_field: Opened,
-    key: _Key,
-    before: Engine | None,
-    ready: Engine | None,
-    abandoned: Callable[[], bool],
-) -> PixelSource:
-    """`before`: the engine of an earlier state, which is neither tried nor checked again. `ready`:
-    one that was built already, maybe of the precision that is wanted."""
-    from r2l_core.engines import choice
-    from r2l_core.engines.backends import devices
-    from r2l_core.engines.building import build_at_once, rebuilt
-    from r2l_core.engines.teacher_engines import RadianceEngine
-    from r2l_core.evaluation.ground_truth import DatasetSource, TeacherSource
-    from r2l_core.model.light_field import LightField
-    from r2l_core.model.quantized import body_layers
-    from r2l_core.quantization.mix import with_mix
-    from r2l_core.render.sources import NetworkSource
-    from r2l_core.training.teachers import teacher_of
-
-    scene = light_field.scene
-    if isinstance(key.source, Precision):
-        if not isinstance(light_field, LightField):
-            teacher = RadianceEngine(light_field, devices(key.device)[0])
-            return NetworkSource(teacher, scene, skip_background=True)
-        mixed = with_mix(light_field, key.layers_in_fp32)
-        if ready is not None and ready.info.precision is key.source:
-            engine = ready
-        elif before is not None:
-            engine = rebuilt(before, mixed)
-        else:
-            engine = build_at_once(mixed, key.source, key.engine, key.device, abandoned)
-        if key.layers_in_fp32:
-            layers = len(body_layers(light_field.network))
-            mix = f"{len(key.layers_in_fp32)} of {layers} layers in fp32"
-            engine.info = replace(engine.info, mix=mix)
-        else:
-            known = choice.recall_fidelity(light_field, key.source)
-            engine.info = replace(engine.info, fidelity_db=known)
-        return NetworkSource(engine, scene, key.ray_mode, skip_background=True)
-    if key.dataset is not None:
-        return DatasetSource(key.dataset)
-    return TeacherSource(scene, teacher_of(scene), key.source)
-
-
-def _blank(precision: Precision, name: str, error: R2LError) -> Pane:
-    from r2l_core.render.panes import Pane
-    from r2l_core.render.sources import BlankSource
-
-    info = EngineInfo("none", precision, "nothing", "none", "none", "nothing", 0)
-    return Pane(BlankSource(info, f"{name} cannot be shown: {error.why}"))
 
 
 def _changed_ns(checkpoint: str) -> int:

@@ -16,7 +16,7 @@ from r2l_core.files import write_json
 from r2l_core.geometry.camera import Camera
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.render.frames import Frame
-from viewer.rendering.render_thread import Exact, Measured
+from viewer.rendering.running import Exact, Measured
 from viewer.widgets.controls.timers import make_timer
 
 _HEARTBEAT_MS = 5

@@ -14,7 +14,7 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec
 from r2l_core.json_fields import stored_object
 from viewer.rendering.controller import RenderController
 from viewer.rendering.opening import SceneFrom
-from viewer.rendering.render_thread import Running
+from viewer.rendering.running import Running
 from viewer.state.preferences import Preferences
 from viewer.state.scene_settings import SceneSettings, edited, problems, settings_of
 from viewer.widgets.controls.timers import make_timer
@@ -71,7 +71,7 @@ class SceneController(QObject):
         self.dialog.reset_requested.connect(self._reset)
         self.dialog.finished.connect(lambda _result: self._keep())
         window.commands.scene_settings.triggered.connect(self.open)
-        for scene, action in window.commands.scenes.items():
+        for scene, action in window.commands.scenes.presets.items():
             action.triggered.connect(lambda _=False, one=scene: rendering.set_scene(one))
         rendering.running_changed.connect(self.running_changed)
 

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 
 import imageio.v2 as iio
 import numpy as np
-from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent, QWheelEvent
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtCore import QObject, QPointF, Qt, pyqtSignal
 
 from r2l_core.errors import RecordingError
 from r2l_core.render.frames import Frame
+from viewer.scripted.pointer import Pointer
 from viewer.scripted.tour_film import Film, pixels
 from viewer.scripted.tour_scenes import Script, compare, looks, timeline
 from viewer.widgets.controls.timers import make_timer
@@ -68,7 +67,7 @@ class Tour(QObject):
         self._film = None if screens is None or kind == "drag" else Film(app, screens / "tour.mp4")
         self._last_frame: Frame | None = None
         app.rendering.frames_shown.connect(self._remember)
-        self._pointer = QPointF()
+        self._pointer = Pointer(app.window.pane)
         script = self._drag() if kind == "drag" else self._everything()
         self._script = script
         self._until: Callable[[], bool] = lambda: True
@@ -153,14 +152,14 @@ class Tour(QObject):
         if not app.first_state.comparing:  # several engines have no one speed
             app.render_thread.mailbox.measure(app.camera.camera())
             yield lambda: report.is_measured
-        self._press()
+        self._pointer.press()
         report.begin_watching()
         yield from self._orbit(WARM_UP_S)
         report.begin_drag()
         yield from self._orbit(DRAG_S)
         report.end_drag()
         released_s = self._now_s()
-        self._release()
+        self._pointer.release()
         yield self._complete
         report.refined(self._now_s() - released_s)
         # What is compared is asked about its background as well, for the numbers.
@@ -190,7 +189,7 @@ class Tour(QObject):
             if self._pace.patient:
                 yield self._shown
             rise = math.sin(2 * math.pi * step / (4 * events_per_s))
-            self._move(QPointF(_ORBIT_PX_PER_EVENT, 0.6 * rise), button)
+            self._pointer.move(QPointF(_ORBIT_PX_PER_EVENT, 0.6 * rise), button)
 
     def _everything(self) -> Script:
         app, window = self._app, self._app.window
@@ -198,9 +197,9 @@ class Tour(QObject):
             self._film.start()
         app.report.begin_watching()
         yield 1.0
-        self._press()
+        self._pointer.press()
         yield from self._orbit(3.0)
-        self._release()
+        self._pointer.release()
         yield self._complete
         running = app.rendering.running
         assert running is not None
@@ -208,17 +207,17 @@ class Tour(QObject):
             if availability.available:
                 window.commands.precisions[precision].trigger()
                 yield self._runs(precision)
-                self._press()
+                self._pointer.press()
                 yield from self._orbit(1.0)
-                self._release()
+                self._pointer.release()
                 yield self._complete_within(PATIENCE_S)
         window.commands.precisions[running.engine.precision].trigger()
         yield self._runs(running.engine.precision)
-        self._press(Qt.MouseButton.MiddleButton)
+        self._pointer.press(Qt.MouseButton.MiddleButton)
         yield from self._orbit(0.7, Qt.MouseButton.MiddleButton)
-        self._release(Qt.MouseButton.MiddleButton)
+        self._pointer.release(Qt.MouseButton.MiddleButton)
         for notch in (120, 120, 120, -120, -120):
-            self._wheel(notch)
+            self._pointer.wheel(notch)
             yield 0.25
         yield self._complete
         for view in ("top", "front", "side", "home"):
@@ -267,43 +266,3 @@ class Tour(QObject):
             return running is not None and running.engine.precision == precision
 
         return reached
-
-    # The pointer
-
-    def _send(self, kind: QEvent.Type, button: Qt.MouseButton, buttons: Qt.MouseButton) -> None:
-        pane = self._app.window.pane
-        event = QMouseEvent(
-            kind,
-            self._pointer,
-            QPointF(pane.mapToGlobal(self._pointer.toPoint())),
-            button,
-            buttons,
-            Qt.KeyboardModifier.NoModifier,
-        )
-        QApplication.sendEvent(pane, event)
-
-    def _press(self, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
-        self._pointer = QPointF(self._app.window.pane.rect().center())
-        self._send(QEvent.Type.MouseButtonPress, button, button)
-
-    def _move(self, by: QPointF, button: Qt.MouseButton) -> None:
-        self._pointer += by
-        self._send(QEvent.Type.MouseMove, Qt.MouseButton.NoButton, button)
-
-    def _release(self, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
-        self._send(QEvent.Type.MouseButtonRelease, button, Qt.MouseButton.NoButton)
-
-    def _wheel(self, eighths_deg: int) -> None:
-        pane = self._app.window.pane
-        at = QPointF(pane.rect().center()) + QPointF(40, -30)
-        event = QWheelEvent(
-            at,
-            QPointF(pane.mapToGlobal(at.toPoint())),
-            QPointF().toPoint(),
-            QPointF(0, eighths_deg).toPoint(),
-            Qt.MouseButton.NoButton,
-            Qt.KeyboardModifier.NoModifier,
-            Qt.ScrollPhase.NoScrollPhase,
-            False,
-        )
-        QApplication.sendEvent(pane, event)

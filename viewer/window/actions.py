@@ -8,24 +8,23 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QActionGroup, QKeySequence
 from PyQt6.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow, QMenu, QToolButton, QWidget
 
-from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES
 from r2l_core.types import Availability, Precision
 from viewer.state.viewpoint import NUMBERS
 from viewer.window.action_maker import ActionMaker
-from viewer.window.menus import CompareActions, RecentMenu, RecordActions, SessionActions
+from viewer.window.menus import (
+    CompareActions,
+    RecentMenu,
+    RecordActions,
+    SceneActions,
+    SessionActions,
+)
 
 THEMES: dict[str, Qt.ColorScheme] = {
     "System": Qt.ColorScheme.Unknown,
     "Light": Qt.ColorScheme.Light,
     "Dark": Qt.ColorScheme.Dark,
 }
-_KINDS = {
-    "blender": ("&Blender", "NeRF synthetic scenes: white background, cameras all around"),
-    "llff": ("&LLFF", "Forward-facing captures"),
-    "donerf": ("D&ONeRF", "Scenes with cameras amid them"),
-}
-"""Presets by the first part of their name."""
 _CANONICAL_TIP = (
     "Move each ray's origin along its line to the sphere the light field was trained on"
 )
@@ -122,7 +121,7 @@ class Actions(ActionMaker):
             "",
             "Make a light field of photographs, and watch it being learned",
         )
-        self._make_scenes(menu)
+        self.scenes = SceneActions(self._window, menu)
         self.scene_settings = self._add(
             menu,
             "Scene settin&gs…",
@@ -145,34 +144,6 @@ class Actions(ActionMaker):
             menu, "&Preferences…", "Ctrl+P", "Theme, speed of flights, and what stays switched on"
         )
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
-
-    def _make_scenes(self, file: QMenu) -> None:
-        menu = self._submenu(
-            file, "Scene &preset", "Where the scene lies, for files that do not say it themselves"
-        )
-        group = QActionGroup(self._window)
-        group.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
-        own = self._add(
-            menu,
-            "Read from the &file",
-            "",
-            "Use the scene in the file; a released file takes that of the open dataset",
-            True,
-        )
-        self.scenes: dict[str | None, QAction] = {None: own}
-        menu.addSeparator()
-        kinds = {kind: self._submenu(menu, title, tip) for kind, (title, tip) in _KINDS.items()}
-        for preset, scene in PRESETS.items():
-            kind, _, name = preset.rpartition(":")
-            tip = f"near {scene.near:g}, far {scene.far:g}, {scene.width_px}×{scene.height_px}"
-            self.scenes[preset] = self._add(kinds.get(kind, menu), name, "", tip, True)
-        for action in self.scenes.values():
-            group.addAction(action)
-
-    def show_scene_choice(self, scene: str | None) -> None:
-        """Check the preset that is used; none for the scene of a file."""
-        for preset, action in self.scenes.items():
-            action.setChecked(preset == scene)
 
     def offer_poses(self, dataset_open: bool) -> None:
         """There are poses to go to only where a dataset is open."""

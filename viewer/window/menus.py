@@ -1,4 +1,4 @@
-"""Menus of their own: Compare, Record, and sessions and recent files in the File menu."""
+"""Menus of their own: Compare, Record, and sessions, recent files and scenes in the File menu."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PyQt6.QtGui import QAction, QActionGroup
 from PyQt6.QtWidgets import QMainWindow, QMenu
 
 from r2l_core.errors import plain
+from r2l_core.geometry.scene import PRESETS
 from viewer.state.panes import CompareMode
 from viewer.widgets.panels.timeline_readout import TimelineReadout
 from viewer.window.action_maker import ActionMaker
@@ -202,3 +203,44 @@ class RecentMenu(ActionMaker):
         action.setStatusTip(tip)
         action.triggered.connect(lambda: chosen())
         self.menu.addAction(action)
+
+
+_KINDS = {
+    "blender": ("&Blender", "NeRF synthetic scenes: white background, cameras all around"),
+    "llff": ("&LLFF", "Forward-facing captures"),
+    "donerf": ("D&ONeRF", "Scenes with cameras amid them"),
+}
+"""Presets by the first part of their name."""
+
+
+class SceneActions(ActionMaker):
+    """Scene presets in the File menu."""
+
+    def __init__(self, window: QMainWindow, file: QMenu) -> None:
+        super().__init__(window)
+        menu = self._submenu(
+            file, "Scene &preset", "Where the scene lies, for files that do not say it themselves"
+        )
+        group = QActionGroup(window)
+        group.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
+        own = self._add(
+            menu,
+            "Read from the &file",
+            "",
+            "Use the scene in the file; a released file takes that of the open dataset",
+            True,
+        )
+        self.presets: dict[str | None, QAction] = {None: own}
+        menu.addSeparator()
+        kinds = {kind: self._submenu(menu, title, tip) for kind, (title, tip) in _KINDS.items()}
+        for preset, scene in PRESETS.items():
+            kind, _, name = preset.rpartition(":")
+            tip = f"near {scene.near:g}, far {scene.far:g}, {scene.width_px}×{scene.height_px}"
+            self.presets[preset] = self._add(kinds.get(kind, menu), name, "", tip, True)
+        for action in self.presets.values():
+            group.addAction(action)
+
+    def show_choice(self, scene: str | None) -> None:
+        """Check the preset that is used; none for the scene of a file."""
+        for preset, action in self.presets.items():
+            action.setChecked(preset == scene)
