@@ -181,6 +181,7 @@ def test_the_camera_rests_at_a_key_that_eases_and_nowhere_else():
         np.testing.assert_allclose(*same, atol=1e-9)
 
 
+@settings(max_examples=20)
 @given(st.lists(st.booleans(), min_size=3, max_size=5), st.booleans())
 def test_easing_never_turns_back(eases, loop):
     keys = tuple(key(radius=2.0 + at, eases=one) for at, one in enumerate(eases))

@@ -87,6 +87,7 @@ def without_carrying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renderer_module, "carried_along", lambda *_: None)
 
 
+@pytest.mark.slow
 def test_the_demo_gains_in_a_drag_at_equal_ray_counts(monkeypatch):
     light_field = load_light_field("demo")
     engine = build_engine(light_field, Precision.INT8, "fused", "cpu")

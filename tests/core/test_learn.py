@@ -79,6 +79,7 @@ def rays(count: int = 5000) -> tuple[torch.Tensor, torch.Tensor]:
     return origins, directions
 
 
+@pytest.mark.slow
 def test_a_teacher_learns_what_the_photographs_show(taught):
     trainer, _ = taught
     first, last = trainer.curve[0][1], trainer.curve[-1][1]
@@ -86,6 +87,7 @@ def test_a_teacher_learns_what_the_photographs_show(taught):
     assert last > 14.0  # a white picture has 10.5
 
 
+@pytest.mark.slow
 def test_a_teacher_is_the_same_from_its_file(taught):
     trainer, path = taught
     opened = load_checkpoint(str(path))
@@ -99,6 +101,7 @@ def test_a_teacher_is_the_same_from_its_file(taught):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_ray_does_not_depend_on_the_rays_beside_it(taught):
     engine = RadianceEngine(load_checkpoint(str(taught[1])))
     origins, directions = rays(2048)
@@ -108,6 +111,7 @@ def test_a_ray_does_not_depend_on_the_rays_beside_it(taught):
     assert torch.equal(together[order], alone)
 
 
+@pytest.mark.slow
 def test_the_scene_is_fitted_to_what_the_field_holds(taught):
     scene = load_checkpoint(str(taught[1])).scene
     assert scene.origin_radius == pytest.approx(4.0, abs=1e-3)
@@ -118,6 +122,7 @@ def test_the_scene_is_fitted_to_what_the_field_holds(taught):
     assert (scene.width_px, scene.height_px) == (SIZE_PX, SIZE_PX)
 
 
+@pytest.mark.slow
 def test_rays_of_photographs_leave_out_most_of_the_background(taught):
     trainer, path = taught
     scene = load_checkpoint(str(path)).scene
@@ -142,6 +147,7 @@ def test_small_photographs_are_learned_in_small_batches(dataset, tmp_path):
     assert progress.rays == VIEWS * SIZE_PX**2 // 32
 
 
+@pytest.mark.slow
 def test_teaching_goes_on_where_it_was_stopped(dataset, tmp_path, fake_clock):
     fake_clock(trainer_module, seconds_per_look=STEP_S)
     state = tmp_path / "state.pt"
@@ -162,6 +168,7 @@ def test_teaching_goes_on_where_it_was_stopped(dataset, tmp_path, fake_clock):
     assert resumed.held_out_psnr_db == pytest.approx(whole.held_out_psnr_db, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "foreign", "nan", "cells"])
 def test_damaged_teachers_are_one_clear_error(taught, tmp_path, damage):
     path = taught[1]
@@ -181,6 +188,7 @@ def test_damaged_teachers_are_one_clear_error(taught, tmp_path, damage):
         load_checkpoint(str(path))
 
 
+@pytest.mark.slow
 def test_teachers_can_be_rendered_and_timed(taught, tmp_path):
     path, out = str(taught[1]), tmp_path / "x.npy"
     view = ["--azimuth", "20", "--elevation", "20", "--radius", "4", "--size", "32"]
@@ -199,6 +207,7 @@ def dataset_of(taught) -> Path:
     return taught[0].dataset.views[0].path.parent.parent
 
 
+@pytest.mark.slow
 def test_a_teacher_is_no_light_field(taught, capsys):
     assert main(["eval", "--checkpoint", str(taught[1]), "--precision", "fp32"]) == 2
     assert "it is a radiance grid" in capsys.readouterr().err
@@ -320,6 +329,7 @@ def psnr_db(report: dict) -> float:
     return report["precisions"]["fp32"]["psnr_db_mean"]
 
 
+@pytest.mark.slow
 def test_photographs_become_a_light_field(whole):
     out, report = whole
     assert report["dataset"]["split"] == "test"
@@ -330,6 +340,7 @@ def test_photographs_become_a_light_field(whole):
     assert light_field.stored_dtype == "float16"
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_and_ends_alike(learn, whole, tmp_path):
     out = tmp_path / "stopped.safetensors"
     code, report = learn(out, stop_teaching=301)

@@ -94,6 +94,7 @@ def trainer(masked, tmp_path_factory) -> TeachTrainer:
     return trainer
 
 
+@pytest.mark.slow
 def test_a_teacher_learns_nothing_of_what_masks_leave_out(trainer):
     trainer.field.eval()
     seen = torch.cat([trainer.colors(*image_rays(c)) for c in trainer.dataset.cameras])
@@ -102,11 +103,13 @@ def test_a_teacher_learns_nothing_of_what_masks_leave_out(trainer):
     assert magenta(seen).max() < 0.2
 
 
+@pytest.mark.slow
 def test_held_out_views_are_measured_where_they_count(trainer):
     """A third of the pixels that are wrong by more than half would allow 10 dB at most."""
     assert trainer.curve[-1][1] > 14.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background_keep", [0.0, 1.0])
 def test_no_ray_of_a_photograph_starts_under_a_mask(trainer, background_keep):
     scene = taught_by(trainer, "teacher").scene

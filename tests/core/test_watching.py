@@ -164,6 +164,7 @@ def measured(monkeypatch):
     monkeypatch.setattr(distillation, "time", Clock(1.0))
 
 
+@pytest.mark.slow
 def test_a_watched_learning_says_and_shows_every_stage(dataset, tmp_path, monkeypatch, measured):
     out, folder = tmp_path / "toys.safetensors", tmp_path / "toys"
     Control(stays=True).write(folder)  # pytest has closed the standard input
