@@ -218,10 +218,6 @@ class CameraPath:
             gain=self._between(self._said_gains, float(u[0])),
         )
 
-    def camera_at(self, seconds: float, width_px: int, height_px: int) -> Camera:
-        """The camera at `seconds` (see `at`) for a picture of that size."""
-        return self.at(seconds).camera(width_px, height_px)
-
     # Each made once: a path has thousands of keyframes, and is asked at thousands of moments.
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Ready-made camera paths around a scene, and through the cameras of a dataset."""
+"""Ready-made camera paths around a scene."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.geometry.orbit import Orbit
@@ -62,17 +61,6 @@ def dolly(start: Orbit, fov_y_deg: float, seconds: float, bound_radius: float) -
     path = _through_orbits([start, replace(start, radius=closest)], fov_y_deg)
     # On the straight line, and not about the pivot, where distances would change by factors.
     return replace(path, loop=True, tension=1.0, pivot=None).lasting(seconds)
-
-
-def through_poses(
-    poses: Sequence[NDArray[np.float64]], fov_y_deg: float, seconds: float
-) -> CameraPath:
-    """Through a dataset's cameras in their order, at one speed.
-
-    poses: camera-to-world matrices, float64 (4, 4) each, OpenGL axes. Raises CameraPathError.
-    """
-    keys = tuple(Keyframe(pose, fov_y_deg) for pose in poses)
-    return CameraPath(keys, even_speed=True).lasting(seconds)
 
 
 def _through_orbits(orbits: Sequence[Orbit], fov_y_deg: float) -> CameraPath:

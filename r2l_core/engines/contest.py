@@ -22,13 +22,12 @@ CLEARLY = 1.1
 @dataclass(frozen=True)
 class Outcome:
     """How a contest ended. `engine`: what is taken from now on. `before`: what was. `speedup`: how
-    many times as fast as that it is, 1 where it is the same. `tried`: all that were timed."""
+    many times as fast as that it is, 1 where it is the same."""
 
     precision: Precision
     engine: str
     before: str
     speedup: float
-    tried: tuple[str, ...]
 
 
 class Contest:
@@ -94,7 +93,7 @@ class Contest:
             fastest, speedup = self._before, 1.0
         if not failed:
             choice.remember(self._light_field, self._precision, self._device, self.names, fastest)
-        self.outcome = Outcome(self._precision, fastest, self._before, speedup, tuple(built))
+        self.outcome = Outcome(self._precision, fastest, self._before, speedup)
 
 
 def _rivals(precision: Precision, device: str) -> list[str]:

@@ -21,12 +21,6 @@ from r2l_core.quantization.simulation import linear_in
 from r2l_core.quantization.walk import block_of, exact_linear, features_of, walk
 from r2l_core.types import Precision, RayMode
 
-_REMARKS = {
-    Precision.INT8: "int8 is shown by its twin int8-sim, which rounds to the same integers",
-    Precision.FP16: "fp16 weights, calculated in float32",
-    Precision.DYNAMIC_INT8_FAKE: "its scale is that of the probed rays, not of a whole batch",
-}
-
 
 @dataclass(frozen=True)
 class LayerDivergence:
@@ -45,14 +39,13 @@ class LayerDivergence:
 @dataclass(frozen=True)
 class Divergence:
     """A probe's result. layers: head, body and tail in order. colors_fp32, colors: each ray's, in
-    [0, 1]. remark: what stands in for what on a screen, or nothing.
+    [0, 1].
     """
 
     precision: Precision
     layers: tuple[LayerDivergence, ...]
     colors_fp32: tuple[tuple[float, float, float], ...]
     colors: tuple[tuple[float, float, float], ...]
-    remark: str = ""
 
 
 def probe_pixel(
@@ -104,7 +97,6 @@ def probe_rays(
         layers=tuple(rows),
         colors_fp32=_triples(exact.output),
         colors=_triples(other.output),
-        remark=_REMARKS.get(precision, ""),
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
-from r2l_core.camera_paths.presets import PRESETS, preset, through_poses, turntable
+from r2l_core.camera_paths.presets import PRESETS, preset, turntable
 from r2l_core.errors import CameraPathError
 from r2l_core.geometry.orbit import Orbit
 from r2l_core.types import Precision
@@ -36,7 +36,7 @@ def positions(path: CameraPath, seconds) -> np.ndarray:
 
 def assert_usable(path: CameraPath, seconds) -> None:
     for second in seconds:
-        camera = path.camera_at(second, 40, 30)  # refuses what is not a finite rigid pose
+        camera = path.at(second).camera(40, 30)  # refuses what is not a finite rigid pose
         assert 0 < camera.fov_y_deg < 180
 
 
@@ -420,14 +420,6 @@ def test_a_key_that_looks_elsewhere_leaves_the_pivot_to_the_spline():
     radii = [np.linalg.norm(positions(path, [0.5])) for path in (round_it, free)]
     assert radii[0] == pytest.approx(4.0)
     assert radii[1] < 3.7
-
-
-def test_a_path_through_dataset_poses():
-    poses = [Orbit(20.0 * k, 10.0 + k, 4.0).T_world_camera() for k in range(5)]
-    path = through_poses(poses, 40.0, 3.0)
-    assert path.seconds == pytest.approx(3.0)
-    np.testing.assert_allclose(path.at(0).T_world_camera, poses[0], atol=1e-9)
-    np.testing.assert_allclose(path.at(3).T_world_camera, poses[-1], atol=1e-9)
 
 
 def test_an_unknown_preset_is_a_programming_mistake():

@@ -51,7 +51,7 @@ def test_frame_k_shows_the_path_at_k_over_fps():
     for frame in (0, 7, 19):
         shot = plan.shot(frame)
         assert shot.seconds == pytest.approx(frame / 10)
-        expected = PATH.camera_at(frame / 10, 400, 300)
+        expected = PATH.at(frame / 10).camera(400, 300)
         np.testing.assert_array_equal(shot.camera.T_world_camera, expected.T_world_camera)
         assert (shot.camera.width_px, shot.camera.height_px) == (400, 300)
         assert shot.camera.fov_y_deg == pytest.approx(40.0)

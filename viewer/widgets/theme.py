@@ -39,7 +39,6 @@ class Tones:
     surround: str
     on_surround: str
     accent: str
-    warning: str
     error: str
 
 
@@ -54,7 +53,6 @@ DARK = Tones(
     surround="#3a3a3a",
     on_surround="#b8b8b8",
     accent="#5a93cc",
-    warning="#e0a33e",
     error="#e5695e",
 )
 LIGHT = Tones(
@@ -68,7 +66,6 @@ LIGHT = Tones(
     surround="#8a8a8a",
     on_surround="#101010",
     accent="#2f6fae",
-    warning="#9a6400",
     error="#b3312a",
 )
 

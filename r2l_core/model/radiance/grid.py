@@ -96,10 +96,6 @@ class Grid:
         """Of every occupied cell, in the space's coordinates, float32 (n, 3)."""
         return self._low + (self._place(self.cells) + 0.5) * self.cell_size
 
-    def occupied_at(self, points: Tensor) -> Tensor:
-        """Which of the points lie in occupied cells, bool (N,)."""
-        return self._cell_of(self._scaled(points)) >= 0
-
     def _scaled(self, points: Tensor) -> Tensor:
         return (points - self._low) / self.cell_size
 

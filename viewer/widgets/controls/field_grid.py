@@ -68,7 +68,3 @@ class FactGrid(QWidget):
     def show_fact(self, name: str, value: str) -> None:
         """Set the value of the row `name`."""
         self._values[name].setText(value)
-
-    def fact(self, name: str) -> str:
-        """The value shown in the row `name`."""
-        return self._values[name].text()
