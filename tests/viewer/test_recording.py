@@ -12,6 +12,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PyQt6.QtCore import QThread
 from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMessageBox
 
 from r2l_core.engines import backends
@@ -375,6 +376,23 @@ class TestLive:
         assert np.array_equal(iio.imread(files[-1]), app.window.pane.frames[0].image)
         assert not app.window.commands.record.live.isChecked()
         assert not filming.isVisible()
+
+    def test_nothing_of_a_film_stays_behind(self, app, on_path, tmp_path, until):
+        """The thread of every film goes with it, of one that was refused as well."""
+
+        def threads() -> int:
+            return len(app.findChildren(QThread))
+
+        before = threads()
+        for name in ("a.png", "b.xyz", "c.png"):
+            app.live_capture.start(str(tmp_path / name))
+            app.live_capture.stop()
+            until(lambda: not app.live_capture.running)
+        for name in ("d.png", "e.xyz"):
+            app.recording.start(settings(tmp_path / name, seconds=0.1))
+            until(lambda: not app.recording.running)
+        until(lambda: threads() == before)
+        app.expect_error()
 
     def test_the_pointer_is_drawn_only_if_wanted(self, app, tmp_path, until):
         live, pane = app.live_capture, app.window.pane

@@ -109,6 +109,8 @@ class RecordingController(QObject):
         thread.ended.connect(self._ended)
         thread.failed.connect(self._failed)
         thread.finished.connect(self._stopped)
+        # A child lives as long as its parent: of every film something would stay behind.
+        thread.finished.connect(thread.deleteLater)
         self.panel.show_recording(True)
         thread.start()
 

@@ -107,6 +107,8 @@ class LiveCapture(QObject):
         thread.ended.connect(self._ended)
         thread.failed.connect(self._failed)
         thread.finished.connect(self._stopped)
+        # A child lives as long as its parent: of every film something would stay behind.
+        thread.finished.connect(thread.deleteLater)
         self._began_s, self._told = time.perf_counter(), None
         self._trail.clear()
         self._action.setChecked(True)
