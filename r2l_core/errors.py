@@ -20,6 +20,7 @@ for the user.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_SHOWN = 600
@@ -27,6 +28,13 @@ MAX_SHOWN = 600
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of how Persian and many emoji are written."""
+
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0e\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
+"""What is printable to Unicode's categories and yet drawn as nothing (Default_Ignorable_Code_Point,
+and the empty sign of Braille); but for the selector that makes emoji coloured."""
 
 
 def plain(text: str, most: int = MAX_SHOWN) -> str:
@@ -49,9 +57,11 @@ def plain(text: str, most: int = MAX_SHOWN) -> str:
 
 def shown(character: str) -> str:
     """One character as it may be shown: itself, or escaped; see `plain`."""
+    code = ord(character)
+    if _UNSEEN.match(character):
+        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
     if character.isprintable() or character in _JOINERS:
         return character
-    code = ord(character)
     match unicodedata.category(character):
         case "Cs" if 0xDC80 <= code <= 0xDCFF:
             return f"\\x{code - 0xDC00:02x}"  # one byte of a name in another encoding

@@ -21,6 +21,9 @@ OPENED_PX = 8 * 1024**2
 """Of a picture that is rendered because a file says so: a scene's own size, a session's. 4K video
 has less."""
 
+JPEG_PASSES = 100
+"""Over the pixels of a JPEG; programs write ten or so. Of the largest, each takes 10 ms."""
+
 # Networks
 
 DEPTH = 256

@@ -210,7 +210,7 @@ def pictures_in(folder: Path) -> list[Path]:
             path
             for path in folder.iterdir()
             # Hidden files, such as macOS leaves on other disks, are no pictures.
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
     except OSError as error:
         raise bad_file(folder, f"it cannot be listed ({error.strerror})") from error

@@ -6,19 +6,50 @@ They are found however their names were written.
 from __future__ import annotations
 
 import math
+import os
+import re
+import unicodedata
 import warnings
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from r2l_core import limits
+from r2l_core.checkpoints.kinds import HEAD_BYTES, not_itself
 from r2l_core.errors import DatasetError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 Background = tuple[float, float, float] | None
 """What shows through transparent pixels, sRGB in [0, 1]; None drops the transparency instead."""
+
+_GIVE = "Give PNG, JPEG or WebP pictures of 8 bits a channel."
+_OTHER_PICTURES = (
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"\x76\x2f\x31\x01", "OpenEXR"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"#?RADIANCE", "Radiance HDR"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"JXL ", "JPEG XL"),
+    (4, b"jP  ", "JPEG 2000"),
+    (4, b"ftypavif", "AVIF"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftyp", "a film"),
+)
+"""Where a file has which bytes, and what it is then."""
+
+_MARK = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]", re.DOTALL)
+"""Of a JPEG: between them are numbers, where a 255 is followed by 0 or a mark to begin anew at."""
+
+_SCAN, _END = 0xDA, 0xD9
+_BARE = (0x01, 0xD8, _END)
+"""Marks that nothing belongs to."""
 
 WHOLE = 0.999
 """Of the area of a pixel: all of it, but for rounding."""
@@ -73,7 +104,10 @@ def read_image(path: Path, half: bool, background: Background) -> NDArray[np.flo
 def read_mask(path: Path, width: int, height: int) -> NDArray[np.bool_]:
     """Which pixels a mask keeps, (height, width): those that are bright, as programs that write
     masks have it. Made smaller, a pixel is kept whose whole area is. Raises DatasetError."""
-    brightness = _decoded(path)[..., :3].max(axis=2)
+    pixels = _decoded(path)
+    brightness = pixels[..., :3].max(axis=2)
+    if pixels.shape[2] == 4 and brightness.min() == brightness.max():
+        brightness = pixels[..., 3]  # all of one colour: it masks by its transparency
     # Some write 1 for white.
     kept = brightness > brightness.max() / 2
     return kept if kept.shape == (height, width) else wholly_kept(kept, width, height)
@@ -105,6 +139,9 @@ def _decoded(path: Path) -> NDArray[np.uint8]:
     with _opened(path) as image:
         if image.mode in ("I", "F") or image.mode.startswith("I;"):
             raise _unreadable(path, f"its pixels are of the kind {image.mode}, not 8-bit colours")
+        if image.format in ("JPEG", "MPO") and _passes(path) > limits.JPEG_PASSES:
+            why = f"it is decoded in more than {limits.JPEG_PASSES} passes"
+            raise _unreadable(path, why, "Save it again with another program.")
         transparent = image.mode in ("RGBA", "LA", "PA", "La") or "transparency" in image.info
         try:
             return np.asarray(image.convert("RGBA" if transparent else "RGB"))
@@ -121,7 +158,11 @@ def _opened(path: Path) -> Image.Image:
     except DatasetError:
         raise
     except Exception as error:  # as above; a size beyond Pillow's own limit comes here, too
-        raise _unreadable(path, f"it is no picture ({first_line(error)})") from error
+        head = _head(path)
+        what, remedy = not_itself(head) or (_kind(head), _GIVE)
+        raise _unreadable(
+            path, what or f"it is no picture ({first_line(error)})", remedy
+        ) from error
     width, height = image.size
     if width * height > limits.PICTURE_PX:
         image.close()
@@ -133,9 +174,37 @@ def _opened(path: Path) -> Image.Image:
     return image
 
 
-def _unreadable(
-    path: Path, why: str, remedy: str = "Give PNG, JPEG or WebP pictures of 8 bits a channel."
-) -> DatasetError:
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b"?"
+
+
+def _kind(head: bytes) -> str:
+    """What a picture is that is not of the kinds that are opened, a clause; empty where that is not
+    known."""
+    kinds = (kind for at, start, kind in _OTHER_PICTURES if head[at:].startswith(start))
+    found = next(kinds, "")
+    return found and f"it is of the kind {found}"
+
+
+def _passes(path: Path) -> int:
+    """How often the decoder goes over all pixels of a JPEG, up to one more than it may: a few bytes
+    can ask for another time."""
+    data, at, passes = path.read_bytes(), 2, 0
+    while passes <= limits.JPEG_PASSES and (mark := _MARK.search(data, at)) is not None:
+        kind, at = mark[0][1], mark.end()
+        if kind == _END:
+            break
+        passes += kind == _SCAN
+        if kind not in _BARE:  # what follows is no picture, but may look like one
+            at += int.from_bytes(data[at : at + 2], "big")
+    return passes
+
+
+def _unreadable(path: Path, why: str, remedy: str = _GIVE) -> DatasetError:
     return DatasetError(f"The picture {path} cannot be read", why, remedy)
 
 
@@ -143,37 +212,80 @@ _MAX_LISTED = 200_000
 """Names of a folder that are looked through for one that differs in its letters' case."""
 
 
+_LONGEST_TAIL = 5
+"""Folders below a dataset's own, and the file: so deep a picture may lie that is named by a path of
+another machine."""
+
+_LEADS_OUT = "leads out of the dataset's folder"
+
+
+def _alike(name: str) -> str:
+    """The same of names that differ only in their letters' case, or in how accents are written."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 class PictureFinder:
     """Finds pictures in the folder of one dataset. Folders are listed once.
 
-    Names may have the separators of Windows, other letters' case than the file, no ending or one
-    too many: all of that comes from programs in use. The name as it stands comes first.
+    Names may have the separators of Windows, other letters' case than the file, no ending, one too
+    many or that of another format, accents in one or two characters, or say where the file lay on
+    another machine: all of that comes from programs in use. The name as it stands comes first.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._listed: dict[Path, dict[str, str]] = {}
+        self.n_moved = 0
+        """How many were found by the end of a path that is another machine's."""
 
     def find(self, name: str) -> Path | None:
         """The picture of that name; None where there is none. Raises ValueError where the name
-        leads out of the dataset's folder, whether or not there is something."""
-        spellings = dict.fromkeys((name, name.replace("\\", "/")))
-        for spelling in spellings:
-            if not is_inside(self._root, self._root / spelling):
-                raise ValueError("leads out of the dataset's folder")
-        for spelling in spellings:
-            if (found := self._find(spelling)) is not None:
-                if not is_inside(self._root, found):  # a link
-                    raise ValueError("leads out of the dataset's folder")
-                return found
+        leads out of the dataset's folder."""
+        name = name.removeprefix("file://")
+        decoded = unquote(name) if "%" in name else name
+        # As a dictionary: each once, in this order.
+        spellings = dict.fromkeys(
+            form.replace(sign, "/")
+            for form in (name, name.strip(), decoded)
+            for sign in ("/", "\\")
+        )
+        outside = [one for one in spellings if not is_inside(self._root, self._root / one)]
+        if not outside:
+            for spelling in spellings:
+                if (found := self._inside(spelling)) is not None:
+                    return found
+        if (found := self._moved(name)) is not None:
+            self.n_moved += 1
+            return found
+        if outside:
+            raise ValueError(_LEADS_OUT)
         return None
+
+    def _inside(self, name: str) -> Path | None:
+        found = self._find(name)
+        if found is not None and not is_inside(self._root, found):  # a link
+            raise ValueError(_LEADS_OUT)
+        return found
+
+    def _moved(self, name: str) -> Path | None:
+        """The picture at the end of an absolute path that is none of this machine's."""
+        parts = PureWindowsPath(name.strip()).parts
+        if len(parts) < 2 or not PureWindowsPath(parts[0]).root or ".." in parts:
+            return None
+        if os.path.lexists(name) and not is_inside(self._root, Path(name)):
+            return None
+        first = max(1, len(parts) - _LONGEST_TAIL)
+        tails = ("/".join(parts[at:]) for at in range(first, len(parts)))
+        return next(filter(None, map(self._inside, tails)), None)
 
     def _find(self, name: str) -> Path | None:
         wanted = self._root / name
         candidates = [wanted] if wanted.suffix.lower() in SUFFIXES else []
         if candidates and wanted.with_suffix("").suffix.lower() in SUFFIXES:
             candidates.append(wanted.with_suffix(""))  # x.png.png
-        if not candidates:
+        if candidates:
+            candidates += [wanted.with_suffix(suffix) for suffix in SUFFIXES]
+        else:
             candidates = [Path(f"{wanted}{suffix}") for suffix in SUFFIXES]
         try:
             exact = next((path for path in candidates if path.is_file()), None)
@@ -182,7 +294,8 @@ class PictureFinder:
             return None
 
     def _in_any_case(self, wanted: Path) -> Path | None:
-        """The file whose path differs from the wanted one in the case of its letters at most."""
+        """The file whose path differs from the wanted one in the case of its letters, or in how
+        accents are written, at most."""
         try:
             parts = wanted.relative_to(self._root).parts
         except ValueError:
@@ -193,20 +306,20 @@ class PictureFinder:
             if part == ".." or exact.exists():
                 folder = exact
                 continue
-            actual = self._names(folder).get(part.lower())
+            actual = self._names(folder).get(_alike(part))
             if actual is None:
                 return None
             folder /= actual
         return folder if folder.is_file() else None
 
     def _names(self, folder: Path) -> dict[str, str]:
-        """What a folder holds, by its names in small letters."""
+        """What a folder holds, by its names as `_alike` has them."""
         if folder not in self._listed:
             names: dict[str, str] = {}
             if folder.is_dir():
                 for at, path in enumerate(folder.iterdir()):
                     if at >= _MAX_LISTED:
                         break
-                    names.setdefault(path.name.lower(), path.name)
+                    names.setdefault(_alike(path.name), path.name)
             self._listed[folder] = names
         return self._listed[folder]

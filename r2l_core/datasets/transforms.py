@@ -9,6 +9,7 @@ the order of their names is held out, for `test` and `val` alike.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,13 +65,13 @@ def _splits(shared: DatasetFields, frames: Sequence[DatasetFields]) -> dict[str,
     """Which frames belong to which split; only splits that have any."""
     keys = {split: f"{split}_filenames" for split in SPLITS}
     if any(key in shared for key in keys.values()):
-        by_name = {frame.text("file_path"): index for index, frame in enumerate(frames)}
+        by_name = {_bare(frame.text("file_path")): index for index, frame in enumerate(frames)}
         chosen = {}
         for split, key in keys.items():
             names = shared.texts(key) if key in shared else []
-            if missing := [name for name in names if name not in by_name]:
+            if missing := [name for name in names if _bare(name) not in by_name]:
                 shared.refuse(key, f"names {missing[0][:200]!r}, and no frame has that file_path")
-            chosen[split] = [by_name[name] for name in names]
+            chosen[split] = [by_name[_bare(name)] for name in names]
     else:
         # By name, as nerfstudio does: frames come in any order.
         everyone = sorted(range(len(frames)), key=lambda index: frames[index].text("file_path"))
@@ -78,3 +79,8 @@ def _splits(shared: DatasetFields, frames: Sequence[DatasetFields]) -> dict[str,
         training = [index for at, index in enumerate(everyone) if at % HOLD_OUT_EVERY]
         chosen = {"train": training, "val": held_out, "test": held_out}
     return {split: indices for split, indices in chosen.items() if indices}
+
+
+def _bare(name: str) -> str:
+    """The same of file names that are written with other separators, or begin with `./`."""
+    return os.path.normpath(name.replace("\\", "/"))

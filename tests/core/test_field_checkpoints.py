@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import pickle
+import random
 import tarfile
 import types
 import uuid
@@ -67,6 +68,37 @@ def test_prefixes_in_any_order(tmp_path, change, key):
     light_field = opened(tmp_path, weights if key is None else {key: weights, "epoch": 3})
     for name, tensor in WEIGHTS.items():
         assert torch.equal(light_field.tensors[name], tensor.float())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_wrappings_at_any_level(tmp_path, seed):
+    """Of the whole network and of parts of it, as torch.compile, DataParallel, FSDP, activation
+    checkpointing and training programs put them there."""
+    draw = random.Random(seed)
+    inside = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "module"]
+    before = [*inside, "_forward_module", "model", "net", "network_fn", "ema_model", "0"]
+    prefix = "".join(f"{one}." for one in draw.sample(before, draw.randint(0, 3)))
+    wrapped = {
+        part: f"{part}{draw.choice(inside)}."
+        for part in draw.sample(["head.", "body.0.", "body.1.body.", "tail."], draw.randint(1, 3))
+    }
+
+    def change(name: str) -> str:
+        for part, new in wrapped.items():
+            if name.startswith(part):
+                name = new + name.removeprefix(part)
+        return prefix + name
+
+    light_field = opened(tmp_path, {draw.choice(["state_dict", "ema"]): named(change)})
+    for name, tensor in WEIGHTS.items():
+        assert torch.equal(light_field.tensors[name], tensor.float())
+
+
+def test_of_several_networks_in_one_dictionary_it_is_told(tmp_path):
+    weights = named(lambda name: f"model.{name}") | named(lambda name: f"ema.{name}")
+    light_field = opened(tmp_path, {"state_dict": weights})
+    note = next(note for note in light_field.notes if "several networks" in note)
+    assert "begin with 'model.' is taken; others begin with 'ema.'" in note
 
 
 def test_what_lies_beside_the_network_is_left_out(tmp_path):
@@ -134,6 +166,10 @@ def test_inert_values(tmp_path, value, kept, protocol, old):
         defaultdict(list, {"loss": [0.1]}),
         Counter("ab"),
         deque([1, 2]),
+        deque([1, 2], maxlen=3),
+        np.random.default_rng(1),
+        np.random.RandomState(1),
+        np.random.RandomState(1).get_state(),
         {1, 2},
         frozenset([1]),
         slice(1, 2),
@@ -206,6 +242,16 @@ LFS = (
 OTHERS = {
     "lfs": (LFS, "Git LFS pointer", "git lfs pull"),
     "page": (b"\n<!DOCTYPE HTML><html>too large</html>", "a web page", "browser"),
+    "lfs with a mark": (b"\xef\xbb\xbf" + LFS, "Git LFS pointer", "git lfs pull"),
+    "lfs of old": (b"version https://hawser.github.com/spec/v1\n", "Git LFS pointer", "git lfs"),
+    "page with a comment": (b"\n<!-- saved -->\n<HTML>", "a web page", "browser"),
+    "page of Windows": ("<!DOCTYPE html>".encode("utf-16"), "a web page", "browser"),
+    "error page": (b"<Error><Code>NoSuchKey</Code></Error>", "a web page", "browser"),
+    "answer": (b"404: Not Found", "a text that begins with '404: Not Found'", "Download"),
+    "script": (b"#!/bin/sh\nrm", "a script", "checkpoint"),
+    "beside": (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "macOS puts beside", "file itself"),
+    "film": (b"\0\0\0\x20ftypisom", "a film", "checkpoint"),
+    "empty zip": (b"PK\5\6" + bytes(18), "an empty zip archive", "Download"),
     "page with a mark": (b"\xef\xbb\xbf<html>", "a web page", "browser"),
     "gzip": (gzip.compress(tarred("lego.tar")), "packed with gzip", "Unpack it"),
     "xz": (b"\xfd7zXZ\x00" + bytes(40), "packed with xz", "Unpack it"),

@@ -13,6 +13,19 @@ OF_NO_INTEREST = (
     ),
     *(f"datetime.{kind}" for kind in ("date", "datetime", "time", "timedelta", "timezone")),
     *("decimal.Decimal", "fractions.Fraction"),
+    # Generators of random numbers, whose state follows as a plain value.
+    *(
+        f"numpy.random._pickle.{name}"
+        for name in ("__generator_ctor", "__bit_generator_ctor", "__randomstate_ctor")
+    ),
+    *(
+        f"numpy.random._{name.lower()}.{name}"
+        for name in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+    ),
+    *(
+        f"numpy.random.bit_generator.{name}"
+        for name in ("SeedSequence", "__pyx_unpickle_SeedSequence", "__pyx_unpickle_ISeedSequence")
+    ),
     *(
         f"pathlib{module}.{pure}{kind}Path"
         for module in ("", "._local")  # since Python 3.13

@@ -113,6 +113,7 @@ def build_light_field(
     """The light field of a checkpoint. `converted`: the weights are R2L-quant's. Raises Refused."""
     _refuse_other_networks(state, options)
     config, notes = _network(state, options, assumed)
+    notes += state.notes
     shapes = config.tensor_shapes()
     outputs = state.shape("tail.0.weight")[0]
     if outputs in _DEPTH_OUTPUTS:

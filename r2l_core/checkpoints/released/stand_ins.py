@@ -135,7 +135,7 @@ def _ordered_dict() -> dict[Any, Any]:
     return {}  # filled by opcodes of its own
 
 
-def _set(_: Any = None) -> list[Any]:
+def _set(*_: Any) -> list[Any]:
     return []  # of no interest, so that nothing of the file is hashed
 
 
@@ -278,7 +278,7 @@ def set_state(state: Any, target: Any) -> None:
     """Give a record its attributes. Raises Refused where that is none."""
     if isinstance(target, Record) and isinstance(state, dict):
         target.state = state
-    elif isinstance(target, Record) and target.kind.startswith("numpy."):
+    elif target is None or (isinstance(target, Record) and target.kind.startswith("numpy.")):
         pass  # of no interest
     elif not isinstance(target, dict):  # those have nothing but `_metadata`, for torch's own use
         raise Refused(f"it sets the state of {described(target)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,26 +20,32 @@ _FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _FIRST = ("head.0.weight", "pts_linears.0.weight")
 """The first weight of a light field and of a NeRF: what stands before it stands before all."""
 
-_COMPILED = "_orig_mod."
-"""What torch.compile puts into names, at any level."""
+_WRAPPERS = re.compile(
+    r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module|module)\."
+)
+"""What torch.compile, DataParallel and other wrappings put into names, at any level."""
 
 
 def has_weights(values: Any) -> bool:
     """Whether this is a state dict of a light field or a NeRF, whatever stands before its names."""
     return isinstance(values, dict) and any(
-        isinstance(name, str) and name.endswith(_FIRST) and isinstance(value, TensorRef)
+        isinstance(name, str)
+        and isinstance(value, TensorRef)
+        and _WRAPPERS.sub("", name).endswith(_FIRST)
         for name, value in values.items()
     )
 
 
 @dataclass(frozen=True, eq=False)
 class StateDict:
-    """Weights that lie in an archive. `field`: where in the checkpoint, for messages."""
+    """Weights that lie in an archive. `field`: where in the checkpoint, for messages. `notes`:
+    sentences on what else was there."""
 
     field: str
     references: Mapping[str, TensorRef]
     archive: Archive
     file_bytes: int
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def of(archive: Archive, values: Any, field: str, file_bytes: int) -> StateDict:
@@ -52,16 +59,11 @@ class StateDict:
         for name, value in values.items():
             if not isinstance(name, str) or not isinstance(value, TensorRef):
                 raise Refused(f"its {field} has {str(name)[:80]}, which is no tensor")
-        plain = [name.replace(_COMPILED, "") for name in values]
-        prefix = next(
-            (
-                name.removesuffix(first)
-                for first in _FIRST
-                for name in plain
-                if name.endswith(first)
-            ),
-            "",
-        )
+        plain = [_WRAPPERS.sub("", name) for name in values]
+        prefixes = [
+            name.removesuffix(first) for first in _FIRST for name in plain if name.endswith(first)
+        ]
+        prefix, *others = prefixes or [""]
         references: dict[str, TensorRef] = {}
         for name, value in zip(plain, values.values(), strict=True):
             if not name.startswith(prefix):
@@ -69,7 +71,14 @@ class StateDict:
             if name.removeprefix(prefix) in references:
                 raise Refused(f"its {field} has {name[:80]} twice")
             references[name.removeprefix(prefix)] = value
-        return StateDict(field, references, archive, file_bytes)
+        notes: tuple[str, ...] = ()
+        if others:
+            listed = ", ".join(repr(one[:40]) for one in others[:3])
+            notes = (
+                f"Its {field} holds several networks: the one whose names begin with "
+                f"{prefix[:40]!r} is taken; others begin with {listed}.",
+            )
+        return StateDict(field, references, archive, file_bytes, notes)
 
     def shape(self, name: str, n_dimensions: int = 2) -> tuple[int, ...]:
         """The shape of a weight. Raises Refused where it is missing or of other dimensions."""

@@ -34,7 +34,7 @@ def build_teacher(
     """The teacher of a checkpoint. Raises Refused."""
     if unknown := sorted(set(assumed) - set(ASSUMED)):
         raise Refused(f"--assume {unknown[0]} does not go with a NeRF", "Leave it out.")
-    notes = []
+    notes = [*coarse.notes]
     if scene is None:
         scene = SceneSpec(name=name)
         notes.append(NO_SCENE.format(scene))

@@ -1,0 +1,220 @@
+"""The lens of a photograph, as the family of `transforms*.json` describes it.
+
+One reader for all of them, whether nerfstudio, instant-ngp, a Blender add-on or the NeRF synthetic
+scenes have written it: any field may stand in the frame or, for all of them, in the file.
+
+    fl_x fl_y, fx fy          focal lengths in pixels
+    camera_angle_x, _y        fields of view in radians; x_fov, y_fov the same in degrees
+    cx cy                     where the optical axis meets the picture, in pixels
+    w h, width height         size of the picture that those pixels are of
+    K, intrinsics             3x3 or 4x4 matrix of focal lengths and axis, as OpenCV has it
+    camera_model, is_fisheye  what is no pinhole camera is refused
+    k1 to k6, p1, p2          distortion, see `distortion`; k4 to k6 divide with FULL_OPENCV
+    distortion_params         k1 k2 k3 k4 p1 p2 of nerfstudio, or four or five as OpenCV has them
+
+There, pixel (i, j) is the square from (i, j) to (i + 1, j + 1) and its ray goes through the middle,
+so our principal point lies half a pixel before theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from r2l_core.datasets.distortion import Distortion
+from r2l_core.datasets.fields import DatasetFields
+
+_MAX_FOCAL_PX = 1e6
+_MAX_SIZE_PX = 65_536
+_SAME_SHAPE = 0.02
+"""How far the sides' ratio of a picture may be off that of `w` and `h`, as a share: rounding."""
+
+_PINHOLE_MODELS = (
+    *("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE"),
+    *("SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"),
+)
+_DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
+_SPELLINGS = {
+    "fl_x": ("fl_x", "fx"),
+    "fl_y": ("fl_y", "fy"),
+    "w": ("w", "width", "image_width"),
+    "h": ("h", "height", "image_height"),
+}
+_MATRICES = ("K", "intrinsics", "intrinsic_matrix", "camera_matrix")
+_PARAMETERS = {
+    4: ("k1", "k2", "p1", "p2"),
+    5: ("k1", "k2", "p1", "p2", "k3"),
+    6: ("k1", "k2", "k3", "k4", "p1", "p2"),
+}
+_NOT_UNDONE = ("k7", "k8", "p3", "p4", "s1", "s2", "s3", "s4", "b1", "b2", "skew")
+"""What other programs bend a lens by, and this does not know to undo."""
+
+_RADIANS = math.pi
+"""Fields of view that are said to be below this many degrees may be radians."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a camera has beside its pose, in pixels of the picture as it is given out. `others`:
+    further arguments of Camera. `distortion`: None where straight lines stay straight. `doubts`:
+    sentences on what is not honoured, or may be meant otherwise."""
+
+    focal_px: float
+    others: dict[str, Any]
+    distortion: Distortion | None
+    doubts: tuple[str, ...] = ()
+
+
+def stated_size(sources: Sequence[DatasetFields]) -> tuple[int, int] | None:
+    """Width and height that a frame's fields state; None where they do not. Raises DatasetError."""
+    size = []
+    for key in ("w", "h"):
+        field, name = _source(sources, key)
+        if name not in field:
+            return None
+        size.append(field.integer_part(name))
+    return size[0], size[1]
+
+
+def read_lens(
+    sources: Sequence[DatasetFields],
+    stored_px: tuple[int, int],
+    given_px: tuple[int, int],
+    *,
+    centred: bool,
+) -> Lens:
+    """The lens of a picture. `sources`: where its fields are looked for, the frame first.
+
+    `stored_px`, `given_px`: width and height of the file, and as it is given out. `centred`: what
+    says nothing of cx and cy has its axis at (W/2, H/2), as published for the synthetic scenes;
+    otherwise half a pixel before, as above. Raises DatasetError that names the field.
+    """
+
+    doubts: list[str] = []
+    sources = [
+        more for one in sources for more in (one, *_of_matrix(one), *_of_parameters(one, doubts))
+    ]
+
+    def source(key: str) -> DatasetFields:
+        return _source(sources, key)[0]
+
+    def number(key: str, low: float, high: float) -> float | None:
+        field, name = _source(sources, key)
+        return field.optional_number(name, low, high)
+
+    def focal_px(axis: str, side_px: float, across: float) -> float | None:
+        """In pixels of the given picture; `across`: how many of these one of the file's is."""
+        stated = number(f"fl_{axis}", 1e-3, _MAX_FOCAL_PX)
+        if stated is not None:
+            return stated * across
+        key = f"camera_angle_{axis}"
+        angle = number(key, 1e-3, 180.0)
+        if angle is not None and angle > math.pi - 1e-3:
+            source(key).refuse(key, f"is {angle:g}, and an angle in radians below pi is expected")
+        if angle is None and (degrees := number(f"{axis}_fov", 0.05, 179.9)) is not None:
+            angle = math.radians(degrees)
+            if degrees < _RADIANS:
+                doubts.append(
+                    f"{axis}_fov is {degrees:g} degrees: if that are radians, the file has to say "
+                    f"{math.degrees(degrees):.1f}, or camera_angle_{axis}"
+                )
+        return None if angle is None else side_px / 2 / math.tan(angle / 2)
+
+    rational = _refuse_other_lenses(source)
+    width = number("w", 1, _MAX_SIZE_PX) or float(stored_px[0])
+    height = number("h", 1, _MAX_SIZE_PX) or float(stored_px[1])
+    _check_shape(source, (width, height), stored_px)
+    across, down = given_px[0] / width, given_px[1] / height
+    if int(width) == stored_px[0] and given_px[0] == stored_px[0]:
+        across = 1.0
+    if int(height) == stored_px[1] and given_px[1] == stored_px[1]:
+        down = 1.0
+    fx, fy = focal_px("x", given_px[0], across), focal_px("y", given_px[1], down)
+    if fx is None:
+        if fy is None:
+            why = "is missing, and so are fl_x, x_fov and all else that says how far it is seen"
+            source("camera_angle_x").refuse("camera_angle_x", why)
+        fx = fy / down * across
+    elif fy is None and number("fl_x", 1e-3, _MAX_FOCAL_PX) is not None:
+        fy = fx / across * down  # its pixels are square
+    others: dict[str, Any] = {}
+    if fy is not None and not math.isclose(fx, fy, rel_tol=1e-9):
+        others["focal_y_px"] = fy
+    cx, cy = (number(key, -_MAX_FOCAL_PX, _MAX_FOCAL_PX) for key in ("cx", "cy"))
+    if not centred or cx is not None or cy is not None:
+        cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
+        others["principal_px"] = (cx * across - 0.5, cy * down - 0.5)
+    *radial, p1, p2 = (number(key, -1e3, 1e3) or 0.0 for key in _DISTORTION)
+    if not rational:
+        radial[4:] = 0.0, 0.0
+    bends = any((*radial, p1, p2))
+    distortion = Distortion(tuple(radial), p1, p2, rational) if bends else None
+    for key in _NOT_UNDONE:
+        if value := number(key, -1e6, 1e6):
+            doubts.append(f"the lens has {key} {value:g}, which is not undone")
+    return Lens(fx, others, distortion, tuple(doubts))
+
+
+def _source(sources: Sequence[DatasetFields], key: str) -> tuple[DatasetFields, str]:
+    """Where a field of the lens stands, in whatever spelling, and its name there; the last source
+    where it stands in none."""
+    spellings = _SPELLINGS.get(key, (key,))
+    found = ((one, name) for one in sources for name in spellings if name in one)
+    return next(found, (sources[-1], key))
+
+
+def _of_matrix(fields: DatasetFields) -> list[DatasetFields]:
+    """What a matrix among the fields says, as fields of their own."""
+    name = next((name for name in _MATRICES if isinstance(fields.mapping.get(name), list)), None)
+    if name is None:
+        return []
+    rows = fields.values(name, 4)
+    if len(rows) < 3 or not all(isinstance(row, list) and 3 <= len(row) <= 4 for row in rows):
+        fields.refuse(name, "is not a matrix of three or four rows")
+    places = {"fl_x": (0, 0), "fl_y": (1, 1), "cx": (0, 2), "cy": (1, 2), "skew": (0, 1)}
+    return [fields.part({key: rows[i][j] for key, (i, j) in places.items()}, name)]
+
+
+def _of_parameters(fields: DatasetFields, doubts: list[str]) -> list[DatasetFields]:
+    """What a list of distortion parameters says, as fields of their own."""
+    name = "distortion_params"
+    if name not in fields:
+        return []
+    values = fields.values(name, 14)
+    if not any(values):
+        return []
+    if len(values) not in _PARAMETERS:
+        doubts.append(f"{name} has {len(values)} numbers, which are not undone")
+        return []
+    return [fields.part(dict(zip(_PARAMETERS[len(values)], values, strict=True)), name)]
+
+
+def same_shape(one_px: tuple[float, float], other_px: tuple[float, float]) -> bool:
+    """Whether widths and heights have the same ratio, but for rounding."""
+    return abs(one_px[0] / one_px[1] / (other_px[0] / other_px[1]) - 1) <= _SAME_SHAPE
+
+
+def _check_shape(source: Any, stated: tuple[float, float], stored_px: tuple[int, int]) -> None:
+    """Pictures made smaller as a whole keep their lens; others have another."""
+    exact = all(int(said) == is_px for said, is_px in zip(stated, stored_px, strict=True))
+    if not exact and not same_shape(stated, stored_px):
+        key = "w" if "w" in source("w") else "h"
+        source(key).refuse(
+            key,
+            f"and h are {stated[0]:g}x{stated[1]:g}, and the picture is of another shape: "
+            f"{stored_px[0]}x{stored_px[1]}",
+        )
+
+
+def _refuse_other_lenses(source: Any) -> bool:
+    """Whether distortion is a quotient. Raises DatasetError for what is no pinhole camera."""
+    fields: DatasetFields = source("camera_model")
+    model = fields.text("camera_model") if "camera_model" in fields else "PINHOLE"
+    if model.upper() not in _PINHOLE_MODELS:
+        fields.refuse("camera_model", f"is {model[:40]!r}, not a pinhole camera")
+    fields = source("is_fisheye")
+    if fields.mapping.get("is_fisheye"):
+        fields.refuse("is_fisheye", "is set, and only pinhole cameras can be opened")
+    return model.upper() == "FULL_OPENCV"
