@@ -20,7 +20,7 @@ from PIL import Image
 from r2l_core import limits
 from r2l_core.datasets import open_dataset
 from r2l_core.errors import DatasetError
-from r2l_core.geometry.camera import Orbit
+from r2l_core.geometry.orbit import Orbit
 
 WIDTH, HEIGHT = 24, 18
 POSE = Orbit(30.0, 20.0, 4.0).T_world_camera().tolist()
