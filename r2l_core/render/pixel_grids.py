@@ -22,7 +22,7 @@ doubling it step by step."""
 _EXTRA_LEVELS = 3
 """From so many finer grids a preview takes the pixels that its own has no room for."""
 
-_LEAST_DOUBT = 0.05
+_LEAST_DOUBT = 0.02
 """Of full scale, wherever a picture was only carried along."""
 
 BLOCK_PX = 16

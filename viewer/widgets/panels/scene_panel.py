@@ -8,6 +8,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
+from viewer.state.view_state import DRAG_FPS
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
@@ -123,7 +124,6 @@ class SizeChooser(QWidget):
 
 _WIDTHS_PX = (200, 400, 800, 1600)
 _FPS_RANGE = (5, 120)
-_FPS_FIRST = 30
 _NONE = "No light field"
 _FACTS = {
     "Near, far": "Depths along the view axis between which rays are sampled, in scene units.",
@@ -164,7 +164,7 @@ class ScenePanel(QWidget):
         self._fps_value.setFont(theme.font(self, tabular=True))
         self._fps_value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._fps_value.setMinimumWidth(self.fontMetrics().horizontalAdvance("000 fps"))
-        self.show_target_fps(_FPS_FIRST)
+        self.show_target_fps(DRAG_FPS)
         self._fps.valueChanged.connect(self._choose_fps)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -10,6 +10,7 @@
 #define MOST_TRUST 0.95f   // how far a carried pixel is believed against the new ones around it
 #define MISFIT 0.3f        // at this difference from the new pixels, half of a carried one is believed
 #define WORST_MISFIT 0.5f  // greater ones say no more
+#define UNSURE 0.03f       // doubt in a pixel without any confidence, beside how far it was off
 #define UNSEEN -1.0f       // the confidence where the last picture does not reach
 
 typedef float f4 __attribute__((vector_size(16)));
@@ -33,7 +34,7 @@ typedef struct {
   float *picture;           // (height, width, 4) as `last`
   float *shown;             // (height, width, 3)
   uint8_t *bytes;           // (height, width, 3) as `shown`, of 255
-  float *doubt;             // (height, width) how far off the carried colours probably are
+  float *doubt;             // (height, width) how far off the colours probably are
   int32_t next;             // the first tile that no thread has taken
 } Carry;
 
@@ -209,7 +210,7 @@ static void carry_tile(const Carry *c, int x0, int y0, CarriedTile *t) {
         c->shown[3 * at + k] = color[k];
         c->bytes[3 * at + k] = (uint8_t)__builtin_rintf(clamped(color[k], 0, 1) * 255);
       }
-      c->doubt[at] = fresh[3];
+      c->doubt[at] = fresh[3] + UNSURE * (1 - confidence);
     }
 }
 
