@@ -50,7 +50,8 @@ def summary(part: str) -> dict[str, Any]:
         found = {"hopper": read("hopper.json"), "tests": tests(), "bench": read("bench.json")}
         return {**result, **found, "profiles": profiles()}
     windows = {p: read(f"window-{p}.json") for p in ("fp16", "int8")}
-    return {**result, "windows": windows, "training": read("training.json")}
+    speed = read("training-speed.json")
+    return {**result, "windows": windows, "speed": speed, "training": read("training.json")}
 
 
 def show(found: dict[str, Any]) -> None:
@@ -82,6 +83,8 @@ def show(found: dict[str, Any]) -> None:
         if window:
             keys = ("images_per_s", "latency_ms_p50", "latency_ms_p95", "full_frame_s", "errors")
             print(f"window {precision}: " + ", ".join(f"{key} {window.get(key)}" for key in keys))
+    for shape, speed in (found.get("speed") or {}).items():
+        print(f"training {shape}: {speed['mrays_per_s']:.2f} Mray/s")
     training = found.get("training") or {}
     if training.get("curve"):
         last = training["curve"][-1]

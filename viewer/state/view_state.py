@@ -20,7 +20,7 @@ from viewer.state.panes import AUTO, LETTERS, TRUTH, CompareMode, PaneChoice
 from viewer.state.region import Region
 from viewer.state.viewpoint import Viewpoint, home_of
 
-DRAG_FPS = 27.0
+DRAG_FPS = 28.0
 """Pictures a second while the camera moves, unless chosen otherwise. Each loses some 12 ms to all that
 is not its network."""
 
