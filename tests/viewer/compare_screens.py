@@ -24,13 +24,15 @@ import imageio.v3 as iio
 import numpy as np
 from PyQt6 import sip
 from PyQt6.QtCore import QEventLoop, QPointF, QSettings, Qt, QTimer
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QDockWidget, QLabel
+from PyQt6.QtGui import QPainter, QPixmap
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QDialog, QDockWidget, QLabel
 
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
+from tests.viewer.first_hour_screens import first_hour
 from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import NOTHING, TRUTH, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
@@ -144,15 +146,13 @@ class Studio:
         self._folder, self._renders = folder, renders
         settings.setValue("hint_seen", True)
         self.window = window = MainWindow(Preferences(settings))
-        offers = {p: Availability(True) for p in Precision}
-        offers[Precision.FP16] = Availability(False, "this processor has no FP16 arithmetic")
+        self._offers = {p: Availability(True) for p in Precision}
+        self._offers[Precision.FP16] = Availability(False, "this processor has no FP16 arithmetic")
         window.show_scene(PRESETS["demo"], "demo", "88 layers of 256, 16 samples a ray")
-        window.offer_precisions(offers, lambda _precision: None)
+        window.offer_precisions(self._offers, lambda _precision: None)
         window.show_active_precision(Precision.BF16)
         window.camera.show_orbit(PRESETS["demo"].home(), 39.6)
-        window.compare.set_offers(
-            offers, Availability(True), dict.fromkeys(Precision, ("torch", "openvino"))
-        )
+        self.offer()
         window.resize(width, height)
         window.show()
         self.frames(1)
@@ -161,11 +161,36 @@ class Studio:
         window.compare.layers.show_layers(LAYERS)
         window.compare.show_divergence(DIVERGENCE)
 
+    def offer(self, scene_truth: bool = False) -> None:
+        """Say what panes can show; `scene_truth`: beside the truth of a dataset."""
+        engines = dict.fromkeys(Precision, ("torch", "openvino"))
+        own = Availability(True) if scene_truth else None
+        self.window.compare.set_offers(self._offers, Availability(True), engines, own)
+
+    def close_dialogs(self) -> None:
+        """Close whatever asks something."""
+        for dialog in self.window.findChildren(QDialog):
+            dialog.reject()
+
+    def picture(self) -> QPixmap:
+        """The window, with its dialogs in the middle."""
+        window = self.window.grab()
+        painter = QPainter(window)
+        for dialog in self.window.findChildren(QDialog):
+            if dialog.isVisible():
+                over, size = dialog.grab(), dialog.size()
+                left = (self.window.width() - size.width()) // 2
+                painter.drawPixmap(left, (self.window.height() - size.height()) // 2, over)
+        painter.end()
+        return window
+
     def frames(self, count: int, stride: int = 1) -> None:
         """Show that many panes."""
         window = self.window
         frames = make_frames(count, stride=stride, renders=self._renders)
-        window.compare.show_panes([PaneChoice(frame.engine.precision) for frame in frames])
+        shown = [frame.engine.precision for frame in frames]
+        window.compare.show_panes([PaneChoice(one) for one in shown])
+        window.compare.view.show_panes([str(one) for one in shown])
         window.compare.show_frames(frames)
 
     def light_fields(self) -> None:
@@ -217,74 +242,6 @@ class Studio:
         """Hold the pointer over a part of the picture."""
         pane = self.window.pane
         pane.pointed.emit(QPointF(pane.width() * x, pane.height() * y))
-
-    def first_hour(self) -> dict[str, Callable[[], None]]:
-        """What a person meets in the first hour, each going on from the one before."""
-        window, pane = self.window, self.window.pane
-
-        def fitted() -> None:
-            pane.fit()
-            self.mode(CompareMode.SIDE)
-            self.frames(3)
-
-        def layers() -> None:
-            self.mode(CompareMode.SINGLE)
-            self.frames(1)
-            window.compare.pixel_picked.emit(87, 112)
-            window.compare.layers.show_progress(0.4)
-
-        def reasons() -> None:
-            window.compare.layers.show_progress(None)
-            self.raise_dock("Performance")
-            window.show_error(
-                "fp16 cannot run here", "this processor has no FP16 arithmetic", "Choose another."
-            )
-
-        def refining() -> None:
-            window.message.dismiss()
-            first = replace(pane.frames[0], seq=99, stride=8, known_share=0.02, elapsed_ms=40.0)
-            window.show_frames([first])
-            window.show_frames([replace(first, known_share=0.62, elapsed_ms=12_400.0)])
-
-        def dataset() -> None:
-            self.raise_dock("Dataset")
-            panel = window.dataset
-            panel.show_dataset(
-                "lego", "blender, 800×800.", ("train", "test"), "test", ["r_0", "r_1", "r_2"]
-            )
-            panel.show_pose(1)
-            panel.offer_size((800, 800))
-            panel.show_misfit(
-                "It may not belong to this light field: its near and far are 2 and 6, not 1 and 9."
-            )
-
-        def filming() -> None:
-            self.raise_dock("Camera")
-            pane.show_filming("REC 00:12.3 – Ctrl+Shift+R stops")
-
-        def keys() -> None:
-            pane.show_filming(None)
-            window.commands.keys.trigger()
-
-        def waiting() -> None:
-            pane.show_waiting("still fp32, int8 is on its way")
-            window.show_busy("Building int8…")
-            window.engine.show_engine(replace(pane.frames[0].engine, fidelity_db=53.9))
-            window.engine.show_contest("Is another engine faster? Timing openvino, turn 2 of 3")
-            self.raise_dock("Precision")
-
-        return {
-            "fitted": fitted,
-            "layers": layers,
-            "reasons": reasons,
-            "refining": refining,
-            "dataset": dataset,
-            "filming": filming,
-            "keys": keys,
-            "keys-gone": window.commands.keys.trigger,
-            "waiting": waiting,
-            "waited": lambda: pane.show_waiting(""),
-        }
 
     def views(self) -> dict[str, Callable[[], None]]:
         """What to show for each picture, each going on from the one before."""
@@ -342,7 +299,7 @@ class Studio:
             "flip-map": lambda: self.difference(DifferenceKind.FLIP, gain=16.0, locked=True),
             "values-difference": lambda: zoomed(DifferenceKind.SIGNED),
             "values": values,
-            **self.first_hour(),
+            **first_hour(self),
         }
 
     def shoot(self, scheme: str, only: list[str]) -> None:
@@ -354,7 +311,7 @@ class Studio:
                 settle()
                 for text in cut_off(self.window):
                     print(f"{scheme}-{name}: {text!r} is cut off")
-                self.window.grab().save(str(self._folder / f"{scheme}-{name}.png"))
+                self.picture().save(str(self._folder / f"{scheme}-{name}.png"))
 
 
 def main() -> int:

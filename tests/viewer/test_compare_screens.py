@@ -19,7 +19,12 @@ SCRIPT = Path(__file__).with_name("compare_screens.py")
 OUT = Path(__file__).resolve().parents[2] / "out" / "screens"
 
 
-FIRST_HOUR = ["fitted", "layers", "reasons", "refining", "dataset", "filming", "keys", "waiting"]
+FIRST_HOUR = [
+    *("01-first-look", "02-keys", "03-fitted", "04-pair", "05-mix", "06-layers", "07-dataset"),
+    *("07-truths", "08-reasons", "09-waiting", "10-added", "10-saved", "11-filming", "11-record"),
+    *("11-closing", "12-flip-scale", "13-typed", "refining"),
+]
+"""See `first_hour_screens`."""
 VIEWS = ["single", "side4", "light-fields", "wipe", "flip", "difference", "values"]
 
 

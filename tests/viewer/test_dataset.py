@@ -213,6 +213,21 @@ def test_a_dataset_that_does_not_belong_to_the_light_field_is_noted(app, until, 
     until(lambda: bool(note()))
     assert "It may not belong to this light field" in note()
     assert "its near and far are 2 and 6, not 7 and 9" in note()
+    for near, far, fits in ((2.7, 5.4, True), (1.0, 6.0, False), (3.9, 4.1, False)):
+        app.rendering.set_scene(replace(SCENE, near=near, far=far))
+        until(lambda wanted=far: app.rendering.running.scene.far == wanted)
+        assert (note() == "") == fits, "depths that the photographs cover may be narrower"
+
+
+def test_a_few_cameras_outside_the_trained_views_are_no_misfit(app, until, dataset):
+    # One of the four stands at 22.1 degrees, the others above this.
+    reach = replace(SCENE, origin_radius=4.0, bound_radius=1.0, min_elevation_deg=22.3)
+    app.rendering.set_scene(reach)
+    until(lambda: app.rendering.running.scene.min_elevation_deg == 22.3)
+    assert label(app, "Does not fit") == ""
+    app.rendering.set_scene(replace(reach, min_elevation_deg=60.0))
+    until(lambda: app.rendering.running.scene.min_elevation_deg == 60.0)
+    assert "4 of its 4 cameras are outside the trained views" in label(app, "Does not fit")
 
 
 class TestPoses:

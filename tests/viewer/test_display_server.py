@@ -97,3 +97,7 @@ def test_the_program_says_so_and_ends(stale, tmp_path):
     assert done.stderr.startswith("error: No window can be opened")
     assert len(done.stderr.strip().splitlines()) == 1
     assert all(value in done.stderr for value in stale.values())
+    # Beside the pictures of all else that a person may meet first.
+    screens = REPOSITORY / "out" / "screens"
+    screens.mkdir(parents=True, exist_ok=True)
+    (screens / "14-display.txt").write_text(done.stderr, encoding="utf-8")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QByteArray, QPoint, QSettings, Qt
+from PyQt6.QtCore import QByteArray, QPoint, QSettings, Qt, QTimer
 from PyQt6.QtGui import QAction, QIcon
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -40,6 +40,7 @@ from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity
 from viewer.widgets.panels.performance_readout import ImageCost, PerformanceReadout
 from viewer.widgets.panels.scene_panel import ScenePanel
 from viewer.widgets.picture.message_bar import MessageBar
+from viewer.widgets.picture.picture_footer import NOTE_MS
 from viewer.window.main_window import ICON_PATH, MainWindow
 
 pytestmark = pytest.mark.slow
@@ -214,6 +215,20 @@ class TestWhatTheUserDoes:
             said.append(next((s for s in words(window).splitlines() if "locked" in s), ""))
         coarser = [f"locked to 1/{stride}" for stride in STRIDES[1:-1]]
         assert said == [*coarser, "locked to 1:1", ""]
+
+    def test_a_remark_leaves_after_a_while_and_what_was_saved_stays(self, until, window):
+        (leaves,) = (
+            one
+            for one in window.findChildren(QTimer)
+            if one.isSingleShot() and one.interval() == NOTE_MS
+        )
+        for text, file, stays in (("A is fast", "", False), ("Saved a.png", "/shots/a.png", True)):
+            window.show_note(text, file)
+            assert text in words(window)
+            assert leaves.isActive() != stays
+            if not stays:
+                leaves.start(0)
+                until(lambda said=text: said not in words(window))
 
     def test_showing_canonical_reports_nothing(self, qtbot, window):
         with qtbot.assertNotEmitted(window.commands.canonical.toggled):

@@ -43,7 +43,7 @@ def choose(app: App, words: str) -> None:
 def test_the_list_is_there_where_there_is_a_choice(three):
     combo = pairs_of(three)
     assert combo.isVisible()
-    assert combo.currentText() == "A – B"
+    assert combo.currentText() == "A–B"
     three.window.commands.compare.modes[CompareMode.SIDE].trigger()
     assert not combo.isVisible(), "all are seen"
     three.window.commands.compare.modes[CompareMode.FLIP].trigger()
@@ -53,7 +53,7 @@ def test_the_list_is_there_where_there_is_a_choice(three):
 def test_a_wipe_a_flip_and_a_difference_are_of_the_chosen_two(three, qtbot):
     pane = three.window.pane
     a, _, c = (frame.image for frame in pane.frames)
-    choose(three, "C – A")
+    choose(three, "C–A")
     assert three.store.state.pair == (2, 0)
     seen = pane.seen_pixels()
     assert np.array_equal(seen[:, 0], c[:, 0])
@@ -70,7 +70,7 @@ def test_a_wipe_a_flip_and_a_difference_are_of_the_chosen_two(three, qtbot):
 
 
 def test_the_pair_stays_with_its_panes(three):
-    choose(three, "B – C")
+    choose(three, "B–C")
     three.window.compare.panes.pane_removed.emit(0)
     assert three.store.state.pair == (0, 1)
     assert [pane.source for pane in three.store.state.panes] == ["bf16", "fp32"]

@@ -16,6 +16,7 @@ from r2l_core.errors import EngineError
 from r2l_core.types import Precision
 from tests.viewer.states import shown
 from viewer.app import App
+from viewer.rendering import render_thread, starting
 from viewer.scripted.tour import Tour, TourPace
 
 pytestmark = pytest.mark.slow
@@ -36,7 +37,7 @@ def film_of(path: Path) -> np.ndarray:
 @pytest.fixture
 def app(lab, write_light_field, make_app) -> App:
     """Not started yet; two precisions are enough."""
-    lab.unavailable = set(Precision) - {Precision.FP32, Precision.BF16}
+    lab.unavailable = set(Precision) - {Precision.FP32, Precision.INT8}
     return make_app(shown(write_light_field(), precision=Precision.FP32))
 
 
@@ -81,7 +82,8 @@ def test_drag_turns_the_camera_and_ends_on_the_exact_picture(app, run, tmp_path)
     assert not app.window.pane.dragging
 
 
-def test_all_films_every_feature(app, run, lab, tmp_path):
+def test_all_films_every_feature(app, run, lab, tmp_path, monkeypatch):
+    monkeypatch.setattr(render_thread, "first_look", starting.first_look)
     screens = tmp_path / "new" / "out"
     values = run("all", screens)
     assert (values["errors"], values["stale_frames"]) == (0, 0)
@@ -99,6 +101,15 @@ def test_all_films_every_feature(app, run, lab, tmp_path):
         "display.png",
         "match-window.png",
         "region.png",
+        "first-look.png",
+        "added.png",
+        "pair.png",
+        "mix.png",
+        "gizmo.png",
+        "learn.png",
+        "preferences.png",
+        "edit-key.png",
+        "record.png",
         *(f"compare-{mode}.png" for mode in ("side", "wipe", "flip", "difference")),
     }
     film = film_of(screens / "tour.mp4")
@@ -110,7 +121,7 @@ def test_all_films_every_feature(app, run, lab, tmp_path):
     assert iio.imread(screens / "picture.png").shape == (64, 64, 3)
     light, dark = (iio.imread(screens / f"window-{name}.png") for name in ("light", "dark"))
     assert light.mean() > dark.mean() + 20
-    assert len(lab.built) == 2, "each precision was visited"
+    assert len(lab.built) == 3, "each precision was visited, and a mix"
 
 
 @pytest.mark.parametrize("kind", ["drag", "all"])

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
 
 _NEAR_FAR_SHARE = 0.02
+_WIDER = 2.0
+"""How much longer than a light field's own stretch of depths a dataset's may be: what is learned
+from photographs keeps to what they can see."""
+_OUTSIDE_SHARE = 0.25
+"""A few photographs from where nobody could learn enough are in many a dataset."""
 _LEAST_UP = 0.3
 """Mean share of +Z in the cameras' up directions, below which +Z is hardly up."""
 
@@ -23,10 +28,11 @@ def misfit(dataset: Dataset, running: Running | None) -> str:
     scene, own = running.scene, dataset.scene
     found = []
     reach = _NEAR_FAR_SHARE * max(scene.far, own.far)
-    if abs(scene.near - own.near) > reach or abs(scene.far - own.far) > reach:
+    covered = own.near <= scene.near + reach and scene.far <= own.far + reach
+    if not covered or own.far - own.near > _WIDER * (scene.far - scene.near) + reach:
         found.append(
-            f"its near and far are {own.near:g} and {own.far:g}, not "
-            f"{scene.near:g} and {scene.far:g}"
+            f"its near and far are {own.near:.4g} and {own.far:.4g}, not "
+            f"{scene.near:.4g} and {scene.far:.4g}"
         )
     poses = np.stack([camera.T_world_camera for camera in dataset.cameras])
     if float(poses[:, 2, 1].mean()) < _LEAST_UP:
@@ -35,7 +41,7 @@ def misfit(dataset: Dataset, running: Running | None) -> str:
         scene.outside_trained_views(camera.position, running.ray_mode) is not None
         for camera in dataset.cameras
     )
-    if outside:
+    if outside > _OUTSIDE_SHARE * len(poses):
         found.append(f"{outside} of its {len(poses)} cameras are outside the trained views")
     if not found:
         return ""

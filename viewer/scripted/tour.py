@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import imageio.v2 as iio
 import numpy as np
 from PyQt6.QtCore import QObject, QPointF, Qt, pyqtSignal
+from PyQt6.QtWidgets import QWidget
 
 from r2l_core.errors import RecordingError
 from r2l_core.render.frames import Frame
 from viewer.scripted.pointer import Pointer
 from viewer.scripted.tour_film import Film, pixels
-from viewer.scripted.tour_scenes import Script, compare, looks, timeline
+from viewer.scripted.tour_scenes import Script, compare, learning, looks, mix, timeline
 from viewer.widgets.controls.timers import make_timer
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class Tour(QObject):
         self._last_frame: Frame | None = None
         app.rendering.frames_shown.connect(self._remember)
         self._pointer = Pointer(app.window.pane)
+        look = partial(self._screenshot, "first-look.png")
+        self._first_look = make_timer(self, 0, look, once=True)
+        if kind == "all":
+            app.window.pane.picture_painted.connect(self._painted)
         script = self._drag() if kind == "drag" else self._everything()
         self._script = script
         self._until: Callable[[], bool] = lambda: True
@@ -122,10 +127,17 @@ class Tour(QObject):
             "Choose another folder with --screens.",
         )
 
-    def _screenshot(self, name: str) -> None:
+    def _screenshot(self, name: str, widget: QWidget | None = None) -> None:
         if self._screens is not None:
             self._screens.mkdir(parents=True, exist_ok=True)
-            iio.imwrite(self._screens / name, pixels(self._app.window.grab().toImage()))
+            image = (widget or self._app.window).grab().toImage()
+            iio.imwrite(self._screens / name, pixels(image))
+
+    def _painted(self, _seq: int, _paint_ms: float) -> None:
+        """Keep the window as it was with the first picture of all, before the tour begins."""
+        self._app.window.pane.picture_painted.disconnect(self._painted)
+        if self._app.rendering.running is None:
+            self._first_look.start()
 
     def _shown(self) -> bool:
         """Whether the last picture is one of where the camera is now."""
@@ -236,7 +248,9 @@ class Tour(QObject):
                 yield self._complete
                 yield 0.5
         yield from compare(app, PATIENCE_S, self._screenshot)
+        yield from mix(app, PATIENCE_S, self._screenshot)
         yield from looks(app, PATIENCE_S, self._screenshot)
+        yield from learning(app, self._screenshot)
         yield from timeline(app, PATIENCE_S, self._screenshot)
         yield self._complete
         for scheme in ("Light", "Dark", "System"):

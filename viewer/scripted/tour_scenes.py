@@ -1,17 +1,22 @@
-"""Parts of a tour that need no hand on the picture: comparing, ways of showing and measuring, and
-the camera path."""
+"""Parts of a tour that need no hand on the picture: comparing, mixes of layers, ways of showing and
+measuring, learning, and the camera path."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from PyQt6.QtCore import QEvent, QPointF, Qt
+from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtWidgets import QApplication, QWidget
 
 from viewer.state.display_options import Channel, DisplayOptions
-from viewer.state.panes import CompareMode
+from viewer.state.panes import EIGHT_BITS, CompareMode, PaneChoice
 from viewer.state.region import Region
 from viewer.widgets.compare.compare_pane import ComparePane
+from viewer.widgets.panels.key_panel import KeySettings
+from viewer.widgets.panels.orientation_gizmo import OrientationGizmo
 
 if TYPE_CHECKING:
     from viewer.app import App
@@ -21,21 +26,74 @@ Wait = float | Callable[[], bool]
 Script = Generator[Wait, None, None]
 
 _PATH_S = 1.5
+_LAYERS = 4
+"""How many a mix of the tour leaves in fp32."""
 
 
-def compare(app: App, patience_s: float, screenshot: Callable[[str], None]) -> Script:
-    """Every way of comparing once, two precisions at the same time; in the end one again."""
+class Screenshot(Protocol):
+    """Writes a picture of the window, or of one of its dialogs."""
+
+    def __call__(self, name: str, widget: QWidget | None = None) -> None: ...
+
+
+def compare(app: App, patience_s: float, screenshot: Screenshot) -> Script:
+    """Every way of comparing once, two precisions at the same time, then the first of three wiped
+    against the last; in the end one again."""
     view, pane = app.window.compare.view, app.window.pane
     for mode in list(CompareMode)[1:]:
         view.set_mode(mode)
         yield _within(patience_s, lambda: _are_complete(pane))
         yield 0.5
         screenshot(f"compare-{mode.lower()}.png")
+    panes = app.window.compare.panes
+    view.set_mode(CompareMode.SIDE)
+    panes.add_up_to(3)
+    n_panes = len(panes.panes)
+    yield 0.2
+    screenshot("added.png")
+    yield _within(patience_s, lambda: len(pane.frames) == n_panes and pane.frames[0].complete)
+    view.bar.pair_chosen.emit(0, n_panes - 1)
+    view.set_mode(CompareMode.WIPE)
+    yield 0.5
+    screenshot("pair.png")
+    while len(panes.panes) > 2:
+        panes.pane_removed.emit(len(panes.panes) - 1)
     view.set_mode(CompareMode.SINGLE)
     yield lambda: len(pane.frames) == 1
 
 
-def looks(app: App, patience_s: float, screenshot: Callable[[str], None]) -> Script:
+def mix(app: App, patience_s: float, screenshot: Screenshot) -> Script:
+    """Eight bits with some layers in fp32, and the panel of layers; in the end as before."""
+    from r2l_core.model.light_field import LightField
+    from r2l_core.model.quantized import body_layers
+
+    running, before = app.rendering.running, app.store.state
+    assert running is not None
+    eight = [one for one in EIGHT_BITS if running.precisions[one].available]
+    if not eight or not isinstance(running.light_field, LightField):
+        return
+    some = frozenset(body_layers(running.light_field.network)[:_LAYERS])
+    app.store.set(before.with_pane(before.active, PaneChoice(eight[0], layers_in_fp32=some)))
+    yield lambda: app.rendering.running is not None and app.rendering.running.engine.mix != ""
+    app.window.open_panel("Layers")
+    yield _within(patience_s, lambda: bool(app.window.pane.frames) and _is_complete(app))
+    screenshot("mix.png")
+    app.window.open_panel("Performance")
+    app.store.set(before)
+    wish = before.shown_panes
+    yield lambda: app.rendering.running is not None and app.rendering.running.wish.panes == wish
+
+
+def learning(app: App, screenshot: Screenshot) -> Script:
+    """The panel in which a light field is learned; nothing is begun."""
+    app.learning.open()
+    yield 0.5
+    screenshot("learn.png")
+    app.window.open_panel("Camera")
+    yield 0.2
+
+
+def looks(app: App, patience_s: float, screenshot: Screenshot) -> Script:
     """One channel, another exposure, the room of the window, a region against a pane, the axes,
     preferences; in the end all is as before."""
     window, store = app.window, app.store
@@ -64,11 +122,14 @@ def looks(app: App, patience_s: float, screenshot: Callable[[str], None]) -> Scr
     window.compare.view.set_mode(CompareMode.SINGLE)
     yield lambda: len(window.pane.frames) == 1
     window.open_panel("Camera")
-    window.camera.orbit_edited.emit(replace(app.camera.orbit, azimuth_deg=180.0))
+    (gizmo,) = window.camera.findChildren(OrientationGizmo)
+    _click(gizmo, gizmo.place_of("Y"))
     yield 0.5
+    screenshot("gizmo.png")
     window.commands.views["home"].trigger()
     window.commands.preferences.trigger()
     yield 0.5
+    screenshot("preferences.png", app.habits.dialog)
     app.habits.dialog.close()
 
 
@@ -87,8 +148,21 @@ def _are_complete(pane: ComparePane) -> bool:
     return len(pane.frames) > 1 and pane.frames[0].complete
 
 
-def timeline(app: App, patience_s: float, screenshot: Callable[[str], None]) -> Script:
-    """Three keyframes, the path over the picture, and a ride along it; then home without it."""
+def _is_complete(app: App) -> bool:
+    frame = app.window.pane.frame
+    return frame is not None and frame.complete
+
+
+def _click(widget: QWidget, at: QPointF) -> None:
+    button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    for kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease):
+        there = QPointF(widget.mapToGlobal(at.toPoint()))
+        QApplication.sendEvent(widget, QMouseEvent(kind, at, there, button, button, none))
+
+
+def timeline(app: App, patience_s: float, screenshot: Screenshot) -> Script:
+    """Three keyframes, one of them edited, the path over the picture, and a ride along it; then
+    home without it."""
     commands, editor = app.window.commands, app.camera_path.editor
     for view in ("front", "side", "home"):
         commands.views[view].trigger()
@@ -96,6 +170,12 @@ def timeline(app: App, patience_s: float, screenshot: Callable[[str], None]) -> 
         commands.record.add_key.trigger()
     if editor.path is not None:
         editor.use(editor.path.lasting(_PATH_S))
+    app.camera_path.player.select(1)
+    commands.record.edit_key.trigger()
+    app.camera_path.panel.edited.emit(KeySettings(app.camera.camera().fov_y_deg, eases=True))
+    yield 0.3
+    screenshot("edit-key.png", app.camera_path.panel)
+    app.camera_path.panel.close()
     commands.views["top"].trigger()
     yield 0.5
     screenshot("timeline.png")
@@ -104,6 +184,7 @@ def timeline(app: App, patience_s: float, screenshot: Callable[[str], None]) -> 
     yield lambda: not app.camera_path.player.playing or time.perf_counter() >= give_up_s
     commands.record.record.trigger()
     yield 0.3
+    screenshot("record.png", app.recording.panel)
     app.recording.panel.close()
     editor.use(None)
     commands.views["home"].trigger()

@@ -24,6 +24,8 @@ _EXPLAINED = {
     CompareMode.DIFFERENCE: "How much one pane differs from another",
 }
 _INSET_PX = 10
+_ROUND_PAIR_PX = 32
+"""What the list of pairs needs beside its letters."""
 
 
 class CompareBar(QWidget):
@@ -60,6 +62,8 @@ class CompareBar(QWidget):
         self._pairs = FlatCombo(self)
         self._pairs.setAccessibleName("Compared panes")
         self._pairs.setToolTip("The two panes that are wiped, flipped or subtracted.")
+        widest = max(self.fontMetrics().horizontalAdvance(letter) for letter in LETTERS)
+        self._pairs.setMinimumWidth(3 * widest + _ROUND_PAIR_PX)
         self._pairs.activated.connect(lambda at: self.pair_chosen.emit(*self._pairs.itemData(at)))
         self._mode = CompareMode.SINGLE
         self._kind = ElidedLabel(parent=self)
@@ -94,7 +98,7 @@ class CompareBar(QWidget):
         if [self._pairs.itemData(at) for at in range(self._pairs.count())] != pairs:
             self._pairs.clear()
             for one in pairs:
-                self._pairs.addItem(" – ".join(LETTERS[at] for at in one), one)
+                self._pairs.addItem("–".join(LETTERS[at] for at in one), one)
         self._pairs.setCurrentIndex(pairs.index(pair) if pair in pairs else 0)
         b = LETTERS[pair[1]]
         self._hold.setText(f"Hold for {b}")

@@ -12,6 +12,7 @@ from viewer.widgets import theme
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.flat import FlatButton
+from viewer.widgets.controls.timers import make_timer
 from viewer.widgets.picture.pixel_readout import PixelProbe, PixelReadout
 from viewer.widgets.picture.placement import Placement
 from viewer.widgets.picture.refining import Refining, RefiningClock
@@ -21,6 +22,8 @@ _INSET_PX = 10
 _LOCK_PX = 10
 _BAR_PX = 3
 _REFINING_SCALE = 1.25
+NOTE_MS = 15_000
+"""How long a remark stays that offers nothing to press."""
 
 
 class _Lock(QLabel):
@@ -71,6 +74,7 @@ class PictureFooter(QWidget):
         self._note = ElidedLabel(parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note.hide()
+        self._note_leaves = make_timer(self, NOTE_MS, lambda: self.show_note(""), once=True)
         self._file = ""
         self._folder = FlatButton("Show in folder", "Open the folder that it was saved in", self)
         self._folder.clicked.connect(lambda: self.folder_wanted.emit(self._file))
@@ -144,13 +148,18 @@ class PictureFooter(QWidget):
         self._pixel.show_probe(probe)
 
     def show_note(self, text: str, file: str = "") -> None:
-        """A remark at the right, such as how to bring hidden panels back; empty for none. `file`:
-        what was written, whose folder can be opened from here."""
+        """A remark at the right, such as how to bring hidden panels back, which leaves after a
+        while; empty for none. `file`: what was written, whose folder can be opened from here, as
+        long as nothing else is remarked."""
         self._note.setText(text)
         self._note.setToolTip(text)
         self._note.setVisible(bool(text))
         self._file = file
         self._folder.setVisible(bool(file))
+        if text and not file:
+            self._note_leaves.start()
+        else:
+            self._note_leaves.stop()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the precision's swatch, and how far the picture is as a thin bar above."""
