@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QByteArray, QPoint, QSettings, Qt, QTimer
+from PyQt6.QtCore import QByteArray, QDir, QPoint, QSettings, Qt, QTimer
 from PyQt6.QtGui import QAction, QIcon
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -258,6 +258,26 @@ class TestWhatTheUserDoes:
             dialog.fileSelected.emit("/shots/a.png")
         dialog.close()
         assert requested.args == ["/shots/a.png"]
+
+    def test_what_is_saved_does_not_go_among_what_was_opened(self, window, settings):
+        def directory_of(action) -> str:
+            action.trigger()
+            (dialog,) = (one for one in window.findChildren(QFileDialog) if one.isVisible())
+            where = dialog.directory().absolutePath()
+            dialog.reject()
+            return where
+
+        home, elsewhere = QDir.homePath(), QDir.rootPath()
+        for opens, place in ((True, elsewhere), (False, QDir.tempPath())):
+            action = window.commands.open if opens else window.commands.screenshot
+            action.trigger()
+            (dialog,) = (one for one in window.findChildren(QFileDialog) if one.isVisible())
+            dialog.fileSelected.emit(QDir(place).filePath("a.tar"))
+            dialog.reject()
+            assert directory_of(window.commands.open) == elsewhere
+            saved = home if opens else QDir.tempPath()
+            assert directory_of(window.commands.screenshot) == saved
+            assert directory_of(window.commands.export) == saved
 
     def test_export_asks_where(self, qtbot, window):
         qtbot.keyClick(window.pane, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)

@@ -368,6 +368,16 @@ class TestWaiting:
         desk.rendering.show((frame(seq=60, epoch=2, stride=32, why_blank="no pose"),))
         assert said[-1] == ""
 
+    def test_of_panes_that_are_compared_the_one_that_is_replaced_is_named(self, desk):
+        said = []
+        desk.rendering.waiting_changed.connect(said.append)
+        desk.rendering.show((frame(seq=50),))
+        a, b, c = (PaneChoice(one) for one in (Precision.FP32, Precision.BF16, Precision.INT8))
+        desk.store.set(replace(desk.store.state, panes=(a, b), mode=CompareMode.SIDE))
+        assert said == [], "one more pane replaces nothing"
+        desk.store.set(replace(desk.store.state, panes=(a, c)))
+        assert said == ["int8 in B is on its way"]
+
     def test_what_failed_is_waited_for_no_longer(self, desk):
         said = []
         desk.rendering.waiting_changed.connect(said.append)

@@ -155,13 +155,12 @@ class CameraPathController(QObject):
         window, actions = self._window, self._window.commands.record
         actions.open_path.triggered.connect(lambda: window.ask_file(ask_camera_path, self.open))
         actions.save_path.triggered.connect(
-            lambda: window.ask_file(
-                partial(ask_camera_path_place, name="camera-path.json"), self.save
-            )
+            lambda: window.ask_place(ask_camera_path_place, "camera-path.json", self.save)
         )
         actions.save_nerfstudio.triggered.connect(
-            lambda: window.ask_file(
-                partial(ask_camera_path_place, name="nerfstudio-path.json"),
+            lambda: window.ask_place(
+                ask_camera_path_place,
+                "nerfstudio-path.json",
                 partial(self.save, nerfstudio=True),
             )
         )

@@ -6,7 +6,6 @@ A session is a state, with bookmarks and fingerprints.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -61,7 +60,7 @@ class SessionController(QObject):
         self._pending: Session | None = None
         actions = window.commands.sessions
         actions.save.triggered.connect(
-            lambda: window.ask_file(partial(ask_session_place, name="session.json"), self.save)
+            lambda: window.ask_place(ask_session_place, "session.json", self.save)
         )
         actions.open.triggered.connect(lambda: window.ask_file(ask_session, self.open))
         actions.restore.triggered.connect(self.restore_last)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -124,9 +123,7 @@ class LearningController(QObject):
             lambda: window.ask_file(ask_dataset, panel.show_dataset)
         )
         panel.file_browse_requested.connect(
-            lambda: window.ask_file(
-                partial(ask_light_field_place, name="learned.safetensors"), panel.show_file
-            )
+            lambda: window.ask_place(ask_light_field_place, "learned.safetensors", panel.show_file)
         )
 
     def _why_not_close(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -74,7 +73,7 @@ class RecordingController(QObject):
         panel = self.panel
         if not self.running:
             panel.show_size(*self._store.state.render_size_px)
-            panel.proposed_file(self._window.folder or str(Path.home()))
+            panel.proposed_file(self._window.saving_folder)
             panel.show_mode(_AS_COMPARED[self._store.state.mode])
             self._offer_modes()
             self._offer_resume()
@@ -140,7 +139,7 @@ class RecordingController(QObject):
         panel.abort_requested.connect(self.abort)
         panel.pause_toggled.connect(self._pause)
         panel.browse_requested.connect(
-            lambda: window.ask_file(partial(ask_film, name="r2l.mp4"), panel.show_file)
+            lambda: window.ask_place(ask_film, "r2l.mp4", panel.show_file)
         )
 
     def _why_not_close(self) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import queue
 import time
 from collections import deque
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +136,7 @@ class LiveCapture(QObject):
         # Not before there is a file.
         self._action.setChecked(False)
         name = time.strftime("r2l-live-%Y%m%d-%H%M%S.mp4")
-        self._window.ask_file(partial(ask_film, name=name), self.start)
+        self._window.ask_place(ask_film, name, self.start)
 
     def _now_s(self) -> float:
         return time.perf_counter() - self._began_s

@@ -6,6 +6,7 @@ It says what the user wants through signals and shows what it is told; a control
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from math import degrees
 from pathlib import Path
 
@@ -55,6 +56,8 @@ _SHIFTED_DIGITS = "!@#$%^&*("
 _FIRST_LOOK = "First look, in {}; engines are loading"
 _OTHER_PRECISION = "Choose a precision that runs here."
 _FIRST_SIZE = QSize(1280, 720)
+_FIRST_SHARE = 0.75
+"""Of the screen's width and height."""
 
 
 class MainWindow(QMainWindow):
@@ -313,49 +316,51 @@ class MainWindow(QMainWindow):
             action.triggered.connect(lambda _=False, one=name: self.open_requested.emit(one))
 
     def _ask_open(self) -> None:
-        dialog = ask_light_field(self, self._preferences.text("folder"))
-        dialog.fileSelected.connect(self._remember_folder)
-        dialog.fileSelected.connect(self.open_requested)
+        self.ask_file(ask_light_field, self.open_requested.emit)
 
     def _ask_dataset(self) -> None:
-        dialog = ask_dataset(self, self._preferences.text("folder"))
-        dialog.fileSelected.connect(self._remember_folder)
-        dialog.fileSelected.connect(self.dataset_requested)
+        self.ask_file(ask_dataset, self.dataset_requested.emit)
 
     def _ask_screenshot(self) -> None:
         name, frame = "r2l.png", self.pane.frame
         if frame is not None:
             height_px, width_px, _ = frame.image.shape
             name = f"r2l-{frame.engine.precision}-{width_px}x{height_px}.png"
-        dialog = ask_picture(self, self._preferences.text("folder"), name)
-        dialog.fileSelected.connect(self._remember_folder)
-        dialog.fileSelected.connect(self.screenshot_requested)
+        self.ask_place(ask_picture, name, self.screenshot_requested.emit)
 
     def _ask_export(self) -> None:
-        dialog = ask_table(self, self._preferences.text("folder"), "r2l-measurements.csv")
-        dialog.fileSelected.connect(self._remember_folder)
-        dialog.fileSelected.connect(self.export_requested)
+        self.ask_place(ask_table, "r2l-measurements.csv", self.export_requested.emit)
 
     def _ask_mix(self) -> None:
-        dialog = ask_mix(self, self._preferences.text("folder"), "r2l-mix.json")
-        dialog.fileSelected.connect(self._remember_folder)
-        dialog.fileSelected.connect(self.mix_save_requested)
+        self.ask_place(ask_mix, "r2l-mix.json", self.mix_save_requested.emit)
 
     def ask_file(
         self, ask: Callable[[QWidget, str], QFileDialog], answered: Callable[[str], object]
     ) -> None:
         """Ask for a file with one of `file_dialogs`, beginning where the last one was."""
-        dialog = ask(self, self.folder)
-        dialog.fileSelected.connect(self._remember_folder)
+        dialog = ask(self, self._preferences.text("folder"))
+        dialog.fileSelected.connect(partial(self._remember_folder, "folder"))
+        dialog.fileSelected.connect(answered)
+
+    def ask_place(
+        self,
+        ask: Callable[[QWidget, str, str], QFileDialog],
+        name: str,
+        answered: Callable[[str], object],
+    ) -> None:
+        """Ask where to save under a name like this, beginning where something was saved last: not
+        among the files that were opened."""
+        dialog = ask(self, self.saving_folder, name)
+        dialog.fileSelected.connect(partial(self._remember_folder, "saving_folder"))
         dialog.fileSelected.connect(answered)
 
     @property
-    def folder(self) -> str:
-        """Where the last file was; empty before the first."""
-        return self._preferences.text("folder")
+    def saving_folder(self) -> str:
+        """Where something was saved last; a person's own folder before the first."""
+        return self._preferences.text("saving_folder") or str(Path.home())
 
-    def _remember_folder(self, path: str) -> None:
-        self._preferences.store("folder", str(Path(path).parent))
+    def _remember_folder(self, which: str, path: str) -> None:
+        self._preferences.store(which, str(Path(path).parent))
 
     def _choose_theme(self, name: str) -> None:
         theme.choose(THEMES[name])
@@ -402,7 +407,7 @@ class MainWindow(QMainWindow):
     # What is remembered
 
     def _restore(self) -> None:
-        self.resize(_FIRST_SIZE)
+        self.resize(self._first_size())
         self.restoreGeometry(self._preferences.blob("geometry"))
         if not self._docks.restore(self._preferences.blob("layout")):
             self._docks.reset()
@@ -411,6 +416,12 @@ class MainWindow(QMainWindow):
         if name in THEMES:
             self.commands.themes[name].setChecked(True)
             theme.choose(THEMES[name])
+
+    def _first_size(self) -> QSize:
+        """Most of the screen, but no less than all panels need."""
+        screen = self.screen()
+        room = _FIRST_SIZE if screen is None else screen.availableSize() * _FIRST_SHARE
+        return room.expandedTo(_FIRST_SIZE)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Shift and a digit where the platform names only the sign it types.

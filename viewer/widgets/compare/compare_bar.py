@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
+from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QSpacerItem, QWidget
 
 from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import LETTERS, CompareMode
@@ -24,7 +24,7 @@ _EXPLAINED = {
     CompareMode.DIFFERENCE: "How much one pane differs from another",
 }
 _INSET_PX = 10
-_ROUND_PAIR_PX = 32
+_ROUND_PAIR_PX = 30
 """What the list of pairs needs beside its letters."""
 
 
@@ -52,7 +52,8 @@ class CompareBar(QWidget):
             group.addButton(button)
             button.clicked.connect(lambda _=False, one=mode: self.mode_chosen.emit(one))
             row.addWidget(button)
-        row.addSpacing(8)
+        # Which a narrow window does without.
+        row.addItem(QSpacerItem(8, 0, QSizePolicy.Policy.Maximum))
         self._upright = FlatButton("Divider: upright", "Let the divider lie level, or stand", self)
         self._upright.clicked.connect(lambda: self.upright_chosen.emit(not self._stands))
         self._stands = True
@@ -62,8 +63,9 @@ class CompareBar(QWidget):
         self._pairs = FlatCombo(self)
         self._pairs.setAccessibleName("Compared panes")
         self._pairs.setToolTip("The two panes that are wiped, flipped or subtracted.")
-        widest = max(self.fontMetrics().horizontalAdvance(letter) for letter in LETTERS)
-        self._pairs.setMinimumWidth(3 * widest + _ROUND_PAIR_PX)
+        pairs = ("–".join(pair) for pair in itertools.permutations(LETTERS, 2))
+        widest = max(self.fontMetrics().horizontalAdvance(pair) for pair in pairs)
+        self._pairs.setMinimumWidth(widest + _ROUND_PAIR_PX)
         self._pairs.activated.connect(lambda at: self.pair_chosen.emit(*self._pairs.itemData(at)))
         self._mode = CompareMode.SINGLE
         self._kind = ElidedLabel(parent=self)

@@ -8,10 +8,13 @@ from PyQt6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class ElidedLabel(QLabel):
-    """Text ends in an ellipsis where it does not fit; the tooltip then has all of it."""
+    """Text ends in an ellipsis where it does not fit, or loses its middle; the tooltip then has all
+    of it."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
+        self.mode = Qt.TextElideMode.ElideRight
+        """Where text is left out."""
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
 
     def minimumSizeHint(self) -> QSize:
@@ -24,6 +27,6 @@ class ElidedLabel(QLabel):
         """Paint what fits."""
         painter = QPainter(self)
         room = self.contentsRect()
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
+        text = self.fontMetrics().elidedText(self.text(), self.mode, room.width())
         painter.setPen(self.palette().color(self.foregroundRole()))
         painter.drawText(room, int(self.alignment()), text)

@@ -73,6 +73,8 @@ class PictureFooter(QWidget):
         self._pixel = PixelReadout(self)
         self._note = ElidedLabel(parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        # At the end of what was saved stands its name.
+        self._note.mode = Qt.TextElideMode.ElideMiddle
         self._note.hide()
         self._note_leaves = make_timer(self, NOTE_MS, lambda: self.show_note(""), once=True)
         self._file = ""
