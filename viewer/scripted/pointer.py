@@ -10,15 +10,15 @@ _LEFT = Qt.MouseButton.LeftButton
 
 
 class Pointer:
-    """Presses in the middle of a widget, and moves on from there."""
+    """Presses somewhere in a widget, and moves on from there."""
 
     def __init__(self, widget: QWidget) -> None:
         self._widget = widget
         self._at = QPointF()
 
-    def press(self, button: Qt.MouseButton = _LEFT) -> None:
-        """Press a button in the middle."""
-        self._at = QPointF(self._widget.rect().center())
+    def press(self, button: Qt.MouseButton = _LEFT, at: QPointF | None = None) -> None:
+        """Press a button at a place, in logical pixels, or in the middle."""
+        self._at = QPointF(self._widget.rect().center()) if at is None else at
         self._send(QEvent.Type.MouseButtonPress, button, button)
 
     def move(self, by: QPointF, button: Qt.MouseButton) -> None:

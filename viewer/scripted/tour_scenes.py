@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Protocol
 
-from PyQt6.QtCore import QEvent, QPointF, Qt
-from PyQt6.QtGui import QMouseEvent
-from PyQt6.QtWidgets import QApplication, QWidget
+from PyQt6.QtWidgets import QWidget
 
+from viewer.scripted.pointer import Pointer
 from viewer.state.display_options import Channel, DisplayOptions
 from viewer.state.panes import EIGHT_BITS, CompareMode, PaneChoice
 from viewer.state.region import Region
@@ -123,7 +122,9 @@ def looks(app: App, patience_s: float, screenshot: Screenshot) -> Script:
     yield lambda: len(window.pane.frames) == 1
     window.open_panel("Camera")
     (gizmo,) = window.camera.findChildren(OrientationGizmo)
-    _click(gizmo, gizmo.place_of("Y"))
+    hand = Pointer(gizmo)
+    hand.press(at=gizmo.place_of("Y"))
+    hand.release()
     yield 0.5
     screenshot("gizmo.png")
     window.commands.views["home"].trigger()
@@ -151,13 +152,6 @@ def _are_complete(pane: ComparePane) -> bool:
 def _is_complete(app: App) -> bool:
     frame = app.window.pane.frame
     return frame is not None and frame.complete
-
-
-def _click(widget: QWidget, at: QPointF) -> None:
-    button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    for kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease):
-        there = QPointF(widget.mapToGlobal(at.toPoint()))
-        QApplication.sendEvent(widget, QMouseEvent(kind, at, there, button, button, none))
 
 
 def timeline(app: App, patience_s: float, screenshot: Screenshot) -> Script:
