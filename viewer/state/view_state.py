@@ -21,8 +21,8 @@ from viewer.state.region import Region
 from viewer.state.viewpoint import Viewpoint, home_of
 
 DRAG_FPS = 28.0
-"""Pictures a second while the camera moves, unless chosen otherwise. Each loses some 12 ms to all that
-is not its network."""
+"""Pictures a second while the camera moves, unless chosen otherwise. Each loses some 12 ms to all
+that is not its network."""
 
 
 @dataclass(frozen=True)
