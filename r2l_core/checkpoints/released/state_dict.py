@@ -13,7 +13,6 @@ from torch import Tensor
 from r2l_core.checkpoints.released.archive import Archive
 from r2l_core.checkpoints.released.stand_ins import Refused, TensorRef
 
-WEIGHTS = "network_fn_state_dict"
 _FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
