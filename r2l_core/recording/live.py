@@ -6,8 +6,6 @@ again for every frame of the film that passes meanwhile: the film is as long as 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from r2l_core.errors import RecordingError, system_reason
+from r2l_core.errors import RecordingError
 from r2l_core.files import replacing
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.files import video_files
 from r2l_core.recording.formats import format_of, require_fps
+from r2l_core.recording.table import Table
 from r2l_core.recording.writer import Writer
 
 FORMAT = "r2l-live-recording"
@@ -81,7 +80,7 @@ class LiveRecording:
         self._sidecar = _Sidecar(out, self._size, float(self.fps))
         self._sidecar.write("recording", 0)
         self._writer = Writer(
-            self._files.open(0), _Table(out.with_suffix(".csv")), self._sidecar, 0
+            self._files.open(0), Table(out.with_suffix(".csv"), COLUMNS), self._sidecar, 0
         )
         self._seen: Seen | None = None
         self._put = 0
@@ -116,43 +115,6 @@ class LiveRecording:
             }
             self._writer.put(row, picture)
             self._put += 1
-
-
-class _Table:
-    """One row a frame, each flushed at once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._file = path.open("w", encoding="utf-8", newline="")
-            self._write(COLUMNS)
-        except OSError as error:
-            raise self._cannot(error) from error
-
-    def append(self, row: dict[str, Any]) -> None:
-        try:
-            self._write([row.get(column, "") for column in COLUMNS])
-        except OSError as error:
-            raise self._cannot(error) from error
-
-    def close(self) -> None:
-        try:
-            self._file.close()
-        except OSError as error:
-            raise self._cannot(error) from error
-
-    def _write(self, cells: Any) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        self._file.write(text.getvalue())
-        self._file.flush()
-
-    def _cannot(self, error: OSError) -> RecordingError:
-        return RecordingError(
-            f"The table {self._path} could not be written",
-            system_reason(error),
-            "Choose a folder you can write to, with enough free space.",
-        )
 
 
 class _Sidecar:

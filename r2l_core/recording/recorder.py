@@ -22,7 +22,7 @@ from r2l_core.recording.labels import PaneNumbers, labelled, title_card
 from r2l_core.recording.loading import writer_of
 from r2l_core.recording.plan import Shot
 from r2l_core.recording.sidecar import Recipe, Sidecar, State
-from r2l_core.recording.table import Table, row_of
+from r2l_core.recording.table import frame_table, row_of
 from r2l_core.recording.writer import Writer
 from r2l_core.render.progressive_image import never, render_image
 from r2l_core.render.sources import PixelSource
@@ -105,7 +105,7 @@ class Recorder:
         try:
             self._sidecar.write("recording", self.first_frame, self.first_frame or None)
             if self.first_frame < plan.n_frames:
-                table = Table(self.out.with_suffix(".csv"), plan, self.first_frame)
+                table = frame_table(self.out.with_suffix(".csv"), plan, self.first_frame)
                 for source in {one for pane in self._sources for one in pane.values()}:
                     source.warm_up()
                 writer = Writer(

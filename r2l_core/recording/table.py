@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,48 +54,51 @@ def row_of(plan: RecordingPlan, shot: Shot, measured: dict[str, Any]) -> dict[st
 class Table:
     """Appends rows to one CSV file, each flushed at once. Used by one thread at a time."""
 
-    def __init__(self, path: Path, plan: RecordingPlan, first_frame: int) -> None:
-        """Keep the rows before `first_frame` and go on from there; rows that were lost are made
-        again without what was measured. Raises RecordingError."""
+    def __init__(self, path: Path, columns: Sequence[str], keep_bytes: int = 0) -> None:
+        """A new file, or one of which the beginning is kept. Raises RecordingError."""
         self.path = path
-        header = _line(COLUMNS)
-        try:
-            n_kept, end = _kept(path, first_frame, header) if first_frame else (0, 0)
+        self._columns = columns
+        with _writing(path):
             # Opened for appending and cut, never emptied first: what was measured must not be lost.
             self._file = path.open("a", encoding="utf-8", newline="")
-            self._file.truncate(end)
-            if end == 0:
-                self._file.write(header)
-            for frame in range(n_kept, first_frame):
-                self._file.write(self._text(row_of(plan, plan.shot(frame), {})))
+            self._file.truncate(keep_bytes)
+            if not keep_bytes:
+                self._file.write(_line(columns))
             self._file.flush()
-        except OSError as error:
-            raise self._cannot(error) from error
 
-    def append(self, row: dict[str, Any]) -> None:
+    def append(self, row: Mapping[str, Any]) -> None:
         """Write one row. Raises RecordingError."""
-        try:
-            self._file.write(self._text(row))
+        with _writing(self.path):
+            self._file.write(_line([_cell(row.get(column)) for column in self._columns]))
             self._file.flush()
-        except OSError as error:
-            raise self._cannot(error) from error
 
     def close(self) -> None:
         """Close the file. Raises RecordingError."""
-        try:
+        with _writing(self.path):
             self._file.close()
-        except OSError as error:
-            raise self._cannot(error) from error
 
-    def _text(self, row: dict[str, Any]) -> str:
-        return _line([_cell(row.get(column)) for column in COLUMNS])
 
-    def _cannot(self, error: OSError) -> RecordingError:
-        return RecordingError(
-            f"The table {self.path} could not be written",
+def frame_table(path: Path, plan: RecordingPlan, first_frame: int) -> Table:
+    """The table of a recording from `first_frame` on: rows before it are kept, and those that were
+    lost are made again without what was measured. Raises RecordingError."""
+    with _writing(path):
+        n_kept, end = _kept(path, first_frame, _line(COLUMNS)) if first_frame else (0, 0)
+    table = Table(path, COLUMNS, end)
+    for frame in range(n_kept, first_frame):
+        table.append(row_of(plan, plan.shot(frame), {}))
+    return table
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordingError(
+            f"The table {path} could not be written",
             system_reason(error),
             "Choose a folder you can write to, with enough free space.",
-        )
+        ) from error
 
 
 def _kept(path: Path, n_rows: int, header: str) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from r2l_core.recording.fragments import FragmentTracker
 from r2l_core.recording.loading import is_sidecar, load_sidecar
 from r2l_core.recording.plan import RecordingPlan
 from r2l_core.recording.sidecar import Recipe, Sidecar
-from r2l_core.recording.table import COLUMNS, Table, row_of
+from r2l_core.recording.table import COLUMNS, frame_table, row_of
 from r2l_core.types import EngineInfo, Precision
 
 pytestmark = pytest.mark.slow
@@ -304,7 +304,7 @@ def rows_of(path) -> list[dict[str, str]]:
 
 def test_a_table_has_a_row_a_frame_at_once(tmp_path):
     path = tmp_path / "x.csv"
-    table = Table(path, PLAN, 0)
+    table = frame_table(path, PLAN, 0)
     for frame in (0, 25):
         table.append(row_of(PLAN, PLAN.shot(frame), {"ms_a": 1.5, "psnr_db": float("inf")}))
         assert rows_of(path)[-1]["frame"] == str(frame)  # flushed
@@ -322,13 +322,13 @@ def test_a_table_has_a_row_a_frame_at_once(tmp_path):
 
 def test_a_table_goes_on_after_the_frames_that_are_there(tmp_path):
     path = tmp_path / "x.csv"
-    table = Table(path, PLAN, 0)
+    table = frame_table(path, PLAN, 0)
     for frame in range(6):
         table.append(row_of(PLAN, PLAN.shot(frame), {"ms_a": 100.0 + frame}))
     table.close()
     with path.open("a") as file:
         file.write("6,0.6,half a ro")
-    table = Table(path, PLAN, 4)
+    table = frame_table(path, PLAN, 4)
     table.append(row_of(PLAN, PLAN.shot(4), {"ms_a": 7.0}))
     table.close()
     rows = rows_of(path)
@@ -338,7 +338,7 @@ def test_a_table_goes_on_after_the_frames_that_are_there(tmp_path):
 
 def test_rows_that_were_lost_are_made_again_without_measurements(tmp_path):
     path = tmp_path / "x.csv"
-    Table(path, PLAN, 24).close()
+    frame_table(path, PLAN, 24).close()
     rows = rows_of(path)
     assert [int(row["frame"]) for row in rows] == list(range(24))
     assert rows[23]["fov_y_deg"] != ""
