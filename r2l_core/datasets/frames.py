@@ -9,8 +9,9 @@ from pathlib import Path, PureWindowsPath
 from r2l_core import limits
 from r2l_core.datasets.base import NoSuchSplit, Request, View, camera_of
 from r2l_core.datasets.fields import DatasetFields
-from r2l_core.datasets.images import PictureFinder, image_size
+from r2l_core.datasets.images import image_size
 from r2l_core.datasets.lenses import read_lens, same_shape, stated_size
+from r2l_core.datasets.pictures import PictureFinder
 from r2l_core.geometry.camera import without_scale
 
 _HIDDEN = "._"
