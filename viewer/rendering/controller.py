@@ -15,8 +15,8 @@ from viewer.camera.controller import CameraController
 from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.running import Running
 from viewer.rendering.starting import Looking
-from viewer.state.panes import LETTERS, PaneChoice
-from viewer.state.resolve import Capabilities, Wish, request_of, wish_of
+from viewer.state.panes import PaneChoice
+from viewer.state.resolve import Capabilities, Wish, replaced, request_of, wish_of
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 
@@ -254,7 +254,7 @@ class RenderController(QObject):
             # Beside a pane that is added, what is shown already is not outdated.
             stays = self._wish is not None and {*self._wish.panes} <= {*wish.panes}
             same = self._wish is not None and self._wish.light_field == wish.light_field
-            self._replaced = _replaced(self._wish, wish)
+            self._replaced = replaced(self._wish, wish)
             self._post(state)
             if not (stays and same):
                 self._wait(True)
@@ -282,16 +282,6 @@ class RenderController(QObject):
             self.badge_changed.emit(self._badge)
         self._seq = next(self._numbers)
         self._mailbox.submit(replace(request, seq=self._seq, created_s=self._clock.now_s()))
-
-
-def _replaced(before: Wish | None, after: Wish) -> str:
-    """Which panes show something else, such as "int8 in B is"; empty where that is not a matter of
-    single panes."""
-    if before is None or len(before.panes) != len(after.panes):
-        return ""
-    panes = zip(LETTERS, before.panes, after.panes, strict=False)
-    new = [f"{new.source} in {letter}" for letter, old, new in panes if new != old]
-    return " and ".join(new) + (" are" if len(new) > 1 else " is") if new else ""
 
 
 def _engines(state: ViewState) -> tuple[object, ...]:

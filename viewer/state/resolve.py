@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from r2l_core.render.frames import DifferenceWish, RenderRequest
 from r2l_core.types import Precision
-from viewer.state.panes import AUTO, CompareMode, PaneChoice
+from viewer.state.panes import AUTO, LETTERS, CompareMode, PaneChoice
 from viewer.state.view_state import LightFieldChoice, ViewState
 
 if TYPE_CHECKING:
@@ -86,3 +86,13 @@ def _on_engine(pane: PaneChoice, engine: str) -> PaneChoice:
     layers = pane.layers_in_fp32 if pane.has_mix else frozenset[str]()
     named = pane.engine if pane.engine != AUTO else engine
     return replace(pane, engine=named, layers_in_fp32=layers)
+
+
+def replaced(before: Wish | None, after: Wish) -> str:
+    """Which panes show something else, such as "int8 in B is"; empty where that is not a matter of
+    single panes."""
+    if before is None or len(before.panes) != len(after.panes):
+        return ""
+    panes = zip(LETTERS, before.panes, after.panes, strict=False)
+    new = [f"{new.source} in {letter}" for letter, old, new in panes if new != old]
+    return " and ".join(new) + (" are" if len(new) > 1 else " is") if new else ""
