@@ -266,6 +266,8 @@ class TestAnotherLightField:
         assert (own.light_field, shown.light_field) == ("tiny", "other")
         painted: list[PaneLabel] = []
         monkeypatch.setattr(pane_label, "paint_label", lambda *args: painted.append(args[2]))
+        # Labels that look as before are kept as they were painted.
+        desk.app.window.compare.view.set_active(1)
         desk.app.window.pane.grab()
         labels = [(one.name, one.light_field) for one in painted]
         assert labels == [("fp32", "tiny"), ("fp32", "other")]
@@ -294,7 +296,7 @@ class TestAnotherLightField:
         np.testing.assert_allclose(shown.colors, expected.numpy(), atol=1e-5)
 
     @pytest.mark.parametrize(
-        ("kind", "why"), [("missing", "no such file"), ("nan", "NaN"), ("text", "not a .safe")]
+        ("kind", "why"), [("missing", "no such file"), ("nan", "NaN"), ("text", "it is a text")]
     )
     def test_one_that_cannot_be_opened_says_why_in_its_pane(self, desk, damaged, kind, why):
         bad = str(damaged(kind))

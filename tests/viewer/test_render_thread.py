@@ -340,7 +340,7 @@ class TestFailures:
             ("missing", "no such file"),
             ("nan", "NaN"),
             ("truncated", "truncated"),
-            ("text", "not a .safetensors"),
+            ("text", "it is a text"),
             ("folder", "folder"),
         ],
     )
