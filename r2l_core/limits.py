@@ -54,7 +54,10 @@ JSON_BYTES = 8 * 1024**2
 have half of that."""
 
 HEADER_BYTES = 8 * 1024**2
-"""Of a `.safetensors` file: room for the names of 60,000 tensors."""
+"""Of a `.safetensors` file: room for the names of all its tensors."""
+
+TENSORS = 20_000
+"""Of a `.safetensors` file; what this program writes has at most ten for each layer."""
 
 PICKLE_BYTES = 8 * 1024**2
 """Fifty times what describes the published network and its optimizer."""

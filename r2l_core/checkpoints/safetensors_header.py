@@ -66,6 +66,8 @@ def read_header(file: BinaryIO) -> Header:
         raise ValueError("its __metadata__ is not an object")
     if not all(isinstance(text, str) for text in metadata.values()):
         raise ValueError("its __metadata__ holds something else than texts")
+    if len(entries) > limits.TENSORS:
+        raise ValueError(f"it has {len(entries)} tensors, and up to {limits.TENSORS} are read")
     tensors = {name: _tensor(name, entry, size - 8 - length) for name, entry in entries.items()}
     _check_places(tensors, size - 8 - length)
     return Header(metadata, tensors, 8 + length)

@@ -195,6 +195,24 @@ def test_one_file_cannot_be_counted_many_times(tmp_path):
     refused(path, "in a place of no or other tensors")
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_many_names_in_a_header(tmp_path, more):
+    """What one more costs is only the reading of its text."""
+    n = limits.TENSORS + more
+    entries = {str(k): {"dtype": "U8", "shape": [1], "data_offsets": [k, k + 1]} for k in range(n)}
+    text = json.dumps(entries).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(n))
+    with path.open("rb") as file:
+        if more:
+            with pytest.raises(ValueError, match=f"it has {n} tensors"):
+                read_header(file)
+        else:
+            assert len(read_header(file).tensors) == n
+    with pytest.raises(CheckpointError, match=f"{n} tensors" if more else "something else"):
+        load_light_field(str(path))
+
+
 def test_a_native_file_that_is_cut_off_while_it_is_read(light_field_file):
     """It is read, not mapped: mapped, the process would die here."""
     with light_field_file.open("rb") as file:

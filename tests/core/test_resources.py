@@ -133,9 +133,12 @@ def network(path: Path, **config: int) -> Path:
 
 
 def many_names(path: Path) -> Path:
-    """A header of as many tensors as fit one."""
-    n = limits.HEADER_BYTES // 80
-    entries = {str(k): {"dtype": "U8", "shape": [1], "data_offsets": [k, k + 1]} for k in range(n)}
+    """A header of as many tensors as are read, and as long as may be."""
+    n = limits.TENSORS
+    name = "x" * (limits.HEADER_BYTES // n - 80)
+    entries = {
+        f"{name}{k}": {"dtype": "U8", "shape": [1], "data_offsets": [k, k + 1]} for k in range(n)
+    }
     text = json.dumps(entries).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(n))
     return path
