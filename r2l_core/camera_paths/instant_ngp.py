@@ -96,16 +96,23 @@ def _in_scene(pose: NDArray[np.float64]) -> NDArray[np.float64]:
 def _fov_y_deg(entry: Fields, fields: Fields) -> float:
     """Vertical field of view of a photograph; that of its width where its shape is unknown."""
 
-    def number(key: str, low: float, high: float) -> float | None:
-        return (entry if key in entry else fields).optional_number(key, low, high)
+    def number(low: float, high: float, *spellings: str) -> float | None:
+        places = ((one, key) for one in (entry, fields) for key in spellings if key in one)
+        found = next(places, None)
+        return None if found is None else found[0].number(found[1], low=low, high=high)
 
-    if (angle := number("camera_angle_y", 1e-3, math.pi - 1e-3)) is not None:
+    def angle_of(axis: str) -> float | None:
+        degrees = number(0.05, 179.9, f"{axis}_fov")
+        stated = number(1e-3, math.pi - 1e-3, f"camera_angle_{axis}")
+        return math.radians(degrees) if stated is None and degrees is not None else stated
+
+    if (angle := angle_of("y")) is not None:
         return math.degrees(angle)
-    width, height = number("w", 1, 65_536), number("h", 1, 65_536)
-    focal_px = number("fl_y", 1e-3, 1e6) or number("fl_x", 1e-3, 1e6)
+    width, height = number(1, 65_536, "w", "width"), number(1, 65_536, "h", "height")
+    focal_px = number(1e-3, 1e6, "fl_y", "fy") or number(1e-3, 1e6, "fl_x", "fx")
     if focal_px is not None and height is not None:
         return math.degrees(2 * math.atan(height / 2 / focal_px))
-    angle = number("camera_angle_x", 1e-3, math.pi - 1e-3)
+    angle = angle_of("x")
     if angle is None:
         fields.refuse("camera_angle_x", "is missing, and so is all else that says how far is seen")
     if width is None or height is None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core import limits
+from r2l_core.checkpoints.kinds import HEAD_BYTES, not_itself
 from r2l_core.errors import DatasetError
 from r2l_core.json_fields import Fields, parse_json
 
@@ -56,7 +57,8 @@ class DatasetFields(Fields):
             # A NaN, which is no JSON, stands only in the way of what needs that number.
             values = parse_json(text, nan=True)
         except ValueError as error:
-            raise bad_file(file, f"it is not JSON ({error})") from error
+            instead = not_itself(text[:HEAD_BYTES].encode(errors="replace"))
+            raise bad_file(file, *(instead or (f"it is not JSON ({error})",))) from error
         if not isinstance(values, dict):
             raise bad_file(file, "it is not a JSON object")
         super().__init__(values, _what(file), DatasetError)

@@ -389,6 +389,10 @@ def test_the_path_of_instant_ngp(tmp_path):
         ({"camera_angle_x": 0.7, "camera_angle_y": math.radians(30)}, 30.0),
         ({"fl_x": 100.0, "w": 50, "h": 200}, 90.0),
         ({"fl_x": 50.0, "fl_y": 100.0, "h": 200}, 90.0),
+        ({"fx": 100.0, "width": 50, "height": 200}, 90.0),
+        ({"fy": 100.0, "fx": 1.0, "height": 200}, 90.0),
+        ({"x_fov": 40.0}, 40.0),
+        ({"x_fov": 70.0, "y_fov": 30.0}, 30.0),
         (
             {"camera_angle_x": math.radians(90), "w": 200, "h": 100},
             math.degrees(2 * math.atan(0.5)),

@@ -279,6 +279,21 @@ def test_a_picture_that_is_none_is_called_what_it_is(tmp_path, data, says):
     assert "1.png" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["transforms.json", "transforms_test.json"])
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+        (b"<!DOCTYPE html>", "a web page"),
+    ],
+)
+def test_a_description_that_is_none_is_called_what_it_is(tmp_path, name, data, says):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DatasetError, match=says):
+        open_dataset(tmp_path)
+
+
 def passes(path: Path, count: int, side: int, tail: bytes = b"") -> Path:
     """A progressive JPEG whose last pass over all pixels comes `count` times more, some of it in a
     segment that nobody decodes."""
