@@ -42,11 +42,11 @@ def test_a_window_can_be_opened(environ, answering):
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({"DISPLAY": ":77"}, ["DISPLAY=:77"]),
+        ({"DISPLAY": ":5077"}, ["DISPLAY=:77"]),
         ({"WAYLAND_DISPLAY": "gone"}, ["WAYLAND_DISPLAY=gone"]),
         (
-            {"DISPLAY": ":77", "WAYLAND_DISPLAY": "gone"},
-            ["WAYLAND_DISPLAY=gone", "nor at DISPLAY=:77"],
+            {"DISPLAY": ":5077", "WAYLAND_DISPLAY": "gone"},
+            ["WAYLAND_DISPLAY=gone", "nor at DISPLAY=:5077"],
         ),
     ],
 )

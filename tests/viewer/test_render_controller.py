@@ -30,7 +30,7 @@ from viewer.rendering.running import Running
 from viewer.rendering.starting import Looking
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.state.resolve import Capabilities, Wish, wish_of
-from viewer.state.view_state import StateStore, ViewState
+from viewer.state.view_state import DRAG_FPS, StateStore, ViewState
 from viewer.state.viewpoint import Bookmarks
 from viewer.widgets.panels.performance_readout import ImageCost
 
@@ -522,7 +522,7 @@ class TestGestures:
         assert (camera.width_px, camera.height_px) == (800, 600)
         assert camera.focal_px == pytest.approx(SCENE.focal_px(800))
 
-    @pytest.mark.parametrize(("fps", "target_ms"), [(None, 1e3 / 30), (10.0, 100.0)])
+    @pytest.mark.parametrize(("fps", "target_ms"), [(None, 1e3 / DRAG_FPS), (10.0, 100.0)])
     def test_a_picture_may_take_what_the_target_leaves(self, desk, fps, target_ms):
         if fps is not None:
             desk.store.change(target_fps=fps)
