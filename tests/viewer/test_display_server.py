@@ -29,9 +29,9 @@ def ask(environ, *answering: str) -> str:
         ({"DISPLAY": ":0"}, ["xcb"]),
         ({"WAYLAND_DISPLAY": "wayland-0"}, ["wayland"]),
         ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "gone"}, ["xcb"]),
-        ({"DISPLAY": ":77", "WAYLAND_DISPLAY": "wayland-0"}, ["wayland"]),
-        ({"DISPLAY": ":77", "QT_QPA_PLATFORM": "offscreen"}, []),
-        ({"DISPLAY": ":77", "QT_QPA_PLATFORM": "vnc:size=800x600"}, []),
+        ({"DISPLAY": ":5077", "WAYLAND_DISPLAY": "wayland-0"}, ["wayland"]),
+        ({"DISPLAY": ":5077", "QT_QPA_PLATFORM": "offscreen"}, []),
+        ({"DISPLAY": ":5077", "QT_QPA_PLATFORM": "vnc:size=800x600"}, []),
         ({}, []),
     ],
 )
@@ -42,7 +42,7 @@ def test_a_window_can_be_opened(environ, answering):
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({"DISPLAY": ":5077"}, ["DISPLAY=:77"]),
+        ({"DISPLAY": ":5077"}, ["DISPLAY=:5077"]),
         ({"WAYLAND_DISPLAY": "gone"}, ["WAYLAND_DISPLAY=gone"]),
         (
             {"DISPLAY": ":5077", "WAYLAND_DISPLAY": "gone"},
@@ -58,7 +58,7 @@ def test_what_does_not_answer_is_named(environ, named):
 
 
 def test_other_systems_have_no_such_server():
-    assert why_no_window({"DISPLAY": ":77"}, platform_name="darwin") == ""
+    assert why_no_window({"DISPLAY": ":5077"}, platform_name="darwin") == ""
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Wayland is not of this system")
@@ -75,9 +75,9 @@ def test_a_compositor_that_listens(tmp_path):
 @pytest.mark.parametrize(
     "stale",
     [
-        {"DISPLAY": ":77"},
+        {"DISPLAY": ":5077"},
         {"WAYLAND_DISPLAY": "wayland-77"},
-        {"DISPLAY": ":77", "WAYLAND_DISPLAY": "wayland-77"},
+        {"DISPLAY": ":5077", "WAYLAND_DISPLAY": "wayland-77"},
         {"DISPLAY": "no such display"},
     ],
     ids=lambda stale: " ".join(stale),
