@@ -41,6 +41,17 @@ def failures_of(info: EngineInfo) -> Iterator[None]:
         ) from error
 
 
+def require_finite(finite: bool, engine: str, precision: Precision) -> None:
+    """Raise EngineError where colours are not finite, which in fp16 has one cause."""
+    if finite:
+        return
+    why, remedy = "its colours are not numbers", "Choose another precision."
+    if precision is Precision.FP16:
+        why = "activations of this light field exceed 65,504, the largest float16"
+        remedy = "Choose bf16, which is as fast and has no such limit."
+    raise EngineError(f"The {engine} engine failed in {precision}", why, remedy)
+
+
 class Shader(Protocol):
     """Answers calls of few shapes: an engine, or its lists of pixels. Used by one thread at a time.
 

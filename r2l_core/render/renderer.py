@@ -49,6 +49,10 @@ SHOW_EVERY_S = 0.1
 _FLAT_STRIDE = 8
 """Points farther apart say too little about what is between them to call it flat."""
 
+_LEAST_SHARE = 0.1
+"""Of the pixels that a source is taken to be asked about: after a view past the scene, of which it
+is asked nothing, a whole picture would seem to cost nothing."""
+
 _WORTH_FILLING = 64
 """Fewer rays than this, to fill up a tile, are not worth finding out which."""
 
@@ -91,6 +95,8 @@ class Renderer:
         images = ImageSet(pane.image(request.camera, tolerance) for pane in self.panes)
         for image in images:
             image.take_cost()  # of a pass that was cancelled before it was shown
+            if len(images) > 1:
+                image.carried = None  # of when it stood alone
         # What is coarser than asked for, or has nothing yet, takes a preview first.
         new = images.stride > min(request.max_stride, STRIDES[0])
         if new and not self._preview(images, request, start, abandoned):
@@ -127,7 +133,7 @@ class Renderer:
 
         def seconds_at(stride: int) -> float:
             return sum(
-                speed.seconds(image.n_unknown(stride) * pane.asked_share)
+                speed.seconds(image.n_unknown(stride) * max(pane.asked_share, _LEAST_SHARE))
                 for pane, image in zip(self.panes, images, strict=True)
                 if (speed := image.source.speed) is not None
             )
@@ -146,6 +152,7 @@ class Renderer:
         images.charge(time.perf_counter() - start)
         # A dictionary: panes of the same source share one image.
         n_asked = dict.fromkeys(images, 0)
+        n_wanted = {image: len(image.unknown(pixels)) for image in n_asked}
         for chunk in full:
             for image in n_asked:
                 for n in image.ask(image.unknown(chunk)):
@@ -157,8 +164,8 @@ class Renderer:
         with images.quiet():
             batches = {image: image.plan(image.unknown(last)) for image in n_asked}
             for pane, image in zip(self.panes, images, strict=True):
-                if len(pixels):
-                    pane.asked_share = (n_asked[image] + len(batches[image])) / len(pixels)
+                if n_wanted[image]:
+                    pane.asked_share = (n_asked[image] + len(batches[image])) / n_wanted[image]
             if stride > 1 and fills_up:
                 self._fill_up(images, batches, available_s, stride)
         for image, batch in batches.items():

@@ -143,6 +143,19 @@ def test_pictures_that_are_compared_carry_nothing():
         assert not any(frame.carried for frame in frames)
 
 
+def test_what_was_carried_alone_is_not_compared(monkeypatch):
+    source, other = ball_source(), ball_source()
+    monkeypatch.setattr(renderer_module, "finest_stride", lambda *_: 8)
+    renderer = Renderer([Pane(source)])
+    for number, azimuth_deg in enumerate((0.0, 1.0)):
+        preview = next(renderer.frames(RenderRequest(number, camera_at(azimuth_deg))))[0]
+    assert preview.carried
+    renderer.panes = (*renderer.panes, Pane(other))
+    first, second = next(renderer.frames(RenderRequest(2, camera_at(1.0))))
+    assert not first.carried
+    assert (first.image == second.image).all()
+
+
 def shown_exactly(source: NetworkSource, camera: Camera) -> Shown:
     known = torch.ones(camera.height_px, camera.width_px, dtype=torch.bool)
     return Shown(source, camera, exact(source, camera), known)

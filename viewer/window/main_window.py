@@ -24,6 +24,7 @@ from viewer.state.preferences import Preferences
 from viewer.widgets import theme
 from viewer.widgets.compare.compare_panels import ComparePanels
 from viewer.widgets.compare.wipe_divider import STEP
+from viewer.widgets.controls import wording
 from viewer.widgets.controls.file_dialogs import (
     ask_dataset,
     ask_light_field,
@@ -325,7 +326,9 @@ class MainWindow(QMainWindow):
         name, frame = "r2l.png", self.pane.frame
         if frame is not None:
             height_px, width_px, _ = frame.image.shape
-            name = f"r2l-{frame.engine.precision}-{width_px}x{height_px}.png"
+            # A mix is known by its precision here.
+            what, *_ = wording.named(frame.engine).split()
+            name = f"r2l-{what}-{width_px}x{height_px}.png"
         self.ask_place(ask_picture, name, self.screenshot_requested.emit)
 
     def _ask_export(self) -> None:

@@ -166,17 +166,6 @@ def exact_products() -> Iterator[None]:
             setattr(matmul, name, value)
 
 
-def require_finite(finite: bool, precision: Precision) -> None:
-    """Raise EngineError where colours are not finite, which in fp16 has one cause."""
-    if finite:
-        return
-    why, remedy = "its colours are not numbers", "Choose another precision."
-    if precision is Precision.FP16:
-        why = "activations of this light field exceed 65,504, the largest float16"
-        remedy = "Choose bf16, which is as fast and has no such limit."
-    raise EngineError(f"The cuda engine failed in {precision}", why, remedy)
-
-
 @contextmanager
 def failures(what: str, precision: Precision) -> Iterator[None]:
     """Turn whatever the GPU, its driver or Triton's compiler raise into one EngineError."""

@@ -21,13 +21,12 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines import choice
-from r2l_core.engines.base import Shaded
+from r2l_core.engines.base import Shaded, require_finite
 from r2l_core.engines.cuda.device import (
     Device,
     SceneOnDevice,
     cuda_device,
     failures,
-    require_finite,
 )
 from r2l_core.engines.cuda.fusion import TRITON_WIDTHS, Fusion, TritonFusion
 from r2l_core.engines.cuda.hopper.blocks import HOPPER, HopperFusion
@@ -111,7 +110,7 @@ class CudaEngine:
         """See Engine.shade."""
         with failures("failed", self._precision):
             shaded = self._shade(origins, directions)
-        require_finite(bool(shaded.colors.isfinite().all()), self._precision)
+        require_finite(bool(shaded.colors.isfinite().all()), "cuda", self._precision)
         return shaded
 
     def _shade(self, origins: Tensor, directions: Tensor) -> Shaded:

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from r2l_core.engines.base import WholePicture
-from r2l_core.engines.cuda.device import SceneOnDevice, failures, require_finite
+from r2l_core.engines.base import WholePicture, require_finite
+from r2l_core.engines.cuda.device import SceneOnDevice, failures
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 from r2l_core.images.difference import DifferenceKind, Map
@@ -65,7 +65,7 @@ class CudaPictures:
                 # More of the scene is in sight than in the picture before.
                 graph = self._graph(camera, skip_background, graph.n_asked)
                 device_ms += self._run(graph, camera)
-        require_finite(graph.finite, self._precision)
+        require_finite(graph.finite, "cuda", self._precision)
         self._asked_share[skip_background] = graph.n_asked / n_pixels
         image = graph.image()
         seconds = (time.perf_counter() - began) / n_pixels

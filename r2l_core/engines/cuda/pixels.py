@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from r2l_core.engines.base import Shaded
-from r2l_core.engines.cuda.device import Device, Mark, SceneOnDevice, failures, require_finite
+from r2l_core.engines.base import Shaded, require_finite
+from r2l_core.engines.cuda.device import Device, Mark, SceneOnDevice, failures
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 
@@ -76,7 +76,7 @@ class CudaPixels:
                 answer = self._device.host_memory(n, 3)
                 self._shading[n] = _Captured(self._device, colors_of, answer)
             colors, device_ms = self._shading[n](camera, pixels, self._marks)
-        require_finite(bool(colors.isfinite().all()), self._precision)
+        require_finite(bool(colors.isfinite().all()), "cuda", self._precision)
         # The pinned memory is written again by the next call.
         return Shaded(colors.clone(), 0.0, device_ms)
 

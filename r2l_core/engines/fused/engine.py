@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from r2l_core.engines.base import Shaded
+from r2l_core.engines.base import Shaded, require_finite
 from r2l_core.engines.fused.kernel import FusedKernel, emulated
 from r2l_core.engines.fused.library import Level, LibraryBroken, level_for
 from r2l_core.engines.fused.packing import IntegerLayer, Weights, why_not
@@ -61,14 +61,18 @@ class FusedEngine:
         self._kernel = FusedKernel(weights, precision, level, threads)
         self.tile_rays = self._kernel.call_rays
         self.info = self._kernel.info
+        self._precision = precision
 
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
-        """See Engine.shade; any number of rays. Raises EngineError where `cancel` ended it."""
+        """See Engine.shade; any number of rays. Raises EngineError where `cancel` ended it or
+        activations exceed float16."""
         rays = [_checked(x) for x in (origins, directions)]
         if len(rays[1]) != len(rays[0]):
             raise ValueError(f"{len(rays[0])} origins do not go with {len(rays[1])} directions")
         colors = torch.empty(len(rays[0]), 3)
         spell = self._kernel.shade(rays[0].numpy(), rays[1].numpy(), colors.numpy())
+        if self._precision is Precision.FP16:
+            require_finite(bool(colors.isfinite().all()), "fused", self._precision)
         return Shaded(colors, spell.encode_ms, spell.network_ms)
 
     def cancel(self) -> None:

@@ -253,6 +253,17 @@ def test_why_a_library_cannot_be_loaded_is_in_the_account_of_what_runs(
     assert build_engine(light_field, Precision.FP32, "torch", "cpu").info.fallback == ""
 
 
+def test_fp16_that_overflows_is_no_black_picture(make_light_field, scene_rays):
+    light_field = make_light_field(depth=8, width=64)
+    tensors = dict(light_field.tensors)
+    tensors["head.0.bias"] = tensors["head.0.bias"] + 6e4
+    tensors["body.0.body.2.bias"] = tensors["body.0.body.2.bias"] + 2e4
+    hot = replace(light_field, tensors=tensors)
+    engine = FusedEngine(hot, Precision.FP16, library.level_for(this_processor()))
+    with pytest.raises(EngineError, match="exceed 65,504"):
+        engine.shade(*scene_rays(100))
+
+
 def test_a_wrong_picture_is_refused(light_field, monkeypatch):
     monkeypatch.setattr(engine_module, "linear_in", lambda *_: lambda _, x: x[:, :16] * 0)
     monkeypatch.setattr(

@@ -249,7 +249,7 @@ static void layer_second(const Network *net, const Layer *l, int n, const float 
   layer(ADD, net, l, n, in, out, t);
 }
 
-// 1 / (1 + exp(-t)), within 2e-7.
+// 1 / (1 + exp(-t)), within 2e-7; no number where t is none, or infinite, as what has overflowed in float16.
 INLINE vf sigmoid(vf t) {
   vf x = max_f(min_f(-t, all(87.0f)), all(-87.0f));
   vf turns = x * 1.44269504f + 12582912.0f;
@@ -262,7 +262,7 @@ INLINE vf sigmoid(vf t) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  return 1.0f / (1.0f + p * (vf)exponent);
+  return 1.0f / (1.0f + p * (vf)exponent) + 0.0f * t;
 }
 
 static void tail(const Network *net, int m, const Tile *t, float *colors) {
