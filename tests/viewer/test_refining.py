@@ -26,8 +26,15 @@ def frame(share: float, elapsed_ms: float, seq: int = 1, stride: int = 8) -> Fra
     return replace(made, known_share=share)
 
 
+class Alone(RefiningClock):
+    """Of one pane, whose frames say what they have cost."""
+
+    def add(self, frame, spent_ms=None):
+        return super().add(frame, frame.elapsed_ms if spent_ms is None else spent_ms)
+
+
 def test_the_time_left_follows_from_the_pace():
-    clock = RefiningClock()
+    clock = Alone()
     assert clock.add(frame(0.02, 50)) is None, "the first picture of a camera moves"
     refining = clock.add(frame(0.62, 20_050))
     assert refining.remaining_s == pytest.approx(0.38 / 0.6 * 20)
@@ -36,11 +43,22 @@ def test_the_time_left_follows_from_the_pace():
 
 
 def test_a_new_camera_begins_anew():
-    clock = RefiningClock()
+    clock = Alone()
     for seq in range(1, 5):
         assert clock.add(frame(0.05, 30, seq)) is None
     assert clock.add(frame(0.051, 40, 4)).words == "refining – 5 %"
     assert clock.add(frame(0.5, 140_030, 4)).words == "exact in 2 min 36 s – 50 %"
+
+
+def test_a_pane_that_was_exact_before_does_not_hurry_the_others():
+    clock = RefiningClock()
+    assert clock.add(frame(0.02, 50), 80.0) is None
+    refining = clock.add(frame(0.5, 60), 24_080.0)
+    assert refining.remaining_s == pytest.approx(0.5 / 0.48 * 24)
+
+
+def show(footer: PictureFooter, frame: Frame) -> None:
+    footer.show_frame(frame, frame.elapsed_ms)
 
 
 @pytest.fixture
@@ -53,11 +71,11 @@ def footer(qtbot):
 
 
 def test_the_footer_says_it_larger_than_anything_else_and_draws_a_bar(footer):
-    footer.show_frame(frame(0.02, 50))
+    show(footer, frame(0.02, 50))
     (label,) = (one for one in footer.findChildren(QLabel) if one.accessibleName() == "Refining")
     assert not label.isVisible()
     before = footer.grab().toImage()
-    footer.show_frame(frame(0.5, 1050))
+    show(footer, frame(0.5, 1050))
     assert label.isVisible()
     assert label.text() == "exact in 2 s – 50 %"
     others = [one for one in footer.findChildren(QLabel) if one is not label and one.isVisible()]
@@ -65,7 +83,7 @@ def test_the_footer_says_it_larger_than_anything_else_and_draws_a_bar(footer):
     after = footer.grab().toImage()
     assert after.pixel(300, 1) != before.pixel(300, 1)
     assert after.pixel(400, 1) == before.pixel(400, 1)
-    footer.show_frame(frame(1.0, 2000, stride=1))
+    show(footer, frame(1.0, 2000, stride=1))
     assert not label.isVisible()
 
 

@@ -127,7 +127,8 @@ class CompareView(QWidget):
     def _label(self) -> None:
         frame = self.pane.frame
         if frame is not None:
-            self.footer.show_frame(frame)
+            spent_ms = sum(one.elapsed_ms for one in self.pane.frames)
+            self.footer.show_frame(frame, spent_ms)
 
     def _difference_changed(self) -> None:
         self.pane.difference_changed()

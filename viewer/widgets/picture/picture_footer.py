@@ -113,10 +113,13 @@ class PictureFooter(QWidget):
         row.addWidget(self._scale)
         self.setFixedHeight(self.fontMetrics().height() + 11)
 
-    def show_frame(self, frame: Frame) -> None:
-        """Name the precision that made `frame` and the pixels it really has."""
+    def show_frame(self, frame: Frame, spent_ms: float) -> None:
+        """Name the precision that made `frame` and the pixels it really has.
+
+        spent_ms: what the frames of all panes have cost until now.
+        """
         self._rendered.setText(wording.rendered(frame))
-        self._show_refining(self._clock.add(frame))
+        self._show_refining(self._clock.add(frame, spent_ms))
         self._precision.setText(wording.named(frame.engine, frame.light_field))
         if frame.engine != self._engine:
             self._engine = frame.engine

@@ -31,19 +31,21 @@ class RefiningClock:
 
     def __init__(self) -> None:
         self._first: Frame | None = None
+        self._first_spent_ms = 0.0
 
-    def add(self, frame: Frame) -> Refining | None:
+    def add(self, frame: Frame, spent_ms: float) -> Refining | None:
         """What there is to say with this frame; None while the camera moves and once all is exact.
 
-        By the time that the frames themselves took, so that nothing depends on when they are shown.
+        spent_ms: time that the frames of all panes took until now, so that nothing depends on when
+        they are shown, nor on one that costs nothing any more.
         """
         first = self._first
         if first is None or (frame.seq, frame.epoch) != (first.seq, first.epoch):
-            self._first = frame
+            self._first, self._first_spent_ms = frame, spent_ms
             return None
         if frame.complete or frame.why_blank:
             return None
-        won, took_ms = frame.known_share - first.known_share, frame.elapsed_ms - first.elapsed_ms
+        won, took_ms = frame.known_share - first.known_share, spent_ms - self._first_spent_ms
         if won < _LEAST_SHARE or took_ms <= 0:
             return Refining(frame.known_share, None)
         return Refining(frame.known_share, (1 - frame.known_share) / won * took_ms / 1e3)
