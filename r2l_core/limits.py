@@ -24,6 +24,9 @@ has less."""
 JPEG_PASSES = 100
 """Over the pixels of a JPEG; programs write ten or so. Of the largest, each takes 10 ms."""
 
+JPEG_BYTES = 2**28
+"""Of a JPEG, which is read whole to count them: more than the largest picture takes."""
+
 # Networks
 
 DEPTH = 256

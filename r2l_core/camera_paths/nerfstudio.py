@@ -41,7 +41,8 @@ _SHORTEST_S = 1e-3
 _RADIANS = 3.2
 """Fields of view that are all below this may be radians: telescopes have them in degrees."""
 _PARTS_OF_TURN = 6
-"""Of a quarter turn, 15 degrees each: a spline leaves the circle by a ten-thousandth."""
+"""Between two keyframes. Of a quarter turn, 15 degrees each, where a spline leaves the circle by a
+ten-thousandth."""
 
 
 def is_nerfstudio(fields: Fields) -> bool:
@@ -199,7 +200,6 @@ def nerfstudio_values(
     the path, and keeps smoothness from 0 to 1: its frames are exact, its keyframes come close.
     Nor does it turn about a pivot, so that such a path has more keyframes there.
     """
-    path = _in_small_steps(path)
     aspect = width_px / height_px
     n_frames = max(1, round(path.seconds * fps))
     if n_frames > limits.KEYFRAMES:
@@ -210,7 +210,8 @@ def nerfstudio_values(
             "Make the path shorter.",
         )
     views = [path.at(frame / fps) for frame in range(n_frames)]
-    keys = path.keyframes
+    dense = _in_small_steps(path)
+    keys = dense.keyframes
     entries: list[dict[str, Any]]
     if dialect == "list":
         entries = [
@@ -226,10 +227,10 @@ def nerfstudio_values(
         options = {
             "default_fov": keys[0].fov_y_deg,
             "default_transition_sec": keys[0].transition_s,
-            "smoothness_value": max(path.tension, 0.0),
+            "smoothness_value": max(dense.tension, 0.0),
         }
     else:
-        times = [second / path.seconds if path.seconds else 0.0 for second in path.key_seconds]
+        times = [second / path.seconds if path.seconds else 0.0 for second in dense.key_seconds]
         entries = [
             {
                 "matrix": json.dumps(key.T_world_camera.T.reshape(-1).tolist()),
@@ -243,7 +244,7 @@ def nerfstudio_values(
         ]
         options = {
             "is_linear": path.even_speed,
-            "smoothness_value": (1 - path.tension) / 2,
+            "smoothness_value": (1 - dense.tension) / 2,
         }
     return {
         **options,
@@ -280,4 +281,5 @@ def _in_small_steps(path: CameraPath) -> CameraPath:
         Keyframe(view.T_world_camera, view.fov_y_deg, float(seconds))
         for view, seconds in zip(views, transitions_s, strict=True)
     ]
-    return replace(path, keyframes=tuple(keys), pivot=None)
+    # Smooth: a path that stops at its keyframes would stop at these as well.
+    return replace(path, keyframes=tuple(keys), pivot=None, tension=0.0)

@@ -121,8 +121,8 @@ class Dataset:
         return image
 
     def counted(self, index: int) -> NDArray[np.bool_] | None:
-        """Which pixels of `image` count in errors: (H, W); None for all of them. Its mask may leave
-        some out, and the lens may not have seen some. Raises DatasetError."""
+        """Which pixels of `image` count, in errors and in learning: (H, W); None for all of them.
+        Its mask may leave some out, and the lens may not have seen some. Raises DatasetError."""
         view, kept = self.views[index], None
         if view.mask is not None:
             kept = read_mask(view.mask, view.camera.width_px, view.camera.height_px)

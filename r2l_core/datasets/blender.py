@@ -2,7 +2,7 @@
 
 `transforms_{train,val,test}.json` hold `camera_angle_x` and frames of `file_path` and
 `transform_matrix`: camera-to-world, OpenGL axes, as here. Other programs write files of these names
-with all that `frames` describes. Pictures are laid over white, as with
+with all that `lenses` describes. Pictures are laid over white, as with
 `--white_bkgd`, unless their background is kept: then transparency is ignored, as without it, and
 what is transparent has the colour that is stored there, which is black.
 """

@@ -13,7 +13,7 @@ from PIL import Image
 
 from r2l_core import limits
 from r2l_core.checkpoints.kinds import HEAD_BYTES, not_itself
-from r2l_core.errors import DatasetError, first_line
+from r2l_core.errors import DatasetError, first_line, system_reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 Background = tuple[float, float, float] | None
@@ -187,7 +187,14 @@ def _kind(head: bytes) -> str:
 def _passes(path: Path) -> int:
     """How often the decoder goes over all pixels of a JPEG, up to one more than it may: a few bytes
     can ask for another time."""
-    data, at, passes = path.read_bytes(), 2, 0
+    try:
+        if path.stat().st_size > limits.JPEG_BYTES:
+            why = f"it is larger than {limits.JPEG_BYTES >> 20} MB"
+            raise _unreadable(path, why, "Save it again with another program.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, system_reason(error)) from error
+    at, passes = 2, 0
     while passes <= limits.JPEG_PASSES and (mark := _MARK.search(data, at)) is not None:
         kind, at = mark[0][1], mark.end()
         if kind == _END:

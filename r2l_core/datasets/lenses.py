@@ -94,7 +94,9 @@ def read_lens(
 
     doubts: list[str] = []
     sources = [
-        more for one in sources for more in (one, *_of_matrix(one), *_of_parameters(one, doubts))
+        more
+        for one in sources
+        for more in (one, *_of_matrix(one, doubts), *_of_parameters(one, doubts))
     ]
 
     def source(key: str) -> DatasetFields:
@@ -165,14 +167,17 @@ def _source(sources: Sequence[DatasetFields], key: str) -> tuple[DatasetFields, 
     return next(found, (sources[-1], key))
 
 
-def _of_matrix(fields: DatasetFields) -> list[DatasetFields]:
+def _of_matrix(fields: DatasetFields, doubts: list[str]) -> list[DatasetFields]:
     """What a matrix among the fields says, as fields of their own."""
     name = next((name for name in _MATRICES if isinstance(fields.mapping.get(name), list)), None)
     if name is None:
         return []
-    rows = fields.values(name, 4)
-    if len(rows) < 3 or not all(isinstance(row, list) and 3 <= len(row) <= 4 for row in rows):
-        fields.refuse(name, "is not a matrix of three or four rows")
+    rows = fields.values(name, 16)
+    if not 3 <= len(rows) <= 4 or not all(
+        isinstance(row, list) and 3 <= len(row) <= 4 for row in rows
+    ):
+        doubts.append(f"{name} is not a matrix of three or four rows, and is not read")
+        return []
     places = {"fl_x": (0, 0), "fl_y": (1, 1), "cx": (0, 2), "cy": (1, 2), "skew": (0, 1)}
     return [fields.part({key: rows[i][j] for key, (i, j) in places.items()}, name)]
 

@@ -1,7 +1,7 @@
 """`transforms.json` as nerfstudio and instant-ngp have it: captured scenes with their intrinsics.
 
 Camera-to-world poses, OpenGL axes, as here; an `applied_transform` is already part of them, so they
-are taken as they stand. `frames` describes the lens.
+are taken as they stand. `lenses` describes the lens.
 
 `{train,val,test}_filenames` choose the splits where they are given; otherwise every eighth view in
 the order of their names is held out, for `test` and `val` alike.

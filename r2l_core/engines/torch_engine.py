@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from r2l_core.engines.base import Shaded, failures_of
+from r2l_core.engines.base import Shaded, failures_of, require_finite
 from r2l_core.engines.processor import this_processor
 from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
@@ -129,7 +129,10 @@ class TorchEngine:
             x = activate_(last.plus(y, x), network.outact)
         if network.use_residual:
             x = x + hidden
-        colors = self._tail(x).float().sigmoid_()
+        logits = self._tail(x).float()
+        if self._dtype is torch.float16:
+            require_finite(bool(logits.isfinite().all()), "torch", self.info.precision)
+        colors = logits.sigmoid_()
         done = time.perf_counter()
         return Shaded(colors, (encoded - start) * 1e3, (done - encoded) * 1e3)
 

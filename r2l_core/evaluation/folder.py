@@ -53,10 +53,14 @@ class EvaluationFolder:
         """
         owned = self._owned()
         wanted = dict.fromkeys((_TRUTH, *names), views)
-        own_files = {self._claim} if owned else set()
-        own_files.update(file for name, n in owned.items() for file in self._files(name, n))
-        for file in (self._claim, *(f for name in wanted for f in self._files(name, views))):
-            if file not in own_files and os.path.lexists(file):
+        others = [] if owned else [self._claim]
+        for name in wanted:
+            # What was noted may be any number: only what is to be written is looked at.
+            first = min(owned.get(name, 0), views)
+            others += [] if name in owned else [self._film(name)]
+            others += self._files(name, range(first, views))
+        for file in others:
+            if os.path.lexists(file):
                 raise RecordingError(
                     f"The evaluation cannot be kept in {self._folder}",
                     f"it would write over {file}, which no evaluation has written",
@@ -87,9 +91,8 @@ class EvaluationFolder:
                 views[name] = max(views.get(name, 0), int(match[1]) + 1)
         return views
 
-    def _files(self, name: str, views: int) -> Iterator[Path]:
-        yield self._film(name)
-        for index in range(views):
+    def _files(self, name: str, indices: range) -> Iterator[Path]:
+        for index in indices:
             yield self._picture(index, name)
             if name != _TRUTH:
                 yield self._picture(index, f"{name}_error")

@@ -1,4 +1,4 @@
-"""Cameras: pose, intrinsics and orbiting.
+"""Cameras: pose and intrinsics; `orbit` has where they stand.
 
 Conventions (see also docs/conventions.md)
 
@@ -7,9 +7,8 @@ Conventions (see also docs/conventions.md)
     camera    right    up       backwards     right (OpenGL: the camera looks along -Z)
 
 `T_world_camera` maps camera coordinates to world coordinates; its columns are the camera's right,
-up and backward axes and its position. Angles are degrees: azimuth counter-clockwise about +Z from
-+X, elevation above the horizon. Pixel (column i, row j) of a W x H image with focal length f pixels
-looks along ((i - W/2)/f, -(j - H/2)/f, -1) in the camera frame: no half-pixel offset, not
+up and backward axes and its position. Pixel (column i, row j) of a W x H image with focal length f
+pixels looks along ((i - W/2)/f, -(j - H/2)/f, -1) in the camera frame: no half-pixel offset, not
 normalised, exactly as the released R2L code has it.
 """
 

@@ -1,4 +1,7 @@
-"""Where a camera stands on a sphere about a point, and how hands move it there."""
+"""Where a camera stands on a sphere about a point, and how hands move it there.
+
+Angles are degrees: azimuth counter-clockwise about +Z from +X, elevation above the horizon.
+"""
 
 from __future__ import annotations
 

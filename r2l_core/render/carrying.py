@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.engines.fused.library import Carry, Level, level_for
-from r2l_core.engines.fused.workers import work_together
+from r2l_core.engines.fused.workers import usable_processors, work_together
 from r2l_core.engines.processor import this_processor
 from r2l_core.errors import EngineUnavailable
 from r2l_core.geometry.camera import Camera
@@ -122,7 +121,7 @@ class Carried:
             level.carry(address, memory.ctypes.data + -memory.ctypes.data % 64)
 
         # Whatever torch has been told, for the sake of quiet, while previews are made.
-        work_together(os.cpu_count() or 1, work)
+        work_together(usable_processors(), work)
         image.flags.writeable = False
         return Shown(self._source, self._camera, shown, known, moved, doubt, image)
 

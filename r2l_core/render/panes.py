@@ -10,6 +10,10 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.render.progressive_image import ProgressiveImage
 from r2l_core.render.sources import PixelSource
 
+_LEAST_SHARE = 0.1
+"""After a view past the scene, of which a source is asked nothing, a whole picture would seem to
+cost nothing."""
+
 
 class Pane:
     """One source, the last picture that was made of it, and what its frames are labelled with."""
@@ -19,7 +23,7 @@ class Pane:
         self.light_field = light_field
         """See Frame."""
         self.asked_share = 1.0
-        """Share of the last preview's pixels that the source was asked about."""
+        """Share of a preview's pixels that the source is probably asked about."""
         self._image: ProgressiveImage | None = None
 
     def image(self, camera: Camera, flat_tolerance: float) -> ProgressiveImage:
@@ -29,13 +33,20 @@ class Pane:
             image = self._image = ProgressiveImage(self.source, camera, flat_tolerance)
         return image
 
+    def was_asked(self, n_rays: int, n_pixels: int) -> None:
+        """Note of how many of a preview's pixels that were not known the source was asked."""
+        if n_pixels:
+            self.asked_share = max(n_rays / n_pixels, _LEAST_SHARE)
+
 
 def to_uint8(colors: Tensor) -> NDArray[np.uint8]:
-    """Float colours in [0, 1], (H, W, 3), to a read-only uint8 array, rounded to nearest."""
+    """Float colours in [0, 1], (H, W, 3), to a read-only uint8 array, rounded to nearest; black
+    where one is not a number."""
     # numpy converts to bytes five times as fast as torch.
     scaled = colors.numpy() * np.float32(255.0)
     np.rint(scaled, out=scaled)
     np.clip(scaled, 0, 255, out=scaled)
+    np.nan_to_num(scaled, copy=False)
     image = scaled.astype(np.uint8)
     image.flags.writeable = False
     return image

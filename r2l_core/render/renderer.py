@@ -49,10 +49,6 @@ SHOW_EVERY_S = 0.1
 _FLAT_STRIDE = 8
 """Points farther apart say too little about what is between them to call it flat."""
 
-_LEAST_SHARE = 0.1
-"""Of the pixels that a source is taken to be asked about: after a view past the scene, of which it
-is asked nothing, a whole picture would seem to cost nothing."""
-
 _WORTH_FILLING = 64
 """Fewer rays than this, to fill up a tile, are not worth finding out which."""
 
@@ -133,7 +129,7 @@ class Renderer:
 
         def seconds_at(stride: int) -> float:
             return sum(
-                speed.seconds(image.n_unknown(stride) * max(pane.asked_share, _LEAST_SHARE))
+                speed.seconds(image.n_unknown(stride) * pane.asked_share)
                 for pane, image in zip(self.panes, images, strict=True)
                 if (speed := image.source.speed) is not None
             )
@@ -152,20 +148,23 @@ class Renderer:
         images.charge(time.perf_counter() - start)
         # A dictionary: panes of the same source share one image.
         n_asked = dict.fromkeys(images, 0)
-        n_wanted = {image: len(image.unknown(pixels)) for image in n_asked}
+        n_wanted = dict(n_asked)
         for chunk in full:
             for image in n_asked:
-                for n in image.ask(image.unknown(chunk)):
+                wanted = image.unknown(chunk)
+                n_wanted[image] += len(wanted)
+                for n in image.ask(wanted):
                     n_asked[image] += n
                     if abandoned():
                         return False
         for image, n in n_asked.items():
             available_s -= 0.0 if image.source.speed is None else image.source.speed.seconds(n)
         with images.quiet():
-            batches = {image: image.plan(image.unknown(last)) for image in n_asked}
+            rest = {image: image.unknown(last) for image in n_asked}
+            batches = {image: image.plan(wanted) for image, wanted in rest.items()}
             for pane, image in zip(self.panes, images, strict=True):
-                if n_wanted[image]:
-                    pane.asked_share = (n_asked[image] + len(batches[image])) / n_wanted[image]
+                n = n_asked[image] + len(batches[image])
+                pane.was_asked(n, n_wanted[image] + len(rest[image]))
             if stride > 1 and fills_up:
                 self._fill_up(images, batches, available_s, stride)
         for image, batch in batches.items():

@@ -1,7 +1,7 @@
 """What pictures are made of: sources that answer for the colours of pixels of a camera.
 
 A network on an engine and nothing at all are here; a scene's teacher and a dataset's photographs,
-which need other rooms, are in `evaluation.truth_sources`.
+which need other rooms, are in `evaluation.ground_truth`.
 """
 
 from __future__ import annotations

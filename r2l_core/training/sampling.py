@@ -94,7 +94,8 @@ class DrawnAhead:
         place = drawn.colors.device
         if self._generator is None:
             self._generator = torch.Generator(place).manual_seed(self._seed)
-        order = torch.randperm(n_rays, generator=self._generator, device=place)
+        # Of photographs there may be fewer than were asked for.
+        order = torch.randperm(len(drawn.colors), generator=self._generator, device=place)
         return RayBatch(drawn.origins[order], drawn.directions[order], drawn.colors[order])
 
 

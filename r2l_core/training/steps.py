@@ -177,8 +177,9 @@ class TrainingSteps:
         loss = functional.mse_loss(predicted.float(), batch.colors)
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            found = [half.grad for half in self._copies if half.grad is not None]
-            torch._foreach_copy_(self._gradients, found)
+            for gradient, half in zip(self._gradients, self._copies, strict=True):
+                assert half.grad is not None
+                gradient.copy_(half.grad)
             self._optimizers.step()
             torch._foreach_copy_(self._copies, self._weights)
         self._loss += loss.detach()

@@ -93,6 +93,16 @@ def test_a_pivot_comes_back_and_files_without_one_go_along_the_spline(tmp_path):
     assert_same_cameras(replace(path, pivot=None), load_camera_path(file))
 
 
+@pytest.mark.parametrize("tension", [0.0, 1.0])
+def test_nerfstudio_gets_the_frames_of_a_path_about_a_pivot_as_they_are(tmp_path, tension):
+    path = replace(turntable(Orbit(35.0, 30.0, 4.0), 40.0, 2.0), tension=tension)
+    save_nerfstudio(path, tmp_path / "n.json", 64, 64, 10.0)
+    frames = json.loads((tmp_path / "n.json").read_text())["camera_path"]
+    for number, frame in enumerate(frames):
+        found = np.reshape(frame["camera_to_world"], (4, 4))
+        np.testing.assert_allclose(found, path.at(number / 10.0).T_world_camera, atol=1e-12)
+
+
 @pytest.mark.parametrize("pivot", [[1, 2], [1, 2, "3"], [1, 2, 1e300], "0 0 0"])
 def test_a_pivot_that_is_no_point_is_refused(refused, tmp_path, pivot):
     save_camera_path(a_path(), tmp_path / "p.json")

@@ -315,6 +315,14 @@ def test_an_evaluation_may_replace_its_own(evaluate, case, tmp_path, rendered):
     assert (folder / "int8-sim.mp4").read_bytes() == b"my film"
 
 
+def test_a_note_of_any_number_of_views_takes_no_time(evaluate, case, tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    note = {"format": "r2l-evaluation", "views": {"truth": 10**15, "fp32": 10**15}}
+    (folder / "views.json").write_text(json.dumps(note))
+    assert evaluate("--dataset", case.dataset, "--out", folder, "--limit", 1)[0] == 0
+
+
 def test_another_evaluation_is_measured_anew(evaluate, case, tmp_path, rendered):
     arguments = ("--dataset", case.dataset, "--out", tmp_path / "kept")
     evaluate(*arguments)

@@ -404,6 +404,11 @@ def test_the_stride_does_not_flicker(scene):
     assert strides == [2, 2, 2, 2, 2, 16, 16, 16, 2]
 
 
+def test_what_is_no_number_is_black_and_makes_no_noise():
+    colors = torch.tensor([[[0.5, float("nan"), 1.5]]])
+    assert to_uint8(colors).tolist() == [[[128, 0, 255]]]
+
+
 def test_a_view_past_the_scene_does_not_make_the_next_one_free(scene):
     """Of which the network was asked nothing."""
     renderer = Alone(FakeEngine(small_tiles=ANY_SIZE), scene, skip_background=True)

@@ -202,6 +202,17 @@ def test_rays_drawn_ahead_keep_their_colours_and_come_in_another_order():
     assert torch.equal(found.unique(dim=0), expected.unique(dim=0))
 
 
+def test_a_source_that_finds_fewer_rays_gives_what_it_has():
+    """As photographs do of which a mask leaves little."""
+
+    class Few(RaySampler):
+        def batch(self, n_rays):
+            return super().batch(n_rays // 2)
+
+    ahead = DrawnAhead(Few(DEMO, render_rays, SamplingConfig(), 0), 400, 0)
+    assert [len(ahead.batch(100).colors) for _ in range(4)] == [100] * 4
+
+
 def test_another_sampling_is_drawn_at_once():
     ahead = DrawnAhead(RaySampler(DEMO, render_rays, SamplingConfig(), 0), 10_000, 0)
     ahead.batch(100)

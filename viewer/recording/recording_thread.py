@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QThread, pyqtSignal
 
+from r2l_core.engines.fused.workers import usable_processors
 from r2l_core.types import RayMode
 from viewer.runtime import lower_thread_priority
 from viewer.widgets.panels.record_settings import RecordProgress
@@ -97,7 +97,7 @@ class RecordingThread(QThread):
         import torch
 
         lower_thread_priority()
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(usable_processors())
         recorder = _opened(self._job)
         self.begun.emit()
         for step in recorder.frames(self._aborted.is_set, self._paused.is_set):

@@ -5,13 +5,13 @@ Only while nothing is rendered: a contest waits as soon as the camera moves, and
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from r2l_core.engines.fused.workers import usable_processors
 from r2l_core.errors import R2LError
 from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.running import Running
@@ -72,7 +72,7 @@ class Contests(QObject):
         from r2l_core.model.light_field import LightField
 
         # As on the render thread, whatever that had set when this one came up.
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(usable_processors())
         lower_thread_priority()
         light_field, info = running.light_field, running.engine
         if not isinstance(light_field, LightField):

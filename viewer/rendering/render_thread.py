@@ -6,7 +6,6 @@ The first pictures need no torch (`starting`), which loads behind them.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QThread, pyqtSignal
 
+from r2l_core.engines.fused.workers import usable_processors
 from r2l_core.errors import R2LError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
@@ -137,7 +137,7 @@ class _Worker:
         import torch
 
         # For this thread: it is its own affair.
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(usable_processors())
         self._thread = thread
         self._open = opened
         self._renderer: Renderer | None = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from r2l_core.engines.fused.workers import usable_processors
 from r2l_core.errors import R2LError
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.types import EngineInfo, Precision, RayMode
@@ -53,7 +54,7 @@ def first_look(wish: Wish) -> FirstLook | None:
 
     try:
         scene = load_scene(choice.scene) if isinstance(choice.scene, str) else choice.scene
-        return open_first_look(choice.checkpoint, scene, choice.rays, os.cpu_count() or 1)
+        return open_first_look(choice.checkpoint, scene, choice.rays, usable_processors())
     except R2LError:
         return None  # whatever is wrong, the renderer finds it too, and says it
 
@@ -102,4 +103,4 @@ def _load_torch() -> None:
             load(os.fsencode(library), os.RTLD_LAZY)
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(usable_processors())

@@ -6,6 +6,8 @@ The caller starts at once and works itself; a helper that comes late finds less 
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -44,6 +46,13 @@ class _Job:
 _queue: SimpleQueue[tuple[_Job, int]] = SimpleQueue()
 _started: list[threading.Thread] = []
 _starting = threading.Lock()
+
+
+def usable_processors() -> int:
+    """How many this process may run on: in a container, or by `taskset`, fewer than there are."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def work_together(n_threads: int, work: Callable[[int], None]) -> None:

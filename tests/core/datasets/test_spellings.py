@@ -319,6 +319,24 @@ def test_a_picture_is_not_decoded_without_end(tmp_path):
     assert time.process_time() - began < 5.0
 
 
+def test_a_jpeg_larger_than_any_picture_is_not_read(tmp_path, monkeypatch):
+    picture(tmp_path / "1.jpg")
+    frame = {"file_path": "1.jpg", "transform_matrix": POSE}
+    write(tmp_path, {"fl_x": 30.0}, [frame])
+    monkeypatch.setattr(limits, "JPEG_BYTES", 100)
+    with pytest.raises(DatasetError, match="larger than 0 MB"):
+        open_dataset(tmp_path).image(0)
+
+
+@pytest.mark.parametrize("stored", [[30.0, 30.0, 8.0, 6.0], [30.0] * 9, [[1, 2, 3]] * 5])
+def test_a_list_that_is_no_matrix_is_told_of_where_the_lens_is_known(tmp_path, stored):
+    picture(tmp_path / "1.png")
+    frame = {"file_path": "1.png", "transform_matrix": POSE}
+    dataset = open_dataset(write(tmp_path, {"fl_x": 30.0, "K": stored}, [frame]))
+    assert dataset.cameras[0].focal_px == pytest.approx(30.0)
+    assert any("K is not a matrix" in note for note in dataset.notes)
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (10, 200, 30)])
 def test_masks_that_mask_by_transparency(tmp_path, colour):
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
