@@ -323,6 +323,9 @@ class App(QObject):
             self.show_error(error, self.rendering.refresh)
         else:
             self.window.scene.show_loading("")
+            if self.rendering.running is None:
+                # Also not what a first look said of the engines that were on their way.
+                self.window.scene.show_summary("")
             asked = self.rendering.fail(wish)
             self.show_error(error, partial(self.rendering.want, asked))
             self.sessions.wish_failed(wish)

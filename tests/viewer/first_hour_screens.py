@@ -138,7 +138,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
             ("side", "wipe", "difference"),
             "Pane B shows the ground truth; films are rendered by light fields.",
         )
-        record.show_mode("side")
+        record.propose_mode("side")
         record.offer_modes(why_not, "A and B", "bf16 and truth")
         record.offer_instead("Show int8 in pane B instead of the truth")
         record.offer_resume("r2l.mp4, 12 of 180 frames")

@@ -31,10 +31,12 @@ from r2l_core.checkpoints import opening as checkpoint
 from r2l_core.errors import EngineError
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
+from tests.viewer.find import words
 from tests.viewer.states import shown
 from viewer import run as run_module
 from viewer.app import App
 from viewer.widgets.picture.message_bar import MessageBar
+from viewer.widgets.picture.picture_footer import NOTE_MS
 
 pytestmark = pytest.mark.slow
 
@@ -390,6 +392,22 @@ class TestPictures:
         QThreadPool.globalInstance().waitForDone()
         assert previews
         np.testing.assert_array_equal(iio.imread(path), app.window.pane.frame.image)
+
+    def test_that_it_waits_is_said_until_it_is_saved(self, app, until, tmp_path):
+        (leaves,) = (
+            one
+            for one in app.window.findChildren(QTimer)
+            if one.isSingleShot() and one.interval() == NOTE_MS
+        )
+        exact = app.window.pane.frame
+        app.window.show_frames([replace(exact, stride=2)])
+        app.window.screenshot_requested.emit(str(tmp_path / "picture.png"))
+        assert "Saving picture.png once the picture is exact" in words(app.window)
+        assert not leaves.isActive()
+        app.compare.show_frames((exact,))
+        app.rendering.frames_shown.emit((exact,))
+        assert "once the picture is exact" not in words(app.window)
+        until(lambda: f"Saved {tmp_path / 'picture.png'}" in words(app.window))
 
     def test_copying_says_so(self, app):
         app.window.commands.copy.trigger()

@@ -281,6 +281,78 @@ class TestModes:
         assert view.pane.frames == (A, B)
 
 
+class TestAwaited:
+    """Pane B was alone, and A has no picture yet."""
+
+    @pytest.fixture
+    def b_alone(self, view) -> CompareView:
+        view.pane.set_integer_zoom(True)
+        view.show_panes(["bf16", "int8"])
+        view.set_active(1)
+        view.show_frame(B)
+        view.set_mode(CompareMode.SIDE)
+        return view
+
+    def test_b_stays_in_its_cell(self, b_alone):
+        (place,) = shows(b_alone, B.image, 1)
+        assert place.left() > b_alone.pane.width() / 2
+        b_alone.show_frame(replace(B, seq=2))
+        assert b_alone.pane.awaited == (0,)
+        assert shows(b_alone, B.image, 1) == [place]
+        b_alone.show_frames([A, B])
+        assert b_alone.pane.awaited == ()
+        assert shows(b_alone, B.image, 1) == [place]
+
+    def test_of_two_the_first_is_left(self, b_alone):
+        b_alone.show_frames([A, B])
+        b_alone.show_panes(["bf16"])
+        b_alone.show_frame(A)
+        b_alone.show_panes(["bf16", "fp32"])
+        assert b_alone.pane.awaited == (1,)
+
+    def test_where_a_has_left_b_is_the_first(self, b_alone, monkeypatch):
+        b_alone.show_panes(["int8"])
+        b_alone.show_frame(replace(B, seq=2))
+        assert self.letters(b_alone, monkeypatch) == ["A"]
+
+    @pytest.mark.parametrize(
+        ("mode", "letters"),
+        [
+            (CompareMode.SIDE, ["A", "B"]),
+            (CompareMode.WIPE, ["B"]),
+            (CompareMode.FLIP, ["B"]),
+            (CompareMode.DIFFERENCE, ["B"]),
+        ],
+    )
+    def test_it_is_called_b(self, b_alone, monkeypatch, mode, letters):
+        b_alone.set_mode(mode)
+        assert self.letters(b_alone, monkeypatch) == letters
+
+    def letters(self, view: CompareView, monkeypatch) -> list[str]:
+        """Of the labels above the pictures."""
+        labels: list[PaneLabel] = []
+        monkeypatch.setattr(pane_label, "paint_label", lambda *args: labels.append(args[2]))
+        view.pane.setFixedSize(240, 240)  # other labels than those that are kept
+        painted(view)
+        return list(dict.fromkeys(label.letter for label in labels))
+
+    def test_a_file_can_be_dropped_on_either(self, qtbot, b_alone):
+        for pane, x in enumerate((60, 170)):
+            at = b_alone.pane.image_center(QPointF(x, 114))
+            with qtbot.waitSignal(b_alone.pane.light_field_dropped) as dropped:
+                b_alone.pane.take_drop("/fields/lego.tar", at)
+            assert dropped.args == [pane, "/fields/lego.tar"]
+
+    def test_points_are_those_of_the_one_picture(self, b_alone):
+        pane = b_alone.pane
+        a, b = (pane.image_center(QPointF(x, 114)) for x in (60, 170))
+        assert pane.seen_point(b) == pytest.approx((30, 30))
+        assert pane.seen_point(a) is None, "there is nothing to see"
+        b_alone.show_frames([A, B])
+        assert pane.seen_point(a) == pytest.approx((30, 30))
+        assert pane.seen_point(b) == pytest.approx((90, 30))
+
+
 class TestMagnifying:
     def wheel(self, view: CompareView, at: QPointF, eighths: int = 120) -> None:
         event = QWheelEvent(

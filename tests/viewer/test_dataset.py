@@ -385,6 +385,18 @@ class TestTruth:
         assert not action(app, "Next pose").isEnabled()
         assert [one for one in words(app) if "toys" in one] == []
         assert app.window.pane.frames
+        assert [str(one.source) for one in app.store.state.panes] == ["fp32", "fp32"]
+
+    def test_a_scene_that_names_an_unknown_teacher_has_no_truth(
+        self, app, until, write_light_field
+    ):
+        path = write_light_field("untaught", replace(TAUGHT, teacher="nobody"))
+        app.window.open_requested.emit(path)
+        until(lambda: app.rendering.running.name == "untaught" and complete(app))
+        press(app, "Close dataset")
+        assert [str(one.source) for one in app.store.state.panes] == ["fp32", "fp32"]
+        until(lambda: app.rendering.running.wish.dataset is None and complete(app))
+        assert not app.has_failed
 
     def test_another_dataset_takes_its_place(self, app, until, open_dataset, tmp_path):
         open_dataset(write_views(tmp_path / "other", ("val",)))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
-from viewer.state.panes import CompareMode, PaneChoice
+from viewer.state.panes import TRUTHS, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.widgets import theme
@@ -258,6 +259,16 @@ class TestWhatTheUserDoes:
             dialog.fileSelected.emit("/shots/a.png")
         dialog.close()
         assert requested.args == ["/shots/a.png"]
+
+    @pytest.mark.parametrize("truth", TRUTHS)
+    def test_a_screenshot_of_a_truth_is_called_so(self, window, truth):
+        frame = make_frame()
+        window.show_frames([replace(frame, engine=replace(frame.engine, engine=truth))])
+        window.commands.screenshot.trigger()
+        dialog = window.findChild(QFileDialog)
+        name = Path(dialog.selectedFiles()[0]).name
+        dialog.close()
+        assert name == f"r2l-{truth.replace(' ', '-')}-400x400.png"
 
     def test_what_is_saved_does_not_go_among_what_was_opened(self, window, settings):
         def directory_of(action) -> str:

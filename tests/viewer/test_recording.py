@@ -196,6 +196,35 @@ class TestOffline:
         window.compare.panes.set_active(1)
         assert offered(panel) == []
 
+    def test_the_mode_is_proposed_until_one_is_chosen(self, on_path):
+        panel, view = on_path.recording.panel, on_path.window.compare.view
+        modes = named(panel, QComboBox, "What is recorded")
+
+        def opened_in(mode: CompareMode) -> str:
+            view.set_mode(mode)
+            on_path.recording.open()
+            return panel.settings().mode
+
+        assert opened_in(CompareMode.SIDE) == "side"
+        assert opened_in(CompareMode.WIPE) == "side", "the panel is open"
+        panel.close()
+        assert opened_in(CompareMode.WIPE) == "wipe"
+        modes.setCurrentIndex(modes.findData("single"))
+        modes.activated.emit(modes.currentIndex())
+        panel.close()
+        assert opened_in(CompareMode.DIFFERENCE) == "single", "a person has chosen it"
+
+    def test_how_a_film_ended_is_said_until_another_mode_is_proposed(self, on_path):
+        recording, panel = on_path.recording, on_path.recording.panel
+        panel.show_end("12 frames in f.mp4")
+        recording.open()
+        recording.open()
+        assert "12 frames in f.mp4" in words(panel)
+        panel.close()
+        on_path.window.compare.view.set_mode(CompareMode.WIPE)
+        recording.open()
+        assert "12 frames in f.mp4" not in words(panel)
+
     @pytest.mark.parametrize("eight_bits", [Precision.INT8, Precision.INT8_SIM])
     def test_who_compares_with_the_truth_films_eight_bits_instead(
         self, on_path, lab, write_light_field, tmp_path, until, eight_bits
@@ -211,6 +240,7 @@ class TestOffline:
         state = on_path.store.state.with_panes(panes)
         on_path.store.set(replace(state, mode=CompareMode.WIPE))
         until(lambda: on_path.rendering.running.wish.panes == panes)
+        panel.close()
         recording.open()
         assert panel.settings().mode == "wipe", "as it is compared"
         assert not button(panel, "Start").isEnabled()

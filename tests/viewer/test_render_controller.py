@@ -378,6 +378,27 @@ class TestWaiting:
         desk.store.set(replace(desk.store.state, panes=(a, c)))
         assert said == ["int8 in B is on its way"]
 
+    @pytest.mark.parametrize(
+        ("before", "after", "mode", "expected"),
+        [
+            ("ab", "ba", CompareMode.SIDE, ["bf16 in A and fp32 in B are on their way"]),
+            ("aba", "ab", CompareMode.SIDE, ["still fp32"]),
+            ("ab", "abb", CompareMode.SIDE, []),
+            ("", "b", CompareMode.SINGLE, ["still fp32, bf16 is on its way"]),
+        ],
+    )
+    def test_only_what_is_added_keeps_what_is_shown(self, idle, before, after, mode, expected):
+        choices = {"a": PaneChoice(Precision.FP32), "b": PaneChoice(Precision.BF16)}
+        before, after = (tuple(choices[one] for one in panes) for panes in (before, after))
+        said = []
+        idle.store.set(replace(idle.store.state, panes=before, mode=mode))
+        idle.rendering.start()
+        idle.rendering.look(Looking("a", SCENE, "canonical", running().engine))
+        idle.rendering.show((frame(seq=50, epoch=0),))
+        idle.rendering.waiting_changed.connect(said.append)
+        idle.store.set(replace(idle.store.state, panes=after))
+        assert said == expected
+
     def test_what_failed_is_waited_for_no_longer(self, desk):
         said = []
         desk.rendering.waiting_changed.connect(said.append)

@@ -110,6 +110,8 @@ def test_what_cannot_be_built_says_so_over_the_first_look(starts, lab, until, he
     held.set()
     until(lambda: starts.window.message.isVisible())
     assert "Out of order" in starts.window.message.details()
+    assert "engines are loading" not in words(starts.window.scene)
+    assert "tiny" in words(starts.window.scene), "it is shown still"
 
 
 def test_closing_meanwhile(starts, until):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PyQt6.QtWidgets import QLabel
+from PyQt6.QtWidgets import QComboBox, QLabel
 
 from r2l_core.checkpoints.radiance import save_radiance
 from r2l_core.model.radiance.field import RadianceField, RadianceTeacher
@@ -15,7 +15,7 @@ from r2l_core.model.radiance.grid import Grid
 from r2l_core.model.radiance.space import Space
 from r2l_core.types import Precision
 from tests.viewer.conftest import SCENE
-from tests.viewer.find import words
+from tests.viewer.find import named, words
 from viewer.app import App
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.widgets.panels.record_settings import RecordSettings
@@ -55,6 +55,14 @@ def test_it_is_shown_in_its_own_engine_and_said_to_be_one(opened):
 def test_it_is_offered_in_float32_alone(opened):
     assert list(opened.window.commands.precisions) == [Precision.FP32]
     assert opened.window.commands.precisions[Precision.FP32].isChecked()
+
+
+def test_panes_are_offered_no_other_precision_of_it(opened):
+    opened.window.commands.compare.modes[CompareMode.SIDE].trigger()
+    assert [pane.source for pane in opened.store.state.panes] == [Precision.FP32, Precision.FP32]
+    for letter in "AB":
+        box = named(opened.window, QComboBox, f"What pane {letter} shows")
+        assert box.findData(Precision.INT8) == -1
 
 
 def test_what_was_chosen_for_a_light_field_comes_back_with_one(

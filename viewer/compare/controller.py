@@ -108,12 +108,18 @@ class CompareController(QObject):
             self._panels.difference.set_options(after.difference)
 
     def _show_running(self, running: Running) -> None:
-        offers = (_offered(running), running.truth, running.choices, running.scene_truth)
+        offered = _offered(running)
+        offers = (offered, running.truth, running.choices, running.scene_truth)
         if offers != self._offers:
             # A menu that somebody is about to choose from stays, while weights are renewed.
             self._offers = offers
-            self._window.offer_precisions(offers[0], self.choose_precision)
-            self._panels.set_offers(running.precisions, *offers[1:])
+            self._window.offer_precisions(offered, self.choose_precision)
+            self._panels.set_offers(
+                offered,
+                truth=running.truth,
+                engines=running.choices,
+                scene_truth=running.scene_truth,
+            )
         self._offer_light_fields(running)
         self._show_engine()
         self._show_precision()

@@ -148,8 +148,8 @@ class DatasetController(QObject):
         self._wanted += 1
         self._dataset = self._last = None
         panes, running = self._store.state.panes, self._rendering.running
-        has_truth = running is not None and running.scene.teacher is not None
-        left = PaneChoice(TRUTH if has_truth else Precision.FP32)
+        own = None if running is None else running.scene_truth or running.truth
+        left = PaneChoice(TRUTH if own is not None and own.available else Precision.FP32)
         panes = tuple(left if one.source in TRUTHS else one for one in panes)
         self._store.change(dataset=None, panes=panes)
         self._panel.show_none()

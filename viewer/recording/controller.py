@@ -74,7 +74,7 @@ class RecordingController(QObject):
         if not self.running:
             panel.show_size(*self._store.state.render_size_px)
             panel.proposed_file(self._window.saving_folder)
-            panel.show_mode(_AS_COMPARED[self._store.state.mode])
+            panel.propose_mode(_AS_COMPARED[self._store.state.mode])
             self._offer_modes()
             self._offer_resume()
         panel.show()

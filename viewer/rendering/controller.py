@@ -68,7 +68,7 @@ class RenderController(QObject):
         self._kept: ViewState | None = None
         """The state whose engines run."""
         self._replaced = ""
-        """What of the compared panes is to be replaced, in words."""
+        """Which of the compared panes are on their way, in words."""
         self._badge = ""
         self._numbers = itertools.count(1)
         self._seq = 0
@@ -223,7 +223,7 @@ class RenderController(QObject):
             text = f"still {self._shown.engine.precision}"
             pane = self._store.state.active_pane
             if self._store.state.comparing and self._replaced:
-                text = f"{self._replaced} on its way"
+                text = self._replaced
             elif not self._store.state.comparing and pane is not None:
                 text += f", {pane.source} is on its way"
         self.waiting_changed.emit(text)
@@ -252,11 +252,16 @@ class RenderController(QObject):
         wish = wish_of(state, self._capabilities)
         if wish != self._wish:
             # Beside a pane that is added, what is shown already is not outdated.
-            stays = self._wish is not None and {*self._wish.panes} <= {*wish.panes}
-            same = self._wish is not None and self._wish.light_field == wish.light_field
-            self._replaced = replaced(self._wish, wish)
+            before = self._wish
+            added = (
+                before is not None
+                and before.light_field == wish.light_field
+                and 0 < len(before.panes) < len(wish.panes)
+                and {*before.panes} <= {*wish.panes}
+            )
+            self._replaced = replaced(before, wish)
             self._post(state)
-            if not (stays and same):
+            if not added:
                 self._wait(True)
             self.asked.emit()
         elif self._posted and self._posted[-1][0] is self._wish:

@@ -84,6 +84,7 @@ def _write_picture(image: QImage, path: Path) -> None:
 
 
 _WAITS = "Saving {} once the picture is exact"
+_SAVES = "Saving {}"
 
 
 class Screenshots(QObject):
@@ -117,7 +118,7 @@ class Screenshots(QObject):
             self._write(path, frame)
         else:
             self._waiting = path
-            self._window.show_note(_WAITS.format(path.name))
+            self._window.show_note(_WAITS.format(path.name), stays=True)
 
     def copy(self) -> None:
         """Put the picture onto the clipboard as it is, and say so."""
@@ -131,6 +132,7 @@ class Screenshots(QObject):
         frame = self._window.pane.frame
         if self._waiting is not None and frame is not None and frame.complete:
             path, self._waiting = self._waiting, None
+            self._window.show_note(_SAVES.format(path.name))
             self._write(path, frame)
 
     def _write(self, path: Path, frame: Frame) -> None:

@@ -89,10 +89,11 @@ def _on_engine(pane: PaneChoice, engine: str) -> PaneChoice:
 
 
 def replaced(before: Wish | None, after: Wish) -> str:
-    """Which panes show something else, such as "int8 in B is"; empty where that is not a matter of
-    single panes."""
+    """Which panes will show something else, such as "int8 in B is on its way"; empty where that is
+    not a matter of single panes."""
     if before is None or len(before.panes) != len(after.panes):
         return ""
     panes = zip(LETTERS, before.panes, after.panes, strict=False)
     new = [f"{new.source} in {letter}" for letter, old, new in panes if new != old]
-    return " and ".join(new) + (" are" if len(new) > 1 else " is") if new else ""
+    on_the_way = " are on their way" if len(new) > 1 else " is on its way"
+    return " and ".join(new) + on_the_way if new else ""

@@ -210,10 +210,10 @@ class MainWindow(QMainWindow):
         self.precision.show_pending(None)
         self.message.show_error(what, why, remedy)
 
-    def show_note(self, text: str, file: str = "") -> None:
+    def show_note(self, text: str, file: str = "", stays: bool = False) -> None:
         """Say something quiet below the picture; empty takes it away. `file`: what was written, to
-        be shown in its folder."""
-        self._view.footer.show_note(text, file)
+        be shown in its folder. `stays`: until something else is said."""
+        self._view.footer.show_note(text, file, stays)
 
     def open_panel(self, name: str) -> None:
         """Show the panel of that name in front, also where it was closed; where all are hidden,
@@ -327,7 +327,7 @@ class MainWindow(QMainWindow):
         if frame is not None:
             height_px, width_px, _ = frame.image.shape
             # A mix is known by its precision here.
-            what, *_ = wording.named(frame.engine).split()
+            what = wording.source(frame.engine).replace(" ", "-")
             name = f"r2l-{what}-{width_px}x{height_px}.png"
         self.ask_place(ask_picture, name, self.screenshot_requested.emit)
 

@@ -40,7 +40,7 @@ class ComparePane(CompareSurface):
     probed = pyqtSignal(object)
     """The PixelProbe under the pointer, or None."""
     region_chosen = pyqtSignal(object)
-    """The Region that was dragged over the pictures."""
+    """The Region that was dragged over the pictures; None where nothing can be measured in it."""
     pixel_picked = pyqtSignal(int, int)
     """Column and row of a pixel to be looked into."""
 
@@ -169,7 +169,7 @@ class ComparePane(CompareSurface):
 
     def _dropped_on(self, path: str, at: QPointF) -> int | None:
         """The pane that a light field is for; what else can be opened is for all."""
-        several = self._mode is CompareMode.SIDE and len(self._frames) > 1
+        several = self._layout()[0] > 1
         meant = several and self.is_on_picture(at) and _may_be_light_field(Path(path))
         return self._cell_at(at) if meant else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,14 +77,14 @@ class CompareSurface(ImagePane):
         """Positions of the panes that have no frame yet."""
         n_panes = len(self._sources)
         if len(self._frames) == 1:
-            there = min(self._alone, n_panes - 1)
-            return tuple(at for at in range(n_panes) if at != there)
+            return tuple(at for at in range(n_panes) if at != self._alone)
         return tuple(range(len(self._frames), n_panes))
 
     def show_panes(self, sources: Sequence[str]) -> None:
         """Have room for panes that show this, in words, before their frames are there."""
         if tuple(sources) != self._sources:
             self._sources = tuple(sources)
+            self._alone = min(self._alone, max(len(sources) - 1, 0))
             self._place()
             self.update()
             self.room_changed.emit()
@@ -104,7 +103,11 @@ class CompareSurface(ImagePane):
         if not self._frames or not _same_camera(self._frames[0], first):
             self._mark = None
         others = len(frames) != len(self._frames)
-        self._alone = self._active if self._mode is CompareMode.SINGLE else 0
+        if self._mode is CompareMode.SINGLE:
+            self._alone = self._active
+        elif len(frames) > 1:
+            # The next that comes alone is of a first pane.
+            self._alone = 0
         self._frames = tuple(frames)
         self._make_pictures()
         self._label(frames)
@@ -163,7 +166,8 @@ class CompareSurface(ImagePane):
         return f"{letters} are identical{'' if self._frames[0].complete else ' so far'}"
 
     def _label(self, frames: Sequence[Frame]) -> None:
-        labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames)]
+        first = self._alone if len(frames) == 1 else 0
+        labels = [PaneLabel.of(at, frame) for at, frame in enumerate(frames, first)]
         now = time.perf_counter()
         recent = now - self._labelled_s < _TIMES_S and not frames[0].complete
         if not recent or [one.lasting for one in labels] != [one.lasting for one in self._labels]:
@@ -226,7 +230,10 @@ class CompareSurface(ImagePane):
             return None
         height_px, width_px, _ = self._frames[0].image.shape
         offset = (at - self.image_center(at)) / self.logical_px_per_image_px()
-        before = self._cell_at(at) * width_px if self._mode is CompareMode.SIDE else 0
+        cell = self._cell_at(at) if self._mode is CompareMode.SIDE else 0
+        if self._mode is CompareMode.SIDE and cell in self.awaited:
+            return None
+        before = cell * width_px if len(self._frames) > 1 else 0
         return before + offset.x() + width_px / 2, offset.y() + height_px / 2
 
     def _shown(self) -> int:
@@ -283,7 +290,7 @@ class CompareSurface(ImagePane):
                 self._paint_nothing(painter, cell, f"{source} is on its way")
             else:
                 at = next(frames)
-                name = replace(self._labels[at], letter=LETTERS[cell])
+                name = self._labels[at]
                 self._paint_frame(painter, cell, at)
             self._paint_label(painter, cell, name)
 

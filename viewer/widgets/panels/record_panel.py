@@ -55,7 +55,7 @@ class RecordPanel(QDialog):
         self._mode.setAccessibleName("What is recorded")
         for mode, name in MODES.items():
             self._mode.addItem(name, mode)
-        self._mode.activated.connect(lambda _at: self._forget_end())
+        self._mode.activated.connect(lambda _at: self._choose_mode())
         self._file, self._title = QLineEdit(self), QLineEdit(self)
         self._file.setAccessibleName("File")
         self._file.setToolTip(_ENDINGS)
@@ -84,6 +84,8 @@ class RecordPanel(QDialog):
         self._no_path, self._idle_words, self._end_words = _NO_PATH, "", ""
         self._why_not: Mapping[str, str] = {}
         self._recording = False
+        self._mode_is_chosen = False
+        """Whether a person has chosen the mode."""
         self._lay_out()
         for field, value in (
             (self._width, 400),
@@ -155,9 +157,13 @@ class RecordPanel(QDialog):
         self._instead.setText(words)
         self._instead.setVisible(bool(words))
 
-    def show_mode(self, mode: str) -> None:
-        """Propose what of the panes is recorded."""
-        self._mode.setCurrentIndex(self._mode.findData(mode))
+    def propose_mode(self, mode: str) -> None:
+        """Propose what of the panes is recorded, before the panel is shown; what a person has
+        chosen stays."""
+        proposed = self._mode.findData(mode)
+        if self._mode_is_chosen or not self.isHidden() or proposed == self._mode.currentIndex():
+            return
+        self._mode.setCurrentIndex(proposed)
         self._forget_end()
 
     def offer_resume(self, words: str) -> None:
@@ -195,6 +201,10 @@ class RecordPanel(QDialog):
         """Say what has become of it."""
         self._end_words = words
         self.show_recording(False)
+
+    def _choose_mode(self) -> None:
+        self._mode_is_chosen = True
+        self._forget_end()
 
     def _forget_end(self) -> None:
         self._end_words = ""

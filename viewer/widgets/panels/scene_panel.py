@@ -190,8 +190,7 @@ class ScenePanel(QWidget):
 
         The same light field again keeps the render size that was chosen.
         """
-        self._summary.setText(summary)
-        self._summary.setVisible(bool(summary))
+        self.show_summary(summary)
         described = (name, near, far, width_px, height_px)
         if described == self._described:
             return
@@ -205,6 +204,11 @@ class ScenePanel(QWidget):
         sizes = {(w, max(1, round(w * height_px / width_px))) for w in _WIDTHS_PX} | {own}
         self._size.offer_sizes(sorted(sizes))
         self.show_render_size(*own)
+
+    def show_summary(self, summary: str) -> None:
+        """Say what the light field is like; empty: nothing."""
+        self._summary.setText(summary)
+        self._summary.setVisible(bool(summary))
 
     def show_notes(self, notes: Sequence[str]) -> None:
         """Remark on what was assumed, in sentences; all of them are in the tooltip."""

@@ -152,16 +152,16 @@ class PictureFooter(QWidget):
         """Show the pixel under the pointer; None while it is beside the picture."""
         self._pixel.show_probe(probe)
 
-    def show_note(self, text: str, file: str = "") -> None:
+    def show_note(self, text: str, file: str = "", stays: bool = False) -> None:
         """A remark at the right, such as how to bring hidden panels back, which leaves after a
         while; empty for none. `file`: what was written, whose folder can be opened from here, as
-        long as nothing else is remarked."""
+        long as nothing else is remarked. `stays`: as long, though there is nothing to open."""
         self._note.setText(text)
         self._note.setToolTip(text)
         self._note.setVisible(bool(text))
         self._file = file
         self._folder.setVisible(bool(file))
-        if text and not file:
+        if text and not (file or stays):
             self._note_leaves.start()
         else:
             self._note_leaves.stop()
