@@ -276,7 +276,6 @@ class TestRendering:
         lab.open_gate()
         ready.complete(2)
         assert tiles_of(lab, 1) == tiles_at_preview[0] + 1
-        assert len(ready.strides(1)) == 1
 
     def test_nothing_newer_lets_refinement_finish(self, ready, lab):
         ready.mailbox.submit(request(1))

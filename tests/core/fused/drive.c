@@ -95,7 +95,7 @@ static void drive(void) {
 }
 
 // A picture carried along, where there is an argument: a Carry, then what its pointers and those of `match` point to.
-// Writes the depths' misfits, and what is shown.
+// Writes the depths' misfits, and what is shown, also in bytes.
 #if !defined(BARE)
 static void drive_carry(void) {
   int32_t sizes[2], facts[7];
@@ -113,12 +113,14 @@ static void drive_carry(void) {
   const float *depths = array();
   c->picture = aligned(16 * n);
   c->shown = aligned(12 * n);
+  c->bytes = aligned(3 * n);
   c->doubt = aligned(4 * n);
   float *misfits = aligned(4 * cells * sizes[1]), *counts = aligned(4 * cells);
   match_one(c, sizes[0], pixels, sizes[1], depths, misfits, counts);
   carry_one(c, aligned(carry_scratch_bytes_one()));
   output(misfits, 4 * cells * sizes[1]);
   output(c->shown, 12 * n);
+  output(c->bytes, 3 * n);
 }
 #endif
 

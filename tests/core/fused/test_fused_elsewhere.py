@@ -118,8 +118,11 @@ class Program:
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
         )
         assert done.returncode == 0, done.stderr.decode()
-        shown = np.frombuffer(done.stdout, np.float32)[-3 * width_px * height_px :]
+        n = 3 * width_px * height_px
+        shown = np.frombuffer(done.stdout[-5 * n : -n], np.float32)
         assert np.allclose(shown, expected.colors.view(-1).numpy(), atol=1e-4)
+        levels = np.frombuffer(done.stdout[-n:], np.uint8).astype(int)
+        assert np.abs(levels - expected.image.reshape(-1)).max() <= 1
 
 
 class _Nothing:
