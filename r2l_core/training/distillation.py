@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,13 +102,18 @@ class Trainer:
         self.rays = 0
         self._teacher = teacher
         self._new_rays = new_rays
-        self._sampler = self._new_sampler()
-        self._coordinates = RayCoordinates(network, scene, self._place)
-        torch.manual_seed(config.seed)
-        blocks = config.schedule.stages[0].blocks(0.0, network.n_blocks)
-        self.network = start_network(network, blocks).to(self._place)
-        self._optimizers = self._new_optimizers(self.network)
-        self._steps = self._new_steps()
+        with self._working():
+            self._sampler = self._new_sampler()
+            self._coordinates = RayCoordinates(network, scene, self._place)
+            torch.manual_seed(config.seed)
+            blocks = config.schedule.stages[0].blocks(0.0, network.n_blocks)
+            self.network = start_network(network, blocks).to(self._place)
+            self._optimizers = self._new_optimizers(self.network)
+            self._steps = self._new_steps()
+
+    def _working(self) -> AbstractContextManager[object]:
+        """Around all that a GPU does: in one queue, everything is there before it is used."""
+        return nullcontext() if self._device is None else self._device.working()
 
     @property
     def progress(self) -> float:
@@ -145,10 +150,9 @@ class Trainer:
     def _train(self) -> tuple[int, float]:
         """One step, or some on a GPU, where the schedule is: rays learned from, mean loss."""
         stage, x = self.config.schedule.at(self.progress)
-        self._grow_to(stage.blocks(x, self.final_network.n_blocks))
         self._sampler.config = stage.sampling
-        # Everything in the one queue, so that a batch is there before it is learned from.
-        with nullcontext() if self._device is None else self._device.working():
+        with self._working():
+            self._grow_to(stage.blocks(x, self.final_network.n_blocks))
             self._optimizers.set_rate(self.config.schedule.rate(self.progress))
             n_steps = self._steps_at_once(stage)
             for _ in range(n_steps):
@@ -205,16 +209,20 @@ class Trainer:
         """Go on from `state_path`. Raises CheckpointError where that cannot be; the run then stays
         as it was."""
         belongs, other = self._belongs, "scene or network"
-        with loaded_state(self.state_path, self._place, belongs, other) as state:
+        with (
+            self._working(),
+            loaded_state(self.state_path, self._place, belongs, other) as state,
+        ):
             network = start_network(self.final_network, int(state["blocks"])).to(self._place)
             network.load_state_dict(state["weights"])
             optimizers = self._new_optimizers(network)
             optimizers.load_state(state["optimizers"])
             elapsed_s, rays = float(state["elapsed_s"]), int(state["rays"])
         self.network, self._optimizers = network, optimizers
-        self._steps = self._new_steps()
         self.elapsed_s, self.rays = elapsed_s, rays
-        self._sampler = self._new_sampler()
+        with self._working():
+            self._steps = self._new_steps()
+            self._sampler = self._new_sampler()
 
     def _belongs(self, state: Mapping[str, Any]) -> bool:
         return (

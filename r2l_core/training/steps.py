@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.engines.cuda.device import Device, cuda_device
@@ -16,6 +14,7 @@ from r2l_core.model.encoding import RayCoordinates, encode
 from r2l_core.model.module import R2LNetwork
 from r2l_core.training.muon import BatchedMuon
 from r2l_core.training.sampling import RayBatch
+from r2l_core.training.stacked import StackedNetwork
 
 _WARM_UPS = 3
 """Steps before capturing: optimisers make their state in the first, libraries allocate."""
@@ -126,12 +125,7 @@ class TrainingSteps:
         self._batch: RayBatch | None = None
         self._replay: Callable[[], None] | None = None
         self._warm_ups = 0
-        self._weights: list[Tensor] = list(network.parameters())
-        self._working = copy.deepcopy(network).bfloat16()
-        self._copies: list[Tensor] = list(self._working.parameters())
-        self._gradients = [torch.zeros_like(weight) for weight in self._weights]
-        for weight, gradient in zip(self._weights, self._gradients, strict=True):
-            weight.grad = gradient
+        self._network = StackedNetwork(network)
 
     def step(self, batch: RayBatch) -> None:
         """Learn from `batch`. On a GPU this returns before it is done."""
@@ -171,15 +165,12 @@ class TrainingSteps:
     def _run(self, batch: RayBatch) -> None:
         features = encode(self._coordinates(batch.origins, batch.directions), self._n_frequencies)
         # In a graph as well: a captured backward pass then writes its gradients, and adds nothing.
-        for half in self._copies:
-            half.grad = None
-        predicted = self._working(features.bfloat16())
+        self._network.forget()
+        predicted = self._network.forward(features.bfloat16())
         loss = functional.mse_loss(predicted.float(), batch.colors)
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            for gradient, half in zip(self._gradients, self._copies, strict=True):
-                assert half.grad is not None
-                gradient.copy_(half.grad)
+            self._network.collect()
             self._optimizers.step()
-            torch._foreach_copy_(self._copies, self._weights)
+            self._network.refresh()
         self._loss += loss.detach()

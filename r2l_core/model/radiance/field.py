@@ -28,7 +28,8 @@ MIN_WEIGHT = 1e-3
 """Samples that contribute less to their pixel need no colour."""
 
 _COLOR_ROWS = 4096
-"""Samples that are coloured together."""
+_GPU_COLOR_ROWS = 2**17
+"""Samples that are coloured together: few stay in a processor's cache, many fill a GPU."""
 
 _SHIFT = 5.0
 """Softplus of a raw density of 0 minus this is nearly empty: less than 1 % a cell."""
@@ -134,9 +135,10 @@ class RadianceField(nn.Module):
                 raw: Tensor = self.color(inputs)
             return raw.float().sigmoid()
         # The result of a matrix product may depend on its number of rows: this one never changes.
+        n_rows = _COLOR_ROWS if inputs.device.type == "cpu" else _GPU_COLOR_ROWS
         parts = []
-        for part in torch.split(inputs, _COLOR_ROWS):
-            padded = functional.pad(part, (0, 0, 0, _COLOR_ROWS - len(part)))
+        for part in torch.split(inputs, n_rows):
+            padded = functional.pad(part, (0, 0, 0, n_rows - len(part)))
             parts.append(self.color(padded)[: len(part)])
         return torch.cat(parts).sigmoid() if parts else inputs.new_zeros(0, 3)
 

@@ -48,8 +48,8 @@ class Hull:
             if depth.min() <= 0 or side > min(solid.shape):
                 continue  # the camera stands among the cells
             around += 1
-            near = functional.max_pool2d(solid.float()[None, None], side, 1, side // 2).view(-1)
-            near = near.to(centers.device)
+            here = solid.to(centers.device).float()
+            near = functional.max_pool2d(here[None, None], side, 1, side // 2).view(-1)
             column = local[:, 0] / depth * camera.focal_px + camera.center_px[0]
             row = -local[:, 1] / depth * camera.fy_px + camera.center_px[1]
             column, row = column.round().long(), row.round().long()
