@@ -6,42 +6,27 @@ import math
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QWidget
 
 from viewer.state.display_options import DifferenceOptions
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import BEYOND_PX, colors_of
 from viewer.widgets.compare.difference_scale import DifferenceReadout
+from viewer.widgets.controls.quiet_plot import QuietPlot
 
-AXIS_PX = 38
 _HEIGHT_PX = 84
 _FLOOR = math.log10(0.6)
 """Foot of the bars: that of a single pixel still shows."""
 _NAMES = ("1", "10", "100", "1k", "10k", "100k", "1M", "10M")
 
 
-class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
+class DifferenceHistogram(QuietPlot):
     """Bars in the colours of the scale; pixels on a logarithmic axis."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setFixedHeight(_HEIGHT_PX)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(120)
-        # The wheel scrolls the panel, also over the plot.
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAccessibleName("Histogram of the difference: pixels, on a logarithmic axis")
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.hideAxis("bottom")
-        axis = self.getAxis("left")
-        axis.setWidth(AXIS_PX)
-        axis.setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
+        name = "Histogram of the difference: pixels, on a logarithmic axis"
+        super().__init__(name, _HEIGHT_PX, parent=parent)
         self._bars = pg.BarGraphItem(x0=[], y0=[], width=1.0, height=[])
         self.addItem(self._bars)
         self._edge = pg.PlotCurveItem([0, 1], [_FLOOR], stepMode="center")
@@ -86,10 +71,3 @@ class DifferenceHistogram(pg.PlotWidget):  # type: ignore[misc]
         step = 2 if decades > 3 else 1
         ticks = [(float(at), _NAMES[at]) for at in range(0, min(decades, 7) + 1, step)]
         self.getAxis("left").setTicks([ticks])
-
-    def restyle(self, tones: theme.Tones) -> None:
-        """Follow the scheme."""
-        self.setBackground(QColor(tones.base))
-        axis = self.getAxis("left")
-        axis.setPen(QColor(tones.line))
-        axis.setTextPen(QColor(tones.muted))

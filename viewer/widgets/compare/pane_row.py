@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from PyQt6.QtCore import QPoint, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QIcon, QPainter, QPalette, QPixmap, QStandardItemModel
+from PyQt6.QtGui import QAction, QIcon, QPainter, QPalette, QPixmap
 from PyQt6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from r2l_core.errors import plain
@@ -97,15 +97,10 @@ class PaneRow(QWidget):
             sources.append((choice.source, Availability(True)))
         for at, (source, how) in enumerate(sources):
             self._source.addItem(_icon(source, self), str(source), source)
-            model = self._source.model()
-            assert isinstance(model, QStandardItemModel)
-            item = model.item(at)
-            assert item is not None
             if not how.available:
-                item.setEnabled(False)
-                item.setToolTip(f"{source} cannot be shown here: {how.why_not}")
+                self._source.offer(at, False, f"{source} cannot be shown here: {how.why_not}")
             elif offers.scene_truth is not None and source in TRUTHS:
-                item.setToolTip(_TOLD[source])
+                self._source.offer(at, True, _TOLD[source])
         self._source.insertSeparator(self._source.count())
         self._source.addItem("From another file…", _LIGHT_FIELD)
         self._show_source()

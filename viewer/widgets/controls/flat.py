@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PyQt6.QtGui import (
+    QColor,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QStandardItemModel,
+    QWheelEvent,
+)
 from PyQt6.QtWidgets import QComboBox, QPushButton, QSizePolicy, QWidget
 
 from viewer.widgets import theme
@@ -79,6 +87,15 @@ class FlatCombo(QComboBox):
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+
+    def offer(self, position: int, on: bool, explanation: str = "") -> None:
+        """Let an entry be chosen or not; `explanation`: what it is, or why it cannot be."""
+        model = self.model()
+        assert isinstance(model, QStandardItemModel)
+        item = model.item(position)
+        assert item is not None
+        item.setEnabled(on)
+        item.setToolTip(explanation)
 
     def sizeHint(self) -> QSize:
         """As high as the other controls."""

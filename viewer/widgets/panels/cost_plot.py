@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from r2l_core.render.frames import STRIDES
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
+from viewer.widgets.controls.quiet_plot import QuietPlot, rounded_up
 from viewer.widgets.panels.performance_readout import PARTS, ImageCost
 
 _EXPLAINED = {
@@ -31,7 +31,6 @@ _IMAGES = 120
 """Bars across the plot; the newest is at the right."""
 _COSTS_HEIGHT_PX = 52
 _STRIDES_HEIGHT_PX = 24
-_AXIS_PX = 38
 _SWATCH_PX = 8
 
 
@@ -77,7 +76,8 @@ class CostPlot(QWidget):
         levels = [1 + STRIDES.index(one.stride) for one in shown]
         self._strides.show_stacks(np.array(levels, dtype=float).reshape(-1, 1))
         if len(shown):
-            top = _rounded_up(1.05 * float(parts.sum(axis=1).max()))
+            # In few steps, so that the axis does not jump with every frame.
+            top = rounded_up(1.05 * float(parts.sum(axis=1).max()), (1, 2, 4, 10))
             self._costs.set_range(top, [(part * top / 2, f"{part * top / 2:g}") for part in (1, 2)])
 
     def show_rendered(self, width_px: int, height_px: int, stride: int) -> None:
@@ -109,33 +109,18 @@ class CostPlot(QWidget):
             theme.mixed(ground, QColor(tones.text), 0.62),
             theme.mixed(ground, QColor(tones.text), 0.32),
         ]
-        self._costs.restyle(tones, colors)
-        self._strides.restyle(tones, [theme.mixed(ground, network, 0.6)])
+        self._costs.recolor(tones, colors)
+        self._strides.recolor(tones, [theme.mixed(ground, network, 0.6)])
         self._key.restyle(colors)
 
 
-class _Bars(pg.PlotWidget):  # type: ignore[misc]
+class _Bars(QuietPlot):
     """A bar an image, in a stack of series."""
 
     def __init__(self, name: str, height_px: int, series: int) -> None:
-        super().__init__()
-        self.setFixedHeight(height_px)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(120)
-        # The wheel scrolls the panel, also over the plot.
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAccessibleName(name)
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.hideAxis("bottom")
+        super().__init__(name, height_px)
         self.setXRange(0, _IMAGES, padding=0)
-        axis = self.getAxis("left")
-        axis.setWidth(_AXIS_PX)
-        axis.setTicks([])
-        axis.setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
+        self.getAxis("left").setTicks([])
         self._series = [pg.BarGraphItem(x0=[], y0=[], width=1.0, height=[]) for _ in range(series)]
         for one in self._series:
             self.addItem(one)
@@ -155,12 +140,9 @@ class _Bars(pg.PlotWidget):  # type: ignore[misc]
         self.setYRange(-0.02 * top, 1.15 * top, padding=0)
         self.getAxis("left").setTicks([ticks])
 
-    def restyle(self, tones: theme.Tones, colors: list[QColor]) -> None:
+    def recolor(self, tones: theme.Tones, colors: list[QColor]) -> None:
         """Follow the scheme and the precision."""
-        self.setBackground(QColor(tones.base))
-        axis = self.getAxis("left")
-        axis.setPen(QColor(tones.line))
-        axis.setTextPen(QColor(tones.muted))
+        self.restyle(tones)
         for one, color in zip(self._series, colors, strict=True):
             one.setOpts(brush=color, pen=None)
 
@@ -218,11 +200,3 @@ def _caption(text: str, explanation: str, parent: QWidget) -> QLabel:
     caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     caption.setToolTip(explanation)
     return caption
-
-
-def _rounded_up(value: float) -> float:
-    """The next of 1, 2, 4 times a power of ten, so that the axis does not jump with every frame."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 4, 10) if step * power >= value)

@@ -18,12 +18,13 @@ from viewer.state.display_options import (
 )
 from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import CLIPPED_COLOR, INVALID_COLOR, ColorBar
-from viewer.widgets.compare.difference_histogram import AXIS_PX, DifferenceHistogram
+from viewer.widgets.compare.difference_histogram import DifferenceHistogram
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.field_grid import FieldGrid
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
 from viewer.widgets.controls.number_field import ScrubLabel, ValueSpin
+from viewer.widgets.controls.quiet_plot import AXIS_PX
 
 _STEPS_PER_OCTAVE = 8
 _KINDS = {

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QRectF, Qt
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtGui import QPainter, QPaintEvent, QPalette
+from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
+from viewer.widgets.controls.quiet_plot import AXIS_PX, QuietPlot
 
 _HEIGHT_PX = 132
-_AXIS_PX = 38
 _SWATCH_PX = 9
 _HINT = "Right-click a pixel in the picture to follow it through the layers."
 
@@ -91,31 +91,15 @@ class DivergencePlot(QWidget):
         self._key.show_lines(lines)
 
 
-class _Plot(pg.PlotWidget):  # type: ignore[misc]
+class _Plot(QuietPlot):
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setFixedHeight(_HEIGHT_PX)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(120)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAccessibleName("Relative error after each block, logarithmic")
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
+        name = "Relative error after each block, logarithmic"
+        super().__init__(name, _HEIGHT_PX, ("left", "bottom"), parent=parent)
         self.showGrid(y=True, alpha=0.25)
-        for side in ("left", "bottom"):
-            axis = self.getAxis(side)
-            axis.setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
-        self.getAxis("left").setWidth(_AXIS_PX)
 
     def show_lines(self, lines: tuple[DivergenceLine, ...], tones: theme.Tones, dark: bool) -> None:
         """Draw them anew, in the colours of the scheme."""
-        self.setBackground(QColor(tones.base))
-        for side in ("left", "bottom"):
-            self.getAxis(side).setPen(QColor(tones.line))
-            self.getAxis(side).setTextPen(QColor(tones.muted))
+        self.restyle(tones)
         self.clear()
         everything: list[float] = []
         for line in lines:
@@ -149,7 +133,7 @@ class _Key(QWidget):
         super().__init__(parent)
         self._names: list[QLabel] = []
         self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(_AXIS_PX, 0, 0, 0)
+        self._grid.setContentsMargins(AXIS_PX, 0, 0, 0)
         self._grid.setHorizontalSpacing(10)
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(0, 1)

@@ -58,8 +58,8 @@ class KeyPanel(QDialog):
         self._easing.addItem("Pass through", False)
         self._easing.addItem("Slow down to a stop", True)
         self._easing.activated.connect(lambda _at: self._tell())
-        self._wipe = _Optional("Wipe", 0.0, 100.0, 1, 5.0, " %", _WIPE, self)
-        self._gain = _Optional("Gain", 0.01, 10_000.0, 2, 1.0, "", _GAIN, self)
+        self._wipe = _Optional(ValueSpin("Wipe", 0.0, 100.0, 1, 5.0, " %"), _WIPE, self)
+        self._gain = _Optional(ValueSpin("Gain", 0.01, 10_000.0, 2, 1.0), _GAIN, self)
         self._view = FlatButton("Use the present view", "Move the keyframe to what is seen", self)
         self._view.clicked.connect(self.view_requested)
         self._view.setAutoDefault(False)
@@ -133,22 +133,13 @@ class _Optional(QWidget):
 
     edited = pyqtSignal()
 
-    def __init__(
-        self,
-        name: str,
-        low: float,
-        high: float,
-        decimals: int,
-        step: float,
-        unit: str,
-        explanation: str,
-        parent: QWidget,
-    ) -> None:
+    def __init__(self, field: ValueSpin, explanation: str, parent: QWidget) -> None:
         super().__init__(parent)
+        self._field = field
+        name = field.accessibleName()
         self._says = FlatToggle(_AS_BEFORE, explanation, self)
         self._says.setAccessibleName(f"{name} as before")
         self._says.setAutoDefault(False)
-        self._field = ValueSpin(name, low, high, decimals, step, unit, self)
         self._field.setToolTip(explanation)
         self._says.toggled.connect(self._switched)
         self._field.edited.connect(lambda _value: self.edited.emit())

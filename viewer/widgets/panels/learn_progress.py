@@ -8,10 +8,11 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from r2l_core.training.watching import Stage
 from viewer.widgets import theme
+from viewer.widgets.controls.quiet_plot import QuietPlot, rounded_up
 from viewer.widgets.panels.learn_readout import STAGES, LearningCurve
 
 _BAR_PX = 4
@@ -68,32 +69,15 @@ _MOST_TIMES = 5
 _ROOM_FOR_LABELS = 0.94
 
 
-class CurvePlot(QWidget):
+class CurvePlot(QuietPlot):
     """The teacher's line is grey, with rings for views that it does not learn from; the light
     field's has the accent's colour."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        name = "dB over the time of training"
+        super().__init__(name, _HEIGHT_PX, ("left", "bottom"), _AXIS_PX, parent)
         self._curve, self._seconds = LearningCurve(), 60.0
-        self.setAccessibleName("dB over the time of training")
-        plot = self._plot = pg.PlotWidget(self)
-        plot.setFixedHeight(_HEIGHT_PX)
-        plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        plot.setMinimumWidth(120)
-        # The wheel scrolls the panel, also over the plot.
-        plot.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        plot.setFrameShape(plot.Shape.NoFrame)
-        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        plot.setMouseEnabled(x=False, y=False)
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.showGrid(x=False, y=True, alpha=0.25)
-        for side in ("left", "bottom"):
-            plot.getAxis(side).setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
-        plot.getAxis("left").setWidth(_AXIS_PX)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(plot)
+        self.showGrid(x=False, y=True, alpha=0.25)
         self._draw()
 
     def show_curve(self, curve: LearningCurve, minutes: float) -> None:
@@ -108,20 +92,17 @@ class CurvePlot(QWidget):
             self._draw()
 
     def _draw(self) -> None:
-        tones, plot = theme.tones_of(self), self._plot
-        plot.setBackground(QColor(tones.base))
-        for side in ("left", "bottom"):
-            plot.getAxis(side).setPen(QColor(tones.line))
-            plot.getAxis(side).setTextPen(QColor(tones.muted))
-        plot.clear()
+        tones = theme.tones_of(self)
+        self.restyle(tones)
+        self.clear()
         colors = {Stage.TEACHER: tones.muted, Stage.LIGHT_FIELD: tones.accent}
         for stage, points in self._curve.trained.items():
             color = QColor(colors.get(stage, tones.muted))
             x, y = _columns(points)
             pen = pg.mkPen(color, width=1.8)
-            plot.addItem(pg.PlotDataItem(x, y, pen=pen, antialias=True))
+            self.addItem(pg.PlotDataItem(x, y, pen=pen, antialias=True))
             # Where it is now.
-            plot.addItem(
+            self.addItem(
                 pg.PlotDataItem(
                     x[-1:],
                     y[-1:],
@@ -134,7 +115,7 @@ class CurvePlot(QWidget):
             )
         x, y = _columns(self._curve.held_out)
         ring = pg.mkPen(QColor(tones.text), width=1.2)
-        plot.addItem(
+        self.addItem(
             pg.PlotDataItem(
                 x, y, pen=None, symbol="o", symbolSize=6, symbolBrush=None, symbolPen=ring
             )
@@ -146,13 +127,13 @@ class CurvePlot(QWidget):
         every += [db for _, db in self._curve.held_out]
         low, high = min(every, default=10.0), max(every, default=30.0)
         high = max(high, low + _LEAST_SPAN_DB)
-        self._plot.setYRange(low, high, padding=0.08)
-        self._plot.setXRange(0.0, self._seconds, padding=0.02)
-        step = _rounded_up((high - low) / _TICKS)
+        self.setYRange(low, high, padding=0.08)
+        self.setXRange(0.0, self._seconds, padding=0.02)
+        step = rounded_up((high - low) / _TICKS)
         first = math.ceil(low / step)
         marks = [at * step for at in range(first, math.floor(high / step) + 1)]
-        self._plot.getAxis("left").setTicks([[(mark, f"{mark:g}") for mark in marks]])
-        self._plot.getAxis("bottom").setTicks([_times(self._seconds)])
+        self.getAxis("left").setTicks([[(mark, f"{mark:g}") for mark in marks]])
+        self.getAxis("bottom").setTicks([_times(self._seconds)])
 
 
 def _columns(
@@ -166,15 +147,7 @@ def _times(seconds: float) -> list[tuple[float, str]]:
     """Marks of the time axis: in minutes, or in seconds where it lasts little more than one."""
     unit, name = (60.0, "min") if seconds >= 120.0 else (1.0, "s")
     span = seconds / unit
-    step = _rounded_up(span / _MOST_TIMES, (1, 2, 3, 5, 10))
+    step = rounded_up(span / _MOST_TIMES, (1, 2, 3, 5, 10))
     # A label at the very edge would be cut off.
     last = math.floor(_ROOM_FOR_LABELS * span / step)
     return [(at * step * unit, f"{at * step:g} {name}" if at else "0") for at in range(last + 1)]
-
-
-def _rounded_up(value: float, steps: tuple[int, ...] = (1, 2, 5, 10)) -> float:
-    """The next of `steps` times a power of ten."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in steps if step * power >= value)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QStandardItemModel
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from PyQt6.QtWidgets import (
     QDialog,
     QGridLayout,
@@ -141,14 +141,9 @@ class RecordPanel(QDialog):
         """`why_not`: of each mode that cannot be had, a sentence. `letters`: the two panes that are
         compared, such as "A and C"; `panes`: what they show, or nothing."""
         self._why_not = why_not
-        model = self._mode.model()
-        assert isinstance(model, QStandardItemModel)
-        for at, mode in enumerate(MODES):
-            item = model.item(at)
-            assert item is not None
-            item.setText(MODES[mode].format(letters))
-            item.setEnabled(mode not in why_not)
-            item.setToolTip(why_not.get(mode, ""))
+        for at, (mode, name) in enumerate(MODES.items()):
+            self._mode.setItemText(at, name.format(letters))
+            self._mode.offer(at, mode not in why_not, why_not.get(mode, ""))
         self._mode.setToolTip(f"{letters}: {panes}" if panes else "")
         self._offer_start()
 

@@ -7,14 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import (
-    QColor,
-    QPainter,
-    QPaintEvent,
-    QPalette,
-    QPen,
-    QStandardItemModel,
-)
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from PyQt6.QtWidgets import (
     QDialog,
     QGridLayout,
@@ -86,12 +79,8 @@ class SceneDialog(QDialog):
         """Offer presets, such as `blender:lego`."""
         self._preset.clear()
         self._preset.addItem(_OWN, "")
-        model = self._preset.model()
-        assert isinstance(model, QStandardItemModel)
-        own = model.item(0)
-        assert own is not None
         # It says what is; to have settings of one's own is to change one.
-        own.setEnabled(False)
+        self._preset.offer(0, False)
         for name in names:
             self._preset.addItem(name, name)
 
