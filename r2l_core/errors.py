@@ -79,7 +79,7 @@ def first_line(error: BaseException) -> str:
 
 def system_reason(error: OSError) -> str:
     """Why the system refused, as a clause: "no space left on device"."""
-    return (error.strerror or str(error)).lower()
+    return error.strerror.lower() if error.strerror else str(error)
 
 
 class R2LError(Exception):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core.errors import R2LError, RecordingError, system_reason
+from r2l_core.types import to_uint8
 
 IMAGE_SUFFIXES = (".png", ".npy")
 ANOTHER_PLACE = "Choose a folder you can write to, with enough free space."
@@ -132,8 +133,7 @@ def save_image(path: Path, colors: NDArray[np.float32]) -> None:
             import imageio.v3 as iio
 
             # Made whole in memory: the library complains on its own where a disk is full.
-            levels = np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8)
-            new.write_bytes(iio.imwrite("<bytes>", levels, extension=".png"))
+            new.write_bytes(iio.imwrite("<bytes>", to_uint8(colors), extension=".png"))
 
 
 def save_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:

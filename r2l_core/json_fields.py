@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2l_core import limits
-from r2l_core.errors import R2LError
+from r2l_core.errors import R2LError, system_reason
 
 T = TypeVar("T")
 
@@ -28,8 +28,8 @@ def read_json(path: Path, what: str, error: type[R2LError], remedy: str) -> Any:
         with path.open("rb") as file:
             data = file.read(limits.JSON_BYTES + 1)
     except (OSError, ValueError) as problem:  # ValueError: names that no file system takes
-        why = getattr(problem, "strerror", None) or str(problem)
-        raise error(what, why.lower(), "Check the path.") from problem
+        why = system_reason(problem) if isinstance(problem, OSError) else str(problem)
+        raise error(what, why, "Check the path.") from problem
     if len(data) > limits.JSON_BYTES:
         raise error(
             what, f"it is larger than {limits.JSON_BYTES >> 20} MiB", "Choose another file."

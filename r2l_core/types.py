@@ -1,10 +1,14 @@
-"""Frozen value objects that cross threads. Imports neither torch nor Qt, so it loads at once."""
+"""Frozen value objects that cross threads, and bytes of colours. Imports neither torch nor Qt, so
+it loads at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 RayMode = Literal["plain", "canonical"]
 """`plain`: rays as the camera makes them. `canonical`: moved along their own line to the sphere the
@@ -70,3 +74,14 @@ class Availability:
     why_not: str = ""
     emulated: bool = False
     broken: bool = False
+
+
+def to_uint8(colors: ArrayLike) -> NDArray[np.uint8]:
+    """Colours in [0, 1] as bytes, rounded to nearest: uint8, same shape, new and writable. What is
+    outside is the end of the range; black where one is not a number."""
+    scaled = np.clip(np.asarray(colors), 0.0, 1.0)
+    scaled *= 255
+    np.rint(scaled, out=scaled)
+    np.nan_to_num(scaled, copy=False)
+    levels: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return levels

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from r2l_core.errors import DownloadError
+from r2l_core.errors import DownloadError, system_reason
 from r2l_core.files import write_json
 from r2l_core.json_fields import stored_object
 
@@ -109,7 +109,7 @@ def fetch(asset: Asset, folder: Path, progress: Progress) -> tuple[Path, str]:
     except OSError as error:
         raise DownloadError(
             f"{file} could not be written",
-            error.strerror or str(error),
+            system_reason(error),
             "Choose a folder you can write to, with enough free space.",
         ) from error
     return file, digest

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from r2l_core import limits
 from r2l_core.checkpoints.kinds import HEAD_BYTES, described, is_torch_file
-from r2l_core.errors import CheckpointError
+from r2l_core.errors import CheckpointError, system_reason
 from r2l_core.files import replacing, shipped_folder
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
@@ -161,9 +161,7 @@ def serialised(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> by
 
 def reason_of(error: Exception) -> str:
     """A clause that says why a file could not be read or written."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
+    return system_reason(error) if isinstance(error, OSError) else str(error)
 
 
 def cannot_open(path: Path, why: str, remedy: str) -> CheckpointError:

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from r2l_core.checkpoints.kinds import require_short_directory
-from r2l_core.errors import DownloadError
+from r2l_core.errors import DownloadError, system_reason
 
 MAX_ENTRIES = 1_000_000
 MAX_GROWTH = 200
@@ -72,7 +72,7 @@ def unpack(archive: Path, folder: Path) -> int:
     except OSError as error:
         raise DownloadError(
             f"The archive {archive} could not be unpacked into {folder}",
-            error.strerror or str(error),
+            system_reason(error),
             "Choose a folder you can write to, with enough free space.",
         ) from error
     return sum(not entry.is_folder for entry in entries)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO, cast
 
-from r2l_core.errors import R2LError, shown
+from r2l_core.errors import R2LError, shown, system_reason
 
 
 class _Patient(io.TextIOBase):
@@ -91,7 +91,7 @@ def lost_output() -> str | None:
     problem = getattr(sys.stdout, "problem", None)
     if problem is None or problem.errno == errno.EPIPE:
         return None
-    return problem.strerror or str(problem)
+    return system_reason(problem)
 
 
 def require_working_directory() -> None:

@@ -21,7 +21,7 @@ from r2l_core.datasets.images import (
     read_mask,
     read_thumbnail,
 )
-from r2l_core.errors import CameraError, DatasetError, SceneError, plain
+from r2l_core.errors import CameraError, DatasetError, SceneError, plain, system_reason
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 
@@ -213,7 +213,7 @@ def pictures_in(folder: Path) -> list[Path]:
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
     except OSError as error:
-        raise bad_file(folder, f"it cannot be listed ({error.strerror})") from error
+        raise bad_file(folder, f"it cannot be listed ({system_reason(error)})") from error
     for path in found:
         if not is_inside(folder.parent, path):
             raise bad_file(path, "it leads out of the dataset's folder")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from r2l_core import limits
 from r2l_core.datasets.base import WHITE, Dataset, Request, View, camera_of, pictures_in
 from r2l_core.datasets.fields import MAX_COORDINATE, bad_file, read_text
-from r2l_core.errors import DatasetError
+from r2l_core.errors import DatasetError, system_reason
 
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
 _INTRINSICS = "intrinsics.txt"
@@ -117,7 +117,7 @@ def _poses(folder: Path) -> dict[Path, NDArray[np.float64]]:
     try:
         files = sorted(path for path in (folder / "pose").iterdir() if path.suffix == ".txt")
     except OSError as error:
-        raise bad_file(folder / "pose", f"it cannot be listed ({error.strerror})") from error
+        raise bad_file(folder / "pose", f"it cannot be listed ({system_reason(error)})") from error
     if not 1 <= len(files) <= limits.VIEWS:
         raise bad_file(folder / "pose", f"it has {len(files)} poses, not 1 to {limits.VIEWS}")
     return {file: _pose(file) for file in files}

@@ -24,7 +24,7 @@ from r2l_core.images.colors import color_map
 from r2l_core.images.difference import WORST_CHANNEL, DifferenceKind, Image, difference_map
 from r2l_core.images.metrics import STEP_8_BIT, pixel_errors
 from r2l_core.model.light_field import LightField
-from r2l_core.types import Precision
+from r2l_core.types import Precision, to_uint8
 
 MAX_VIEWS = 12
 """Views shown with pictures, evenly spread: a few megabytes each would not open in any browser."""
@@ -115,9 +115,8 @@ class HtmlReport:
 
 
 def picture_uri(colors: Image) -> str:
-    """float32 (H, W, 3) as a PNG data URI, rounded to 8 bits; what is not finite is black."""
-    finite = np.nan_to_num(colors, nan=0.0, posinf=1.0, neginf=0.0)
-    return _png(np.rint(np.clip(finite, 0, 1) * 255).astype(np.uint8))
+    """float32 (H, W, 3) as a PNG data URI, rounded to 8 bits; see `to_uint8`."""
+    return _png(to_uint8(colors))
 
 
 def map_uri(image: Image, reference: Image) -> str:

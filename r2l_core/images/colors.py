@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from r2l_core.types import Precision
+from r2l_core.types import Precision, to_uint8
 
 PRECISION_COLORS: dict[str, tuple[str, str]] = {
     Precision.FP32: ("#8ab4f8", "#2b62c4"),
@@ -30,4 +30,4 @@ def color_map(name: str, n_colors: int) -> NDArray[np.uint8]:
     from cmap import Colormap  # a tenth of a second, which a start does not need
 
     colors = np.asarray(Colormap(name)(np.linspace(0.0, 1.0, n_colors)))[:, :3]
-    return np.rint(colors * 255).astype(np.uint8)
+    return to_uint8(colors)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.recording.plan import Mode
+from r2l_core.types import to_uint8
 
 Colors = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -21,25 +22,19 @@ def composed(mode: Mode, panes: Sequence[Colors], wipe: float, gain: float) -> P
     picture is the absolute difference of the worst channel * gain, clipped, in grey.
     """
     if mode == "single":
-        return as_picture(panes[0])
+        return to_uint8(panes[0])
     a, b = panes
     if mode == "side":
-        return np.concatenate([as_picture(a), as_picture(b)], axis=1)
+        return np.concatenate([to_uint8(a), to_uint8(b)], axis=1)
     if mode == "wipe":
-        picture = as_picture(b)
+        picture = to_uint8(b)
         column = wipe_column(wipe, picture.shape[1])
-        picture[:, :column] = as_picture(a[:, :column])
+        picture[:, :column] = to_uint8(a[:, :column])
         return picture
     values = difference_map(DifferenceKind.ABSOLUTE, a, b) * np.float32(gain)
-    return np.repeat(as_picture(values)[..., None], 3, axis=2)
+    return np.repeat(to_uint8(values)[..., None], 3, axis=2)
 
 
 def wipe_column(wipe: float, width_px: int) -> int:
     """The first column that shows the second pane."""
     return round(wipe * width_px)
-
-
-def as_picture(colors: Colors) -> Picture:
-    """Rounded to nearest, as every picture here: uint8, same shape, new and writable."""
-    picture: Picture = np.rint(np.clip(colors, 0.0, 1.0) * 255.0).astype(np.uint8)
-    return picture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from r2l_core.errors import RecordingError
+from r2l_core.errors import RecordingError, system_reason
 from r2l_core.files import ANOTHER_PLACE, replacing
 from r2l_core.recording.compose import Picture
 from r2l_core.recording.formats import VideoFormat
@@ -73,7 +73,9 @@ class Encoder:
             )
         except OSError as error:
             self._said.close()
-            raise cannot_write(path, f"ffmpeg cannot be started ({error.strerror})") from error
+            raise cannot_write(
+                path, f"ffmpeg cannot be started ({system_reason(error)})"
+            ) from error
 
     def write(self, picture: Picture) -> None:
         """Hand over one frame, uint8 (H, W, 3). Raises RecordingError."""
@@ -210,7 +212,7 @@ def run_ffmpeg(path: Path, arguments: Sequence[str], timeout_s: float, stdin: st
     except subprocess.TimeoutExpired as error:
         raise cannot_write(path, "ffmpeg took too long") from error
     except OSError as error:
-        raise cannot_write(path, f"ffmpeg cannot be started ({error.strerror})") from error
+        raise cannot_write(path, f"ffmpeg cannot be started ({system_reason(error)})") from error
     if done.returncode:
         raise cannot_write(path, _reason(done.stderr.decode("utf-8", "replace"), done.returncode))
 

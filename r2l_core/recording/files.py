@@ -208,7 +208,7 @@ def pictures_of(path: Path) -> dict[int, Path]:
     try:
         found = [(name.fullmatch(file.name), file) for file in path.parent.iterdir()]
     except OSError as error:
-        raise cannot_write(path, (error.strerror or str(error)).lower()) from error
+        raise cannot_write(path, system_reason(error)) from error
     return {int(match[1]): file for match, file in found if match is not None}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from r2l_core.errors import RecordingError
 from r2l_core.images.metrics import mse, psnr_db
-from r2l_core.recording.compose import Colors, Picture, as_picture, composed
+from r2l_core.recording.compose import Colors, Picture, composed
 from r2l_core.recording.files import VideoFiles
 from r2l_core.recording.labels import PaneNumbers, labelled, title_card
 from r2l_core.recording.loading import writer_of
@@ -26,7 +26,7 @@ from r2l_core.recording.table import frame_table, row_of
 from r2l_core.recording.writer import Writer
 from r2l_core.render.progressive_image import never, render_image
 from r2l_core.render.sources import PixelSource
-from r2l_core.types import Precision
+from r2l_core.types import Precision, to_uint8
 
 _PAUSE_POLL_S = 0.05
 
@@ -169,7 +169,7 @@ class Recorder:
             if colors is None:
                 return None
             panes.append(colors.numpy())
-            digest.update(as_picture(panes[-1]).data)
+            digest.update(to_uint8(panes[-1]).data)
             self._recent_ms[pane, precision].append(ms)
             shown_ms = statistics.fmean(self._recent_ms[pane, precision])
             numbers.append(PaneNumbers(source.info, shown_ms))

@@ -33,7 +33,7 @@ from r2l_core.render.numpy_network import (
     pixel_rays,
     sample_depths,
 )
-from r2l_core.types import EngineInfo, Precision, RayMode
+from r2l_core.types import EngineInfo, Precision, RayMode, to_uint8
 
 Array = NDArray[Any]
 
@@ -127,7 +127,7 @@ class FirstLook:
             self._inside = len(asked) / rows.size
             self._rays_per_s = len(asked) / max((encode_ms + network_ms) / 1e3, 1e-6)
         picture = enlarged(colors.reshape(*rows.shape, 3), stride, width_px, height_px)
-        image = np.rint(picture * 255.0).clip(0, 255).astype(np.uint8)
+        image = to_uint8(picture)
         image.flags.writeable = False
         now = time.perf_counter()
         copy_ms = max((now - start) * 1e3 - rays_ms - encode_ms - network_ms, 0.0)

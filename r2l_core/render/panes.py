@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
-
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.progressive_image import ProgressiveImage
 from r2l_core.render.sources import PixelSource
@@ -37,16 +33,3 @@ class Pane:
         """Note of how many of a preview's pixels that were not known the source was asked."""
         if n_pixels:
             self.asked_share = max(n_rays / n_pixels, _LEAST_SHARE)
-
-
-def to_uint8(colors: Tensor) -> NDArray[np.uint8]:
-    """Float colours in [0, 1], (H, W, 3), to a read-only uint8 array, rounded to nearest; black
-    where one is not a number."""
-    # numpy converts to bytes five times as fast as torch.
-    scaled = colors.numpy() * np.float32(255.0)
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, 0, 255, out=scaled)
-    np.nan_to_num(scaled, copy=False)
-    image = scaled.astype(np.uint8)
-    image.flags.writeable = False
-    return image

@@ -22,12 +22,12 @@ from r2l_core.render import carrying
 from r2l_core.render import renderer as renderer_module
 from r2l_core.render.carrying import Shown, carried_along
 from r2l_core.render.frames import Frame, RenderRequest
-from r2l_core.render.panes import Pane, to_uint8
+from r2l_core.render.panes import Pane
 from r2l_core.render.pixel_grids import interpolated
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
-from r2l_core.types import EngineInfo, Precision
+from r2l_core.types import EngineInfo, Precision, to_uint8
 
 SCENE = SceneSpec("ball", bound_radius=1.4, background_rgb=(0.5, 0.25, 1.0))
 SIDE_PX = 100

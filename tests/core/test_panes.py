@@ -17,12 +17,12 @@ from r2l_core.geometry.orbit import Orbit
 from r2l_core.images.metrics import compare, pixel_errors
 from r2l_core.render import renderer as renderer_module
 from r2l_core.render.frames import Frame, RenderRequest
-from r2l_core.render.panes import Pane, to_uint8
+from r2l_core.render.panes import Pane
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.training.teachers import supersampled_image, teacher_of
-from r2l_core.types import EngineInfo, Precision
+from r2l_core.types import EngineInfo, Precision, to_uint8
 
 INFO = EngineInfo("fake", Precision.FP32, "cpu", "float32", "float32", "none", 0)
 SIZE = 64

@@ -24,7 +24,6 @@ from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.quantization.mix import with_mix
 from r2l_core.recording import files as files_module
 from r2l_core.recording import recorder as recorder_module
-from r2l_core.recording.compose import as_picture
 from r2l_core.recording.formats import format_of
 from r2l_core.recording.loading import load_sidecar, unfinished
 from r2l_core.recording.plan import RecordingPlan
@@ -33,7 +32,7 @@ from r2l_core.recording.session import new_recording, recording_again, resumed_r
 from r2l_core.recording.sidecar import Sidecar
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
-from r2l_core.types import Precision
+from r2l_core.types import Precision, to_uint8
 
 pytestmark = pytest.mark.slow
 
@@ -194,7 +193,7 @@ def test_frames_are_what_the_renderer_makes(studio):
     source = NetworkSource(engine, studio.light_field.scene, "canonical")
     for frame in (0, 5, 11):
         colors = render_image(source, plan.shot(frame).camera)
-        np.testing.assert_array_equal(pictures[frame], as_picture(colors.numpy()))
+        np.testing.assert_array_equal(pictures[frame], to_uint8(colors.numpy()))
 
 
 @pytest.mark.parametrize("mode", ["single", "side", "wipe", "difference"])

@@ -13,10 +13,10 @@ from r2l_core.camera_paths.presets import turntable
 from r2l_core.errors import RecordingError
 from r2l_core.geometry.orbit import Orbit
 from r2l_core.images.colors import PRECISION_COLORS
-from r2l_core.recording.compose import as_picture, composed, wipe_column
+from r2l_core.recording.compose import composed, wipe_column
 from r2l_core.recording.labels import PaneNumbers, labelled, legible, require_title, title_card
 from r2l_core.recording.plan import RecordingPlan
-from r2l_core.types import EngineInfo, Precision
+from r2l_core.types import EngineInfo, Precision, to_uint8
 
 PATH = turntable(Orbit(35.0, 30.0, 4.0), 40.0, 2.0)
 FP32, INT8 = Precision.FP32, Precision.INT8
@@ -163,16 +163,16 @@ def panes():
 
 def test_panes_side_by_side(panes):
     picture = composed("side", panes, 0.5, 1.0)
-    np.testing.assert_array_equal(picture[:, :8], as_picture(panes[0]))
-    np.testing.assert_array_equal(picture[:, 8:], as_picture(panes[1]))
+    np.testing.assert_array_equal(picture[:, :8], to_uint8(panes[0]))
+    np.testing.assert_array_equal(picture[:, 8:], to_uint8(panes[1]))
 
 
 @pytest.mark.parametrize("wipe", [0.0, 0.3, 1.0])
 def test_a_wipe_shows_the_first_pane_on_the_left(panes, wipe):
     picture = composed("wipe", panes, wipe, 1.0)
     column = wipe_column(wipe, 8)
-    np.testing.assert_array_equal(picture[:, :column], as_picture(panes[0])[:, :column])
-    np.testing.assert_array_equal(picture[:, column:], as_picture(panes[1])[:, column:])
+    np.testing.assert_array_equal(picture[:, :column], to_uint8(panes[0])[:, :column])
+    np.testing.assert_array_equal(picture[:, column:], to_uint8(panes[1])[:, column:])
 
 
 def test_a_difference_is_that_of_the_worst_channel_amplified():

@@ -20,12 +20,12 @@ from r2l_core.geometry.rays import canonicalise, hits_bounds, image_rays
 from r2l_core.render import progressive_image as image_module
 from r2l_core.render import renderer as renderer_module
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
-from r2l_core.render.panes import Pane, to_uint8
+from r2l_core.render.panes import Pane
 from r2l_core.render.pixel_grids import grid_pixels
 from r2l_core.render.progressive_image import never, render_image, timed_image
 from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
-from r2l_core.types import EngineInfo, Precision
+from r2l_core.types import EngineInfo, Precision, to_uint8
 
 INFO = EngineInfo("fake", Precision.FP32, "cpu", "float32", "float32", "none", 0)
 WIDTH, HEIGHT = 50, 37
@@ -663,4 +663,3 @@ def test_to_uint8_keeps_to_its_range_and_its_own_memory():
     image = to_uint8(colors)
     assert image.reshape(-1).tolist() == [0, 0, 255, 255, 255, 128]
     assert torch.equal(colors, before)
-    assert not image.flags.writeable

@@ -19,11 +19,11 @@ from r2l_core.geometry.scene import load_scene
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.images.metrics import psnr_db
 from r2l_core.render.frames import DifferenceWish, RenderRequest
-from r2l_core.render.panes import Pane, to_uint8
+from r2l_core.render.panes import Pane
 from r2l_core.render.progressive_image import render_image, timed_image
 from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
-from r2l_core.types import Precision
+from r2l_core.types import Precision, to_uint8
 from tests.cuda_cases import RaysOnly
 from tests.small_light_fields import SCENE
 from tests.stand_in_device import StandInDevice

@@ -22,10 +22,9 @@ from r2l_core.errors import CheckpointError, EngineError, EngineUnavailable, Sce
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, RenderRequest
-from r2l_core.render.panes import to_uint8
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
-from r2l_core.types import Precision
+from r2l_core.types import Precision, to_uint8
 from tests.viewer.states import wanted
 from viewer.rendering import render_thread
 from viewer.rendering.render_thread import RenderThread

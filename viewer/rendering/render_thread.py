@@ -18,7 +18,7 @@ from r2l_core.errors import R2LError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.render.frames import RenderRequest
-from r2l_core.types import Availability, Precision
+from r2l_core.types import Availability, Precision, to_uint8
 from viewer.rendering.mailbox import Mailbox, Work
 from viewer.rendering.open_light_fields import Built, OpenLightFields
 from viewer.rendering.running import Exact, Measured, Running
@@ -234,7 +234,6 @@ class _Worker:
 
     def exact(self, camera: Camera) -> None:
         """Render the whole picture of the first pane as the window shows it in the end."""
-        from r2l_core.render.panes import to_uint8
         from r2l_core.render.progressive_image import render_image
 
         if self._renderer is None:

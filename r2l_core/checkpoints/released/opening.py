@@ -17,6 +17,7 @@ from r2l_core.checkpoints.released.state_dict import StateDict, has_weights
 from r2l_core.checkpoints.released.teacher import build_teacher, is_nerf
 from r2l_core.checkpoints.safetensors_header import StoredTensor, read_header
 from r2l_core.checkpoints.stored_tensors import stored_dtype
+from r2l_core.errors import system_reason
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.light_field import LightField
 from r2l_core.model.nerf import NerfTeacher
@@ -43,7 +44,7 @@ def open_released(
     except Refused as error:
         raise cannot_open(path, str(error), error.remedy) from error
     except OSError as error:
-        raise cannot_open(path, error.strerror or str(error), "Choose a readable file.") from error
+        raise cannot_open(path, system_reason(error), "Choose a readable file.") from error
 
 
 def _open(
@@ -142,7 +143,7 @@ def open_bare(
     except Refused as error:
         raise cannot_open(path, str(error), error.remedy) from error
     except OSError as error:
-        raise cannot_open(path, error.strerror or str(error), "Choose a readable file.") from error
+        raise cannot_open(path, system_reason(error), "Choose a readable file.") from error
     except ValueError as error:
         raise cannot_open(path, f"it is damaged ({error})", "Choose another file.") from error
 

@@ -13,10 +13,10 @@ from r2l_core.evaluation.ground_truth import TRUTH, DatasetSource
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.orbit import Orbit
 from r2l_core.render.frames import RenderRequest
-from r2l_core.render.panes import Pane, to_uint8
+from r2l_core.render.panes import Pane
 from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
-from r2l_core.types import Precision
+from r2l_core.types import Precision, to_uint8
 
 
 @pytest.fixture
