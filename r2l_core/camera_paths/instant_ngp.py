@@ -96,20 +96,22 @@ def _in_scene(pose: NDArray[np.float64]) -> NDArray[np.float64]:
 def _fov_y_deg(entry: Fields, fields: Fields) -> float:
     """Vertical field of view of a photograph; that of its width where its shape is unknown."""
 
-    def number(low: float, high: float, *spellings: str) -> float | None:
-        places = ((one, key) for one in (entry, fields) for key in spellings if key in one)
-        found = next(places, None)
-        return None if found is None else found[0].number(found[1], low=low, high=high)
+    # With Pillow, which a start of the window does not need.
+    from r2l_core.datasets.lenses import lens_field
+
+    def number(key: str, low: float, high: float) -> float | None:
+        field, name = lens_field((entry, fields), key)
+        return field.optional_number(name, low, high)
 
     def angle_of(axis: str) -> float | None:
-        degrees = number(0.05, 179.9, f"{axis}_fov")
-        stated = number(1e-3, math.pi - 1e-3, f"camera_angle_{axis}")
+        degrees = number(f"{axis}_fov", 0.05, 179.9)
+        stated = number(f"camera_angle_{axis}", 1e-3, math.pi - 1e-3)
         return math.radians(degrees) if stated is None and degrees is not None else stated
 
     if (angle := angle_of("y")) is not None:
         return math.degrees(angle)
-    width, height = number(1, 65_536, "w", "width"), number(1, 65_536, "h", "height")
-    focal_px = number(1e-3, 1e6, "fl_y", "fy") or number(1e-3, 1e6, "fl_x", "fx")
+    width, height = number("w", 1, 65_536), number("h", 1, 65_536)
+    focal_px = number("fl_y", 1e-3, 1e6) or number("fl_x", 1e-3, 1e6)
     if focal_px is not None and height is not None:
         return math.degrees(2 * math.atan(height / 2 / focal_px))
     angle = angle_of("x")

@@ -34,9 +34,6 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"GGUF", "it is a language model", "Choose a checkpoint."),
     (b"GIF8", "it is a picture", "Choose a checkpoint."),
     (b"RIFF", "it is a picture or a film", "Choose a checkpoint."),
-    (b"\x00\x00\x00\x18ftyp", "it is a film", "Choose a checkpoint."),
-    (b"\x00\x00\x00\x1cftyp", "it is a film", "Choose a checkpoint."),
-    (b"\x00\x00\x00\x20ftyp", "it is a film", "Choose a checkpoint."),
     (b"%PDF", "it is a PDF document", "Choose a checkpoint."),
     (b"glTF", "it is a model of glTF", "Choose a checkpoint."),
     (b"SQLite format", "it is a database", "Choose a checkpoint."),
@@ -106,6 +103,8 @@ def described(head: bytes) -> tuple[str, str]:
     for beginning, what, remedy in _BEGINNINGS:
         if head.startswith(beginning):
             return what, remedy
+    if head[4:8] == b"ftyp":  # behind a length
+        return "it is a film", "Choose a checkpoint."
     if head[257:262] == b"ustar":
         return "it is a tar archive, and released checkpoints only end like one", _UNPACK
     text = _text(head)

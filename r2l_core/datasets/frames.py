@@ -90,7 +90,6 @@ def read_views(
         if (view := _view(request, shared, frame, finder, remarks, centred)) is not None:
             views.append(view)
         request.tell(done + 1, len(frames))
-    remarks.moved = finder.n_moved
     if views:
         return tuple(views), remarks.notes(len(frames))
     if all(stated_size((frame, *shared)) for frame in frames):
@@ -135,6 +134,7 @@ def _view(
         if found is None:
             remarks.missing.append(name)
             return None
+        remarks.moved += found in finder.moved
         path, stored_px = found, image_size(found)
         mask = _mask(frame, finder, stored_px, remarks)
     given_px = request.given_size(stored_px)

@@ -21,11 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from r2l_core.datasets.distortion import Distortion
 from r2l_core.datasets.fields import DatasetFields
+from r2l_core.json_fields import Fields
 
+_F = TypeVar("_F", bound=Fields)
 _MAX_FOCAL_PX = 1e6
 _MAX_SIZE_PX = 65_536
 _SAME_SHAPE = 0.02
@@ -71,7 +73,7 @@ def stated_size(sources: Sequence[DatasetFields]) -> tuple[int, int] | None:
     """Width and height that a frame's fields state; None where they do not. Raises DatasetError."""
     size = []
     for key in ("w", "h"):
-        field, name = _source(sources, key)
+        field, name = lens_field(sources, key)
         if name not in field:
             return None
         size.append(field.integer_part(name))
@@ -97,13 +99,13 @@ def read_lens(
         more
         for one in sources
         for more in (one, *_of_matrix(one, doubts), *_of_parameters(one, doubts))
-    ]
+    ] + [sources[-1]]  # what is nowhere is missing there, and not in a matrix
 
     def source(key: str) -> DatasetFields:
-        return _source(sources, key)[0]
+        return lens_field(sources, key)[0]
 
     def number(key: str, low: float, high: float) -> float | None:
-        field, name = _source(sources, key)
+        field, name = lens_field(sources, key)
         return field.optional_number(name, low, high)
 
     def focal_px(axis: str, side_px: float, across: float) -> float | None:
@@ -127,7 +129,7 @@ def read_lens(
     rational = _refuse_other_lenses(source)
     width = number("w", 1, _MAX_SIZE_PX) or float(stored_px[0])
     height = number("h", 1, _MAX_SIZE_PX) or float(stored_px[1])
-    _check_shape(source, (width, height), stored_px)
+    _check_shape(sources, (width, height), stored_px)
     across, down = given_px[0] / width, given_px[1] / height
     if int(width) == stored_px[0] and given_px[0] == stored_px[0]:
         across = 1.0
@@ -159,7 +161,7 @@ def read_lens(
     return Lens(fx, others, distortion, tuple(doubts))
 
 
-def _source(sources: Sequence[DatasetFields], key: str) -> tuple[DatasetFields, str]:
+def lens_field(sources: Sequence[_F], key: str) -> tuple[_F, str]:
     """Where a field of the lens stands, in whatever spelling, and its name there; the last source
     where it stands in none."""
     spellings = _SPELLINGS.get(key, (key,))
@@ -201,14 +203,17 @@ def same_shape(one_px: tuple[float, float], other_px: tuple[float, float]) -> bo
     return abs(one_px[0] / one_px[1] / (other_px[0] / other_px[1]) - 1) <= _SAME_SHAPE
 
 
-def _check_shape(source: Any, stated: tuple[float, float], stored_px: tuple[int, int]) -> None:
+def _check_shape(
+    sources: Sequence[DatasetFields], stated: tuple[float, float], stored_px: tuple[int, int]
+) -> None:
     """Pictures made smaller as a whole keep their lens; others have another."""
     exact = all(int(said) == is_px for said, is_px in zip(stated, stored_px, strict=True))
     if not exact and not same_shape(stated, stored_px):
-        key = "w" if "w" in source("w") else "h"
-        source(key).refuse(
-            key,
-            f"and h are {stated[0]:g}x{stated[1]:g}, and the picture is of another shape: "
+        places = (lens_field(sources, key) for key in ("w", "h"))
+        field, name = next((field, name) for field, name in places if name in field)
+        field.refuse(
+            name,
+            f"is of a picture of {stated[0]:g}x{stated[1]:g}, and this one is of another shape: "
             f"{stored_px[0]}x{stored_px[1]}",
         )
 

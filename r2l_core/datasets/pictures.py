@@ -35,8 +35,8 @@ class PictureFinder:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._listed: dict[Path, dict[str, str]] = {}
-        self.n_moved = 0
-        """How many were found by the end of a path that is another machine's."""
+        self.moved: set[Path] = set()
+        """Those found by the end of a path that is another machine's."""
 
     def find(self, name: str) -> Path | None:
         """The picture of that name; None where there is none. Raises ValueError where the name
@@ -55,7 +55,7 @@ class PictureFinder:
                 if (found := self._inside(spelling)) is not None:
                     return found
         if (found := self._moved(name)) is not None:
-            self.n_moved += 1
+            self.moved.add(found)
             return found
         if outside:
             raise ValueError(_LEADS_OUT)

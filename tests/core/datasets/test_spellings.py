@@ -337,6 +337,22 @@ def test_a_list_that_is_no_matrix_is_told_of_where_the_lens_is_known(tmp_path, s
     assert any("K is not a matrix" in note for note in dataset.notes)
 
 
+def test_what_is_missing_is_not_looked_for_in_a_list(tmp_path):
+    """A list of distortion parameters says nothing of how far is seen."""
+    picture(tmp_path / "1.png")
+    frame = {"file_path": "1.png", "transform_matrix": POSE}
+    folder = write(tmp_path, {"distortion_params": [0.1, 0.0, 0.0, 0.0]}, [frame])
+    with pytest.raises(DatasetError, match="the field camera_angle_x is missing"):
+        open_dataset(folder)
+
+
+def test_a_mask_from_elsewhere_is_no_picture_from_elsewhere(tmp_path):
+    picture(tmp_path / "masks/1.png", level=255)
+    dataset = opened(tmp_path, {}, {"mask_path": "/home/somebody/masks/1.png"})
+    assert any("have masks" in note for note in dataset.notes), "it was not found"
+    assert not any("another machine" in note for note in dataset.notes)
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (10, 200, 30)])
 def test_masks_that_mask_by_transparency(tmp_path, colour):
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
