@@ -17,6 +17,7 @@ from r2l_core.engines import backends, choice
 from r2l_core.engines.building import build_engine
 from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda import engine as cuda_engine
+from r2l_core.engines.cuda import network as cuda_network
 from r2l_core.engines.cuda.device import exact_products
 from r2l_core.engines.cuda.engine import CudaEngine, CudaFactory
 from r2l_core.engines.cuda.fusion import TritonFusion
@@ -135,8 +136,8 @@ def spoil(monkeypatch):
                 # Nothing fused runs on a processor.
                 super().__init__(light_field, precision, encoder, None)
 
-            def __call__(self, features):
-                return super().__call__(features) + self._wrong
+            def shaded(self, features):
+                return super().shaded(features) + self._wrong
 
         monkeypatch.setattr(cuda_engine, "DeviceNetwork", Spoiled)
 
@@ -328,7 +329,8 @@ def test_hopper_has_a_way_of_its_own(make_light_field, monkeypatch):
 
     monkeypatch.setattr(cuda_engine, "find_spec", lambda name: object())
     for width in (129, 256):
-        assert ways(width) == [HopperFusion(), TritonFusion((9, 0)), None]
+        hopper = HopperFusion(triton_ends=True)
+        assert ways(width) == [hopper, TritonFusion((9, 0)), None]
     assert ways(128) == [TritonFusion((9, 0)), None], "it would be padded to twice its width"
     assert ways(257) == [None]
     assert ways(256, precision=Precision.FP32) == [None]
@@ -346,8 +348,10 @@ def on_hopper(pretend_gpu, monkeypatch):
     """A function that pretends an H100 whose kernels are those that `kernel` gives, and returns a
     list of the ways that are tried."""
 
-    def install(kernel, triton=True) -> list[object]:
+    def install(kernel, triton=True, ends=False) -> list[object]:
         pretend_gpu((9, 0), triton)
+        if not ends:  # there is no GPU for Triton
+            monkeypatch.setattr(cuda_network, "ends_in_triton", lambda _: False)
         monkeypatch.setattr(cuda_engine, "HopperFusion", partial(HopperFusion, kernel))
         network, tried = cuda_engine.DeviceNetwork, []
 
@@ -380,6 +384,16 @@ def test_on_hopper_the_kernels_for_it_come_first(on_hopper, make_light_field, pr
     assert tried == [HopperFusion], engine.info.fallback
     assert "3 of 3 blocks fused by CUDA C++ for Hopper" in engine.info.kernel
     assert engine.info.fallback == "", "nothing better is missing"
+
+
+def test_ends_that_fail_give_way_to_torch(on_hopper, make_light_field):
+    """Triton's kernels fail by themselves: there is no GPU."""
+    pytest.importorskip("triton")
+    tried = on_hopper(emulated, ends=True)
+    info = build_engine(make_light_field(width=200, depth=8), Precision.BF16).info
+    assert tried == [HopperFusion]
+    assert "3 of 3 blocks fused by CUDA C++ for Hopper" in info.kernel
+    assert info.fallback.startswith("The first and the last layer run through torch: ")
 
 
 def no_nvrtc(dtype):

@@ -45,9 +45,10 @@ cat >.carry/use.sh <<'USE'
 # Sourced by check.sh: unpacks what was carried and puts it on the paths, behind what is there.
 carried=/tmp/r2l-carried
 mkdir -p $carried && tar -xJf .carry/window.tar.xz -C $carried
-export PYTHONPATH=$PYTHONPATH:$carried/site
-export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$carried/system/usr/lib/x86_64-linux-gnu
-export XKB_CONFIG_ROOT=$carried/system/usr/share/X11/xkb
-export FONTCONFIG_PATH=$carried/system/etc/fonts QT_QPA_FONTDIR=$carried/system/usr/share/fonts/truetype/dejavu
+export PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$carried/site
+system=$carried/system
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$system/usr/lib/x86_64-linux-gnu:$system/lib/x86_64-linux-gnu
+export XKB_CONFIG_ROOT=$system/usr/share/X11/xkb
+export FONTCONFIG_PATH=$system/etc/fonts QT_QPA_FONTDIR=$system/usr/share/fonts/truetype/dejavu
 USE
 du -sh .carry/*

@@ -41,7 +41,7 @@ from r2l_core.model.quantized import described
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
 
-TILE_RAYS = 16384
+TILE_RAYS = 132 * 128
 """About as many rays as the fused kernels of one H100 have in flight (132 multiprocessors, one or
 two programs each, 64 rays a program)."""
 
@@ -81,7 +81,8 @@ class CudaEngine:
         with failures("could not be built", precision):
             network = self._capture(light_field, fusion)
             by = fusion.name if fusion is not None and network.n_fused_blocks else ""
-            self.info = engine_info(light_field, precision, device.name, network.n_fused_blocks, by)
+            info = engine_info(light_field, precision, device.name, network.n_fused_blocks, by)
+            self.info = replace(info, fallback=network.why_torch_ends)
 
     @torch.inference_mode()
     def _capture(self, light_field: LightField, fusion: Fusion | None) -> DeviceNetwork:
@@ -92,16 +93,19 @@ class CudaEngine:
         self._rays = torch.zeros(2, self.tile_rays, 3, device=place)
         self._colors = torch.empty(self.tile_rays, 3, device=place)
         # A replayed graph uses the memory it was captured with, so these have to stay.
-        self._encoder = encoder = FeatureEncoder(light_field, self.tile_rays, place)
+        encoder = FeatureEncoder(light_field, self.tile_rays, place)
         self._on_device = network = DeviceNetwork(light_field, self._precision, encoder, fusion)
 
         def encode() -> None:
             encoder.encode(self._rays[0], self._rays[1])
 
         def shade() -> None:
-            self._colors.copy_(network(encoder.features))
+            if network.needs_features:
+                self._colors.copy_(network.shaded(encoder.features))
+            else:
+                self._colors.copy_(network.colors(self._rays[0], self._rays[1]))
 
-        self._encode = device.captured(encode)
+        self._encode = device.captured(encode) if network.needs_features else None
         self._network = device.captured(shade)
         return network
 
@@ -120,7 +124,8 @@ class CudaEngine:
         with self._device.working():
             start.record()
             self._rays.copy_(self._rays_host, non_blocking=True)
-            self._encode()
+            if self._encode is not None:
+                self._encode()
             encoded.record()
             self._network()
             self._colors_host.copy_(self._colors, non_blocking=True)
@@ -148,7 +153,7 @@ class CudaEngine:
 
     def _colors_of(self, origins: Tensor, directions: Tensor) -> Tensor:
         """Rays of up to a tile to their colours, float32 (n, 3) each, all on the device."""
-        return self._on_device(self._encoder.encode(origins, directions))
+        return self._on_device.colors(origins, directions)
 
 
 def ways(
@@ -166,15 +171,15 @@ def ways(
         why_not = f"the fused kernels are at most {max(TRITON_WIDTHS)} channels wide"
     if why_not:
         return [None], why_not
-    found: list[Fusion | None] = []
-    # Narrower networks would be padded to much more than Triton pads them to.
-    if device.capability == HOPPER and network.width > TRITON_WIDTHS[-2]:
-        found.append(HopperFusion())
     if find_spec("triton") is None:
         why_not = "Triton is not installed (pip install triton)"
     elif device.capability < _TRITON_CAPABILITY:
         why_not = "this GPU is too old for Triton, which needs compute capability 8.0"
-    else:
+    found: list[Fusion | None] = []
+    # Narrower networks would be padded to much more than Triton pads them to.
+    if device.capability == HOPPER and network.width > TRITON_WIDTHS[-2]:
+        found.append(HopperFusion(triton_ends=not why_not))
+    if not why_not:
         found.append(TritonFusion(device.capability))
     return [*found, None], why_not
 
@@ -248,5 +253,7 @@ class CudaFactory:
             else:
                 if way is None and why_not:
                     failed.append(why_not)
+                if engine.info.fallback:
+                    failed.append(engine.info.fallback)
                 engine.info = replace(engine.info, fallback="; ".join(failed))
                 return engine

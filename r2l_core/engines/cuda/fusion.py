@@ -41,6 +41,10 @@ class Fusion(Protocol):
     def rays_multiple(self) -> int:
         """Calls have a multiple of so many rays."""
 
+    @property
+    def triton_ends(self) -> bool:
+        """Whether the first and last layer, too, run in kernels of their own (`triton_ends`)."""
+
     def blocks(self, weights: Tensor, biases: Tensor, scales: Tensor | None) -> Blocks:
         """A kernel with its weights. Raises errors of any kind where it cannot be built.
 
@@ -85,6 +89,7 @@ class TritonFusion:
     capability: tuple[int, int]
     widths = TRITON_WIDTHS
     rays_multiple = RAYS_PER_PROGRAM
+    triton_ends = True
 
     @property
     def name(self) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.engines.cuda.fusion import Blocks, Fusion
+from r2l_core.errors import first_line
 from r2l_core.model.arithmetic import quantize_rows
 from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
@@ -21,6 +23,9 @@ from r2l_core.model.network import NetworkConfig
 from r2l_core.quantization.dynamic import folded_biases
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.types import Precision
+
+if TYPE_CHECKING:
+    from r2l_core.engines.cuda.triton_ends import TritonEnds
 
 DTYPES = {
     Precision.FP32: torch.float32,
@@ -36,6 +41,9 @@ _INTEGER_MULTIPLE = 16
 
 _LAYER_RAYS_MULTIPLE = 32
 """Calls layer by layer have a multiple of so many rays: 8-bit products ask for more than 16."""
+
+_MOST_COORDINATES = 64
+"""Of a ray, that the first layer's kernel holds beside its sums."""
 
 
 class LayerByLayer:
@@ -59,8 +67,19 @@ class LayerByLayer:
             activate_(x, network.outact)
 
 
+def ends_in_triton(light_field: LightField) -> bool:
+    """Whether the network's first and last layer are of the kind that has a kernel of its own."""
+    network = light_field.network
+    return (
+        network.use_residual
+        and network.act == "relu"
+        and not network.plucker
+        and network.n_coordinates <= _MOST_COORDINATES
+    )
+
+
 class DeviceNetwork:
-    """Features of `encoder` to colours, on its device.
+    """Rays to colours, on the device of `encoder`.
 
     fusion: how to fuse the blocks, or None for layer by layer. A block with a layer in eight bits
     and another in float32 is never fused.
@@ -75,7 +94,7 @@ class DeviceNetwork:
     ) -> None:
         network, tensors = light_field.network, light_field.tensors
         self._light_field = light_field
-        self._device = encoder.features.device
+        self._encoder, self._device = encoder, encoder.features.device
         self._dtype = DTYPES[precision]
         self._quantized = quantized_layers(light_field, precision)
         self._biases = folded_biases(light_field, self._quantized)
@@ -93,6 +112,21 @@ class DeviceNetwork:
         )
         tail = functional.pad(tensors["tail.0.weight"], (0, self._width - network.width))
         self._tail = self._held(tail), self._held(tensors["tail.0.bias"])
+        self._ends: TritonEnds | None = None
+        self.why_torch_ends = ""
+        """Why the first and last layer run through torch though there is a kernel, a sentence."""
+        if fusion is not None and fusion.triton_ends and ends_in_triton(light_field):
+            try:
+                # Imported here: Triton is optional.
+                from r2l_core.engines.cuda.triton_ends import checked_ends
+
+                self._ends = checked_ends(light_field, self._dtype, self._width, self._device)
+            except (torch.OutOfMemoryError, torch.AcceleratorError):
+                raise
+            except Exception as error:  # of any kind, as for want of a C compiler
+                self.why_torch_ends = (
+                    f"The first and the last layer run through torch: {first_line(error)}"
+                )
         self._segments: list[Callable[[Tensor], None]] = []
         self.n_fused_blocks = 0
         """How many of the network's blocks run in a fused kernel."""
@@ -113,7 +147,21 @@ class DeviceNetwork:
                 layers = [self._layer(*name) for name in names]
                 self._segments.append(LayerByLayer(layers, network))
 
-    def __call__(self, features: Tensor) -> Tensor:
+    @property
+    def needs_features(self) -> bool:
+        """Whether rays are encoded before the network is called, or on the way."""
+        return self._ends is None
+
+    def colors(self, origins: Tensor, directions: Tensor) -> Tensor:
+        """Rays, float32 (n, 3) each, to their colours, float32 (n, 3); see `shaded`."""
+        if self._ends is None:
+            return self.shaded(self._encoder.encode(origins, directions))
+        x, hidden = self._ends.first(origins.contiguous(), directions.contiguous())
+        for segment in self._segments:
+            segment(x)
+        return self._ends.last(x, hidden)
+
+    def shaded(self, features: Tensor) -> Tensor:
         """float32 (rays, input_size), in fast order -> float32 (rays, 3).
 
         A ray whose activations have overflowed has a colour that is not a number.

@@ -24,7 +24,7 @@ from r2l_core.images.difference_on_device import difference_on_device
 _GRAPHS = 6
 """Graphs that are kept, of a few sizes and numbers of tiles; the one used least recently goes."""
 
-_STEPS = 8
+_STEPS = 16
 """How many numbers of tiles there are graphs for, in each size."""
 
 _MARGIN = 1.02
@@ -195,13 +195,18 @@ class _PictureGraph:
             self._order.scatter_(0, place.clamp_max_(self.capacity), pixels)
             self._picture.copy_(self._background.expand_as(self._picture))
             n_asked = asked.sum()
-        for first in range(0, self.capacity, shown.tile_rays):
-            tile = self._order[first : first + shown.tile_rays]
-            source = tile.clamp_max(n_pixels - 1)
-            colors = shown.shade(origins[source], directions[source])
-            self._picture.index_copy_(0, tile, colors)
+        if self.capacity:
+            self._shade(origins, directions)
         picture = self._picture[:-1]
         numbers = torch.stack([n_asked, picture.isfinite().all().to(torch.int64)])
         self._image.copy_((picture * 255.0).round_().clamp_(0, 255))
         self._image_host.copy_(self._image, non_blocking=True)
         self._numbers_host.copy_(numbers, non_blocking=True)
+
+    def _shade(self, origins: Tensor, directions: Tensor) -> None:
+        """The network's colours into the picture, in tiles. origins, directions: of all pixels."""
+        order = self._order[: self.capacity]
+        source = order.clamp_max(self._width * self._height - 1)
+        parts = [rays[source].split(self._shown.tile_rays) for rays in (origins, directions)]
+        colors = torch.cat([self._shown.shade(*tile) for tile in zip(*parts, strict=True)])
+        self._picture.index_copy_(0, order, colors)

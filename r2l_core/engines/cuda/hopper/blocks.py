@@ -99,9 +99,10 @@ def _code(dtype: torch.dtype) -> tuple[bytes, str, int]:
 @dataclass(frozen=True)
 class HopperFusion:
     """See fusion.Fusion. kernel: gives the kernel for weights of a type; by default one that has
-    passed its trial."""
+    passed its trial. triton_ends: where Triton is there."""
 
     kernel: Callable[[torch.dtype], Launch] | None = None
+    triton_ends: bool = False
     name = "CUDA C++ for Hopper"
     widths = (WIDTH,)
     rays_multiple = 2 * _TILE_RAYS
