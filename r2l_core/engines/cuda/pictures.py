@@ -207,6 +207,6 @@ class _PictureGraph:
         """The network's colours into the picture, in tiles. origins, directions: of all pixels."""
         order = self._order[: self.capacity]
         source = order.clamp_max(self._width * self._height - 1)
-        parts = [rays[source].split(self._shown.tile_rays) for rays in (origins, directions)]
+        parts = [torch.split(rays[source], self._shown.tile_rays) for rays in (origins, directions)]
         colors = torch.cat([self._shown.shade(*tile) for tile in zip(*parts, strict=True)])
         self._picture.index_copy_(0, order, colors)
