@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from r2l_core.training.watching import Stage
 from viewer.widgets import theme
@@ -69,15 +69,19 @@ _MOST_TIMES = 5
 _ROOM_FOR_LABELS = 0.94
 
 
-class CurvePlot(QuietPlot):
+class CurvePlot(QWidget):
     """The teacher's line is grey, with rings for views that it does not learn from; the light
     field's has the accent's colour."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        name = "dB over the time of training"
-        super().__init__(name, _HEIGHT_PX, ("left", "bottom"), _AXIS_PX, parent)
+        super().__init__(parent)
         self._curve, self._seconds = LearningCurve(), 60.0
-        self.showGrid(x=False, y=True, alpha=0.25)
+        name = "dB over the time of training"
+        self._plot = QuietPlot(name, _HEIGHT_PX, ("left", "bottom"), _AXIS_PX, self)
+        self._plot.showGrid(x=False, y=True, alpha=0.25)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._plot)
         self._draw()
 
     def show_curve(self, curve: LearningCurve, minutes: float) -> None:
@@ -92,17 +96,17 @@ class CurvePlot(QuietPlot):
             self._draw()
 
     def _draw(self) -> None:
-        tones = theme.tones_of(self)
-        self.restyle(tones)
-        self.clear()
+        tones, plot = theme.tones_of(self), self._plot
+        plot.restyle(tones)
+        plot.clear()
         colors = {Stage.TEACHER: tones.muted, Stage.LIGHT_FIELD: tones.accent}
         for stage, points in self._curve.trained.items():
             color = QColor(colors.get(stage, tones.muted))
             x, y = _columns(points)
             pen = pg.mkPen(color, width=1.8)
-            self.addItem(pg.PlotDataItem(x, y, pen=pen, antialias=True))
+            plot.addItem(pg.PlotDataItem(x, y, pen=pen, antialias=True))
             # Where it is now.
-            self.addItem(
+            plot.addItem(
                 pg.PlotDataItem(
                     x[-1:],
                     y[-1:],
@@ -115,7 +119,7 @@ class CurvePlot(QuietPlot):
             )
         x, y = _columns(self._curve.held_out)
         ring = pg.mkPen(QColor(tones.text), width=1.2)
-        self.addItem(
+        plot.addItem(
             pg.PlotDataItem(
                 x, y, pen=None, symbol="o", symbolSize=6, symbolBrush=None, symbolPen=ring
             )
@@ -127,13 +131,13 @@ class CurvePlot(QuietPlot):
         every += [db for _, db in self._curve.held_out]
         low, high = min(every, default=10.0), max(every, default=30.0)
         high = max(high, low + _LEAST_SPAN_DB)
-        self.setYRange(low, high, padding=0.08)
-        self.setXRange(0.0, self._seconds, padding=0.02)
+        self._plot.setYRange(low, high, padding=0.08)
+        self._plot.setXRange(0.0, self._seconds, padding=0.02)
         step = rounded_up((high - low) / _TICKS)
         first = math.ceil(low / step)
         marks = [at * step for at in range(first, math.floor(high / step) + 1)]
-        self.getAxis("left").setTicks([[(mark, f"{mark:g}") for mark in marks]])
-        self.getAxis("bottom").setTicks([_times(self._seconds)])
+        self._plot.getAxis("left").setTicks([[(mark, f"{mark:g}") for mark in marks]])
+        self._plot.getAxis("bottom").setTicks([_times(self._seconds)])
 
 
 def _columns(
