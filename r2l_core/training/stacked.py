@@ -31,6 +31,7 @@ class StackedNetwork:
         self._views: list[Tensor] = []
         self._copies: list[Tensor] = []
         self._gradients: list[Tensor] = []
+        self._space: tuple[Tensor, ...] = ()
         for name in ("weight", "bias"):
             for group in layers:
                 parameters = [getattr(layer, name) for layer in group]
@@ -51,7 +52,14 @@ class StackedNetwork:
         hidden = activate_(functional.linear(features, head[0], head_bias[0]), config.act)
         if config.res_scale != 1.0:
             second, second_bias = config.res_scale * second, config.res_scale * second_bias
-        body = _body(hidden, first, first_bias, second, second_bias)
+        # The same memory in every step: a processor takes as long to be given it as to use it.
+        if not self._space or self._space[0].shape[1:] != hidden.shape:
+            n_blocks = len(first)
+            self._space = tuple(
+                hidden.new_empty(n, *hidden.shape)
+                for n in (n_blocks + 1, n_blocks, n_blocks, n_blocks + 1)
+            )
+        body = _body(self._space, hidden, first, first_bias, second, second_bias)
         if config.use_residual:
             body = body + hidden
         return functional.linear(body, tail[0], tail_bias[0]).sigmoid()
@@ -82,35 +90,42 @@ def _layers(block: nn.Module) -> tuple[nn.Linear, nn.Linear]:
     return first, second
 
 
-def _body(x: Tensor, *layers: Tensor) -> Tensor:
-    result: Tensor = _Body.apply(x, *layers)  # type: ignore[no-untyped-call]
+def _body(space: tuple[Tensor, ...], x: Tensor, *layers: Tensor) -> Tensor:
+    result: Tensor = _Body.apply(space, x, *layers)  # type: ignore[no-untyped-call]
     return result
 
 
 class _Body(torch.autograd.Function):
-    """B blocks `x + second(relu(first(x)))`: x (N, W), weights (B, W, W), biases (B, W)."""
+    """B blocks `x + second(relu(first(x)))`: x (N, W), weights (B, W, W), biases (B, W).
+
+    space: for what goes into every block and comes out of the last, (B + 1, N, W), what is between
+    the layers, (B, N, W), and the gradients of both, in the other order.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, first: Tensor, first_bias: Tensor, second: Tensor, second_bias: Tensor
+        ctx: Any,
+        space: tuple[Tensor, ...],
+        x: Tensor,
+        first: Tensor,
+        first_bias: Tensor,
+        second: Tensor,
+        second_bias: Tensor,
     ) -> Tensor:
-        inputs, between = x.new_empty(len(first) + 1, *x.shape), x.new_empty(len(first), *x.shape)
+        inputs, between, *_ = space
         inputs[0] = x
-        for k, (w1, b1, w2, b2) in enumerate(
-            zip(first, first_bias, second, second_bias, strict=True)
-        ):
+        layers = zip(first, first_bias, second, second_bias, strict=True)
+        for k, (w1, b1, w2, b2) in enumerate(layers):
             torch._addmm_activation(b1, inputs[k], w1.t(), out=between[k])
             torch.addmm(b2, between[k], w2.t(), out=inputs[k + 1]).add_(inputs[k])
         ctx.save_for_backward(first, second)
-        ctx.inputs, ctx.between = inputs[:-1], between
-        return inputs[-1]
+        ctx.space = space
+        return inputs[-1].detach()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor, Tensor, Tensor, Tensor]:
         first, second = ctx.saved_tensors
-        inputs, between = ctx.inputs, ctx.between
-        after = inputs.new_empty(len(first) + 1, *gradient.shape)
-        inside = torch.empty_like(between)
+        inputs, between, inside, after = ctx.space
         after[-1] = gradient
         for k in reversed(range(len(first))):
             torch.mm(after[k + 1], second[k], out=inside[k])
@@ -118,11 +133,11 @@ class _Body(torch.autograd.Function):
                 inside[k], between[k], 0.0, grad_input=inside[k]
             )
             torch.mm(inside[k], first[k], out=after[k]).add_(after[k + 1])
-        before, after = after[0], after[1:]
         return (
-            before,
-            torch.bmm(inside.mT, inputs),
+            None,
+            after[0],
+            torch.bmm(inside.mT, inputs[:-1]),
             inside.sum(1),
-            torch.bmm(after.mT, between),
-            after.sum(1),
+            torch.bmm(after[1:].mT, between),
+            after[1:].sum(1),
         )
