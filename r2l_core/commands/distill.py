@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,24 +14,16 @@ from r2l_core.commands.training import state_file, state_option, train, training
 from r2l_core.engines.teacher_engines import teacher_engine
 from r2l_core.errors import R2LError
 from r2l_core.files import write_json
-from r2l_core.geometry.scene import SceneSpec, load_scene
+from r2l_core.geometry.scene import load_scene
 
 if TYPE_CHECKING:
-    import torch
-
-    from r2l_core.datasets import Dataset
     from r2l_core.model.light_field import LightField
     from r2l_core.model.network import NetworkConfig
     from r2l_core.training.distillation import Trainer, TrainingConfig
-    from r2l_core.training.sampling import RaySource
-    from r2l_core.training.teachers import Teacher
 
 
 _FEWEST_BATCHES = 8
 """In all pixels of the photographs: of few, large batches would only see the same again."""
-
-_TEACHER_RAYS = 2**14
-"""That a teacher is asked for together: its tables are walked in many small operations."""
 
 
 def add(commands: Subparsers) -> None:
@@ -114,32 +105,10 @@ def _network(options: argparse.Namespace) -> NetworkConfig:
         ) from error
 
 
-def fine_tuning_rays(
-    photographs: Dataset, scene: SceneSpec, teacher: Teacher, place: torch.device | str
-) -> Callable[[int], RaySource]:
-    """Rays of the teacher where cameras can be, and those of photographs, from a seed."""
-    from r2l_core.training.camera_rays import CameraRays
-    from r2l_core.training.photograph_rays import MixedRays
-    from r2l_core.training.radiance.photographs import Photographs
-    from r2l_core.training.sampling import DrawnAhead, RaySampler, SamplingConfig
-
-    pool = Photographs(photographs, place)
-
-    def new_rays(seed: int) -> RaySource:
-        if scene.origin_radius is None:
-            cameras = photographs.cameras
-            of_teacher: RaySource = CameraRays(cameras, teacher, SamplingConfig(), seed, place)
-        else:
-            sampler = RaySampler(scene, teacher, SamplingConfig(), seed, place)
-            of_teacher = DrawnAhead(sampler, _TEACHER_RAYS, seed)
-        return MixedRays(of_teacher, pool, scene, seed)
-
-    return new_rays
-
-
 def new_distillation(options: argparse.Namespace, state: Path) -> Trainer:
     """A trainer for the command's options. Raises R2LError."""
     from r2l_core.training.distillation import Trainer
+    from r2l_core.training.photograph_rays import fine_tuning_rays
     from r2l_core.training.steps import training_device
     from r2l_core.training.teachers import teacher_of
 

@@ -11,7 +11,7 @@ from r2l_core.checkpoints.radiance import save_radiance
 from r2l_core.commands.distill import distilled, network_options, new_distillation
 from r2l_core.commands.photographs import photographs_options
 from r2l_core.commands.shared import Subparsers, require_native_name, require_writable
-from r2l_core.commands.teach import new_teach_trainer, taught, taught_by_now
+from r2l_core.commands.teach import new_teach_trainer
 from r2l_core.commands.training import TrainingBar, nobody, training_options
 from r2l_core.commands.watched import Watched
 from r2l_core.errors import CheckpointError, system_reason
@@ -126,6 +126,9 @@ def _teach(
     options: argparse.Namespace, folder: Path, bar: TrainingBar, watched: Watched | None
 ) -> bool:
     """Make the teacher, unless it is there; False where Ctrl+C stopped it."""
+    # Imported here: training needs modules that rendering does not.
+    from r2l_core.training.radiance.fitting import taught, taught_by_now
+
     teacher, state = folder / "teacher.safetensors", folder / "teacher.pt"
     if teacher.exists():
         return True

@@ -12,7 +12,6 @@ from r2l_core.commands.training import state_file, state_option, train, training
 from r2l_core.files import write_json
 
 if TYPE_CHECKING:
-    from r2l_core.model.radiance.field import RadianceTeacher
     from r2l_core.training.radiance.trainer import TeachTrainer
 
 DEFAULT_MINUTES = 30.0
@@ -43,6 +42,7 @@ def add(commands: Subparsers) -> None:
 def _teach(options: argparse.Namespace) -> int:
     # Imported here: training needs modules that rendering does not.
     from r2l_core.checkpoints.radiance import save_radiance
+    from r2l_core.training.radiance.fitting import taught
 
     require_native_name(options.out)
     state = state_file(options, "teach")
@@ -69,34 +69,3 @@ def new_teach_trainer(options: argparse.Namespace, state: Path, minutes: float) 
     place = "cpu" if device is None else device.torch_device
     training, held_out = open_photographs(options.dataset, options.half_res)
     return TeachTrainer(training, held_out, TeachConfig(minutes=minutes), state, place)
-
-
-def taught_by_now(trainer: TeachTrainer, name: str) -> RadianceTeacher:
-    """The field while it goes on learning, to be saved at once: nothing of it is copied."""
-    from r2l_core.model.radiance.field import RadianceTeacher
-    from r2l_core.training.radiance.fitting import fitted_scene
-
-    return RadianceTeacher(name, fitted_scene(trainer.dataset, trainer.field), trainer.field)
-
-
-def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
-    """The field as it is now, with its fitted scene and where it came from."""
-    import torch
-
-    from r2l_core.model.radiance.field import RadianceTeacher
-    from r2l_core.training.radiance.fitting import fitted_scene
-
-    dataset = trainer.dataset
-    field = trainer.field.eval().requires_grad_(False).moved(torch.device("cpu"))
-    provenance = {
-        "method": "radiance grid, learned from photographs",
-        "dataset": dataset.name,
-        "views": len(dataset),
-        "size_px": [dataset.cameras[0].width_px, dataset.cameras[0].height_px],
-        "rays": trainer.rays,
-        "training_s": round(trainer.elapsed_s, 1),
-        "held_out_psnr_db": trainer.held_out_psnr_db,
-        "curve_s_db": trainer.curve,
-        "torch": torch.__version__,
-    }
-    return RadianceTeacher(name, fitted_scene(dataset, field), field, provenance)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from r2l_core.datasets import Dataset
 from r2l_core.geometry.rays import canonicalise, hits_bounds
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.training.camera_rays import CameraRays
 from r2l_core.training.radiance.photographs import Photographs
-from r2l_core.training.sampling import RayBatch, RaySource
+from r2l_core.training.sampling import DrawnAhead, RayBatch, RaySampler, RaySource, SamplingConfig
+from r2l_core.training.teachers import Teacher
+
+_TEACHER_RAYS = 2**14
+"""That a teacher is asked for together: its tables are walked in many small operations."""
 
 _FRESH = 0.125
 """Share of a teacher's rays in a batch that are new; the others were asked for before: a teacher
@@ -26,6 +34,24 @@ _RIM_PX = 4
 """Background as near to something as this is where an outline is told, and always kept."""
 
 _TRIES = 50
+
+
+def fine_tuning_rays(
+    photographs: Dataset, scene: SceneSpec, teacher: Teacher, place: torch.device | str
+) -> Callable[[int], RaySource]:
+    """Rays of the teacher where cameras can be, and those of photographs, from a seed."""
+    pool = Photographs(photographs, place)
+
+    def new_rays(seed: int) -> RaySource:
+        if scene.origin_radius is None:
+            cameras = photographs.cameras
+            of_teacher: RaySource = CameraRays(cameras, teacher, SamplingConfig(), seed, place)
+        else:
+            sampler = RaySampler(scene, teacher, SamplingConfig(), seed, place)
+            of_teacher = DrawnAhead(sampler, _TEACHER_RAYS, seed)
+        return MixedRays(of_teacher, pool, scene, seed)
+
+    return new_rays
 
 
 class MixedRays:

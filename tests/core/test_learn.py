@@ -21,7 +21,6 @@ import torch
 from r2l_core.checkpoints.opening import load_checkpoint
 from r2l_core.checkpoints.radiance import save_radiance
 from r2l_core.commands.cli import main
-from r2l_core.commands.teach import taught as taught_by
 from r2l_core.datasets import open_dataset
 from r2l_core.engines.teacher_engines import RadianceEngine
 from r2l_core.errors import CheckpointError
@@ -31,6 +30,7 @@ from r2l_core.training import distillation
 from r2l_core.training.photograph_rays import MixedRays
 from r2l_core.training.radiance import trainer as trainer_module
 from r2l_core.training.radiance.config import TeachConfig
+from r2l_core.training.radiance.fitting import taught as taught_by
 from r2l_core.training.radiance.photographs import Photographs
 from r2l_core.training.radiance.trainer import TeachTrainer
 from r2l_core.training.sampling import SamplingConfig

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from r2l_core.commands.cli import main
-from r2l_core.commands.teach import taught as taught_by
 from r2l_core.datasets import open_dataset
 from r2l_core.geometry.rays import image_rays
 from r2l_core.training.photograph_rays import MixedRays
 from r2l_core.training.radiance import trainer as trainer_module
 from r2l_core.training.radiance.config import TeachConfig
+from r2l_core.training.radiance.fitting import taught as taught_by
 from r2l_core.training.radiance.growth import Hull, full_grid
 from r2l_core.training.radiance.photographs import Photographs
 from r2l_core.training.radiance.spaces import extent_of

@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 pinned() { grep -E "^$1==" requirements.txt | sed 's/[ #].*//'; }
 
 wheels=()
-for name in PyQt6 PyQt6-Qt6 pyqtgraph cmap platformdirs; do wheels+=("$(pinned $name)"); done
+for name in PyQt6 PyQt6-Qt6 pyqtgraph cmap platformdirs pillow; do wheels+=("$(pinned $name)"); done
 platforms=()
 for glibc in 2_39 2_34 2_28 2_27 2_17; do platforms+=(--platform "manylinux_${glibc}_x86_64"); done
 "$PYTHON" -m pip download -q --no-deps --only-binary=:all: --python-version "$TARGET_PYTHON" \

@@ -67,7 +67,7 @@ second() {
       --report "$OUT/window-$precision.json"
   done
   step speed 20 "$PYTHON" tests/gpu/training_speed.py --json "$OUT/training-speed.json" ${R2L_SPEED:-}
-  step training 305 "$PYTHON" tests/gpu/train_demo.py --minutes "${R2L_TRAIN_MINUTES:-4.3}" \
+  step training 305 "$PYTHON" tests/gpu/train_demo.py --seconds "${R2L_TRAIN_SECONDS:-250}" \
     --out "$OUT/demo-gpu.safetensors" --json "$OUT/training.json" ${R2L_TRAIN:-}
 }
 

@@ -13,7 +13,7 @@ export R2L_CHECKPOINT=$OUT/tiny.safetensors R2L_SIDE=32
 export R2L_BENCH="--checkpoint $R2L_CHECKPOINT --sides 16 24 --times 2"
 export R2L_PROFILE="--rays 256 --width 256 --depth 4" R2L_SANITIZED="--rays 64 --width 64 --depth 4"
 export R2L_HOPPER="--rays 512 --depth 6 --times 2"
-export R2L_TRAIN="--width 64 --depth 6 --side 16 --views 2" R2L_TRAIN_MINUTES=0.3
+export R2L_TRAIN="--width 64 --depth 6 --side 16 --views 2" R2L_TRAIN_SECONDS=18
 export R2L_SPEED="--shapes 2x64"
 # A processor's memory does not run out as a GPU's does, and its products round by the place in small
 # tiles.

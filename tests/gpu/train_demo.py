@@ -1,4 +1,4 @@
-"""Trains the demo's light field on the GPU for some minutes, stores it in 16 bits and scores it.
+"""Trains the demo's light field on the GPU for some seconds, stores it in 16 bits and scores it.
 
 Scored as `eval` does: eight cameras, 400x400, the teacher averaged over 4x4 offsets around each
 pixel's ray, every pixel through the network; at radius 4 and, with other cameras, at radius 3.
@@ -7,30 +7,26 @@ pixel's ray, every pixel through the network; at radius 4 and, with other camera
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import statistics
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines.cuda import engine as cuda_engine
-from r2l_core.engines.cuda.engine import CudaFactory
 from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import load_scene
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField
-from r2l_core.render.sources import NetworkSource
 from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer, TrainingConfig
 from r2l_core.training.schedule import load_schedule
 from r2l_core.training.steps import training_device
 from r2l_core.training.teachers import supersampled_pixels, teacher_of
 from r2l_core.types import Precision
+from tests.gpu.training_runs import Report, follow, save_halves, source_of
 
 SCHEDULE = Path(__file__).parent / "gpu-schedule.json"
+_KEPT_EVERY_S = 30.0
 ELEVATIONS_DEG = (8.0, 22.0, 38.0, 60.0)
 
 
@@ -39,8 +35,7 @@ def score(
 ) -> dict[str, object]:
     """PSNR of each view against the teacher, whose rays run on the GPU as well."""
     scene, teacher = light_field.scene, teacher_of(light_field.scene)
-    engine = CudaFactory(cuda_engine.cuda_device).build(light_field, precision, "cuda")
-    source = NetworkSource(engine, scene, light_field.ray_mode())
+    source = source_of(light_field, precision)
     pixels = torch.arange(side_px * side_px, device=cuda_engine.cuda_device().torch_device)
     db = []
     for view in range(views):
@@ -49,12 +44,12 @@ def score(
         truth = supersampled_pixels(teacher, camera, pixels).cpu()
         colors = source.whole_picture(camera, whole=True).colors().view(-1, 3)
         db.append(psnr_db(float((colors - truth).square().mean())))
-    return {"psnr_db_mean": statistics.mean(db), "psnr_db_views": db, "kernel": engine.info.kernel}
+    return {"psnr_db_mean": statistics.mean(db), "psnr_db_views": db, "kernel": source.info.kernel}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=4.6)
+    parser.add_argument("--seconds", type=float, default=250.0, help="the schedule's, in all")
     parser.add_argument("--schedule", type=Path, default=SCHEDULE)
     parser.add_argument("--depth", type=int, default=DEFAULT_NETWORK.depth)
     parser.add_argument("--width", type=int, default=DEFAULT_NETWORK.width)
@@ -65,36 +60,28 @@ def main() -> None:
     options = parser.parse_args()
     scene = load_scene("demo")
     network = replace(DEFAULT_NETWORK, depth=options.depth, width=options.width)
-    config = TrainingConfig(
-        minutes=options.minutes, schedule=load_schedule(options.schedule), save_every_s=1e9
-    )
+    schedule = load_schedule(options.schedule)
+    config = TrainingConfig(minutes=options.seconds / 60.0, schedule=schedule, save_every_s=1e9)
     state = options.out.with_suffix(".state")
     trainer = Trainer(scene, teacher_of(scene), network, config, state, training_device("cuda"))
-    curve: list[dict[str, float]] = []
-    report: dict[str, object] = {"minutes": options.minutes, "curve": curve}
-    said_s = -math.inf
-    for progress in trainer.run():
-        if progress.elapsed_s - said_s >= 5.0 or progress.share >= 1.0:
-            said_s = progress.elapsed_s
-            curve.append(
-                {
-                    "elapsed_s": progress.elapsed_s,
-                    "mrays": progress.rays / 1e6,
-                    "depth": progress.depth,
-                    "train_psnr_db": progress.train_psnr_db,
-                    "krays_per_s": progress.krays_per_s,
-                }
-            )
-            print(json.dumps(curve[-1]))
-            options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    report = Report(options.json)
+    report.say("seconds", options.seconds)
+    kept_s = 0.0
+
+    def measured() -> dict[str, float]:
+        nonlocal kept_s
+        if trainer.elapsed_s - kept_s > _KEPT_EVERY_S:
+            kept_s = trainer.elapsed_s
+            save_halves(trainer.light_field(options.out.stem), options.out)
+        return {"depth": trainer.network.config.depth}
+
+    with report.phase("training"):
+        follow(trainer, report, "curve", 5.0, measured)
     state.unlink(missing_ok=True)
-    trained = trainer.light_field(options.out.stem)
-    halves = {name: tensor.half() for name, tensor in trained.tensors.items()}
-    save_light_field(replace(trained, tensors=halves), options.out)
-    report["mrays"] = trainer.rays / 1e6
-    report["stored_bytes"] = options.out.stat().st_size
-    stored = replace(load_light_field(str(options.out)), sha256="")
-    report["scores"] = {}
+    stored = save_halves(trainer.light_field(options.out.stem), options.out)
+    report.say("mrays", trainer.rays / 1e6)
+    report.say("stored_bytes", options.out.stat().st_size)
+    scores = report.values["scores"] = {}
     for precision, radius in (
         (Precision.FP16, 4.0),
         (Precision.FP16, 3.0),
@@ -104,12 +91,10 @@ def main() -> None:
         (Precision.FP16, 5.5),
         (Precision.FP16, 2.5),
     ):
-        began = time.perf_counter()
-        scored = score(stored, precision, radius, options.side, options.views)
-        scored["seconds"] = time.perf_counter() - began
-        report["scores"][f"{precision} radius {radius:g}"] = scored
-        print(f"{precision} radius {radius:g}: {scored['psnr_db_mean']:.2f} dB")
-        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        name = f"{precision} radius {radius:g}"
+        with report.phase(name):
+            scores[name] = score(stored, precision, radius, options.side, options.views)
+            print(f"{name}: {scores[name]['psnr_db_mean']:.2f} dB", flush=True)
 
 
 if __name__ == "__main__":

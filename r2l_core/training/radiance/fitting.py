@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,10 @@ from r2l_core.datasets import Dataset
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import pixel_rays
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.model.radiance.field import RadianceField
+from r2l_core.model.radiance.field import RadianceField, RadianceTeacher
+
+if TYPE_CHECKING:
+    from r2l_core.training.radiance.trainer import TeachTrainer
 
 _MARGIN = 1.02
 _RAYS = 4096
@@ -24,6 +28,31 @@ _STRAY = 5e-4
 
 _QUANTILE = 0.01
 """Share of the hit depths that may lie before near, and beyond far: strays of the field."""
+
+
+def taught_by_now(trainer: TeachTrainer, name: str) -> RadianceTeacher:
+    """A trainer's field while it goes on learning, to be saved at once: nothing of it is copied."""
+    return RadianceTeacher(name, fitted_scene(trainer.dataset, trainer.field), trainer.field)
+
+
+def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
+    """A trainer's field as it is now, with its fitted scene and where it came from."""
+    dataset = trainer.dataset
+    field = trainer.field.eval().requires_grad_(False)
+    scene = fitted_scene(dataset, field)
+    field = field.moved(torch.device("cpu"))
+    provenance = {
+        "method": "radiance grid, learned from photographs",
+        "dataset": dataset.name,
+        "views": len(dataset),
+        "size_px": [dataset.cameras[0].width_px, dataset.cameras[0].height_px],
+        "rays": trainer.rays,
+        "training_s": round(trainer.elapsed_s, 1),
+        "held_out_psnr_db": trainer.held_out_psnr_db,
+        "curve_s_db": trainer.curve,
+        "torch": torch.__version__,
+    }
+    return RadianceTeacher(name, scene, field, provenance)
 
 
 def fitted_scene(dataset: Dataset, field: RadianceField) -> SceneSpec:
@@ -66,9 +95,10 @@ def _reach(cameras: Sequence[Camera], field: RadianceField, center: Tensor) -> f
 
     White cells before a white background are nothing, and neither is what no camera looks at.
     """
-    background = torch.tensor(field.background_rgb)
-    distances, effects = [torch.zeros(1)], [torch.zeros(1)]
-    for origins, directions in _some_rays(cameras, _BOUND_RAYS):
+    device = field.grid.cells.device
+    background, center = torch.tensor(field.background_rgb, device=device), center.to(device)
+    distances, effects = [torch.zeros(1, device=device)], [torch.zeros(1, device=device)]
+    for origins, directions in _some_rays(cameras, _BOUND_RAYS, device):
         seen = field(origins, directions)
         ray = seen.sample_ray
         points = origins[ray] + seen.sample_depth[:, None] * directions[ray]
@@ -92,19 +122,23 @@ def _seen(cameras: Sequence[Camera], center: Tensor) -> float:
     return float(torch.cat(passing).max())
 
 
-def _some_rays(cameras: Sequence[Camera], count: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _some_rays(
+    cameras: Sequence[Camera], count: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
     """About `count` random rays of all cameras, by camera."""
     draw = torch.Generator().manual_seed(0)
     for camera in cameras:
         n = max(64, count // len(cameras))
         columns = torch.randint(camera.width_px, (n,), generator=draw)
         rows = torch.randint(camera.height_px, (n,), generator=draw)
-        yield pixel_rays(camera, columns, rows)
+        origins, directions = pixel_rays(camera, columns, rows)
+        yield origins.to(device), directions.to(device)
 
 
 def _hit_depths(cameras: Sequence[Camera], field: RadianceField) -> tuple[float, float]:
     """Between which depths along the optical axis most rays of the cameras hit something."""
-    hit = torch.cat([field.depths(*rays) for rays in _some_rays(cameras, _RAYS)])
+    device = field.grid.cells.device
+    hit = torch.cat([field.depths(*rays) for rays in _some_rays(cameras, _RAYS, device)])
     hit = hit[hit.isfinite()]
     if not len(hit):
         return 0.1, 1.0
