@@ -34,7 +34,7 @@ from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
 from tests.viewer.first_hour_screens import first_hour
 from viewer.state.display_options import DifferenceOptions
-from viewer.state.panes import NOTHING, TRUTH, CompareMode, PaneChoice
+from viewer.state.panes import NOTHING, SCENE_TRUTH, TRUTH, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.widgets import theme
 from viewer.widgets.controls.elided_label import ElidedLabel
@@ -157,15 +157,17 @@ class Studio:
         window.show()
         self.frames(1)
         window.show_engine(window.pane.frame.engine)
-        window.compare.show_metrics(METRICS)
+        window.compare.metrics.show_readout(METRICS)
         window.compare.layers.show_layers(LAYERS)
-        window.compare.show_divergence(DIVERGENCE)
+        window.compare.divergence.show_readout(DIVERGENCE)
 
     def offer(self, scene_truth: bool = False) -> None:
         """Say what panes can show; `scene_truth`: beside the truth of a dataset."""
         engines = dict.fromkeys(Precision, ("torch", "openvino"))
-        own = Availability(True) if scene_truth else None
-        self.window.compare.set_offers(self._offers, Availability(True), engines, own)
+        truths = dict.fromkeys(
+            (TRUTH, SCENE_TRUTH) if scene_truth else (TRUTH,), Availability(True)
+        )
+        self.window.compare.panes.set_offers(self._offers, truths, engines)
 
     def close_dialogs(self) -> None:
         """Close whatever asks something."""
@@ -189,9 +191,9 @@ class Studio:
         window = self.window
         frames = make_frames(count, stride=stride, renders=self._renders)
         shown = [frame.engine.precision for frame in frames]
-        window.compare.show_panes([PaneChoice(one) for one in shown])
+        window.compare.panes.show_panes([PaneChoice(one) for one in shown])
         window.compare.view.show_panes([str(one) for one in shown])
-        window.compare.show_frames(frames)
+        window.compare.view.show_frames(frames)
 
     def light_fields(self) -> None:
         """Show the open light field, another, one whose file is gone, and the truth."""
@@ -199,7 +201,7 @@ class Studio:
         a, b, c, d = make_frames(4, renders=self._renders)
         truth = replace(d.engine, engine=TRUTH)
         nothing = replace(c.engine, engine=NOTHING)
-        compare.show_frames(
+        compare.view.show_frames(
             [
                 replace(a, light_field="demo"),
                 replace(b, light_field="a light field with a long name"),
@@ -207,8 +209,8 @@ class Studio:
                 replace(d, engine=truth),
             ]
         )
-        compare.set_light_fields("demo", [])
-        compare.show_panes(
+        compare.panes.set_light_fields("demo", [])
+        compare.panes.show_panes(
             [
                 PaneChoice(Precision.BF16),
                 PaneChoice(Precision.INT8, checkpoint="/data/a light field with a long name.tar"),
@@ -216,7 +218,7 @@ class Studio:
                 PaneChoice(TRUTH),
             ]
         )
-        compare.show_metrics(replace(METRICS, missing=(("C", _GONE),)))
+        compare.metrics.show_readout(replace(METRICS, missing=(("C", _GONE),)))
 
     def mode(self, mode: CompareMode) -> None:
         """Compare in that way."""
@@ -236,7 +238,7 @@ class Studio:
             a, b = compare.view.pane.frames[:2]
             values = difference_map(DifferenceKind.ABSOLUTE, a.image, b.image) ** 0.7
             values[60:62, 40:80] = np.nan
-            compare.set_map(kind, values, a, b)
+            compare.view.set_map(kind, values, a, b)
 
     def point(self, x: float, y: float) -> None:
         """Hold the pointer over a part of the picture."""

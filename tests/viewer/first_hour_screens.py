@@ -67,7 +67,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
     def layers() -> None:
         studio.mode(CompareMode.SINGLE)
         studio.frames(1)
-        compare.pixel_picked.emit(87, 112)
+        compare.view.pane.pixel_picked.emit(87, 112)
         compare.layers.show_progress(0.4)
 
     def dataset() -> None:
@@ -89,7 +89,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
         a, b, c = pane.frames
         photograph, scene = (replace(a.engine, engine=name) for name in (TRUTH, SCENE_TRUTH))
         shown = (PaneChoice(Precision.BF16), PaneChoice(TRUTH), PaneChoice(SCENE_TRUTH))
-        compare.show_panes(shown)
+        compare.panes.show_panes(shown)
         studio.offer(scene_truth=True)
         window.show_frames([a, replace(b, engine=photograph), replace(c, engine=scene)])
 
@@ -118,7 +118,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
         studio.frames(2)
         window.show_busy("Building int8-static-sim…")
         shown = (Precision.BF16, Precision.INT8, Precision.INT8_STATIC_SIM)
-        compare.show_panes([PaneChoice(one) for one in shown])
+        compare.panes.show_panes([PaneChoice(one) for one in shown])
         compare.view.show_panes([str(one) for one in shown])
 
     def saved() -> None:

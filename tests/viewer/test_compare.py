@@ -207,15 +207,15 @@ class TestModes:
     def test_a_difference_that_came_along_is_shown_as_it_is(self, view):
         made = FrameDifference(DifferenceKind.ABSOLUTE, 1, np.full((60, 60), 0.125, np.float32))
         view.show_frames([replace(A, difference=made), B])
-        assert view.pane.difference.values() is made.values
+        assert view.pane.compared.difference.values() is made.values
         view.set_difference(DifferenceOptions(DifferenceKind.SIGNED))
-        assert view.pane.difference.values() is not made.values, "of another kind"
+        assert view.pane.compared.difference.values() is not made.values, "of another kind"
 
     def test_a_difference_from_another_pane_is_not_shown(self, view):
         made = FrameDifference(DifferenceKind.ABSOLUTE, 2, np.full((60, 60), 0.125, np.float32))
         view.show_frames([replace(A, difference=made), B, B])
         expected = difference_map(DifferenceKind.ABSOLUTE, A.image, B.image)
-        assert np.array_equal(view.pane.difference.values(), expected)
+        assert np.array_equal(view.pane.compared.difference.values(), expected)
 
     def test_difference_of_equal_pictures_is_black_and_of_others_is_not(self, view):
         view.set_mode(CompareMode.DIFFERENCE)
@@ -231,12 +231,12 @@ class TestModes:
             return [one.text() for one in view.bar.findChildren(QLabel)]
 
         view.set_mode(CompareMode.DIFFERENCE)
-        assert view.pane.identical_words() == ""
+        assert view.pane.compared.identical_words() == ""
         view.show_frames([A, replace(A, engine=B.engine)])
-        assert view.pane.identical_words() == "A and B are identical"
+        assert view.pane.compared.identical_words() == "A and B are identical"
         qtbot.waitUntil(lambda: "A and B are identical" in words())
         view.show_frames([replace(one, stride=2, seq=2) for one in (A, A)])
-        assert view.pane.identical_words() == "A and B are identical so far"
+        assert view.pane.compared.identical_words() == "A and B are identical so far"
 
     @pytest.mark.parametrize("mode", list(CompareMode))
     def test_one_pane_can_be_shown_in_every_mode(self, view, mode):
@@ -297,10 +297,10 @@ class TestAwaited:
         (place,) = shows(b_alone, B.image, 1)
         assert place.left() > b_alone.pane.width() / 2
         b_alone.show_frame(replace(B, seq=2))
-        assert b_alone.pane.awaited == (0,)
+        assert b_alone.pane.compared.awaited == (0,)
         assert shows(b_alone, B.image, 1) == [place]
         b_alone.show_frames([A, B])
-        assert b_alone.pane.awaited == ()
+        assert b_alone.pane.compared.awaited == ()
         assert shows(b_alone, B.image, 1) == [place]
 
     def test_of_two_the_first_is_left(self, b_alone):
@@ -308,7 +308,7 @@ class TestAwaited:
         b_alone.show_panes(["bf16"])
         b_alone.show_frame(A)
         b_alone.show_panes(["bf16", "fp32"])
-        assert b_alone.pane.awaited == (1,)
+        assert b_alone.pane.compared.awaited == (1,)
 
     def test_where_a_has_left_b_is_the_first(self, b_alone, monkeypatch):
         b_alone.show_panes(["int8"])
@@ -629,7 +629,7 @@ class TestDifference:
         view.show_frames(coarse)
         assert len(asked) == 1
         view.set_map(DifferenceKind.FLIP, np.ones((60, 60), np.float32), A, B)
-        assert view.pane.difference.values() is None
+        assert view.pane.compared.difference.values() is None
 
     def test_while_a_slow_map_is_computed_no_scale_is_shown(self, qtbot, view):
         bar = view.bar.findChild(ColorBar)
@@ -733,7 +733,8 @@ class TestLabels:
     def test_everything_that_ran_is_named(self):
         label = PaneLabel.of(1, replace(B, stride=4))
         assert (label.letter, label.name, label.hatched) == ("B", "int8", False)
-        assert label.details == ("torch", "15×15 of 60×60 · preview, interpolated", "42 ms")
+        details = ("torch", "15×15 of 60×60 · preview, interpolated", "42 ms")
+        assert (label.engine, label.rendered, label.time) == details
 
     def test_where_there_is_less_room_preview_or_exact_stays_longest(self):
         label = PaneLabel.of(1, replace(B, stride=4))
@@ -756,4 +757,4 @@ class TestLabels:
     def test_the_ground_truth_names_no_engine(self):
         label = PaneLabel.of(2, replace(A, engine=replace(A.engine, engine=TRUTH)))
         assert (label.letter, label.name) == ("C", "truth")
-        assert label.details == ("60×60 · exact",)
+        assert (label.engine, label.rendered, label.time) == ("", "60×60 · exact", "")

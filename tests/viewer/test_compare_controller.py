@@ -144,7 +144,7 @@ def test_another_way_to_show_it_renders_nothing(desk, lab, qtbot, monkeypatch):
         qtbot.wait(20)
     view = desk.app.window.compare.view
     for kind in DifferenceKind:
-        view.set_difference(replace(view.pane.difference.options, kind=kind))
+        view.set_difference(replace(view.pane.compared.difference.options, kind=kind))
         qtbot.wait(10)
     assert len(lab.tiles) == tiles
     assert len(desk.sets) == sets
@@ -159,12 +159,12 @@ def test_a_pane_that_is_added_has_its_place_at_once_and_fills(desk, lab, until):
         lab.on_build = built.wait
         frames, room_px = pane.frames, pane.room_px()
         one_more()
-        assert (pane.frames, pane.awaited) == (frames, (count - 1,))
+        assert (pane.frames, pane.compared.awaited) == (frames, (count - 1,))
         assert math.prod(pane.room_px()) < math.prod(room_px), "there is room for it"
         empty = pane.grab().toImage()
         built.set()
         until(lambda wanted=count: len(pane.frames) == wanted)
-        assert pane.awaited == ()
+        assert pane.compared.awaited == ()
         assert pane.grab().toImage() != empty
 
 
@@ -226,7 +226,7 @@ def test_a_picked_pixel_raises_what_is_said_of_it(desk):
     desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
     seen = []
     desk.app.window.layers_seen.connect(seen.append)
-    desk.app.window.compare.pixel_picked.emit(30, 30)
+    desk.app.window.pane.pixel_picked.emit(30, 30)
     desk.until(lambda: seen[-1:] == [True] and desk.app.window.compare.divergence.has_lines)
 
 
@@ -234,7 +234,7 @@ def test_a_pixel_is_followed_through_the_layers(desk):
     found = []
     desk.app.compare.analyst.divergence_ready.connect(found.append)
     desk.choose(PaneChoice(Precision.INT8_SIM), PaneChoice(Precision.FP32))
-    desk.app.window.compare.pixel_picked.emit(30, 30)
+    desk.app.window.pane.pixel_picked.emit(30, 30)
     desk.until(lambda: bool(found))
     assert [line.precision for line in found[0].lines] == ["int8-sim"]
     assert len(found[0].lines[0].relative_errors) == 3  # the head and two blocks
@@ -435,7 +435,7 @@ def test_numbers_are_those_of_an_evaluation(desk, until, write_light_field):
     ):
         assert found == pytest.approx(expected[name], abs=1e-6), name
     # So do the maps, which go the other way about: A against B.
-    view = desk.app.window.compare.view.pane.difference
+    view = desk.app.window.compare.view.pane.compared.difference
     assert view.values().max() * 255 == pytest.approx(pair.max_error_levels, abs=1e-4)
     assert analysis.flip_map(HelperProcess(), *desk.sets[-1]).mean() == pytest.approx(
         pair.flip, abs=1e-6

@@ -294,7 +294,7 @@ def with_truth(app, until, dataset) -> Callable[[Callable[[], bool]], None]:
     app.dataset.go_to(0)
     app.window.commands.compare.modes[CompareMode.SIDE].trigger()
     app.window.compare.panes.show_panes([PaneChoice(Precision.FP32), PaneChoice(TRUTH)])
-    app.window.compare.panes_changed.emit(app.window.compare.panes.panes)
+    app.window.compare.panes.panes_changed.emit(app.window.compare.panes.panes)
     until(lambda: len(app.window.pane.frames) == 2 and complete(app))
 
 
@@ -336,7 +336,7 @@ class TestTruth:
         until(lambda: complete(app))
         pane = app.window.pane
         assert pane.frames[1].why_blank == "not at a pose of the dataset"
-        assert pane.difference.pair is None
+        assert pane.compared.difference.pair is None
         until(lambda: "not at a pose" in all_words(app))
         app.window.compare.view.set_active(1)
         assert pane.copied_image().isNull()
@@ -345,7 +345,7 @@ class TestTruth:
             assert not pane.grab().isNull()
         app.dataset.go_to(2)
         until(lambda: complete(app) and not pane.frames[1].why_blank)
-        assert pane.difference.pair is not None
+        assert pane.compared.difference.pair is not None
 
     def test_at_another_size_it_is_averaged_over_the_area_of_each_pixel(self, app, until, dataset):
         app.store.change(render_size_px=(16, 12))

@@ -54,7 +54,7 @@ class TestInTheWindow:
         before = pane.frame.image.copy()
         qtbot.mouseClick(button(panel, "Blue"), Qt.MouseButton.LeftButton)
         assert app.store.state.display.channel is Channel.BLUE
-        seen = pane.seen_pixels()
+        seen = pane.compared.seen_pixels()
         assert np.array_equal(seen[..., 0], before[..., 2])
         assert np.array_equal(pane.frame.image, before)
         assert "Blue" in words(app.window.centralWidget())

@@ -29,7 +29,7 @@ from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
-from viewer.state.panes import TRUTHS, CompareMode, PaneChoice
+from viewer.state.panes import TRUTH, TRUTHS, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.widgets import theme
@@ -88,7 +88,7 @@ def offer(window: MainWindow, precisions: list[Precision]) -> list[Precision]:
     chosen: list[Precision] = []
     offered = {one: Availability(True) for one in precisions}
     window.offer_precisions(offered, chosen.append)
-    window.compare.set_offers(offered)
+    window.compare.panes.set_offers(offered, {TRUTH: Availability(False, "there is none")}, {})
     return chosen
 
 
@@ -335,7 +335,7 @@ class TestComparing:
 
     def test_comparing_begins_with_two_panes(self, qtbot, window):
         assert not window.compare.panes.isVisible()
-        with qtbot.waitSignals([window.compare.panes_changed, window.compare.mode_changed]):
+        with qtbot.waitSignals([window.compare.panes.panes_changed, window.compare.mode_changed]):
             qtbot.keyClick(window.pane, Qt.Key.Key_C)
         assert window.compare.panes.isVisible()
         sources = [pane.source for pane in window.compare.panes.panes]
@@ -343,7 +343,7 @@ class TestComparing:
 
     def test_divider_keys_work_only_in_a_wipe(self, qtbot, window):
         first = make_frame()
-        window.compare.show_frames([first, first])
+        window.compare.view.show_frames([first, first])
         compare = window.commands.compare
         assert not compare.divider_on.isEnabled()
         assert "Only a wipe" in compare.divider_on.toolTip()
@@ -356,7 +356,7 @@ class TestComparing:
         assert divider.geometry().center().x() == x
         qtbot.keyClick(window.pane, Qt.Key.Key_V)
         assert divider.width() > divider.height()
-        assert not window.pane.upright
+        assert not window.pane.compared.upright
 
     def test_keys_magnify_the_picture(self, qtbot, window):
         control = Qt.KeyboardModifier.ControlModifier
@@ -381,7 +381,7 @@ class TestComparing:
         assert not docks["Difference"].isVisible()
 
     def test_a_picked_pixel_and_a_toggled_layer_are_reported(self, qtbot, window):
-        with qtbot.waitSignal(window.compare.pixel_picked) as picked:
+        with qtbot.waitSignal(window.pane.pixel_picked) as picked:
             window.pane.picked.emit(-199.5, 0.0)
         assert picked.args == [0, 200]
         window.compare.layers.show_layers([LayerSensitivity("body.0", 20.0)])
@@ -390,7 +390,7 @@ class TestComparing:
         assert toggled.args == ["body.0", True]
 
     def test_save_mix_asks_where(self, qtbot, window):
-        window.compare.save_requested.emit()
+        window.compare.layers.save_requested.emit()
         dialog = window.findChild(QFileDialog)
         assert dialog.selectedFiles()[0].endswith("r2l-mix.json")
         with qtbot.waitSignal(window.mix_save_requested) as requested:

@@ -105,7 +105,7 @@ class TestInTheWindow:
         combo.activated.emit(combo.findText("All against C"))
         self.measured(compared, until, "A – C", "B – C")
         until(lambda: "A – B" not in self.heads(compared))
-        assert compared.window.pane.pair == (0, 2)
+        assert compared.window.pane.compared.pair == (0, 2)
         combo.activated.emit(combo.findText("Every two panes"))
         self.measured(compared, until, "A – B", "A – C", "B – C")
 

@@ -55,18 +55,18 @@ def test_a_wipe_a_flip_and_a_difference_are_of_the_chosen_two(three, qtbot):
     a, _, c = (frame.image for frame in pane.frames)
     choose(three, "C–A")
     assert three.store.state.pair == (2, 0)
-    seen = pane.seen_pixels()
+    seen = pane.compared.seen_pixels()
     assert np.array_equal(seen[:, 0], c[:, 0])
     assert np.array_equal(seen[:, -1], a[:, -1])
     modes = three.window.commands.compare.modes
     modes[CompareMode.FLIP].trigger()
-    assert np.array_equal(pane.seen_pixels(), c)
+    assert np.array_equal(pane.compared.seen_pixels(), c)
     qtbot.keyPress(pane, Qt.Key.Key_X)
-    assert np.array_equal(pane.seen_pixels(), a)
+    assert np.array_equal(pane.compared.seen_pixels(), a)
     qtbot.keyRelease(pane, Qt.Key.Key_X)
     modes[CompareMode.DIFFERENCE].trigger()
-    assert pane.difference.pair == (pane.frames[2], pane.frames[0])
-    assert pane.difference.values().max() > 0.05
+    assert pane.compared.difference.pair == (pane.frames[2], pane.frames[0])
+    assert pane.compared.difference.values().max() > 0.05
 
 
 def test_the_pair_stays_with_its_panes(three):

@@ -185,4 +185,4 @@ class TestInTheWindow:
 
     def test_films_have_the_rendered_pixels_alone(self, from_afar):
         pane = from_afar.window.pane
-        assert pane.seen_pixels() is pane.frame.image
+        assert pane.compared.seen_pixels() is pane.frame.image

@@ -441,14 +441,16 @@ class TestLive:
         view.set_mode(CompareMode.SIDE)
         until(lambda: len(pane.frames) == 2 and pane.frames[0].complete)
         a, b = (frame.image for frame in pane.frames)
-        assert np.array_equal(pane.seen_pixels(), np.concatenate([a, b], axis=1))
+        assert np.array_equal(pane.compared.seen_pixels(), np.concatenate([a, b], axis=1))
         view.set_mode(CompareMode.WIPE)
-        assert np.array_equal(pane.seen_pixels(), np.concatenate([a[:, :32], b[:, 32:]], axis=1))
+        assert np.array_equal(
+            pane.compared.seen_pixels(), np.concatenate([a[:, :32], b[:, 32:]], axis=1)
+        )
         view.set_mode(CompareMode.FLIP)
         pane.show_b(True)
-        assert pane.seen_pixels() is b
+        assert pane.compared.seen_pixels() is b
         view.set_mode(CompareMode.DIFFERENCE)
-        assert pane.seen_pixels().shape == a.shape
+        assert pane.compared.seen_pixels().shape == a.shape
 
     def test_a_film_that_cannot_be_written_is_said(self, app, tmp_path, until):
         app.live_capture.start(str(tmp_path / "f.xyz"))

@@ -89,10 +89,10 @@ def test_a_comparison_begins_with_its_first_pane(
     app.start()
     pane = app.window.pane
     until(lambda: pane.frame is not None)
-    assert (len(pane.frames), pane.awaited) == (1, (1,))
+    assert (len(pane.frames), pane.compared.awaited) == (1, (1,))
     held.set()
     until(lambda: len(pane.frames) == 2)
-    assert pane.awaited == ()
+    assert pane.compared.awaited == ()
     assert [str(one.engine.precision) for one in pane.frames] == ["int8", "bf16"]
 
 

@@ -94,7 +94,7 @@ def test_no_film_is_made_of_it(opened, tmp_path):
 
 
 def test_it_has_no_layers_to_follow_a_pixel_through(opened, until):
-    opened.window.compare.pixel_picked.emit(10, 10)
+    opened.window.pane.pixel_picked.emit(10, 10)
     until(
         lambda: any(
             "a teacher has no layers" in label.text()

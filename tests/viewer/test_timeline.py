@@ -346,7 +346,7 @@ class TestInTheWindow:
         assert (key.wipe, key.gain, key.fov_y_deg) == (pytest.approx(0.8), 8.0, 25.0)
         assert app.camera.camera().fov_y_deg == pytest.approx(25.0)
         assert wiped[-1] == pytest.approx(0.8)
-        assert app.window.compare.view.pane.difference.options.gain == 8.0
+        assert app.window.compare.view.pane.compared.difference.options.gain == 8.0
         app.camera_path.player.select(0)
         assert wipe_as_before.isChecked()
         assert not wipe.isEnabled()

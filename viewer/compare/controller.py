@@ -56,21 +56,21 @@ class CompareController(QObject):
     def _wire(self) -> None:
         panels, analyst, store = self._panels, self.analyst, self._store
         panels.mode_changed.connect(lambda mode: store.change(mode=mode))
-        panels.panes_changed.connect(lambda panes: store.set(store.state.with_panes(panes)))
+        panels.panes.panes_changed.connect(lambda panes: store.set(store.state.with_panes(panes)))
         panels.view.bar.pair_chosen.connect(lambda a, b: store.change(pair=(a, b)))
         panels.panes.pane_removed.connect(lambda at: store.set(store.state.without_pane(at)))
-        panels.active_changed.connect(lambda position: store.change(active=position))
+        panels.panes.active_changed.connect(lambda position: store.change(active=position))
         panels.difference.options_changed.connect(lambda how: store.change(difference=how))
         panels.display.display_changed.connect(lambda how: store.change(display=how))
-        panels.file_wanted.connect(self._ask_light_field)
-        panels.map_wanted.connect(analyst.map)
-        panels.pixel_picked.connect(self._probe)
+        panels.panes.file_wanted.connect(self._ask_light_field)
+        panels.view.map_wanted.connect(analyst.map)
+        panels.view.pane.pixel_picked.connect(self._probe)
         self._window.precision.precision_chosen.connect(self.choose_precision)
         self._rendering.frames_shown.connect(self.show_frames)
         self._rendering.running_changed.connect(self._show_running)
-        analyst.metrics_ready.connect(panels.show_metrics)
-        analyst.map_ready.connect(panels.set_map)
-        analyst.divergence_ready.connect(panels.show_divergence)
+        analyst.metrics_ready.connect(panels.metrics.show_readout)
+        analyst.map_ready.connect(panels.view.set_map)
+        analyst.divergence_ready.connect(panels.divergence.show_readout)
         analyst.failed.connect(self.failed)
 
     def choose_precision(self, precision: Precision) -> None:
@@ -87,7 +87,7 @@ class CompareController(QObject):
         before, self._frames = self._frames, frames
         # While the camera moves there is nothing new to say about it.
         if not before or (before[0].complete and frames[0].camera is not before[0].camera):
-            self._panels.show_divergence(None)
+            self._panels.divergence.show_readout(None)
         was_said = before and not before[0].complete and len(before) == len(frames)
         if frames[0].complete or not was_said:
             self.measuring.measure(frames)
@@ -109,17 +109,12 @@ class CompareController(QObject):
 
     def _show_running(self, running: Running) -> None:
         offered = _offered(running)
-        offers = (offered, running.truth, running.choices, running.scene_truth)
+        offers = (offered, running.truths, running.choices)
         if offers != self._offers:
             # A menu that somebody is about to choose from stays, while weights are renewed.
             self._offers = offers
             self._window.offer_precisions(offered, self.choose_precision)
-            self._panels.set_offers(
-                offered,
-                truth=running.truth,
-                engines=running.choices,
-                scene_truth=running.scene_truth,
-            )
+            self._panels.panes.set_offers(*offers)
         self._offer_light_fields(running)
         self._show_engine()
         self._show_precision()
@@ -153,12 +148,14 @@ class CompareController(QObject):
             if Path(checkpoint).is_file():
                 self._recent.note(checkpoint)
         others = (*embedded_names(), *self._recent.files())
-        self._panels.set_light_fields(
+        self._panels.panes.set_light_fields(
             own, [one for one in others if one not in (own, str(Path(own).absolute()))]
         )
 
     def _ask_light_field(self, position: int) -> None:
-        self._window.ask_file(ask_light_field, partial(self._panels.show_light_field, position))
+        self._window.ask_file(
+            ask_light_field, partial(self._panels.panes.show_light_field, position)
+        )
 
     def _probe(self, column: int, row: int) -> None:
         if (running := self._rendering.running) is not None and self._frames:

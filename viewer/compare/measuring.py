@@ -56,7 +56,10 @@ class MeasuringController(QObject):
 
     def save(self, file: str) -> None:
         """Write the difference that is shown, float32 (H, W), as a NumPy file."""
-        difference, frames = self._panels.view.pane.difference, self._panels.view.pane.frames
+        difference, frames = (
+            self._panels.view.pane.compared.difference,
+            self._panels.view.pane.frames,
+        )
         values = difference.values()
         if values is None or not frames[0].complete:
             self._window.show_note(_NOT_YET)
@@ -68,7 +71,7 @@ class MeasuringController(QObject):
         pool.start(partial(self._write, Path(file), values, words))
 
     def _ask(self) -> None:
-        kind = str(self._panels.view.pane.difference.options.kind).lower()
+        kind = str(self._panels.view.pane.compared.difference.options.kind).lower()
         self._window.ask_place(ask_map, f"r2l-{kind}.npy", self.save)
 
     def _write(self, file: Path, values: Map, words: str) -> None:

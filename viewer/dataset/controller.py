@@ -18,7 +18,7 @@ from r2l_core.types import Precision
 from viewer.camera.controller import CameraController
 from viewer.dataset.fit import misfit
 from viewer.rendering.controller import RenderController
-from viewer.state.panes import TRUTH, TRUTHS, PaneChoice
+from viewer.state.panes import SCENE_TRUTH, TRUTH, TRUTHS, PaneChoice
 from viewer.state.view_state import VARIANTS, DatasetChoice, StateStore, ViewState
 from viewer.widgets.controls import wording
 from viewer.widgets.picture.picture import Picture
@@ -148,7 +148,8 @@ class DatasetController(QObject):
         self._wanted += 1
         self._dataset = self._last = None
         panes, running = self._store.state.panes, self._rendering.running
-        own = None if running is None else running.scene_truth or running.truth
+        truths = {} if running is None else running.truths
+        own = truths.get(SCENE_TRUTH, truths.get(TRUTH))
         left = PaneChoice(TRUTH if own is not None and own.available else Precision.FP32)
         panes = tuple(left if one.source in TRUTHS else one for one in panes)
         self._store.change(dataset=None, panes=panes)

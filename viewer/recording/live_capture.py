@@ -97,7 +97,7 @@ class LiveCapture(QObject):
 
     def start(self, file: str) -> None:
         """Film from now on."""
-        pixels = self._window.pane.seen_pixels()
+        pixels = self._window.pane.compared.seen_pixels()
         if self.running or pixels is None:
             self._action.setChecked(self.running)
             return
@@ -158,8 +158,8 @@ class LiveCapture(QObject):
             self._trail.popleft()
         drawn = self._window.commands.record.live_pointer.isChecked()
         pointer = tuple(point for _, point in self._trail) if drawn else ()
-        told = (pane.seen_key(), pointer)
-        pixels = pane.seen_pixels() if told != self._told else None
+        told = (pane.compared.seen_key(), pointer)
+        pixels = pane.compared.seen_pixels() if told != self._told else None
         if pixels is not None:
             # Held, so that no other picture can take its place in memory and pass for it.
             self._told, self._held = told, pane.frames

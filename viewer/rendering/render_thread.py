@@ -24,6 +24,7 @@ from viewer.rendering.open_light_fields import Built, OpenLightFields
 from viewer.rendering.running import Exact, Measured, Running
 from viewer.rendering.starting import Looking, Preparation, first_look
 from viewer.runtime import lower_thread_priority
+from viewer.state.panes import SCENE_TRUTH, TRUTH
 from viewer.state.resolve import Wish
 
 if TYPE_CHECKING:
@@ -165,7 +166,10 @@ class _Worker:
             self._thread.busy_changed.emit("")
             return
         light_field, choice, thread = built.light_field, wish.light_field, self._thread
-        scene_truth = _truth_of(light_field.scene)
+        truth = _truth_of(light_field.scene)
+        truths = {TRUTH: truth}
+        if wish.dataset is not None:
+            truths = {TRUTH: Availability(True), SCENE_TRUTH: truth}
         if self._renderer is None:
             self._renderer = Renderer(built.panes)
         self._renderer.panes = built.panes
@@ -182,8 +186,7 @@ class _Worker:
                 engines=tuple(pane.source.info for pane in built.panes),
                 precisions={p: availability(p, choice.engine, choice.device) for p in Precision},
                 choices=_choices(choice.device),
-                truth=scene_truth if wish.dataset is None else Availability(True),
-                scene_truth=None if wish.dataset is None else scene_truth,
+                truths=truths,
                 notes=built.notes,
                 sha256=built.sha256,
                 scene_from=built.scene_from,

@@ -34,9 +34,8 @@ class Running:
     precisions: Mapping[Precision, Availability]
     choices: Mapping[Precision, tuple[str, ...]]
     """Names of the engines that have each precision here."""
-    truth: Availability
-    scene_truth: Availability | None
-    """None where the truth is the scene's own, because no dataset is open."""
+    truths: Mapping[str, Availability]
+    """TRUTH, and SCENE_TRUTH where a dataset is open and the former its own."""
     notes: tuple[str, ...]
     """Sentences on what was assumed about the light fields."""
     sha256: Mapping[str, str]

@@ -111,7 +111,7 @@ class MainWindow(QMainWindow):
 
     def show_frames(self, frames: Sequence[Frame]) -> None:
         """Show the pictures of all panes, of the same pass."""
-        self.compare.show_frames(frames)
+        self.compare.view.show_frames(frames)
         active = frames[min(self.compare.panes.active, len(frames) - 1)]
         self.status.show_frame(active)
         height_px, width_px, _ = active.image.shape
@@ -291,9 +291,9 @@ class MainWindow(QMainWindow):
         compare.divider_middle.triggered.connect(pane.reset_divider)
         view.bar.upright_chosen.connect(lambda on: compare.level.setChecked(not on))
         self.compare.mode_changed.connect(self._compare_in)
-        self.compare.save_requested.connect(self._ask_mix)
+        self.compare.layers.save_requested.connect(self._ask_mix)
         self._docks.watch("Layers", self.layers_seen)
-        self.compare.pixel_picked.connect(lambda _x, _y: self.open_panel("Layers"))
+        self.pane.pixel_picked.connect(lambda _x, _y: self.open_panel("Layers"))
 
     # What the user does
 

@@ -70,32 +70,27 @@ class ComparePane(CompareSurface):
         self._probe()
 
     def difference_changed(self) -> None:
-        """Repaint after the options or maps of `difference` were changed."""
+        """Repaint after the options or maps of the difference were changed."""
         self._probe()
         self.update()
 
     def show_b(self, on: bool) -> None:
         """Flip to B, or back to A."""
-        if on != self._shows_b:
-            self._shows_b = on
+        if on != self.compared.shows_b:
+            self.compared.shows_b = on
             self.update()
 
     # The divider of a wipe
 
-    @property
-    def upright(self) -> bool:
-        """Whether the divider stands upright."""
-        return self._upright
-
     def set_upright(self, on: bool) -> None:
         """Let the divider stand upright, or lie level."""
-        self._upright = on
+        self.compared.upright = on
         self._lay_divider()
         self.update()
 
     def move_divider(self, by: float) -> None:
         """Move it right or down by a part of the picture."""
-        self.set_wipe(self._wipe + by)
+        self.set_wipe(self.compared.wipe + by)
 
     def reset_divider(self) -> None:
         """Put it in the middle."""
@@ -105,21 +100,21 @@ class ComparePane(CompareSurface):
         cell = self._cell(0)
         along = (
             (to.x() - cell.left()) / cell.width()
-            if self._upright
+            if self.compared.upright
             else (to.y() - cell.top()) / cell.height()
         )
         self.set_wipe(along)
 
     def set_wipe(self, fraction: float) -> None:
         """Put it where that share of the picture shows A."""
-        self._wipe = min(max(fraction, 0.0), 1.0)
+        self.compared.wipe = min(max(fraction, 0.0), 1.0)
         self._lay_divider()
         self.update()
 
     def _lay_divider(self) -> None:
-        wiped = self._mode is CompareMode.WIPE and len(self._frames) > 1
+        wiped = self.mode is CompareMode.WIPE and len(self.frames) > 1
         if wiped and self._arrangement is not None:
-            self._divider.lie(self._cell(0), self._wipe, self._upright)
+            self._divider.lie(self._cell(0), self.compared.wipe, self.compared.upright)
         self._divider.setVisible(wiped)
 
     # Input
@@ -127,7 +122,7 @@ class ComparePane(CompareSurface):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """X shows B while it is held; everything else as in one picture."""
         assert event is not None
-        if event.key() == _FLIP_KEY and self._mode is CompareMode.FLIP:
+        if event.key() == _FLIP_KEY and self.mode is CompareMode.FLIP:
             self.show_b(True)
         else:
             super().keyPressEvent(event)
@@ -149,7 +144,7 @@ class ComparePane(CompareSurface):
         """A press also makes the pane active that it falls on."""
         assert event is not None
         super().mousePressEvent(event)
-        if self._mode is CompareMode.SIDE and self.is_on_picture(event.position()):
+        if self.mode is CompareMode.SIDE and self.is_on_picture(event.position()):
             self.pane_activated.emit(self._cell_at(event.position()))
 
     def drop_words(self, path: str, at: QPointF) -> tuple[QRectF, str]:
@@ -186,7 +181,7 @@ class ComparePane(CompareSurface):
 
     def _framed(self, a: QPointF, b: QPointF) -> Region | None:
         """What of the picture lies between two points, image pixels from its centre."""
-        if self._picture is None or len(self._frames) < 2:
+        if self._picture is None or len(self.frames) < 2:
             return None  # there is nothing to measure it against
         width_px, height_px = self._picture.image.width(), self._picture.image.height()
         corners = [(one.x() + width_px / 2, one.y() + height_px / 2) for one in (a, b)]
@@ -202,7 +197,7 @@ class ComparePane(CompareSurface):
 
     def _probe(self) -> None:
         # While the camera moves, values that change with every picture cannot be read.
-        moving = bool(self._frames) and not self._frames[0].complete
+        moving = bool(self.frames) and not self.frames[0].complete
         (self._probing.ask if moving else self._probing.at_once)()
 
     def _tell_probe(self) -> None:
@@ -215,21 +210,21 @@ class ComparePane(CompareSurface):
         x_px, y_px = pixel
         colors = [
             () if frame.why_blank else tuple(int(one) for one in frame.image[y_px, x_px])
-            for frame in self._frames
+            for frame in self.frames
         ]
         self.probed.emit(PixelProbe(x_px, y_px, tuple(colors), self._difference_words(x_px, y_px)))
 
     def _difference_words(self, x_px: int, y_px: int) -> str:
-        if self._mode is CompareMode.DIFFERENCE:
-            kind, values = self.difference.options.kind, self.difference.values()
+        if self.mode is CompareMode.DIFFERENCE:
+            kind, values = self.compared.difference.options.kind, self.compared.difference.values()
             if values is None:
                 return ""
             return f"{kind} {difference_scale.words(kind, float(values[y_px, x_px]))} {kind.unit}"
-        if self._mode is CompareMode.SINGLE or self.difference.pair is None:
+        if self.mode is CompareMode.SINGLE or self.compared.difference.pair is None:
             return ""
-        a, b = (self._frames[at].image[y_px, x_px].astype(int) for at in self.pair)
+        a, b = (self.frames[at].image[y_px, x_px].astype(int) for at in self.compared.pair)
         signed = " ".join(f"{one:+d}" if one else "0" for one in a - b)
-        letters = "−".join(LETTERS[at] for at in self.pair)
+        letters = "−".join(LETTERS[at] for at in self.compared.pair)
         return f"{letters} {signed}".replace("-", "−")
 
     def _place(self) -> None:

@@ -108,7 +108,7 @@ class CompareView(QWidget):
 
     def set_difference(self, options: DifferenceOptions) -> None:
         """Show the difference in another way."""
-        self.pane.difference.set_options(options)
+        self.pane.compared.difference.set_options(options)
         self._difference_changed()
 
     def set_display(self, options: DisplayOptions) -> None:
@@ -121,7 +121,7 @@ class CompareView(QWidget):
 
         One for frames that are no longer shown is dropped.
         """
-        if self.pane.difference.set_map(kind, values, (a, b)):
+        if self.pane.compared.difference.set_map(kind, values, (a, b)):
             self._difference_changed()
 
     def _label(self) -> None:
@@ -134,17 +134,17 @@ class CompareView(QWidget):
         self.pane.difference_changed()
         if not self._counting.isActive():
             self._counting.start()
-        pair, kind = self.pane.difference.pair, self.pane.difference.options.kind
+        pair, kind = self.pane.compared.difference.pair, self.pane.compared.difference.options.kind
         wanted = self.mode is CompareMode.DIFFERENCE and not kind.quick
         if wanted and pair is not None and pair[0].complete and self._asked != pair:
             self._asked = pair
             self.map_wanted.emit(kind, *pair)
 
     def _count(self) -> None:
-        difference = self.pane.difference
+        difference = self.pane.compared.difference
         if not self._counted and self.mode not in (CompareMode.SINGLE, CompareMode.DIFFERENCE):
             return
         readout = difference.readout() if self.mode is not CompareMode.SINGLE else None
-        identical = self.pane.identical_words() if readout is not None else ""
+        identical = self.pane.compared.identical_words() if readout is not None else ""
         self.bar.show_difference(difference.options, readout, identical)
         self.difference_counted.emit(readout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPixmap
@@ -24,55 +24,53 @@ _MOST_KEPT = 8
 
 @dataclass(frozen=True)
 class PaneLabel:
-    """What stands above a picture; `details` from left to right: the engine, what was rendered, in
-    which time; of the truth the second alone. `brief`: the second in a word. `light_field`: its
-    name, where there are several, and its mix of layers."""
+    """What stands above a picture, from left to right; what is empty is left out. `light_field`:
+    its name, where there are several, and its mix of layers. `brief`: `rendered` in a word."""
 
     letter: str
     name: str
     hatched: bool
-    details: tuple[str, ...]
     light_field: str = ""
+    engine: str = ""
+    rendered: str = ""
+    time: str = ""
     brief: str = ""
 
     @classmethod
     def of(cls, position: int, frame: Frame) -> PaneLabel:
         """The label of the frame in the pane at `position`."""
         engine, letter = frame.engine, LETTERS[position]
+        rendered, brief = wording.rendered(frame), wording.briefly(frame)
         if engine.engine in TRUTHS:
-            rendered = (wording.rendered(frame),)
-            return cls(letter, engine.engine, False, rendered, brief=wording.briefly(frame))
-        details: tuple[str, ...] = (
-            engine.engine,
-            wording.rendered(frame),
-            f"{wording.number(frame.elapsed_ms, 0)} ms",
-        )
-        return cls(
+            return cls(letter, engine.engine, False, rendered=rendered, brief=brief)
+        label = cls(
             letter,
             str(engine.precision),
             engine.emulated is not None or theme.is_simulated(engine.precision),
-            () if engine.engine == NOTHING else details,
             " – ".join(filter(None, (frame.light_field, engine.mix))),
-            wording.briefly(frame),
+            brief=brief,
         )
+        if engine.engine == NOTHING:
+            return label
+        time = f"{wording.number(frame.elapsed_ms, 0)} ms"
+        return replace(label, engine=engine.engine, rendered=rendered, time=time)
 
     @classmethod
     def awaited(cls, position: int, source: str) -> PaneLabel:
         """The label of a pane whose first frame is still to come."""
-        return cls(LETTERS[position], source, theme.is_simulated(source), ())
+        return cls(LETTERS[position], source, theme.is_simulated(source))
 
     @property
     def shorter(self) -> tuple[str, ...]:
-        """The details, and what is left of them where there is less and less room."""
-        time, brief = self.details[2:], (self.brief,) if self.brief else ()
-        rendered = self.details[1:2] or self.details[:1]
-        kept = (self.details, (*rendered, *time), rendered, (*brief, *time), brief, ())
-        return tuple(_BETWEEN.join(details) for details in kept)
+        """The details behind the name, and what is left of them where there is less room."""
+        what, brief, time = self.rendered, self.brief, self.time
+        kept = ((self.engine, what, time), (what, time), (what,), (brief, time), (brief,), ())
+        return tuple(_BETWEEN.join(filter(None, details)) for details in kept)
 
     @property
     def lasting(self) -> tuple[str, ...]:
         """All of it but the time, which is another one for every picture."""
-        return (self.letter, self.name, *self.details[:2])
+        return (self.letter, self.name, self.engine, self.rendered)
 
 
 class PaintedLabels:

@@ -33,8 +33,7 @@ class PaneOffers:
     name, `own` being the open one."""
 
     precisions: Mapping[Precision, Availability] = field(default_factory=dict)
-    truth: Availability = _NO_TRUTH
-    scene_truth: Availability | None = None
+    truths: Mapping[str, Availability] = field(default_factory=lambda: {TRUTH: _NO_TRUTH})
     engines: Mapping[Precision, tuple[str, ...]] = field(default_factory=dict)
     own: str = ""
     light_fields: Mapping[str, str] = field(default_factory=dict)
@@ -89,9 +88,7 @@ class PaneRow(QWidget):
         self._source.clear()
         self._source.setToolTip(str(choice.source))
         sources: list[tuple[Precision | str, Availability]] = [*offers.precisions.items()]
-        sources.append((TRUTH, offers.truth))
-        if offers.scene_truth is not None:
-            sources.append((SCENE_TRUTH, offers.scene_truth))
+        sources += offers.truths.items()
         if choice.source not in dict(sources):
             # Before anything runs, nothing is offered yet.
             sources.append((choice.source, Availability(True)))
@@ -99,7 +96,7 @@ class PaneRow(QWidget):
             self._source.addItem(_icon(source, self), str(source), source)
             if not how.available:
                 self._source.offer(at, False, f"{source} cannot be shown here: {how.why_not}")
-            elif offers.scene_truth is not None and source in TRUTHS:
+            elif len(offers.truths) > 1 and source in TRUTHS:
                 self._source.offer(at, True, _TOLD[source])
         self._source.insertSeparator(self._source.count())
         self._source.addItem("From another file…", _LIGHT_FIELD)

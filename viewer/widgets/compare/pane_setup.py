@@ -10,7 +10,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from r2l_core.types import Availability, Precision
-from viewer.state.panes import LETTERS, PaneChoice
+from viewer.state.panes import LETTERS, TRUTH, PaneChoice
 from viewer.state.view_state import next_source
 from viewer.widgets.compare.pane_row import PaneOffers, PaneRow
 from viewer.widgets.controls.flat import FlatButton
@@ -68,17 +68,14 @@ class PaneSetup(QWidget):
     def set_offers(
         self,
         precisions: Mapping[Precision, Availability],
-        truth: Availability,
+        truths: Mapping[str, Availability],
         engines: Mapping[Precision, Sequence[str]],
-        scene_truth: Availability | None = None,
     ) -> None:
-        """Offer precisions in their order, the ground truth, the engines of each precision, and the
-        ground truth of the scene where it is another one."""
+        """Offer precisions in their order, ground truths, and the engines of each precision."""
         self._offers = replace(
             self._offers,
             precisions=dict(precisions),
-            truth=truth,
-            scene_truth=scene_truth,
+            truths=truths,
             engines={one: tuple(names) for one, names in engines.items()},
         )
         self._rebuild()
@@ -119,7 +116,7 @@ class PaneSetup(QWidget):
         self._tell(panes)
 
     def _next_source(self) -> Precision | str | None:
-        return next_source(self._panes, self._offers.precisions, self._offers.truth)
+        return next_source(self._panes, self._offers.precisions, self._offers.truths[TRUTH])
 
     def _add_pane(self) -> None:
         source = self._next_source()
