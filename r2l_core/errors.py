@@ -79,7 +79,8 @@ def first_line(error: BaseException) -> str:
 
 def system_reason(error: OSError) -> str:
     """Why the system refused, as a clause: "no space left on device"."""
-    return error.strerror.lower() if error.strerror else str(error)
+    why = error.strerror or str(error)
+    return why[:1].lower() + why[1:]
 
 
 class R2LError(Exception):
