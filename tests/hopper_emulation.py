@@ -141,7 +141,7 @@ class IntegerKernel:
     def __call__(self, n_programs, x, weights, parameters, n_blocks, n_tiles) -> None:
         residual = to_threads(x.view(-1, 64, 256))
         values, stages = residual, iter(weights.view(-1, 16384))
-        parameters = parameters.view(-1, 4, 256)
+        parameters = parameters.view(-1, 2, 128, 2, 2).transpose(2, 3).flatten(3)
         for block in range(n_blocks):
             for layer in range(2):
                 # Of the residual by size; of hidden values, negative ones become zero.
@@ -149,7 +149,7 @@ class IntegerKernel:
                 levels, scale = self._quantised(values, sized, relu=layer == 1)
                 sums = self.sums(levels, [next(stages) for _ in range(4)])
                 _, columns = places(256)
-                bias, weight = parameters[block, 2 * layer : 2 * layer + 2]
+                bias, weight = parameters[block, layer]
                 values = to_threads(sums).float() * (scale * weight[columns]) + bias[columns]
             values = residual = residual + values
         x.copy_(from_threads(residual).view_as(x))
@@ -161,9 +161,9 @@ class IntegerKernel:
         top = top.unflatten(2, (8, 4)).amax(3, keepdim=True).expand(-1, -1, -1, 4, -1).flatten(2, 3)
         top = top[..., upper_or_lower]
         empty = top <= 2.0**-24
-        inverse = torch.where(empty, 0.0, 127.0 / torch.where(empty, 1.0, top))
-        rounded = values * inverse + ROUNDING
-        rounded = rounded.clamp_min(ROUNDING) if relu else rounded
+        inverse = torch.where(empty, 0.0, (1.0 if relu else 127.0) / torch.where(empty, 1.0, top))
+        shares = values * inverse
+        rounded = (shares.clamp(0.0, 1.0) * 127.0 if relu else shares) + ROUNDING
         return (rounded - ROUNDING).to(torch.int8), torch.where(empty, 0.0, top / 127.0)
 
     @staticmethod

@@ -10,7 +10,12 @@ import torch
 
 from r2l_core.engines.cuda.hopper import compiler, trial
 from r2l_core.engines.cuda.hopper.blocks import HopperBlocks, HopperFusion, in_float64
-from r2l_core.engines.cuda.hopper.packing import integer_columns, pack_halves, pack_integers
+from r2l_core.engines.cuda.hopper.packing import (
+    integer_columns,
+    pack_halves,
+    pack_integers,
+    pack_parameters,
+)
 from r2l_core.errors import EngineError
 from r2l_core.model.arithmetic import quantize_rows
 from tests.hopper_emulation import HalfKernel, IntegerKernel, to_threads
@@ -54,7 +59,7 @@ def test_sixteen_bits_are_where_the_products_look_for_them(dtype):
 def test_eight_bits_are_where_the_products_look_for_them():
     weights, biases, x = layers()
     values, scales = integers(weights)
-    parameters = torch.stack([biases, scales], 1)
+    parameters = pack_parameters(biases, scales)
     blocks = HopperBlocks(IntegerKernel(), pack_integers(values), parameters, 2, 4)
     expected = in_float64(x, values, biases, scales)
     blocks(x)

@@ -1,9 +1,8 @@
 """Residual blocks in CUDA C++ for compute capability 9.0 (H100, H200), of networks 256 wide.
 
-Designed to read a quarter of the weights that the Triton kernels read for a ray, and to multiply
-while weights are on their way. State: compiled without a spill, their layout of numbers emulated in
-the tests; they have never run on a GPU. So each is held against float64 before it is used at all,
-and then, as every engine, against the reference.
+They read a quarter of the weights that the Triton kernels read for a ray, and multiply while more
+weights are on their way. Before one is used at all it is held against float64, and then, as every
+engine, against the reference.
 """
 
 from __future__ import annotations
@@ -17,7 +16,12 @@ import torch
 from torch import Tensor
 
 from r2l_core.engines.cuda.hopper import compiler, trial
-from r2l_core.engines.cuda.hopper.packing import WIDTH, pack_halves, pack_integers
+from r2l_core.engines.cuda.hopper.packing import (
+    WIDTH,
+    pack_halves,
+    pack_integers,
+    pack_parameters,
+)
 from r2l_core.errors import EngineError
 from r2l_core.model.arithmetic import LEVELS, TINY
 
@@ -51,8 +55,8 @@ class Launch(Protocol):
 class HopperBlocks:
     """See fusion.Blocks.
 
-    weights: uint8, packed. parameters: float32, of each residual block two biases, or in 8 bits
-    bias, scale, bias, scale of 256 channels each. n_programs: most thread blocks at a time.
+    weights: uint8, packed. parameters: float32, of each residual block two biases of 256 channels,
+    or in 8 bits what `pack_parameters` makes. n_programs: most thread blocks at a time.
     """
 
     launch: Launch
@@ -113,7 +117,7 @@ class HopperFusion:
         if scales is None:
             packed, parameters = pack_halves(weights), biases.contiguous()
         else:
-            packed, parameters = pack_integers(weights), torch.stack([biases, scales], 1)
+            packed, parameters = pack_integers(weights), pack_parameters(biases, scales)
         blocks = HopperBlocks(launch, packed, parameters, len(weights) // 2, launch.n_processors)
         _check(blocks, weights, biases, scales)
         return blocks

@@ -42,6 +42,12 @@ def pack_integers(weights: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def pack_parameters(biases: Tensor, scales: Tensor) -> Tensor:
+    """What 8-bit sums are scaled with and what is added: float32 (2 * n_blocks, 256) each to
+    (2 * n_blocks, 128, 4), of two channels at a time both biases and both scales."""
+    return torch.cat([one.view(-1, WIDTH // 2, 2) for one in (biases, scales)], 2)
+
+
 def integer_columns() -> Tensor:
     """Which input stands at each place of an 8-bit weight: int64 (256,).
 
