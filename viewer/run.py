@@ -33,8 +33,9 @@ from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.state.what_is import Kind, what_is
 from viewer.widgets import theme
 
-_SWITCH_INTERVAL_S = 0.001
-"""How soon the interpreter hands over to the window's thread when both want to run."""
+_SWITCH_INTERVAL_S = 0.0001
+"""How soon the interpreter hands over to the window's thread when both want to run. To paint one
+panel takes dozens of turns, and each of them waits so long while another thread imports."""
 
 
 _kept: list[QObject] = []
@@ -81,7 +82,8 @@ def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: b
     _kept.append(app)
     show_uncaught(app)
     collector = GuiCollector(app)
-    app.report.first_picture.connect(collector.settle)
+    app.rendering.running_changed.connect(collector.settle)
+    app.render_thread.failed.connect(collector.settle)
     if options.tour is not None:
         tour = Tour(app, options.tour, options.screens)
         tour.finished.connect(app.close)

@@ -42,6 +42,9 @@ def lower_thread_priority() -> None:
 class GuiCollector:
     """Python's cyclic garbage collector, on the window's thread alone, until it is stopped.
 
+    It rests until the window has settled: what libraries bring while they are loaded is no garbage,
+    and to look through it would keep the window waiting.
+
     Left to itself it runs on whichever thread makes the next object. If that is the render thread,
     and the garbage holds Qt objects, these are destroyed on the wrong thread, and the process may
     crash.
@@ -54,12 +57,13 @@ class GuiCollector:
         self._timer = QTimer(parent)
         self._timer.setInterval(_COLLECT_EVERY_MS)
         self._timer.timeout.connect(self.collect)
-        self._timer.start()
 
     def settle(self) -> None:
-        """Leaves everything that lives now out of later collections, so that they stay short:
-        libraries bring some hundred thousand objects that never go."""
-        gc.freeze()
+        """Collects from now on, and leaves everything that lives now out of it, so that it stays
+        short: libraries bring some hundred thousand objects that never go. Only the first time."""
+        if not self._timer.isActive():
+            gc.freeze()
+            self._timer.start()
 
     def collect(self) -> None:
         """Does what the automatic collector would do by now."""

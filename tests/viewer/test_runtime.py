@@ -7,6 +7,7 @@ import threading
 import weakref
 
 import pytest
+from PyQt6.QtCore import QTimer
 
 from viewer.runtime import GuiCollector
 
@@ -29,7 +30,15 @@ def collector(qapp):
         gc.disable()
 
 
+def test_nothing_is_collected_before_the_window_has_settled(qapp, collector):
+    timer = qapp.findChildren(QTimer)[-1]
+    assert not timer.isActive()
+    collector.settle()
+    assert timer.isActive()
+
+
 def test_garbage_of_another_thread_ends_on_this_one(qtbot, collector):
+    collector.settle()
     ended_on: list[int] = []
 
     def litter() -> None:

@@ -55,6 +55,13 @@ def test_a_picture_comes_before_anything_is_built_and_the_camera_turns(starts, u
     assert pane.frame.camera.same_view(dragged), "the camera stays where it was dragged to"
 
 
+def test_the_window_is_painted_before_anything_else_begins(starts, until):
+    assert starts.window.isVisible()
+    assert not starts.render_thread.isRunning()
+    until(lambda: starts.window.pane.frame is not None)
+    assert starts.render_thread.isRunning()
+
+
 def test_the_scene_is_described_while_everything_loads(starts, until, held):
     panel = starts.window.scene
     until(lambda: starts.window.pane.frame is not None)

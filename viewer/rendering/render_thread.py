@@ -58,13 +58,15 @@ class RenderThread(QThread):
         self._attempt(self._serve)
 
     def _serve(self) -> None:
+        # Before anything computes: threads inherit it, also those that help, and whoever has the
+        # interpreter's lock must not wait for a processor that only helps.
+        lower_thread_priority()
         work = self.mailbox.take()
         if work is None:
             return
         opened = OpenLightFields(self.busy_changed.emit, self.mailbox.superseded)
         look = None if work.wish is None else first_look(work.wish)
         if look is None or work.wish is None:
-            lower_thread_priority()
             self._serve_with(_Worker(self, opened), work)
             return
         preparation = Preparation(opened, work.wish, self.mailbox.nudge)
@@ -84,7 +86,6 @@ class RenderThread(QThread):
         def prepare() -> None:
             if not preparation.is_alive() and not preparation.over:
                 self.busy_changed.emit("Loading the engines…")
-                lower_thread_priority()
                 preparation.start()
 
         def answer(request: RenderRequest) -> None:

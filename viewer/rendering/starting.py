@@ -21,6 +21,7 @@ from r2l_core.engines.fused.workers import usable_processors
 from r2l_core.errors import R2LError
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.types import EngineInfo, Precision, RayMode
+from viewer.rendering.compiling import large_sources_elsewhere
 from viewer.runtime import lower_thread_priority
 from viewer.state.panes import AUTO
 from viewer.state.resolve import Wish
@@ -97,10 +98,11 @@ def _load_torch() -> None:
             spec = importlib.util.find_spec("torch")
             assert spec is not None
             assert spec.origin is not None
-            library = Path(spec.origin).parent / "lib" / "libtorch_cpu.so"
             load = ctypes.CDLL(None).dlopen
             load.restype, load.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
-            load(os.fsencode(library), os.RTLD_LAZY)
-    import torch
+            for name in ("libtorch_cpu.so", "libtorch_python.so"):
+                load(os.fsencode(Path(spec.origin).parent / "lib" / name), os.RTLD_LAZY)
+    with large_sources_elsewhere():
+        import torch
 
     torch.set_num_threads(usable_processors())
