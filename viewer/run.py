@@ -22,7 +22,7 @@ from PyQt6.QtCore import (
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication
 
-from r2l_core.errors import EngineUnavailable, R2LError
+from r2l_core.errors import CheckpointError, EngineUnavailable, R2LError, SceneError
 from r2l_core.files import shipped_folder
 from r2l_core.types import Precision
 from viewer.app import App
@@ -120,20 +120,27 @@ def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: b
 def _fall_back_on_failure(app: App) -> None:
     """A person whose first wish fails reads why over something simpler, in the end the demo."""
     first = app.first_state
-    untried = iter(
+    untried = [
         simpler
         for simpler in (
             ViewState(LightFieldChoice(first.light_field.checkpoint, first.light_field.scene)),
             ViewState(LightFieldChoice("demo")),
         )
         if (simpler.light_field, simpler.panes) != (first.light_field, first.panes)
-    )
+    ]
 
-    def fall_back() -> None:
-        if app.rendering.running is None and (following := next(untried, None)) is not None:
-            app.rendering.want(following)
+    def fall_back(error: Exception) -> None:
+        if isinstance(error, CheckpointError | SceneError):
+            # Other engines would meet the same, and it would be said twice.
+            untried[:] = [other for other in untried if _opens(other) != _opens(first)]
+        if app.rendering.running is None and untried:
+            app.rendering.want(untried.pop(0))
 
     app.render_thread.failed.connect(fall_back)
+
+
+def _opens(state: ViewState) -> tuple[object, ...]:
+    return state.light_field.checkpoint, state.light_field.scene
 
 
 def show_uncaught(app: App) -> None:
