@@ -48,9 +48,14 @@ class RenderThread(QThread):
     failed = pyqtSignal(Exception, object)
     """The exception, and the Wish it ended; None where no wish but a picture failed."""
 
+    _to_be_prepared = pyqtSignal(Preparation)
+
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.mailbox = Mailbox()
+        # By the window's thread, so that it inherits that one's niceness: what waits for a
+        # processor while it imports has Python's lock, and the window waits with it.
+        self._to_be_prepared.connect(lambda preparation: preparation.start())
 
     def run(self) -> None:
         """Serve the mailbox until it is stopped."""
@@ -58,8 +63,7 @@ class RenderThread(QThread):
         self._attempt(self._serve)
 
     def _serve(self) -> None:
-        # Before anything computes: threads inherit it, also those that help, and whoever has the
-        # interpreter's lock must not wait for a processor that only helps.
+        # Before anything computes: the threads that help inherit it.
         lower_thread_priority()
         work = self.mailbox.take()
         if work is None:
@@ -81,12 +85,14 @@ class RenderThread(QThread):
         """Answer requests with first looks until everything is prepared. Returns what they could
         not answer; None once stopped."""
         self.looking.emit(Looking(look.name, look.scene, look.ray_mode, look.info))
-        later = Work()
+        later, begun = Work(), False
 
         def prepare() -> None:
-            if not preparation.is_alive() and not preparation.over:
+            nonlocal begun
+            if not begun:
+                begun = True
                 self.busy_changed.emit("Loading the engines…")
-                preparation.start()
+                self._to_be_prepared.emit(preparation)
 
         def answer(request: RenderRequest) -> None:
             for frame in look.frames(request, self.mailbox.pending):
