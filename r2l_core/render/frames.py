@@ -91,6 +91,7 @@ class Frame:
     somebody will compare it. `why_blank`: why there is nothing to see, a clause; `image` is then of
     one colour and must not be compared. Empty where there is a picture. `light_field`: its name,
     where panes show more than one; else empty. `known_share`: of the pixels that are exact, 0 to 1.
+    `whole`: it has every pixel of the picture, though those beside it are only at `stride`.
     `difference`: where it was asked for and a device has computed it; see RenderRequest.
     `counted`: which pixels count in errors against this one, (height_px, width_px); None: all.
     `carried`: between the pixels of `stride`, the last picture was moved along with the camera.
@@ -111,6 +112,7 @@ class Frame:
     why_blank: str = ""
     light_field: str = ""
     known_share: float = 1.0
+    whole: bool = False
     carried: bool = False
     difference: FrameDifference | None = None
     counted: NDArray[np.bool_] | None = None

@@ -275,8 +275,9 @@ class Renderer:
                 if at_once:
                     for _ in image.ask(image.unknown(torch.arange(image.known.numel()))):
                         pass
-                exact_here = stride == 1 or at_once
-                shown = image.shown(known, 1 if exact_here else stride)
+                # So is what was exact before another pane came to stand beside it.
+                whole = at_once or (stride > 1 and image.stride == 1)
+                shown = image.shown(known, 1 if whole else stride)
                 # numpy converts to bytes five times as fast as torch.
                 pixels = to_uint8(shown.colors) if shown.image is None else shown.image
                 pixels.flags.writeable = False
@@ -301,7 +302,8 @@ class Renderer:
                     colors=image.colors.numpy() if exact else None,
                     why_blank=why_blank,
                     light_field=pane.light_field,
-                    known_share=1.0 if at_once else share,
+                    known_share=1.0 if whole else share,
+                    whole=whole,
                     counted=image.source.counted(image.camera) if exact else None,
                     carried=shown.moved is not None,
                 )

@@ -663,3 +663,17 @@ def test_to_uint8_keeps_to_its_range_and_its_own_memory():
     image = to_uint8(colors)
     assert image.reshape(-1).tolist() == [0, 0, 255, 255, 255, 128]
     assert torch.equal(colors, before)
+
+
+def test_what_was_exact_stays_so_beside_a_new_pane(scene):
+    first = Pane(NetworkSource(FakeEngine(), scene, "plain", False))
+    renderer = Renderer([first])
+    *_, (exact,) = renderer.frames(request())
+    renderer.panes = (first, Pane(NetworkSource(FakeEngine(), scene, "plain", False)))
+    kept, coarse = next(iter(renderer.frames(request(target_ms=0.001))))
+    assert kept.stride == coarse.stride > 1, "they are in the same pass"
+    assert (kept.whole, kept.known_share) == (True, 1.0)
+    assert not coarse.whole
+    np.testing.assert_array_equal(kept.image, exact.image)
+    *_, (last, _) = renderer.frames(request())
+    np.testing.assert_array_equal(last.image, exact.image)

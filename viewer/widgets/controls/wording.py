@@ -11,7 +11,7 @@ from pathlib import PurePath
 from r2l_core.errors import plain
 from r2l_core.render.frames import Frame
 from r2l_core.types import EngineInfo
-from viewer.state.panes import NOTHING, TRUTH, TRUTHS
+from viewer.state.panes import NOTHING, TRUTHS
 
 DASH = "–"
 THIN_SPACE = "\u202f"
@@ -79,12 +79,9 @@ def briefly(frame: Frame) -> str:
     """Whether every pixel was rendered, in a word; empty where there is no picture."""
     if frame.why_blank:
         return ""
-    return "preview" if frame.stride > 1 and not _is_photograph(frame) else "exact"
-
-
-def _is_photograph(frame: Frame) -> bool:
-    """Whether it was looked up and not computed, so that it is whole from the first pass on."""
-    return frame.engine.engine == TRUTH and frame.known_share == 1
+    if frame.stride > 1 and not frame.whole:
+        return "preview"
+    return "interpolated" if frame.interpolated_pixels else "exact"
 
 
 def rendered(frame: Frame) -> str:
@@ -94,7 +91,7 @@ def rendered(frame: Frame) -> str:
         return frame.why_blank
     height_px, width_px, _ = frame.image.shape
     whole = size(width_px, height_px)
-    if frame.stride > 1 and not _is_photograph(frame):
+    if frame.stride > 1 and not frame.whole:
         if frame.carried:
             share = max(1, round(100 * frame.known_share))
             return f"{share} % of {whole} computed · preview, carried along"

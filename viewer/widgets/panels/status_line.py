@@ -47,7 +47,7 @@ class StatusLine(QStatusBar):
         height_px, width_px, _ = frame.image.shape
         if frame.carried:
             state = "carried preview"
-        elif frame.stride > 1:
+        elif frame.stride > 1 and not frame.whole:
             state = f"1/{frame.stride} preview"
         elif frame.interpolated_pixels:
             share = frame.interpolated_pixels / (width_px * height_px)
