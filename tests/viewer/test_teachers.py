@@ -65,6 +65,22 @@ def test_panes_are_offered_no_other_precision_of_it(opened):
         assert box.findData(Precision.INT8) == -1
 
 
+def test_a_pane_of_a_light_field_beside_it_is_offered_all(opened, write_light_field, until):
+    panes = (
+        PaneChoice(Precision.FP32),
+        PaneChoice(Precision.FP32, checkpoint=write_light_field("beside")),
+    )
+    opened.store.set(replace(opened.store.state, panes=panes, mode=CompareMode.SIDE, active=1))
+    until(lambda: len(opened.rendering.running.engines) == 2)
+    boxes = [named(opened.window, QComboBox, f"What pane {letter} shows") for letter in "AB"]
+    assert [box.findData(Precision.INT8) >= 0 for box in boxes] == [False, True]
+    opened.window.commands.precisions[Precision.INT8].trigger()
+    until(lambda: opened.rendering.running.engines[1].precision is Precision.INT8)
+    assert not opened.has_failed
+    opened.store.change(active=0)
+    assert list(opened.window.commands.precisions) == [Precision.FP32]
+
+
 def test_what_was_chosen_for_a_light_field_comes_back_with_one(
     app, teacher, write_light_field, until
 ):

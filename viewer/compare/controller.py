@@ -45,7 +45,9 @@ class CompareController(QObject):
         self.analyst = Analyst(self)
         self._frames: tuple[Frame, ...] = ()
         self._offers: tuple[object, ...] = ()
-        """What was offered last."""
+        """What panes were offered last."""
+        self._offered: Mapping[Precision, Availability] = {}
+        """The precisions that the active pane was offered last."""
         self.layers = LayersController(window, store, rendering, self.analyst, self)
         self.layers.failed.connect(self.failed)
         self.measuring = MeasuringController(window, store, self.analyst, self)
@@ -102,22 +104,34 @@ class CompareController(QObject):
     def _state_changed(self, before: ViewState, after: ViewState) -> None:
         if _shown(before) != _shown(after):
             self._panels.show_state(after)
+            self._offer_precisions()
             self._show_engine()
             self._show_precision()
         if before.difference != after.difference:
             self._panels.difference.set_options(after.difference)
 
     def _show_running(self, running: Running) -> None:
-        offered = _offered(running)
-        offers = (offered, running.truths, running.choices)
+        own = _own_precisions(running)
+        offers = (own, running.truths, running.choices, running.precisions)
         if offers != self._offers:
             # A menu that somebody is about to choose from stays, while weights are renewed.
             self._offers = offers
-            self._window.offer_precisions(offered, self.choose_precision)
             self._panels.panes.set_offers(*offers)
+        self._offer_precisions()
         self._offer_light_fields(running)
         self._show_engine()
         self._show_precision()
+
+    def _offer_precisions(self) -> None:
+        """In the switch, the menu and on the keys: those of the active pane."""
+        running, pane = self._rendering.running, self._store.state.active_pane
+        if running is None:
+            return
+        of_another = pane is not None and pane.checkpoint is not None
+        offered = running.precisions if of_another else _own_precisions(running)
+        if offered != self._offered:
+            self._offered = offered
+            self._window.offer_precisions(offered, self.choose_precision)
 
     def _show_engine(self) -> None:
         if (running := self._rendering.running) is not None:
@@ -162,7 +176,7 @@ class CompareController(QObject):
             self.analyst.probe(running, self._frames, column, row)
 
 
-def _offered(running: Running) -> Mapping[Precision, Availability]:
+def _own_precisions(running: Running) -> Mapping[Precision, Availability]:
     """What the open light field can be shown in; a teacher runs in float32 alone."""
     if running.light_field.is_teacher:
         return {Precision.FP32: Availability(True)}

@@ -28,11 +28,12 @@ _NO_TRUTH = Availability(False, "this light field has no ground truth")
 
 @dataclass(frozen=True)
 class PaneOffers:
-    """What panes can show: precisions in their order, the ground truth, that of the scene where it
-    is another one, the engines of each precision; light fields by name or path, each with a short
-    name, `own` being the open one."""
+    """What panes can show: precisions in their order, of the open light field and of others; the
+    ground truth, that of the scene where it is another one, the engines of each precision; light
+    fields by name or path, each with a short name, `own` being the open one."""
 
     precisions: Mapping[Precision, Availability] = field(default_factory=dict)
+    of_others: Mapping[Precision, Availability] = field(default_factory=dict)
     truths: Mapping[str, Availability] = field(default_factory=lambda: {TRUTH: _NO_TRUTH})
     engines: Mapping[Precision, tuple[str, ...]] = field(default_factory=dict)
     own: str = ""
@@ -87,7 +88,8 @@ class PaneRow(QWidget):
         self._choice, self._offers = choice, offers
         self._source.clear()
         self._source.setToolTip(str(choice.source))
-        sources: list[tuple[Precision | str, Availability]] = [*offers.precisions.items()]
+        precisions = offers.precisions if choice.checkpoint is None else offers.of_others
+        sources: list[tuple[Precision | str, Availability]] = [*precisions.items()]
         sources += offers.truths.items()
         if choice.source not in dict(sources):
             # Before anything runs, nothing is offered yet.
@@ -165,7 +167,7 @@ class PaneRow(QWidget):
         """Show another light field, or the open one; the ground truth is only of the open one."""
         choice = self._choice
         if checkpoint is not None and not isinstance(choice.source, Precision):
-            able = (one for one, how in self._offers.precisions.items() if how.available)
+            able = (one for one, how in self._offers.of_others.items() if how.available)
             choice = PaneChoice(next(able, Precision.FP32))
         self.chosen.emit(replace(choice, checkpoint=checkpoint, layers_in_fp32=frozenset()))
 

@@ -70,11 +70,14 @@ class PaneSetup(QWidget):
         precisions: Mapping[Precision, Availability],
         truths: Mapping[str, Availability],
         engines: Mapping[Precision, Sequence[str]],
+        of_others: Mapping[Precision, Availability] | None = None,
     ) -> None:
-        """Offer precisions in their order, ground truths, and the engines of each precision."""
+        """Offer precisions in their order, ground truths, the engines of each precision, and the
+        precisions of light fields other than the open one where these are others."""
         self._offers = replace(
             self._offers,
             precisions=dict(precisions),
+            of_others=dict(precisions if of_others is None else of_others),
             truths=truths,
             engines={one: tuple(names) for one, names in engines.items()},
         )
