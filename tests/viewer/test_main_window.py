@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QComboBox,
+    QDialog,
     QDockWidget,
     QFileDialog,
     QLabel,
@@ -217,19 +218,33 @@ class TestWhatTheUserDoes:
         coarser = [f"locked to 1/{stride}" for stride in STRIDES[1:-1]]
         assert said == [*coarser, "locked to 1:1", ""]
 
-    def test_a_remark_leaves_after_a_while_and_what_was_saved_stays(self, until, window):
+    def test_a_remark_leaves_after_a_while_unless_it_is_to_stay(self, until, window):
         (leaves,) = (
             one
             for one in window.findChildren(QTimer)
             if one.isSingleShot() and one.interval() == NOTE_MS
         )
-        for text, file, stays in (("A is fast", "", False), ("Saved a.png", "/shots/a.png", True)):
-            window.show_note(text, file)
+        for text, file, stays in (
+            ("A is fast", "", False),
+            ("Saved a.png", "/shots/a.png", False),
+            ("Saving a.png once the picture is exact", "", True),
+        ):
+            window.show_note(text, file, stays)
             assert text in words(window)
             assert leaves.isActive() != stays
             if not stays:
                 leaves.start(0)
                 until(lambda said=text: said not in words(window))
+
+    def test_the_key_to_quit_works_where_another_window_has_the_keys(self, qtbot, window):
+        panel = QDialog(window)
+        qtbot.addWidget(panel)
+        window.show()
+        panel.show()
+        panel.activateWindow()
+        qtbot.waitUntil(panel.isActiveWindow)
+        with qtbot.waitSignal(window.commands.quit.triggered):
+            qtbot.keyClick(panel, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
 
     def test_showing_canonical_reports_nothing(self, qtbot, window):
         with qtbot.assertNotEmitted(window.commands.canonical.toggled):

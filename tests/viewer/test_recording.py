@@ -13,7 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from PyQt6.QtCore import QThread
-from PyQt6.QtWidgets import QAbstractButton, QComboBox, QLabel, QMessageBox
+from PyQt6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLabel, QMessageBox
 
 from r2l_core.engines import backends
 from r2l_core.geometry.scene import PRESETS
@@ -213,6 +213,23 @@ class TestOffline:
         modes.activated.emit(modes.currentIndex())
         panel.close()
         assert opened_in(CompareMode.DIFFERENCE) == "single", "a person has chosen it"
+
+    def test_the_size_is_proposed_until_one_is_edited(self, on_path):
+        panel, store = on_path.recording.panel, on_path.store
+        record = on_path.window.commands.record.record
+
+        def opened_at(width_px: int, height_px: int) -> tuple[int, int]:
+            store.change(render_size_px=(width_px, height_px))
+            record.trigger()
+            return panel.settings().width_px, panel.settings().height_px
+
+        assert opened_at(64, 48) == (64, 48)
+        assert opened_at(32, 32) == (64, 48), "the panel is open"
+        panel.close()
+        assert opened_at(32, 32) == (32, 32)
+        named(panel, QAbstractSpinBox, "Width").setValue(100.0)
+        panel.close()
+        assert opened_at(48, 48) == (100, 32), "a person has edited it"
 
     def test_how_a_film_ended_is_said_until_another_mode_is_proposed(self, on_path):
         recording, panel = on_path.recording, on_path.recording.panel

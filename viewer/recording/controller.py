@@ -72,7 +72,7 @@ class RecordingController(QObject):
         """Show the panel with proposals that fit what is shown."""
         panel = self.panel
         if not self.running:
-            panel.show_size(*self._store.state.render_size_px)
+            panel.propose_size(*self._store.state.render_size_px)
             panel.proposed_file(self._window.saving_folder)
             panel.propose_mode(_AS_COMPARED[self._store.state.mode])
             self._offer_modes()

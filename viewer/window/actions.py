@@ -144,6 +144,8 @@ class Actions(ActionMaker):
             menu, "&Preferences…", "Ctrl+P", "Theme, speed of flights, and what stays switched on"
         )
         self.quit = self._add(menu, "&Quit", "Ctrl+Q", "Close the viewer")
+        # Also while the keys go to a panel that is a window of its own.
+        self.quit.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)
 
     def offer_poses(self, dataset_open: bool) -> None:
         """There are poses to go to only where a dataset is open."""

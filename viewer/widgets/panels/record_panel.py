@@ -86,6 +86,10 @@ class RecordPanel(QDialog):
         self._recording = False
         self._mode_is_chosen = False
         """Whether a person has chosen the mode."""
+        self._size_is_chosen = False
+        """Whether a person has edited the size."""
+        for field in (self._width, self._height):
+            field.edited.connect(self._choose_size)
         self._lay_out()
         for field, value in (
             (self._width, 400),
@@ -112,7 +116,7 @@ class RecordPanel(QDialog):
 
     def show_settings(self, settings: RecordSettings) -> None:
         """Show what a film is like."""
-        self.show_size(settings.width_px, settings.height_px)
+        self._show_size(settings.width_px, settings.height_px)
         self._fps.show_value(settings.fps)
         self._seconds.show_value(settings.seconds)
         self._mode.setCurrentIndex(self._mode.findData(settings.mode))
@@ -123,8 +127,15 @@ class RecordPanel(QDialog):
         """Show where the film will go."""
         self._file.setText(file)
 
-    def show_size(self, width_px: int, height_px: int) -> None:
-        """Propose a size."""
+    def propose_size(self, width_px: int, height_px: int) -> None:
+        """Propose a size, before the panel is shown; what a person has edited stays."""
+        if not self._size_is_chosen and self.isHidden():
+            self._show_size(width_px, height_px)
+
+    def _choose_size(self) -> None:
+        self._size_is_chosen = True
+
+    def _show_size(self, width_px: int, height_px: int) -> None:
         self._width.show_value(width_px)
         self._height.show_value(height_px)
 

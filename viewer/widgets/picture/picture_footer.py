@@ -23,7 +23,7 @@ _LOCK_PX = 10
 _BAR_PX = 3
 _REFINING_SCALE = 1.25
 NOTE_MS = 15_000
-"""How long a remark stays that offers nothing to press."""
+"""How long a remark stays."""
 
 
 class _Lock(QLabel):
@@ -155,13 +155,13 @@ class PictureFooter(QWidget):
     def show_note(self, text: str, file: str = "", stays: bool = False) -> None:
         """A remark at the right, such as how to bring hidden panels back, which leaves after a
         while; empty for none. `file`: what was written, whose folder can be opened from here, as
-        long as nothing else is remarked. `stays`: as long, though there is nothing to open."""
+        long. `stays`: until something else is remarked."""
         self._note.setText(text)
         self._note.setToolTip(text)
         self._note.setVisible(bool(text))
         self._file = file
         self._folder.setVisible(bool(file))
-        if text and not (file or stays):
+        if text and not stays:
             self._note_leaves.start()
         else:
             self._note_leaves.stop()
