@@ -377,6 +377,17 @@ class TestWaiting:
         desk.store.set(replace(desk.store.state, panes=(a, c)))
         assert said == ["int8 in B is on its way"]
 
+    def test_what_was_asked_for_last_is_said_to_be_on_its_way(self, desk):
+        said = []
+        desk.rendering.waiting_changed.connect(said.append)
+        desk.rendering.show((frame(seq=50),))
+        for precision in (Precision.INT8_SIM, Precision.INT8, Precision.INT8):
+            desk.rendering.choose_precision(precision)
+        assert said == [
+            "still fp32, int8-sim is on its way",
+            "still fp32, int8 is on its way",
+        ]
+
     @pytest.mark.parametrize(
         ("before", "after", "mode", "expected"),
         [

@@ -76,8 +76,8 @@ class RenderController(QObject):
         self._shown: Frame | None = None
         """The first of those that were shown last."""
         self._n_shown = 0
-        self._waits = False
-        """Whether what is shown is of engines before those that were asked for."""
+        self._waiting = ""
+        """What is shown still, and what is asked for; empty where what is shown is that."""
         store.listen(self._state_changed)
 
     @property
@@ -193,7 +193,7 @@ class RenderController(QObject):
             return
         if running is not None and running.wish.renewed and self._is_coarser(first):
             return
-        if self._waits and len(frames) == self._n_shown and self._is_worth_keeping(first):
+        if self._waiting and len(frames) == self._n_shown and self._is_worth_keeping(first):
             return
         self._shown_seq = first.seq
         self._shown, self._n_shown = first, len(frames)
@@ -216,17 +216,20 @@ class RenderController(QObject):
 
     def _wait(self, on: bool) -> None:
         """The last picture stays, and is said to be what it is, until another one is as good."""
-        if on == self._waits or (on and self._shown is None):
+        shown = self._shown
+        if on and shown is None:
             return
-        self._waits, text = on, ""
-        if on and self._shown is not None:
-            text = f"still {self._shown.engine.precision}"
-            pane = self._store.state.active_pane
-            if self._store.state.comparing and self._replaced:
-                text = self._replaced
-            elif not self._store.state.comparing and pane is not None:
-                text += f", {pane.source} is on its way"
-        self.waiting_changed.emit(text)
+        text = self._what_it_waits_for(shown) if on and shown is not None else ""
+        if text != self._waiting:
+            self._waiting = text
+            self.waiting_changed.emit(text)
+
+    def _what_it_waits_for(self, shown: Frame) -> str:
+        state = self._store.state
+        pane, text = state.active_pane, f"still {shown.engine.precision}"
+        if state.comparing:
+            return self._replaced or text
+        return text if pane is None else f"{text}, {pane.source} is on its way"
 
     def _adopt(self, running: Running, asked: ViewState | None) -> None:
         """Let the state say what runs, where it is what was asked for last."""
@@ -259,7 +262,8 @@ class RenderController(QObject):
                 and 0 < len(before.panes) < len(wish.panes)
                 and {*before.panes} <= {*wish.panes}
             )
-            self._replaced = replaced(before, wish)
+            shown = None if self._running is None else self._running.wish
+            self._replaced = replaced(shown, wish) or replaced(before, wish)
             self._post(state)
             if not added:
                 self._wait(True)
