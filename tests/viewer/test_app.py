@@ -372,7 +372,9 @@ class TestPictures:
         assert np.array_equal(camera["T_world_camera"], app.camera.camera().T_world_camera)
         assert camera["fov_y_deg"] == pytest.approx(app.camera.camera().fov_y_deg)
         assert facts["precision"] == "fp32"
-        assert facts["engine"].startswith("lab, ")
+        said = facts["engine"].split(", ")
+        assert (said[0], said[-1]) == ("lab", "cpu")
+        assert len(set(said)) == len(said)
         assert facts["checkpoint_sha256"] == app.rendering.running.light_field.sha256
         assert facts["rendered"].endswith("exact")
 

@@ -195,6 +195,18 @@ class TestSize:
             for one in app.window.dataset.findChildren(FlatButton)
         ), offers
 
+    def test_nothing_moves_from_under_the_pointer(self, app, until, dataset):
+        app.store.change(render_size_px=(64, 48))
+        app.window.show_dataset_open()
+        before = views(app).mapTo(app.window, views(app).rect().topLeft())
+        app.dataset.go_to(2)
+        until(lambda: complete(app))
+        assert any(
+            one.isVisible() and one.text().startswith("Render")
+            for one in app.window.dataset.findChildren(FlatButton)
+        )
+        assert views(app).mapTo(app.window, views(app).rect().topLeft()) == before
+
     def test_another_shape_is_taken_with_about_as_many_pixels(self, app, dataset):
         app.store.change(render_size_px=(60, 60))
         app.dataset.go_to(1)

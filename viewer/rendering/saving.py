@@ -16,6 +16,7 @@ from PyQt6.QtGui import QGuiApplication, QImage
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.files import replacing
 from r2l_core.render.frames import Frame
+from r2l_core.types import EngineInfo
 from viewer.rendering.controller import RenderController
 from viewer.rendering.performance import Sample, write_table
 from viewer.state.view_state import StateStore
@@ -158,9 +159,14 @@ class Screenshots(QObject):
             ("Software", "R2L viewer"),
             ("camera", json.dumps(pose)),
             ("precision", wording.named(frame.engine)),
-            ("engine", f"{frame.engine.engine}, {frame.engine.kernel}, {frame.engine.device}"),
+            ("engine", _runs_on(frame.engine)),
             ("rendered", wording.rendered(frame)),
             ("checkpoint", Path(checkpoint).name),
             ("checkpoint_sha256", running.sha256.get(checkpoint, "")),
         ):
             image.setText(name, text)
+
+
+def _runs_on(info: EngineInfo) -> str:
+    kernels_own = info.kernel.casefold().startswith(info.engine.casefold())
+    return ", ".join(([] if kernels_own else [info.engine]) + [info.kernel, info.device])

@@ -77,8 +77,9 @@ class DatasetPanel(QWidget):
         for part in parts:
             column.addWidget(part)
         column.insertWidget(2, self._misfit)
-        column.addWidget(self._use_size)
         column.addWidget(self._list, 1)
+        # Below: it comes with a click at a thumbnail, which must not move from under the pointer.
+        column.addWidget(self._use_size)
         column.addWidget(self._close)
         self._of_dataset = (
             self._name,
@@ -162,8 +163,9 @@ class DatasetPanel(QWidget):
             selection.clear()
         else:
             index = self._thumbnails.index(position)
-            self._list.setCurrentIndex(index)
-            self._list.scrollTo(index)
+            if index != self._list.currentIndex():  # a click has made it that, where it is
+                self._list.setCurrentIndex(index)
+                self._list.scrollTo(index)
 
     def _word_pose(self) -> None:
         count = len(self._names)
