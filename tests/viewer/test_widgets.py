@@ -697,6 +697,15 @@ def test_memory_in_words(size_mb, words):
         assert " ".join(wording.memory(size_mb)) == words
 
 
+def test_a_picture_in_a_word():
+    whole = make_frame()
+    assert wording.briefly(whole) == "exact"
+    assert wording.briefly(make_frame(stride=4)) == "preview"
+    assert wording.briefly(replace(make_frame(stride=4), whole=True)) == "exact"
+    assert wording.briefly(replace(whole, interpolated_pixels=9)) == "interpolated"
+    assert wording.briefly(replace(whole, why_blank="no pose")) == ""
+
+
 class TestTheme:
     @staticmethod
     def contrast(one: str, other: str) -> float:
