@@ -28,9 +28,9 @@ _NO_TRUTH = Availability(False, "this light field has no ground truth")
 
 @dataclass(frozen=True)
 class PaneOffers:
-    """What panes can show: precisions in their order, of the open light field and of others; the
-    ground truth, that of the scene where it is another one, the engines of each precision; light
-    fields by name or path, each with a short name, `own` being the open one."""
+    """What panes can show: precisions in their order, of the open light field and of others; ground
+    truths, the engines of each precision; light fields by name or path, each with a short name,
+    `own` being the open one."""
 
     precisions: Mapping[Precision, Availability] = field(default_factory=dict)
     of_others: Mapping[Precision, Availability] = field(default_factory=dict)
