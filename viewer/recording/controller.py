@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from r2l_core.camera_paths.camera_path import CameraPath
 from r2l_core.errors import R2LError, RecordingError
-from r2l_core.recording.loading import Unfinished, load_sidecar, unfinished
-from r2l_core.recording.plan import DEFAULT_GAIN, RecordingPlan
-from r2l_core.types import Availability, Precision
+from r2l_core.recording.loading import Unfinished, unfinished
+from viewer.recording.filmed import (
+    NOT_MADE,
+    filmed,
+    instead_of_truth,
+    job_of,
+    look_of,
+    settings_of,
+    why_not,
+)
 from viewer.recording.recording_thread import RecordingEnd, RecordingJob, RecordingThread, ResumeJob
 from viewer.rendering.controller import RenderController
-from viewer.state.panes import AUTO, LETTERS, TRUTHS, CompareMode, PaneChoice
+from viewer.state.panes import LETTERS, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
-from viewer.state.view_state import StateStore, ViewState, next_source
+from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_film
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
@@ -27,7 +32,6 @@ _NAME = 24
 """Characters of a film's name that a button has room for."""
 
 
-_NOT_FILMED = Availability(False, "films are rendered by light fields")
 _AS_COMPARED = {
     CompareMode.SINGLE: "single",
     CompareMode.SIDE: "side",
@@ -97,7 +101,7 @@ class RecordingController(QObject):
             sidecar = self._unfinished.sidecar
             # A sidecar that cannot be read is refused, with its reason, where the film is resumed.
             with contextlib.suppress(R2LError):
-                self.panel.show_settings(_settings_of(sidecar))
+                self.panel.show_settings(settings_of(sidecar))
             self._run(ResumeJob(sidecar), sidecar)
 
     def _run(self, job: RecordingJob | ResumeJob, sidecar: Path) -> None:
@@ -159,67 +163,30 @@ class RecordingController(QObject):
         if before.path is not path:
             keys = 0 if path is None else len(path.keyframes)
             self.panel.show_path(keys, 0.0 if path is None else path.seconds)
-        if _filmed(before) != _filmed(after):
+        if look_of(before) != look_of(after):
             self._offer_modes()
 
     def _offer_modes(self) -> None:
         if self.running:
             return
-        why_not = {mode: why for mode in MODES if (why := self._why_not(mode))}
-        shown = self._shown("side")
+        state, running = self._store.state, self._rendering.running
+        refused = {mode: why for mode in MODES if (why := why_not(state, running, mode))}
+        shown = filmed(state, "side")
         two = len(shown) == 2
-        panes = " and ".join(str(pane.source) for _, pane in shown)
-        letters = " and ".join(letter for letter, _ in shown) if two else "A and B"
-        self.panel.offer_modes(why_not, letters, panes if two else "")
-        instead, words = self._instead(), ""
+        panes = " and ".join(str(state.panes[at].source) for at in shown)
+        letters = " and ".join(LETTERS[at] for at in shown) if two else "A and B"
+        self.panel.offer_modes(refused, letters, panes if two else "")
+        instead, words = instead_of_truth(state, running), ""
         if instead is not None:
             at, source = instead
             words = f"Show {source} in pane {LETTERS[at]} instead of the truth"
         self.panel.offer_instead(words)
 
-    def _instead(self) -> tuple[int, Precision] | None:
-        """The first of the shown panes that has the truth, and what can be filmed in its place:
-        eight bits, or another precision that no pane shows yet."""
-        state, running = self._store.state, self._rendering.running
-        if running is None or running.light_field.is_teacher:
-            return None
-        for at in state.pair if state.comparing else (state.active,):
-            if at < len(state.panes) and state.panes[at].source in TRUTHS:
-                others = (*state.panes[:at], *state.panes[at + 1 :])
-                source = next_source(others, running.precisions, _NOT_FILMED)
-                return (at, source) if isinstance(source, Precision) else None
-        return None
-
     def _film_instead(self) -> None:
-        if (instead := self._instead()) is not None:
-            at, source = instead
-            self._store.set(self._store.state.with_pane(at, PaneChoice(source)))
-
-    def _shown(self, mode: str) -> list[tuple[str, PaneChoice]]:
-        """Letters and choices of the panes that a film of this mode shows."""
         state = self._store.state
-        lettered = list(zip(LETTERS, state.panes, strict=False))
-        if mode == "single" or len(lettered) < 2:
-            return lettered[state.active :][:1]
-        return [lettered[at] for at in state.pair]
-
-    def _why_not(self, mode: str) -> str:
-        """Why no film of this mode can be made, a sentence; empty where one can."""
-        shown, running = self._shown(mode), self._rendering.running
-        if not shown:
-            return "No light field is open."
-        if running is not None and running.light_field.is_teacher:
-            return "A teacher is open; films are rendered by light fields."
-        for letter, pane in shown:
-            if not isinstance(pane.source, Precision):
-                return f"Pane {letter} shows the ground truth; films are rendered by light fields."
-            if pane.checkpoint is not None:
-                return f"Pane {letter} shows another light field; films are of the open one."
-        if mode != "single" and len(shown) < 2:
-            return "A film of two needs a second pane: Compare shows it."
-        if len({pane.layers_in_fp32 for _, pane in shown if pane.has_mix}) > 1:
-            return "These panes leave different layers in fp32; a film has one mix of layers."
-        return ""
+        if (instead := instead_of_truth(state, self._rendering.running)) is not None:
+            at, source = instead
+            self._store.set(state.with_pane(at, PaneChoice(source)))
 
     def offer(self, sidecar: Path) -> None:
         """Offer to complete a film, where it is unfinished."""
@@ -241,54 +208,17 @@ class RecordingController(QObject):
         self.panel.offer_resume(f"{name}, {film.frames_done} of {film.frames_total} frames")
 
     def _job(self, settings: RecordSettings) -> RecordingJob:
-        running, path = self._rendering.running, self._store.state.path
-        what = "The film cannot be made"
-        if running is None or path is None:
-            why = "there is no camera path" if running is not None else "no light field is open"
-            raise RecordingError(what, why, "Add keyframes with K, or choose a preset.")
-        if not settings.file:
-            raise RecordingError(what, "no file is named", "Give one that ends in .mp4.")
-        if why_not := self._why_not(settings.mode):
-            raise RecordingError(what, why_not[0].lower() + why_not[1:-1], "Show another.")
-        shown = self._shown(settings.mode)
-        light_field, options = running.wish.light_field, self._store.state.difference
-        path = path.lasting(settings.seconds)
-        if settings.mode == "single" and shown[0][0] == "B":
-            path = _seen_as_a(path)
-        plan = RecordingPlan(
-            path=path,
-            seconds=settings.seconds,
-            fps=settings.fps,
-            width_px=settings.width_px,
-            height_px=settings.height_px,
-            precisions=tuple(Precision(pane.source) for _, pane in shown),
-            mode=settings.mode,  # type: ignore[arg-type]
-            labels="off" if settings.mode == "single" else "live",
-            gain=options.gain if options.locked else DEFAULT_GAIN,
-            title=settings.title,
-        )
-        out = Path(settings.file).expanduser()
-        if (lies_there := unfinished(out.with_suffix(".json"))) and lies_there.frames_done:
+        job = job_of(self._store.state, self._rendering.running, settings)
+        lies_there = unfinished(job.out.with_suffix(".json"))
+        if lies_there and lies_there.frames_done:
             self._offer(lies_there)
             raise RecordingError(
-                what,
+                NOT_MADE,
                 f"an unfinished one of that name has {lies_there.frames_done} of "
                 f"{lies_there.frames_total} frames",
                 "Resume it, or choose another name.",
             )
-        checkpoint = _lasting_name(light_field.checkpoint)
-        assert not running.light_field.is_teacher  # `_why_not` has refused it
-        return RecordingJob(
-            running.light_field,
-            checkpoint,
-            plan,
-            out,
-            running.ray_mode,
-            light_field.engine,
-            light_field.device,
-            tuple(light_field.engine if pane.engine == AUTO else pane.engine for _, pane in shown),
-            next((pane.layers_in_fp32 for _, pane in shown if pane.has_mix), frozenset()),
-        )
+        return job
 
     def _ended(self, end: RecordingEnd) -> None:
         self.panel.show_end(end.words)
@@ -304,35 +234,3 @@ class RecordingController(QObject):
         self._thread = None
         self._offer_modes()
         self._offer_resume()
-
-
-def _filmed(state: ViewState) -> tuple[object, ...]:
-    """What it depends on which films can be made."""
-    return state.panes, state.active, state.pair, state.mode
-
-
-def _settings_of(sidecar: Path) -> RecordSettings:
-    """What the film of a sidecar is like. Raises RecordingError and others."""
-    loaded = load_sidecar(sidecar)
-    plan = loaded.recipe.plan
-    return RecordSettings(
-        width_px=plan.width_px,
-        height_px=plan.height_px,
-        fps=plan.fps,
-        seconds=plan.seconds,
-        mode=plan.mode,
-        file=str(loaded.video),
-        title=plan.title,
-    )
-
-
-def _seen_as_a(path: CameraPath) -> CameraPath:
-    """With what its keyframes say about pane B said about pane A."""
-    keys = tuple(replace(key, precision_a=key.precision_b) for key in path.keyframes)
-    return replace(path, keyframes=keys)
-
-
-def _lasting_name(checkpoint: str) -> str:
-    """What the light field is opened by later, from any folder."""
-    file = Path(checkpoint)
-    return str(file.absolute()) if file.is_file() else checkpoint
