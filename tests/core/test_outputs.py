@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.commands.cli import main
 from r2l_core.commands.outputs import require_own_outputs
 from r2l_core.errors import RecordingError
@@ -37,12 +38,21 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def film(light_field_file, tmp_path) -> Path:
-    """A finished recording with its sidecar and its table."""
-    out = tmp_path / "film.mp4"
-    assert main(["record", "--checkpoint", str(light_field_file), *FILM, "--out", str(out)]) == 0
-    return out
+def film(light_field, kept, tmp_path) -> Path:
+    """A finished recording with its sidecar and its table: made once, a copy for each test."""
+    made, checkpoint = kept / "film.mp4", kept / "random.safetensors"
+    if not made.exists():
+        save_light_field(light_field, checkpoint)
+        assert main(["record", "--checkpoint", str(checkpoint), *FILM, "--out", str(made)]) == 0
+    for file in kept.glob("film.*"):
+        shutil.copy(file, tmp_path)
+    return tmp_path / "film.mp4"
 
 
 RENDER = ["--azimuth", "10", "--elevation", "10", "--radius", "4", "--size", "8"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import threading
 import weakref
 from collections import OrderedDict
@@ -33,6 +32,7 @@ from tests.viewer.small_datasets import write_views
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare.helper_process import HelperProcess
+from viewer.recording import recording_thread
 from viewer.rendering import render_thread
 from viewer.state.view_state import ViewState
 from viewer.widgets import theme
@@ -140,7 +140,8 @@ def lab(monkeypatch) -> Iterator[Lab]:
     # Which would run on the fused engine.
     monkeypatch.setattr(render_thread, "first_look", lambda _: None)
     # Tiles this small are slower on several threads, and much slower while something else runs.
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    for module in (render_thread, recording_thread):
+        monkeypatch.setattr(module, "usable_processors", lambda: 1)
     # A busy machine must not add pictures in the middle of a pass.
     monkeypatch.setattr(renderer, "SHOW_EVERY_S", math.inf)
     yield lab

@@ -25,6 +25,7 @@ from r2l_core.render.frames import STRIDES, Frame
 from r2l_core.types import Precision
 from tests.viewer.states import shown
 from viewer.app import App
+from viewer.rendering import render_thread
 from viewer.state.resolve import Capabilities, wish_of
 from viewer.state.view_state import ViewState
 from viewer.widgets import theme
@@ -41,7 +42,7 @@ MEMORY_MB = 25.0
 @pytest.fixture(autouse=True)
 def _one_core(monkeypatch):
     # Networks this small are slower on several threads.
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr(render_thread, "usable_processors", lambda: 1)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)

@@ -212,6 +212,7 @@ def odd_sizes(program: Program, make_light_field, scene_rays) -> None:
         program.check_carrying(light_field.scene, width_px, height_px)
 
 
+@pytest.mark.slow
 @needs_clang
 @needs_x86
 def test_sanitizers_find_nothing(tmp_path, make_light_field, scene_rays):
