@@ -45,7 +45,7 @@ Qt crashes now and then."""
 
 def run(options: argparse.Namespace) -> int:
     """Open the window and run until it closes. Returns the exit code."""
-    file = _other_than_light_field(options)
+    file = options.named = _other_than_light_field(options)
     try:
         if options.report is not None:
             # It loads torch, which the window does not wait for when it opens.

@@ -1,8 +1,8 @@
 """Whether a command may write where it was told to: asked once, before it does anything.
 
 A file that is written replaces what was there, whole. It must be nobody's but the command's own: no
-file that the command reads, none that lies beside one of those and belongs to it, no photograph of
-its dataset, and no other file that the same command writes.
+file that the command reads, none that one of those names or that lies beside it and belongs to it,
+no photograph of its dataset, and no other file that the same command writes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from r2l_core.checkpoints.download import CATALOGUE
 from r2l_core.checkpoints.opening import checkpoint_file
-from r2l_core.errors import RecordingError
+from r2l_core.errors import R2LError, RecordingError
+from r2l_core.json_fields import read_json
 from r2l_core.recording.formats import FORMATS
 
 _READ = {
@@ -29,7 +31,11 @@ _READ = {
     "teacher": "--teacher",
     "again": "--from",
     "resume": "--resume",
+    "named": "the window",
 }
+_NAMING = ("again", "resume", "named")
+"""What may be a file that names others: a recording's sidecar, a session of the window."""
+
 _WRITTEN = {
     "out": "--out",
     "json": "--json",
@@ -37,12 +43,13 @@ _WRITTEN = {
     "state": "--state",
     "report": "--report",
 }
-_FOLDERS = {"dataset": "--dataset", "finetune": "--finetune"}
+_FOLDERS = (("dataset", "--dataset"), ("finetune", "--finetune"))
 
 
 def require_own_outputs(options: argparse.Namespace) -> None:
     """Raise RecordingError where an output of the command would replace what it does not own."""
     read = list(_files_read(options))
+    folders = list(_folders_read(options))
     taken: list[tuple[Path, str]] = []
     for name, flag in _WRITTEN.items():
         value = getattr(options, name, None)
@@ -54,10 +61,9 @@ def require_own_outputs(options: argparse.Namespace) -> None:
                     raise _refused(flag, value, f"it would replace {other}, {what}")
             if _of_evaluation(options, name, file):
                 raise _refused(flag, value, f"it is for what --out {options.out} keeps")
-            for folder_name, folder_flag in _FOLDERS.items():
-                folder = getattr(options, folder_name, None)
-                if folder is not None and _is_part(file, Path(folder)):
-                    raise _refused(flag, value, f"it lies in {folder}, which {folder_flag} reads")
+            for folder, what in folders:
+                if _is_part(file, folder):
+                    raise _refused(flag, value, f"it lies in {folder}, {what}")
         taken += [(file, f"which {flag} writes") for file in _files_written(options, name, value)]
 
 
@@ -74,6 +80,54 @@ def _files_read(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
             yield from ((one, f"which {flag} completes") for one in _recording(file))
         if name == "again":
             yield from ((one, f"which belongs to {file}") for one in _recording(file))
+        if name in _NAMING:
+            for one in _files_named_in(file):
+                yield one, f"which {file} names"
+
+
+def _folders_read(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
+    """Every folder of a dataset that the command reads, with words for each."""
+    # It takes a moment to load, and most commands read none.
+    from r2l_core.datasets import folders_around
+
+    wanted = [(getattr(options, name, None), f"which {flag} reads") for name, flag in _FOLDERS]
+    if (named := getattr(options, "named", None)) is not None:
+        wanted += [(named, "which the window reads")]
+        wanted += [(one, f"which {named} names") for one in _folders_named_in(Path(named))]
+    for path, what in wanted:
+        if path is not None:
+            yield from ((folder, what) for folder in folders_around(Path(path)))
+
+
+def _files_named_in(file: Path) -> Iterator[Path]:
+    """The light fields and the scene that a sidecar or a session names."""
+    values = _own_json(file)
+    of_panes = values.get("panes")
+    for part in (values, *(of_panes if isinstance(of_panes, list) else ())):
+        named = part.get("checkpoint") if isinstance(part, dict) else None
+        named = named.get("path") if isinstance(named, dict) else named
+        if isinstance(named, str) and named:
+            yield checkpoint_file(named)
+    if isinstance(scene := values.get("scene"), str) and scene:
+        yield Path(scene)
+
+
+def _folders_named_in(file: Path) -> Iterator[Path]:
+    """The dataset that a session names."""
+    dataset = _own_json(file).get("dataset")
+    if isinstance(dataset, dict) and isinstance(path := dataset.get("path"), str) and path:
+        yield Path(path)
+
+
+def _own_json(file: Path) -> dict[str, Any]:
+    """What a JSON file of this program says; nothing where it is none, which whoever opens it
+    says."""
+    try:
+        values = read_json(file, "", R2LError, "")
+    except R2LError:
+        return {}
+    ours = isinstance(values, dict) and values.get("format") in ("r2l-recording", "r2l-session")
+    return values if ours else {}
 
 
 def _files_written(options: argparse.Namespace, name: str, value: Path) -> list[Path]:
@@ -121,7 +175,6 @@ def _same(one: Path, other: Path) -> bool:
 def _is_part(file: Path, folder: Path) -> bool:
     """Whether a file or folder that is there already is one of a dataset's."""
     try:
-        folder = folder if folder.is_dir() else folder.parent
         return file.exists() and file.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):
         return False

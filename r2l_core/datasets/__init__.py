@@ -12,7 +12,15 @@ from r2l_core.datasets import blender, deepvoxels, donerf, llff, transforms
 from r2l_core.datasets.base import Dataset, NoSuchSplit, Progress, Request, View
 from r2l_core.errors import DatasetError
 
-__all__ = ["Dataset", "NoSuchSplit", "Progress", "View", "dataset_around", "open_dataset"]
+__all__ = [
+    "Dataset",
+    "NoSuchSplit",
+    "Progress",
+    "View",
+    "dataset_around",
+    "folders_around",
+    "open_dataset",
+]
 
 # Asked in this order: a DONeRF scene is a Blender scene with one file more.
 _FORMATS: tuple[tuple[Callable[[Request], bool], Callable[[Request], Dataset]], ...] = (
@@ -73,3 +81,17 @@ def dataset_around(path: Path) -> Path | None:
         if folder.is_dir() and any(recognises(request) for recognises, _ in _FORMATS):
             return folder
     return None
+
+
+def folders_around(path: Path) -> list[Path]:
+    """Where the files of the dataset lie that `path` is, or lies in as a file: its folder, and
+    those of its splits, which may lie elsewhere. Empty where there is none."""
+    try:
+        root = dataset_around(path)
+        if root is None:
+            return []
+        request = Request(root, "test")
+        apart = deepvoxels.folders(request) if deepvoxels.recognises(request) else []
+        return [root, *apart]
+    except (OSError, ValueError, DatasetError):  # names no file system takes
+        return []

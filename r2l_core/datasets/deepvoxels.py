@@ -27,6 +27,11 @@ def recognises(request: Request) -> bool:
     return (request.root / _INTRINSICS).is_file() or bool(_scenes(request.root))
 
 
+def folders(request: Request) -> list[Path]:
+    """Those of the splits there are. Raises DatasetError."""
+    return list(_split_folders(request).values())
+
+
 def load(request: Request) -> Dataset:
     """Open one split. Raises DatasetError."""
     folders = _split_folders(request)

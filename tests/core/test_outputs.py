@@ -141,6 +141,41 @@ def test_into_a_dataset(light_field_file, tmp_path, capsys):
     assert poses.read_text() == "{}"
 
 
+@pytest.mark.parametrize("given", [".", "transforms_test.json", "test/r_0.png"])
+@pytest.mark.parametrize("lost", ["transforms_test.json", "transforms_train.json", "test/r_0.png"])
+def test_into_a_dataset_that_is_named_by_a_file_of_it(
+    light_field_file, tmp_path, capsys, given, lost
+):
+    (tmp_path / "set" / "test").mkdir(parents=True)
+    for name in ("transforms_test.json", "transforms_train.json", "test/r_0.png"):
+        (tmp_path / "set" / name).write_text("{}")
+    evaluate = ["eval", "--checkpoint", light_field_file, "--precision", "fp32"]
+    evaluate += ["--dataset", tmp_path / "set" / given, "--json", tmp_path / "set" / lost]
+    assert "which --dataset reads" in refused(capsys, *evaluate)
+    assert (tmp_path / "set" / lost).read_text() == "{}"
+
+
+def test_into_another_split_of_a_dataset(light_field_file, tmp_path, capsys):
+    for folder in ("train", "test"):
+        (tmp_path / folder / "cube").mkdir(parents=True)
+        (tmp_path / folder / "cube" / "intrinsics.txt").write_text("x")
+    evaluate = ["eval", "--checkpoint", light_field_file, "--precision", "fp32"]
+    evaluate += ["--dataset", tmp_path / "train" / "cube"]
+    lost = tmp_path / "test" / "cube" / "intrinsics.txt"
+    assert "which --dataset reads" in refused(capsys, *evaluate, "--json", lost)
+    assert lost.read_text() == "x"
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--from"])
+def test_over_the_light_field_that_a_sidecar_names(film, kept, tmp_path, capsys, flag):
+    checkpoint = kept / "random.safetensors"
+    before = checkpoint.read_bytes()
+    record = ["record", flag, film.with_suffix(".json"), "--json", checkpoint]
+    record += ["--out", tmp_path / "new.mp4"] if flag == "--from" else []
+    assert "film.json names" in refused(capsys, *record)
+    assert checkpoint.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "name", ["000_fp32.png", "fp32.mp4", "records/000_fp32.json", "records", "views.json"]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,41 @@ def test_over_what_the_viewer_opens(write_light_field, capsys):
     assert run(options) == 2
     assert "which --checkpoint reads" in capsys.readouterr().err
     assert light_field_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("named", "lost"),
+    [
+        ("session.json", "session.json"),
+        ("session.json", "random.safetensors"),
+        ("session.json", "other.safetensors"),
+        ("session.json", "scene.json"),
+        ("session.json", "toys/transforms_test.json"),
+        ("path.json", "path.json"),
+        ("toys/test/r_0.png", "toys/transforms_train.json"),
+        ("toys", "toys/test/r_0.png"),
+    ],
+)
+def test_a_report_replaces_nothing_that_is_opened(
+    tmp_path, folder, write_light_field, capsys, named, lost
+):
+    checkpoint, other = Path(write_light_field()), tmp_path / "other.safetensors"
+    shutil.copy(checkpoint, tmp_path / "random.safetensors")
+    shutil.copy(checkpoint, other)
+    put(tmp_path / "scene.json", {"near": 2, "far": 6})
+    session = {
+        "format": "r2l-session",
+        "checkpoint": str(tmp_path / "random.safetensors"),
+        "scene": str(tmp_path / "scene.json"),
+        "dataset": {"path": str(tmp_path / "toys")},
+        "panes": [{"checkpoint": None}, {"checkpoint": str(other)}],
+    }
+    put(tmp_path / "session.json", session)
+    save_camera_path(PATH, tmp_path / "path.json")
+    before = (tmp_path / lost).read_bytes()
+    options = viewer_parser("viewer").parse_args(
+        [str(tmp_path / named), "--report", str(tmp_path / lost)]
+    )
+    assert run(options) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert (tmp_path / lost).read_bytes() == before
