@@ -33,7 +33,7 @@ from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare import analysis
 from viewer.compare.helper_process import HelperProcess
-from viewer.state.panes import CompareMode, PaneChoice
+from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.widgets.compare import pane_label
 from viewer.widgets.compare.pane_label import PaneLabel
 from viewer.widgets.controls.flat import FlatButton
@@ -170,11 +170,11 @@ def test_a_pane_that_is_added_has_its_place_at_once_and_fills(desk, lab, until):
 
 def test_the_truth_is_offered_where_the_scene_has_a_teacher(desk, until, write_light_field):
     running = desk.app.rendering.running
-    assert not running.truth.available
+    assert not running.truths[TRUTH].available
     path = write_light_field("taught", DEMO_SCENE)
     desk.app.rendering.want(shown(path, precision=Precision.FP32))
     until(lambda: desk.app.rendering.running.name == "taught")
-    assert desk.app.rendering.running.truth.available
+    assert desk.app.rendering.running.truths[TRUTH].available
     desk.choose(PaneChoice(Precision.FP32), PaneChoice("truth"))
     assert desk.sets[-1][1].engine.engine == "truth"
     assert desk.sets[-1][1].network_rays == 0
