@@ -25,6 +25,7 @@ from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.compare_view import CompareView
 from viewer.widgets.compare.pane_label import PaintedLabels, PaneLabel, paint_label
 from viewer.widgets.compare.wipe_divider import WipeDivider
+from viewer.widgets.picture.picture_footer import PictureFooter
 from viewer.widgets.picture.pixel_readout import PixelProbe, PixelReadout
 from viewer.widgets.picture.placement import SCALES, Spacing, Viewport, arrange, place_scaled
 
@@ -758,3 +759,15 @@ class TestLabels:
         label = PaneLabel.of(2, replace(A, engine=replace(A.engine, engine=TRUTH)))
         assert (label.letter, label.name) == ("C", "truth")
         assert (label.engine, label.rendered, label.time) == ("", "60×60 · exact", "")
+
+
+def test_what_is_said_of_a_preview_makes_room_for_the_pixel_under_the_pointer(qtbot):
+    footer = PictureFooter()
+    qtbot.addWidget(footer)
+    footer.resize(500, footer.height())
+    footer.show_frame(make_frame(Precision.FP32, 40, stride=8), 0.0)
+    footer.show()
+    readout = footer.findChild(PixelReadout)
+    colors = readout.fontMetrics().horizontalAdvance("A 255 255 255   B 255 255 255")
+    footer.show_probe(PixelProbe(123, 123, ((255, 255, 255), (255, 255, 255))))
+    qtbot.waitUntil(lambda: readout.width() > colors)

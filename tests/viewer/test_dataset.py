@@ -198,9 +198,11 @@ class TestSize:
     def test_nothing_moves_from_under_the_pointer(self, app, until, dataset):
         app.store.change(render_size_px=(64, 48))
         app.window.show_dataset_open()
+        app.window.grab()
         before = views(app).mapTo(app.window, views(app).rect().topLeft())
         app.dataset.go_to(2)
         until(lambda: complete(app))
+        app.window.grab()
         assert any(
             one.isVisible() and one.text().startswith("Render")
             for one in app.window.dataset.findChildren(FlatButton)

@@ -348,6 +348,18 @@ class TestComparing:
         assert window.minimumSizeHint().width() <= 1024
         assert window.width() == 1024
 
+    def test_a_window_of_640_pixels_has_room_for_the_timeline(self, window):
+        reason = "this processor has no instructions for it, and no engine can do without them"
+        absent = {one: Availability(one is Precision.FP32, reason) for one in Precision}
+        window.offer_precisions(absent, lambda _: None)
+        window.open_timeline()
+        for _ in range(3):
+            # What wraps is measured after it was laid out.
+            window.resize(1024, 640)
+            QApplication.processEvents()
+        assert window.minimumSizeHint().height() <= 640
+        assert window.height() == 640
+
     def test_comparing_begins_with_two_panes(self, qtbot, window):
         assert not window.compare.panes.isVisible()
         with qtbot.waitSignals([window.compare.panes.panes_changed, window.compare.mode_changed]):

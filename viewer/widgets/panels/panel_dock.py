@@ -20,8 +20,9 @@ from PyQt6.QtWidgets import (
 from viewer.widgets import theme
 
 _INSET_PX = 12
-_LEAST_HEIGHT_PX = 60
-_LEAST_WHOLE_HEIGHT_PX = 440
+_LEAST_HEIGHT_PX = 30
+_LEAST_WHOLE_HEIGHT_PX = 384
+"""So that a window of 640 pixels has room for everything, one above the other."""
 
 
 class _Title(QWidget):

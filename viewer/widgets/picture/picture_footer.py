@@ -105,7 +105,7 @@ class PictureFooter(QWidget):
         row.addWidget(self._precision)
         row.addWidget(self._refining)
         row.addWidget(self._rendered)
-        row.addWidget(self._pixel, 1)
+        row.addWidget(self._pixel)
         row.addWidget(self._note)
         row.addWidget(self._folder)
         row.addWidget(self._display)

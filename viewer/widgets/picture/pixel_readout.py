@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from PyQt6.QtCore import QRectF, QSize, Qt
@@ -44,7 +45,8 @@ class PixelReadout(QWidget):
         self._has_difference = False
         self.setFont(theme.font(self, tabular=True))
         self.setAccessibleName("Pixel under the pointer")
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        # All that is left, but by no stretch: a layout would make no room for it then.
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
 
     def text(self) -> str:
         """All of it in one line."""
@@ -66,29 +68,35 @@ class PixelReadout(QWidget):
             f"Column, row; red, green and blue from 0 to 255.\n{self.text()}" if self._cells else ""
         )
         self.setAccessibleDescription(self.text())
+        self.updateGeometry()
         self.update()
 
     def minimumSizeHint(self) -> QSize:
-        """Nothing: it has what is left."""
+        """Nothing: it leaves out what has no room."""
         return QSize(0, self.fontMetrics().height())
 
     def sizeHint(self) -> QSize:
-        """One pane and its place."""
-        return QSize(240, self.fontMetrics().height())
+        """All that is known of the pixel, for which words beside it make room."""
+        width = math.ceil(sum(self._widths().values()))
+        return QSize(width, self.fontMetrics().height())
+
+    def _widths(self) -> dict[int, float]:
+        advance = QFontMetricsF(self.font()).horizontalAdvance
+        return {
+            cell: max(advance(text), advance(template)) + _BETWEEN_PX
+            for cell, (text, template) in enumerate(self._cells)
+        }
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint what fits, at the right."""
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
-        advance = QFontMetricsF(self.font()).horizontalAdvance
-        widths = {
-            cell: max(advance(text), advance(template)) + _BETWEEN_PX
-            for cell, (text, template) in enumerate(self._cells)
-        }
+        widths = self._widths()
         # First the position, then the difference, then the last panes: half a number is none.
         count = len(self._cells)
-        for cell in (0, *([count - 1] if self._has_difference else []), *range(count - 1, 1, -1)):
-            too_wide = sum(widths.values()) > self.width() and len(widths) > 1
+        for cell in (0, *([count - 1] if self._has_difference else []), *range(count - 1, 0, -1)):
+            # The last one that is left has nothing behind it.
+            too_wide = sum(widths.values()) - _BETWEEN_PX > self.width()
             if too_wide and cell in widths:
                 del widths[cell]
         left = max(self.width() - sum(widths.values()) + _BETWEEN_PX, 0.0)
