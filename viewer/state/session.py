@@ -35,7 +35,6 @@ from r2l_core import limits
 from r2l_core.camera_paths.files import camera_path_values, read_camera_path
 from r2l_core.errors import SceneError, SessionError
 from r2l_core.files import replacing
-from r2l_core.geometry.orbit import MAX_ELEVATION_DEG, Orbit
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import Fields, parse_json
 from r2l_core.render.frames import STRIDES
@@ -43,7 +42,7 @@ from r2l_core.types import Precision
 from viewer.state.panes import AUTO, LETTERS, TRUTHS, CompareMode, PaneChoice
 from viewer.state.session_looks import read_difference, read_display, read_region
 from viewer.state.view_state import DatasetChoice, LightFieldChoice, ViewState
-from viewer.state.viewpoint import NUMBERS, Viewpoint
+from viewer.state.viewpoint import NUMBERS, Viewpoint, read_view, view_values
 
 FORMAT = "r2l-session"
 VERSION = 2
@@ -81,11 +80,11 @@ def session_text(session: Session) -> str:
         "rays": light_field.rays,
         "render_size_px": state.render_size_px,
         "match_window": state.match_window,
-        "camera": _view_values(state.viewpoint),
+        "camera": view_values(state.viewpoint),
         "target_fps": state.target_fps,
         "max_stride": state.max_stride,
         "fill_flat": state.fill_flat,
-        "bookmarks": {str(n): _view_values(view) for n, view in session.bookmarks.items()},
+        "bookmarks": {str(n): view_values(view) for n, view in session.bookmarks.items()},
         "panes": [_pane_values(pane, session.sha256) for pane in state.panes],
         "active_pane": state.active,
         "compared_panes": state.pair,
@@ -159,7 +158,7 @@ def _session(fields: Fields) -> Session:
         else None,
         region=read_region(fields.inner("region")) if "region" in fields else None,
         mode=mode if len(panes) > 1 else CompareMode.SINGLE,
-        viewpoint=_view(fields.inner("camera")),
+        viewpoint=read_view(fields.inner("camera")),
         render_size_px=_size(fields),
         match_window=fields.boolean("match_window", False),
         difference=read_difference(fields.inner("difference"))
@@ -273,26 +272,4 @@ def _bookmarks(fields: Fields) -> dict[int, Viewpoint]:
     for name in fields.mapping:
         if name not in known:
             fields.refuse(name, f"is no bookmark from {NUMBERS[0]} to {NUMBERS[-1]}")
-    return {known[name]: _view(fields.inner(name)) for name in fields.mapping}
-
-
-def _view_values(view: Viewpoint) -> dict[str, Any]:
-    return {**asdict(view.orbit), "fov_x_deg": view.fov_x_deg}
-
-
-def _view(fields: Fields) -> Viewpoint:
-    pivot = fields.values("pivot", 3)
-    if len(pivot) != 3:
-        fields.refuse("pivot", "is not three numbers")
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in pivot):
-        fields.refuse("pivot", "is not three numbers")
-    x, y, z = (float(min(max(one, -1e10), 1e10)) for one in pivot)
-    if not all(abs(one) <= 1e9 for one in (x, y, z)):
-        fields.refuse("pivot", "is too far away")
-    orbit = Orbit(
-        fields.number("azimuth_deg", None, -1e6, 1e6),
-        fields.number("elevation_deg", None, -MAX_ELEVATION_DEG, MAX_ELEVATION_DEG),
-        fields.number("radius", None, 1e-6, 1e9),
-        (x, y, z),
-    )
-    return Viewpoint(orbit, fields.number("fov_x_deg", None, 1.0, 170.0))
+    return {known[name]: read_view(fields.inner(name)) for name in fields.mapping}

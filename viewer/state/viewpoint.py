@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from r2l_core.errors import SessionError
 from r2l_core.geometry.camera import Camera, focal_from_angle
 from r2l_core.geometry.orbit import MAX_ELEVATION_DEG, Orbit, wrap_deg
 from r2l_core.geometry.scene import SceneSpec
-from r2l_core.json_fields import stored_object
+from r2l_core.json_fields import Fields, stored_object
 
 _NAMED_DEG = {
     "front": (-90.0, 0.0),
@@ -124,8 +125,6 @@ def _ahead(
 NUMBERS = range(1, 10)
 """The digits a view can be kept under."""
 
-_FOV_X_RANGE_DEG = (1.0, 170.0)
-
 
 class Bookmarks:
     """Views by light field name and number."""
@@ -135,7 +134,7 @@ class Bookmarks:
         self._views: dict[str, dict[int, Viewpoint]] = {}
         for name, marks in stored_object(text).items():
             for digit, values in marks.items() if isinstance(marks, dict) else ():
-                view = _viewpoint(values)
+                view = _usable(values)
                 if view is not None and digit in map(str, NUMBERS):
                     self.put(name, int(digit), view)
 
@@ -155,41 +154,41 @@ class Bookmarks:
         """All of them as JSON."""
         return json.dumps(
             {
-                name: {str(number): _values(view) for number, view in sorted(marks.items())}
+                name: {str(number): view_values(view) for number, view in sorted(marks.items())}
                 for name, marks in sorted(self._views.items())
             }
         )
 
 
-def _values(view: Viewpoint) -> dict[str, Any]:
-    orbit = view.orbit
-    return {
-        "azimuth_deg": orbit.azimuth_deg,
-        "elevation_deg": orbit.elevation_deg,
-        "radius": orbit.radius,
-        "pivot": list(orbit.pivot),
-        "fov_x_deg": view.fov_x_deg,
-    }
+def view_values(view: Viewpoint) -> dict[str, Any]:
+    """A view as JSON has it, without its pose; `read_view` reads it back."""
+    return {**asdict(view.orbit), "fov_x_deg": view.fov_x_deg}
 
 
-def _viewpoint(values: Any) -> Viewpoint | None:
-    """The view these values describe; None unless every one of them makes sense."""
-    try:
-        x, y, z = values["pivot"]
-        numbers = [values[key] for key in ("azimuth_deg", "elevation_deg", "radius", "fov_x_deg")]
-        numbers += [x, y, z]
-        if any(isinstance(number, bool | str) for number in numbers):
-            return None
-        azimuth_deg, elevation_deg, radius, fov_x_deg, x, y, z = map(float, numbers)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-    low_deg, high_deg = _FOV_X_RANGE_DEG
-    usable = (
-        all(map(math.isfinite, (azimuth_deg, elevation_deg, radius, fov_x_deg, x, y, z)))
-        and abs(elevation_deg) <= MAX_ELEVATION_DEG
-        and radius > 0
-        and low_deg <= fov_x_deg <= high_deg
+def read_view(fields: Fields) -> Viewpoint:
+    """What `view_values` gave. Raises the error of `fields`, naming the entry."""
+    pivot = fields.values("pivot", 3)
+    if len(pivot) != 3 or any(type(one) not in (int, float) for one in pivot):
+        fields.refuse("pivot", "is not three numbers")
+    x, y, z = (float(min(max(one, -1e10), 1e10)) for one in pivot)
+    if not all(abs(one) <= 1e9 for one in (x, y, z)):
+        fields.refuse("pivot", "is too far away")
+    orbit = Orbit(
+        fields.number("azimuth_deg", None, -1e6, 1e6),
+        fields.number("elevation_deg", None, -MAX_ELEVATION_DEG, MAX_ELEVATION_DEG),
+        fields.number("radius", None, 1e-6, 1e9),
+        (x, y, z),
     )
-    if not usable:
+    return Viewpoint(orbit, fields.number("fov_x_deg", None, 1.0, _WIDEST_DEG))
+
+
+def _usable(values: object) -> Viewpoint | None:
+    """The view that a stored bookmark describes; None unless all of it makes sense."""
+    if not isinstance(values, dict):
         return None
-    return Viewpoint(Orbit(wrap_deg(azimuth_deg), elevation_deg, radius, (x, y, z)), fov_x_deg)
+    try:
+        view = read_view(Fields(values, "The bookmark cannot be used", SessionError))
+    except SessionError:
+        return None
+    orbit = replace(view.orbit, azimuth_deg=wrap_deg(view.orbit.azimuth_deg))
+    return replace(view, orbit=orbit)
