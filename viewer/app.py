@@ -40,7 +40,7 @@ from viewer.state.resolve import Wish
 from viewer.state.view_state import StateStore, ViewState
 from viewer.state.viewpoint import Bookmarks
 from viewer.widgets.controls.timers import REAL_TIME, Clock
-from viewer.widgets.controls.wording import distinct_names
+from viewer.widgets.controls.wording import short_name
 from viewer.window.first_paint import FirstPaint
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
@@ -280,7 +280,7 @@ class App(QObject):
     def start(self) -> None:
         """Show the window and ask for the first picture."""
         checkpoint = self.store.state.light_field.checkpoint
-        self.window.scene.show_loading(distinct_names([checkpoint])[checkpoint])
+        self.window.scene.show_loading(short_name(checkpoint))
         # It is painted first: what another thread imports and computes would hold it up.
         FirstPaint(self.window).over.connect(self.render_thread.start)
         self.window.show()

@@ -124,6 +124,11 @@ def distinct_names(checkpoints: Iterable[str]) -> dict[str, str]:
     return names
 
 
+def short_name(checkpoint: str) -> str:
+    """A name for one: that of its file, without its ending."""
+    return plain(_without_ending(PurePath(checkpoint)).name)
+
+
 def _without_ending(path: PurePath) -> PurePath:
     return path.with_suffix("") if path.suffix in _ENDINGS else path
 
