@@ -5,35 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QImage
 
-from r2l_core.errors import plain
 from r2l_core.types import Precision
 from viewer.camera.controller import CameraController
-from viewer.dataset.fit import misfit
+from viewer.dataset.reading import DatasetReader
 from viewer.rendering.controller import RenderController
+from viewer.rendering.running import Running
 from viewer.state.panes import SCENE_TRUTH, TRUTH, TRUTHS, PaneChoice
 from viewer.state.view_state import VARIANTS, DatasetChoice, StateStore, ViewState
 from viewer.widgets.controls import wording
-from viewer.widgets.picture.picture import Picture
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
 
 if TYPE_CHECKING:
-    from r2l_core.datasets import Dataset, Progress
-
-_SPLITS = ("test", "val", "train")
-"""Which one is opened first: the networks have not seen the first of these."""
-
-
-class _Superseded(Exception):
-    """Another dataset is wanted by now."""
+    from r2l_core.datasets import Dataset
+_NEAR_FAR_SHARE = 0.02
+_WIDER = 2.0
+"""How much longer than a light field's own stretch of depths a dataset's may be: what is learned
+from photographs keeps to what they can see."""
+_OUTSIDE_SHARE = 0.25
+"""A few photographs from where nobody could learn enough are in many a dataset."""
+_LEAST_UP = 0.3
+"""Mean share of +Z in the cameras' up directions, below which +Z is hardly up."""
 
 
 class DatasetController(QObject):
@@ -49,10 +47,6 @@ class DatasetController(QObject):
     """Dataset, position of a view and its picture, as `read_small` asked for it."""
     settled = pyqtSignal()
     """What was asked for is open, or has failed."""
-    _opened = pyqtSignal(int, DatasetChoice, object)
-    _refused = pyqtSignal(int, DatasetChoice, Exception)
-    _read = pyqtSignal(object, int, QImage)
-    _unread = pyqtSignal(object, int, Exception)
 
     def __init__(
         self,
@@ -68,9 +62,7 @@ class DatasetController(QObject):
         self._store = store
         self._camera = camera
         self._rendering = rendering
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(1)
-        self._wanted = 0
+        self._reader = DatasetReader(self)
         self._opening = False
         self._dataset: Dataset | None = None
         self._last: int | None = None
@@ -106,10 +98,11 @@ class DatasetController(QObject):
         self._rendering.running_changed.connect(lambda _running: self._note_misfit())
         panel.thumbnail_wanted.connect(self._want_thumbnail)
         self._camera.orbit_changed.connect(lambda _orbit, _fov_x_deg: self._mark())
-        self._opened.connect(self._take)
-        self._refused.connect(self._refuse)
-        self._read.connect(self._show_thumbnail)
-        self._unread.connect(self._show_broken)
+        self._reader.progressed.connect(self.busy_changed)
+        self._reader.opened.connect(self._take)
+        self._reader.refused.connect(self._refuse)
+        self._reader.read.connect(self._show_thumbnail)
+        self._reader.unread.connect(self._show_broken)
 
     def open(self, path: str) -> None:
         """Open the dataset in a folder."""
@@ -117,35 +110,12 @@ class DatasetController(QObject):
 
     def open_as(self, choice: DatasetChoice) -> None:
         """Open a dataset."""
-        self._wanted += 1
         self._opening = True
-        number, name, told = self._wanted, plain(Path(choice.path).name or choice.path), [-1]
-        self.busy_changed.emit(f"Opening the dataset {name}…")
-
-        def progress(done: int, total: int) -> None:
-            if number != self._wanted:
-                raise _Superseded
-            percent = 100 * done // max(total, 1)
-            if percent // 5 != told[0]:
-                told[0] = percent // 5
-                self.busy_changed.emit(f"Opening the dataset {name}… {done} of {total} views")
-
-        def job() -> None:
-            try:
-                dataset = _open(choice, progress)
-            except _Superseded:
-                return
-            except Exception as error:
-                self._refused.emit(number, choice, error)
-            else:
-                self._opened.emit(number, replace(choice, split=dataset.split), dataset)
-
-        # Before the thumbnails that wait.
-        self._pool.start(job, 1)
+        self._reader.open(choice)
 
     def close_dataset(self) -> None:
         """Let go of the open dataset: the truth is the scene's own again, where it has one."""
-        self._wanted += 1
+        self._reader.forget()
         self._dataset = self._last = None
         panes, running = self._store.state.panes, self._rendering.running
         truths = {} if running is None else running.truths
@@ -182,9 +152,7 @@ class DatasetController(QObject):
 
     def close(self) -> None:
         """Let what runs end soon, and wait for it."""
-        self._wanted += 1
-        self._pool.clear()
-        self._pool.waitForDone()
+        self._reader.close()
 
     def _choose_variant(self, on: bool) -> None:
         if self._dataset is not None:
@@ -195,9 +163,7 @@ class DatasetController(QObject):
         if choice is not None:
             self.open_as(replace(choice, **changed))  # type: ignore[arg-type]
 
-    def _take(self, number: int, choice: DatasetChoice, dataset: Dataset) -> None:
-        if number != self._wanted:
-            return
+    def _take(self, choice: DatasetChoice, dataset: Dataset) -> None:
         before = self._store.state.dataset
         if (
             self._dataset is not None
@@ -232,9 +198,7 @@ class DatasetController(QObject):
             on = bool(flag) and getattr(choice, flag)
             self._panel.show_choice(choice.half_res, names, on)
 
-    def _refuse(self, number: int, choice: DatasetChoice, error: Exception) -> None:
-        if number != self._wanted:
-            return
+    def _refuse(self, choice: DatasetChoice, error: Exception) -> None:
         if self._dataset is not None:
             self._panel.show_split(self._dataset.split)
             self._show_choice()
@@ -262,7 +226,7 @@ class DatasetController(QObject):
 
     def _note_misfit(self) -> None:
         if self._dataset is not None:
-            self._panel.show_misfit(misfit(self._dataset, self._rendering.running))
+            self._panel.show_misfit(_misfit(self._dataset, self._rendering.running))
 
     def _offer_size(self, position: int | None) -> None:
         assert self._dataset is not None
@@ -285,21 +249,11 @@ class DatasetController(QObject):
         tell: Callable[[Dataset, int, QImage], object] | None = None,
         priority: int = 0,
     ) -> None:
-        dataset = self._dataset
-        if dataset is None:
-            return
+        if self._dataset is not None:
+            self._reader.read_small(self._dataset, position, side_px, self._is_open, tell, priority)
 
-        def job() -> None:
-            if dataset is not self._dataset:
-                return
-            try:
-                image = _as_image(dataset.thumbnail(position, side_px))
-            except Exception as error:
-                self._unread.emit(dataset, position, error)
-            else:
-                (tell or self._read.emit)(dataset, position, image)
-
-        self._pool.start(job, priority)
+    def _is_open(self, dataset: Dataset) -> bool:
+        return dataset is self._dataset
 
     def _show_thumbnail(self, dataset: Dataset, position: int, image: QImage) -> None:
         if dataset is self._dataset:
@@ -310,30 +264,32 @@ class DatasetController(QObject):
             self._panel.show_broken(position, describe(error).why)
 
 
-def _open(choice: DatasetChoice, progress: Progress) -> Dataset:
-    from r2l_core.datasets import NoSuchSplit, open_dataset
-
-    def opened(split: str) -> Dataset:
-        return open_dataset(
-            choice.path,
-            split,
-            half_res=choice.half_res,
-            spherify=choice.spherify,
-            keep_background=choice.keep_background,
-            progress=progress,
-        )
-
-    for one in _SPLITS if not choice.split else ():
-        try:
-            return opened(one)
-        except NoSuchSplit:
-            continue
-    return opened(choice.split or _SPLITS[0])
-
-
 def _sentence(note: str) -> str:
     return f"{note[:1].upper()}{note[1:]}."
 
 
-def _as_image(pixels: NDArray[np.uint8]) -> QImage:
-    return Picture(pixels).image.copy()
+def _misfit(dataset: Dataset, running: Running | None) -> str:
+    """What of the dataset does not go with the light field, a sentence; empty where all does."""
+    if running is None:
+        return ""
+    scene, own = running.scene, dataset.scene
+    found = []
+    reach = _NEAR_FAR_SHARE * max(scene.far, own.far)
+    covered = own.near <= scene.near + reach and scene.far <= own.far + reach
+    if not covered or own.far - own.near > _WIDER * (scene.far - scene.near) + reach:
+        found.append(
+            f"its near and far are {own.near:.4g} and {own.far:.4g}, not "
+            f"{scene.near:.4g} and {scene.far:.4g}"
+        )
+    poses = np.stack([camera.T_world_camera for camera in dataset.cameras])
+    if float(poses[:, 2, 1].mean()) < _LEAST_UP:
+        found.append("+Z is not up in it")
+    outside = sum(
+        scene.outside_trained_views(camera.position, running.ray_mode) is not None
+        for camera in dataset.cameras
+    )
+    if outside > _OUTSIDE_SHARE * len(poses):
+        found.append(f"{outside} of its {len(poses)} cameras are outside the trained views")
+    if not found:
+        return ""
+    return "It may not belong to this light field: " + "; ".join(found) + "."
