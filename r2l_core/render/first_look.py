@@ -40,6 +40,9 @@ Array = NDArray[Any]
 FINEST = 4
 """Finer grids are left to the renderer that comes next."""
 
+_SCALE, _SMOOTH = ".weight_scale", ".smooth"
+_BESIDE = (_SMOOTH, ".input_amax", ".input_center")
+"""What a file has for a layer in eight bits, after its name."""
 _CHECK_RAYS = 13
 _CHECK_FLOOR_DB = 80.0
 _TIMED_RAYS = 256
@@ -163,9 +166,10 @@ def open_first_look(
     name_or_path: str, scene: SceneSpec | None, rays: str, n_threads: int
 ) -> FirstLook:
     """A first look at an embedded light field or a native file, whose own scene `scene` replaces.
+    Of a quantised one, its weights in float32 are looked at.
 
     rays: a ray mode, or `auto`. Raises R2LError for whatever is better opened by the renderer:
-    other kinds of files, quantised ones, and damaged ones, which are told about there.
+    other kinds of files, and damaged ones, which are told about there.
     """
     path = checkpoint_file(name_or_path)
     try:
@@ -174,11 +178,12 @@ def open_first_look(
             check_promise(path, header)
             network, own_scene, _ = describe(path, header.metadata)
             scene = scene or own_scene
-            if scene is None or "quantization" in header.metadata:
-                raise _not_here("it says no scene, or is quantised")
-            if {name: one.shape for name, one in header.tensors.items()} != network.tensor_shapes():
+            if scene is None:
+                raise _not_here("it says no scene")
+            shapes = network.tensor_shapes()
+            if not _holds(header, shapes):
                 raise _not_here("its tensors are others than its network's")
-            tensors = {name: _read(file, header, name) for name in header.tensors}
+            tensors = {name: _weights(file, header, name) for name in shapes}
     except (OSError, ValueError) as error:
         raise _not_here(str(error)) from error
     plain = rays == "auto" and header.metadata.get("rays") == "plain"
@@ -195,9 +200,38 @@ def _not_here(why: str) -> R2LError:
     return EngineUnavailable("There is no first look at this light field", why)
 
 
+def _holds(header: Header, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether all tensors of a network are there, and beside them only what layers in eight bits
+    bring along."""
+    layers = {name.removesuffix(_SCALE) for name in header.tensors if name.endswith(_SCALE)}
+    if "quantization" not in header.metadata:
+        layers = set()
+    brought = {f"{layer}{ending}" for layer in layers for ending in (_SCALE, *_BESIDE)}
+    found = {name: one.shape for name, one in header.tensors.items() if name not in brought}
+    return found == shapes
+
+
+def _weights(file: Any, header: Header, name: str) -> Array:
+    """A network's tensor in float32, whatever it is stored in."""
+    layer = name.removesuffix(".weight")
+    if header.tensors[name].dtype != "I8":
+        return _read(file, header, name)
+    # See `opening` for what is stored beside it, and `QuantizedLinear` for what it stands for.
+    integers, scale = _read(file, header, name), _read(file, header, layer + _SCALE)
+    smooth = np.ones(integers.shape[1:], np.float32)
+    if layer + _SMOOTH in header.tensors:
+        smooth = _read(file, header, layer + _SMOOTH)
+    if scale.shape != (len(integers), 1) or smooth.shape != integers.shape[1:] or 0 in smooth:
+        raise ValueError(f"{layer} has other scales than its weight")
+    weights: Array = integers * scale / smooth
+    return weights
+
+
 def _read(file: Any, header: Header, name: str) -> Array:
+    if name not in header.tensors:
+        raise ValueError(f"{name} is missing")
     stored = header.tensors[name]
-    kind = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}.get(stored.dtype)
+    kind = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "<i1"}.get(stored.dtype)
     if kind is None:
         raise ValueError(f"{name} holds {stored.dtype}")
     data = read_numbers(file, header, name, int(kind[-1]))

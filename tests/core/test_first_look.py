@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from r2l_core.checkpoints.opening import load_light_field, save_light_field
 from r2l_core.engines.fused.engine import weights_of
@@ -18,6 +20,7 @@ from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError, EngineUnavailable, R2LError
 from r2l_core.geometry import rays as torch_rays
 from r2l_core.geometry.scene import PRESETS
+from r2l_core.quantization.recipes import quantized
 from r2l_core.render import first_look, numpy_network
 from r2l_core.render.first_look import FINEST, open_first_look
 from r2l_core.render.frames import RenderRequest
@@ -117,6 +120,21 @@ class TestFrames:
         assert np.abs(shown - expected).max() <= 1
         assert last.network_rays == int(inside.sum())
 
+    @pytest.mark.parametrize("recipe", ["int8", "int8-static", "weights-bf16"])
+    def test_of_a_quantised_file_are_those_of_its_weights(self, make_light_field, tmp_path, recipe):
+        path = tmp_path / "eight.safetensors"
+        save_light_field(quantized(make_light_field(width=64), recipe), path)
+        light_field = load_light_field(str(path))
+        assert bool(light_field.quantization.layers) == (recipe != "weights-bf16")
+        plain = replace(light_field, quantization=None)
+        save_light_field(plain, tmp_path / "plain.safetensors")
+        request = RenderRequest(1, light_field.scene.home().camera(64, 48, 60.0), target_ms=1e-3)
+        ours, its = (
+            list(open_first_look(str(one), None, "auto", 1).frames(request, never))[-1].image
+            for one in (path, tmp_path / "plain.safetensors")
+        )
+        assert np.abs(ours.astype(int) - its).max() <= 1
+
     def test_end_where_something_newer_waits(self, stored):
         light_field, path = stored()
         look = open_first_look(path, None, "auto", 1)
@@ -154,6 +172,18 @@ class TestRefused:
     def test_other_files(self, tmp_path, content):
         path = tmp_path / "other.safetensors"
         path.write_bytes(content)
+        with pytest.raises(R2LError):
+            open_first_look(str(path), None, "auto", 1)
+
+    @pytest.mark.parametrize("beside", [{"scale": (1, 64)}, {"smooth": (32,)}, {"other": (1,)}])
+    def test_eight_bits_with_scales_of_something_else(self, make_light_field, tmp_path, beside):
+        path = tmp_path / "eight.safetensors"
+        save_light_field(quantized(make_light_field(width=64), "int8"), path)
+        tensors, header = load_file(path), safe_open(path, "np").metadata()
+        layer = next(name for name in tensors if name.endswith(".weight_scale"))[: -len("_scale")]
+        ((ending, shape),) = beside.items()
+        name = {"scale": f"{layer}_scale"}.get(ending, layer.replace("weight", ending))
+        save_file(tensors | {name: torch.ones(shape)}, path, header)
         with pytest.raises(R2LError):
             open_first_look(str(path), None, "auto", 1)
 
