@@ -104,7 +104,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
 
     def waiting() -> None:
         window.message.dismiss()
-        pane.show_waiting("still fp32, int8 is on its way")
+        pane.overlays.show_waiting("still fp32, int8 is on its way")
         window.show_busy("Building int8…")
         window.precision.show_pending(Precision.INT8)
         window.engine.show_engine(replace(pane.frames[0].engine, fidelity_db=53.9))
@@ -112,7 +112,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
         studio.raise_dock("Precision")
 
     def added() -> None:
-        pane.show_waiting("")
+        pane.overlays.show_waiting("")
         window.engine.show_contest("")
         studio.mode(CompareMode.SIDE)
         studio.frames(2)
@@ -128,10 +128,10 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
 
     def filming() -> None:
         window.show_note("")
-        pane.show_filming("REC 00:12.3 – Ctrl+Shift+R stops")
+        pane.overlays.show_filming("REC 00:12.3 – Ctrl+Shift+R stops")
 
     def recording() -> None:
-        pane.show_filming(None)
+        pane.overlays.show_filming(None)
         record.show_path(4, 6.0)
         record.proposed_file("/home/someone/Videos")
         why_not = dict.fromkeys(

@@ -323,17 +323,20 @@ class TestImagePane:
         assert dropped.args == [str(tmp_path / "b.tar")]
 
     def test_the_hint_leaves_with_the_first_drag(self, qtbot, pane):
-        pane.show_hint([("Drag", "Orbit")])
+        pane.overlays.show_hint([("Drag", "Orbit")])
         hint = next(label for label in pane.findChildren(QLabel) if "Orbit" in label.text())
         assert hint.isVisible()
-        with qtbot.waitSignal(pane.hint_dismissed):
+        with qtbot.waitSignal(pane.overlays.hint_dismissed):
             qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
             qtbot.mouseMove(pane, QPoint(110, 96))
         qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton)
         assert not hint.isVisible()
 
     def test_busy_and_badge_come_and_go(self, pane):
-        for show, text in ((pane.show_busy, "Building bf16…"), (pane.show_badge, "outside")):
+        for show, text in (
+            (pane.overlays.show_busy, "Building bf16…"),
+            (pane.overlays.show_badge, "outside"),
+        ):
             show(text)
             label = next(one for one in pane.findChildren(QLabel) if one.text() == text)
             assert label.isVisible()

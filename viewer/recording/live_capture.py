@@ -166,7 +166,7 @@ class LiveCapture(QObject):
             thread.show(Seen(now_s, pixels, pointer, self._facts()))
 
     def _show_clock(self) -> None:
-        self._window.pane.show_filming(_NOTE.format(clock(self._now_s())))
+        self._window.pane.overlays.show_filming(_NOTE.format(clock(self._now_s())))
 
     def _facts(self) -> dict[str, Any]:
         frames = self._window.pane.frames
@@ -191,5 +191,5 @@ class LiveCapture(QObject):
         self._timer.stop()
         self._held = ()
         self._thread = None
-        self._window.pane.show_filming(None)
+        self._window.pane.overlays.show_filming(None)
         self._action.setChecked(False)

@@ -175,7 +175,7 @@ class MainWindow(QMainWindow):
 
     def show_first_steps(self) -> None:
         """Say over the picture what to begin with, until the first drag."""
-        self.pane.show_hint(
+        self.pane.overlays.show_hint(
             [
                 ("Drag", "Orbit around the scene"),
                 (f"1–{self._n_precisions}", "Choose the precision"),
@@ -197,12 +197,12 @@ class MainWindow(QMainWindow):
 
     def show_busy(self, text: str) -> None:
         """Say what is being waited for, over the picture and in the status bar; empty ends it."""
-        self.pane.show_busy(text)
+        self.pane.overlays.show_busy(text)
         self.status.show_busy(text)
 
     def show_badge(self, text: str) -> None:
         """Remark quietly on the shown view; empty takes the remark away."""
-        self.pane.show_badge(text)
+        self.pane.overlays.show_badge(text)
         self.status.show_badge(text)
 
     def show_error(self, what: str, why: str, remedy: str) -> None:
@@ -251,7 +251,9 @@ class MainWindow(QMainWindow):
     def _connect_widgets(self) -> None:
         self.pane.file_dropped.connect(self.file_dropped)
         self._view.footer.folder_wanted.connect(show_in_folder)
-        self.pane.hint_dismissed.connect(lambda: self._preferences.store("hint_seen", True))
+        self.pane.overlays.hint_dismissed.connect(
+            lambda: self._preferences.store("hint_seen", True)
+        )
         self.dataset.open_requested.connect(self._ask_dataset)
 
     def _connect_commands(self) -> None:

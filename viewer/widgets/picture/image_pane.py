@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QWidget
 from r2l_core.render.frames import Frame
 from viewer.widgets import theme
 from viewer.widgets.picture.drawn_overlays import PathOverlay, PoseOverlay, paint_path, paint_poses
-from viewer.widgets.picture.overlay_label import OverlayLabel
+from viewer.widgets.picture.overlay_label import PictureOverlays
 from viewer.widgets.picture.picture import Picture, logical
 from viewer.widgets.picture.picture_gestures import PictureGestures
 from viewer.widgets.picture.placement import (
@@ -32,11 +32,8 @@ from viewer.widgets.picture.placement import (
 
 _MARGIN_PX = 14
 """Grey kept free on every side of the picture, in logical pixels."""
-_OVERLAY_INSET_PX = 12
-_BETWEEN_OVERLAYS_PX = 6
 _VEIL = QColor(64, 64, 64, 90)
 """Over a picture that is not what was asked for."""
-_FILMING = QColor(120, 12, 8, 235)
 _EMPTY_TEXT = "No picture yet. Open a light field with Ctrl+O, or drop its file here."
 
 
@@ -47,7 +44,6 @@ class ImagePane(PictureGestures):
     """seq of a frame whose pixels were painted for the first time, and how long it took in ms."""
     placement_changed = pyqtSignal(Placement)
     """The `Placement` that the picture is now painted with."""
-    hint_dismissed = pyqtSignal()
     room_changed = pyqtSignal()
     """There is more or less room for pictures than before."""
 
@@ -67,12 +63,8 @@ class ImagePane(PictureGestures):
         self._poses: PoseOverlay | None = None
         self._viewport = Viewport()
         self._arrangement: Arrangement | None = None
-        self._busy = OverlayLabel("Busy", self, QColor("#f2c14e"))
-        self._waiting = OverlayLabel("What is shown meanwhile", self)
-        self._filming = OverlayLabel("Filming the screen", self, QColor("#ff3b30"), _FILMING)
-        self._badge = OverlayLabel("Remark on this view", self, QColor("#b8b8b8"))
-        self._hint = OverlayLabel("First steps", self)
-        self.drag_started.connect(self._dismiss_hint)
+        self.overlays = PictureOverlays(self)
+        self.drag_started.connect(self.overlays.dismiss_hint)
         self.magnified.connect(self.magnify)
         self.slid.connect(self._slide)
 
@@ -119,42 +111,6 @@ class ImagePane(PictureGestures):
         them."""
         self._poses = overlay
         self.update()
-
-    def show_busy(self, text: str | None) -> None:
-        """Say in the corner what is being waited for, or nothing more."""
-        self._busy.show_text(text)
-        self._arrange_overlays()
-
-    def show_waiting(self, text: str) -> None:
-        """Dim the picture, which is not what was asked for, and say so; empty: it is."""
-        self._waiting.show_text(text)
-        self._arrange_overlays()
-        self.update()
-
-    def show_filming(self, text: str | None) -> None:
-        """Say in the middle above the picture that the screen is being filmed; None: no more."""
-        self._filming.show_text(text)
-        self._arrange_overlays()
-
-    def show_badge(self, text: str | None) -> None:
-        """Remark on this view, such as "outside trained views"; None takes it away."""
-        self._badge.show_text(text)
-        self._arrange_overlays()
-
-    def show_hint(self, rows: list[tuple[str, str]]) -> None:
-        """First-start hint of (key, what it does) rows; the first drag takes it away."""
-        cells = "".join(
-            f"<tr><td align='right'><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>"
-            for key, text in rows
-        )
-        self._hint.setTextFormat(Qt.TextFormat.RichText)
-        self._hint.show_text(f"<table cellspacing='3'>{cells}</table>")
-        self._arrange_overlays()
-
-    def _dismiss_hint(self) -> None:
-        if not self._hint.isHidden():
-            self._hint.hide()
-            self.hint_dismissed.emit()
 
     # Magnifying the picture, which moves no camera
 
@@ -223,7 +179,7 @@ class ImagePane(PictureGestures):
         """Fit the picture and put the labels back into their corners."""
         super().resizeEvent(event)
         self._place()
-        self._arrange_overlays()
+        self.overlays.arrange()
         self.room_changed.emit()
 
     def room_px(self) -> tuple[int, int]:
@@ -276,19 +232,6 @@ class ImagePane(PictureGestures):
         cells = range(len(self._arrangement.corners))
         return next((one for one in cells if self._cell(one).contains(at)), 0)
 
-    def _arrange_overlays(self) -> None:
-        inset = _OVERLAY_INSET_PX
-        self._filming.move((self.width() - self._filming.width()) // 2, 2)
-        # At the lower edge, where no header of a pane lies.
-        self._busy.move(inset, self.height() - self._busy.height() - inset)
-        above = 0 if self._busy.isHidden() else self._busy.height() + _BETWEEN_OVERLAYS_PX
-        self._waiting.move(inset, self.height() - self._waiting.height() - inset - above)
-        self._badge.move(self.width() - self._badge.width() - inset, inset)
-        self._hint.move(
-            (self.width() - self._hint.width()) // 2,
-            self.height() - self._hint.height() - 3 * inset,
-        )
-
     # Painting
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -299,13 +242,13 @@ class ImagePane(PictureGestures):
         painter.fillRect(self.rect(), QColor(tones.surround))
         if self._frame is None:
             painter.setPen(QColor(tones.on_surround))
-            if self._busy.isHidden():
+            if not self.overlays.busy:
                 area = self.rect().adjusted(24, 24, -24, -24)
                 flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
                 painter.drawText(area, int(flags), _EMPTY_TEXT)
         else:
             self._paint_picture(painter)
-            if self._waiting.text():
+            if self.overlays.waiting:
                 painter.fillRect(self.rect(), _VEIL)
             self._paint_overlays(painter)
         self.paint_drop(painter)
