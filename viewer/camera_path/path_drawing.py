@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.geometry.camera import Camera
-from viewer.widgets.picture.drawn_overlays import PathOverlay, Point
-from viewer.widgets.picture.frustum import Lines, frustum_lines
+from viewer.widgets.picture.drawn_overlays import Lines, PathOverlay, Point, frustum_lines
 
 _SAMPLES_PER_STEP = 16
 _MOST_SAMPLES = 800

@@ -15,8 +15,7 @@ from viewer.dataset.controller import DatasetController
 from viewer.rendering.controller import RenderController
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.panels.pose_card import PICTURE_PX, PoseCard
-from viewer.widgets.picture.drawn_overlays import HEADINGS, PoseOverlay
-from viewer.widgets.picture.frustum import frustum_lines
+from viewer.widgets.picture.drawn_overlays import HEADINGS, PoseOverlay, frustum_lines
 from viewer.window.main_window import MainWindow
 
 _NEAR = 0.02

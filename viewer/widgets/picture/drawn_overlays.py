@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QSizeF
 from PyQt6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
+from r2l_core.geometry.camera import Camera
+
 Point = tuple[float, float]
 """Column and row in image pixels."""
+Lines = tuple[tuple[Point, ...], ...]
 
 _LINE = QColor(255, 255, 255, 220)
 _EDGE = QColor(0, 0, 0, 150)
@@ -165,3 +168,17 @@ def _dot(ratio: float, beyond: bool, heading: int) -> QImage:
     painter.drawEllipse(middle, _DOT_PX, _DOT_PX)
     painter.end()
     return image
+
+
+def frustum_lines(seen_by: Camera, of: Camera, depth: float) -> Lines:
+    """The pyramid from the eye of `of` to its picture `depth` world units ahead, in image pixels of
+    `seen_by`; nothing where a part of it is behind that."""
+    across = np.array([0.0, of.width_px, of.width_px, 0.0]) - of.center_px[0]
+    down = np.array([0.0, 0.0, of.height_px, of.height_px]) - of.center_px[1]
+    corners = np.stack([across / of.focal_px, -down / of.fy_px, -np.ones(4)], axis=1) * depth
+    world = corners @ of.T_world_camera[:3, :3].T + of.position
+    pixels, depths = seen_by.projected(np.concatenate([[of.position], world]))
+    if (depths <= 0).any():
+        return ()
+    apex, *base = [(float(x), float(y)) for x, y in pixels]
+    return ((*base, base[0]), *((apex, corner) for corner in base))
