@@ -15,7 +15,6 @@ from r2l_core.model.arithmetic import quantize_rows
 from r2l_core.types import Precision
 from tests.triton_interpreter import N_RAYS
 
-AMPERE, HOPPER = (8, 0), (9, 0)
 RUNS = (Precision.FP32, Precision.BF16, Precision.FP16, Precision.INT8)
 
 needs_triton = pytest.mark.skipif(
@@ -41,10 +40,10 @@ def int8_twin(light_field, rays) -> torch.Tensor:
     return shade_all(SimulatedEngine(light_field, Precision.INT8_SIM), *rays)
 
 
-def launch(dtype: torch.dtype, width: int, capability: tuple[int, int]) -> dict[str, int]:
+def launch(dtype: torch.dtype, width: int) -> dict[str, int]:
     from r2l_core.engines.cuda.triton_kernels import launch_shape
 
-    return launch_shape(dtype, width, capability)
+    return launch_shape(dtype, width)
 
 
 def random_layers(depth: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -55,13 +54,13 @@ def random_layers(depth: int, width: int) -> tuple[torch.Tensor, torch.Tensor, t
     return weights, biases, torch.randn(N_RAYS, width, generator=generator) * 3
 
 
-def int8_blocks(weights, biases, capability=AMPERE) -> TritonBlocks:
+def int8_blocks(weights, biases) -> TritonBlocks:
     rows = [quantize_rows(weight) for weight in weights]
     return TritonBlocks(
         torch.stack([row.values for row in rows]),
         biases,
         torch.stack([row.scale[:, 0] for row in rows]),
-        launch(torch.int8, biases.shape[1], capability),
+        launch(torch.int8, biases.shape[1]),
     )
 
 

@@ -47,19 +47,25 @@ builder.create_dot = lambda self, a, b, *rest: create_dot(
 INTERPRETER = """
 import pickle, sys
 from r2l_core.engines.cuda.fusion import TritonFusion
-from r2l_core.engines.cuda.network import DeviceNetwork
+from r2l_core.engines.cuda.network import DTYPES, DeviceNetwork
 from r2l_core.model.encoding import FeatureEncoder
 
 def run_blocks(blocks, x, rays_per_program):
     blocks(x, rays_per_program)
     return x
 
-def network_colors(light_field, precision, rays, capability):
+def network_colors(light_field, precision, rays, fused):
     encoder = FeatureEncoder(light_field, len(rays[0]))
-    fusion = TritonFusion(capability) if capability else None
+    fusion = TritonFusion() if fused else None
     network = DeviceNetwork(light_field, precision, encoder, fusion)
     assert not network.why_torch_ends, network.why_torch_ends
     return network.colors(*rays), network.n_fused_blocks
+
+def first_layer(light_field, precision, rays):
+    from r2l_core.engines.cuda.triton_ends import TritonEnds
+
+    ends = TritonEnds(light_field, DTYPES[precision], light_field.network.width, rays[0].device)
+    return ends.first(*rays)[0]
 
 while True:
     name, arguments = pickle.load(sys.stdin.buffer)

@@ -311,10 +311,10 @@ def test_which_ways_there_are(make_light_field, monkeypatch):
     def ways(light_field, precision, capability=(8, 6)):
         return cuda_engine.ways(light_field, precision, StandInDevice(capability))
 
-    ampere = TritonFusion((8, 6))
+    through_triton = TritonFusion()
     assert ways(narrow, Precision.FP32) == ([None], "")
     for precision in (Precision.BF16, Precision.FP16, Precision.INT8):
-        assert ways(narrow, precision) == ([ampere, None], "")
+        assert ways(narrow, precision) == ([through_triton, None], "")
         assert ways(wide, precision)[0] == [None]
         assert "at most 256 channels wide" in ways(wide, precision)[1]
         assert "too old for Triton" in ways(narrow, precision, (7, 5))[1]
@@ -330,12 +330,12 @@ def test_hopper_has_a_way_of_its_own(make_light_field, monkeypatch):
     monkeypatch.setattr(cuda_engine, "find_spec", lambda name: object())
     for width in (129, 256):
         hopper = HopperFusion(triton_ends=True)
-        assert ways(width) == [hopper, TritonFusion((9, 0)), None]
-    assert ways(128) == [TritonFusion((9, 0)), None], "it would be padded to twice its width"
+        assert ways(width) == [hopper, TritonFusion(), None]
+    assert ways(128) == [TritonFusion(), None], "it would be padded to twice its width"
     assert ways(257) == [None]
     assert ways(256, precision=Precision.FP32) == [None]
     for other in ((8, 9), (10, 0), (12, 0)):
-        assert ways(256, other) == [TritonFusion(other), None]
+        assert ways(256, other) == [TritonFusion(), None]
     monkeypatch.setattr(cuda_engine, "find_spec", lambda name: None)
     assert ways(256) == [HopperFusion(), None], "it needs no Triton"
 
@@ -491,7 +491,7 @@ def test_the_account_of_fused_blocks(make_light_field):
 
 @needs_triton
 def test_triton_says_its_version():
-    assert re.fullmatch(r"Triton 3\.\d+\.\d+.*", TritonFusion((8, 0)).name)
+    assert re.fullmatch(r"Triton 3\.\d+\.\d+.*", TritonFusion().name)
 
 
 def test_exact_products_are_asked_for_and_given_back():

@@ -12,12 +12,11 @@ import torch
 
 from r2l_core.engines.cuda.fusion import TritonBlocks
 from r2l_core.engines.reference import ReferenceEngine
+from r2l_core.model.encoding import RayCoordinates, encode_reference
 from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
 from tests.cuda_cases import (
-    AMPERE,
-    HOPPER,
     LEAST_PSNR_DB,
     NETWORKS,
     colors_psnr_db,
@@ -35,7 +34,7 @@ __all__ = ["interpreted", "run_blocks"]
 
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 # Their chunks differ, and with them the number of parts a tile is put together from.
-SHAPES = [(4, 64, AMPERE), (6, 64, AMPERE), (6, 128, AMPERE), (6, 256, AMPERE), (6, 256, HOPPER)]
+SHAPES = [(4, 64), (6, 64), (6, 128), (6, 256)]
 
 
 # --- 16-bit kernels ----------------------------------------------------------------------------
@@ -55,9 +54,9 @@ def blocks_in_halves(x, weights, biases, dtype=None):
 
 
 @needs_triton
-@pytest.mark.parametrize(("depth", "width", "capability"), SHAPES, ids=str)
+@pytest.mark.parametrize(("depth", "width"), SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", HALVES.values(), ids=HALVES.keys())
-def test_halves_are_exact_on_small_integers(run_blocks, dtype, depth, width, capability):
+def test_halves_are_exact_on_small_integers(run_blocks, dtype, depth, width):
     """Integers up to 256 are exact in both formats, so there is only one right result."""
     generator = torch.Generator().manual_seed(width)
 
@@ -70,20 +69,20 @@ def test_halves_are_exact_on_small_integers(run_blocks, dtype, depth, width, cap
     x = integers(N_RAYS, width, density=1.0)
     expected = blocks_in_halves(x, weights, biases)
     assert 8 < expected.abs().max() <= 256
-    blocks = TritonBlocks(weights.to(dtype), biases, None, launch(dtype, width, capability))
+    blocks = TritonBlocks(weights.to(dtype), biases, None, launch(dtype, width))
     assert torch.equal(run_blocks(blocks, x).double(), expected)
 
 
 @needs_triton
-@pytest.mark.parametrize(("depth", "width", "capability"), SHAPES, ids=str)
-def test_fp16_rounds_where_it_should_and_nowhere_else(run_blocks, depth, width, capability):
+@pytest.mark.parametrize(("depth", "width"), SHAPES, ids=str)
+def test_fp16_rounds_where_it_should_and_nowhere_else(run_blocks, depth, width):
     """Against float64 rounded to fp16 at the inputs of products only. What remains are float32 sums
     and, by them, values rounded to the neighbouring fp16 number here and there: a fraction of what
     the roundings do all together. No value is off by more than one such neighbour (2^-7 for
     activations below 16) times a weight (below 0.3)."""
     weights, biases, x = random_layers(depth, width)
     weights = weights.half()
-    blocks = TritonBlocks(weights, biases, None, launch(torch.float16, width, capability))
+    blocks = TritonBlocks(weights, biases, None, launch(torch.float16, width))
     result = run_blocks(blocks, x).double()
     same_roundings = blocks_in_halves(x, weights, biases, torch.float16)
     no_roundings = blocks_in_halves(x, weights, biases)
@@ -101,13 +100,13 @@ def test_fp16_that_overflows_is_not_a_number_in_the_end(run_blocks, where):
         x[3] *= 1e6
     else:
         biases[0, :8] = 7e4
-    blocks = TritonBlocks(weights.half(), biases, None, launch(torch.float16, 64, AMPERE))
+    blocks = TritonBlocks(weights.half(), biases, None, launch(torch.float16, 64))
     result = run_blocks(blocks, x)
     rows = [3] if where == "residual" else list(range(N_RAYS))
     assert not result[rows].isfinite().any()
     if where == "residual":
         assert result[:3].isfinite().all()
-    bf16 = TritonBlocks(weights.bfloat16(), biases, None, launch(torch.bfloat16, 64, AMPERE))
+    bf16 = TritonBlocks(weights.bfloat16(), biases, None, launch(torch.bfloat16, 64))
     assert run_blocks(bf16, x).isfinite().all()
 
 
@@ -132,11 +131,11 @@ def blocks_in_integers(x: torch.Tensor, blocks: TritonBlocks) -> torch.Tensor:
 
 
 @needs_triton
-@pytest.mark.parametrize(("depth", "width", "capability"), SHAPES, ids=str)
-def test_int8_is_integer_arithmetic_to_the_bit(run_blocks, depth, width, capability):
+@pytest.mark.parametrize(("depth", "width"), SHAPES, ids=str)
+def test_int8_is_integer_arithmetic_to_the_bit(run_blocks, depth, width):
     weights, biases, x = random_layers(depth, width)
     x *= 10.0 ** torch.linspace(-3, 3, N_RAYS)[:, None]  # every ray in its own range
-    blocks = int8_blocks(weights, biases, capability)
+    blocks = int8_blocks(weights, biases)
     result = run_blocks(blocks, x)
     assert torch.equal(result, blocks_in_integers(x, blocks))
     exact = blocks_in_halves(x, weights, biases)
@@ -195,7 +194,7 @@ def test_small_activations_vanish_in_int8_alone(run_blocks, width):
 
     int8 = int8_blocks(weights, biases)
     assert torch.equal(linear_part(int8, x), linear_part(int8, noisy))
-    half = TritonBlocks(weights.half(), biases, None, launch(torch.float16, width, AMPERE))
+    half = TritonBlocks(weights.half(), biases, None, launch(torch.float16, width))
     assert ((linear_part(half, x) - linear_part(half, noisy)).abs() > 1).all()
 
 
@@ -209,7 +208,7 @@ def test_rays_depend_on_no_other(run_blocks):
     together = run_blocks(blocks, rays)
     assert torch.equal(run_blocks(blocks, rays[order]), together[order])
     # The interpreter's float products depend on the row, so here programs alone change.
-    halves = TritonBlocks(weights.half(), biases, None, launch(torch.float16, 64, AMPERE))
+    halves = TritonBlocks(weights.half(), biases, None, launch(torch.float16, 64))
     together = run_blocks(halves, rays)
     order = torch.arange(64).roll(N_RAYS)
     assert torch.equal(run_blocks(halves, rays[order]), together[order])
@@ -226,18 +225,18 @@ def test_tiles_must_be_whole():
 
 
 @needs_triton
-@pytest.mark.parametrize("capability", [None, AMPERE], ids=["layer-by-layer", "fused"])
+@pytest.mark.parametrize("fused", [False, True], ids=["layer-by-layer", "fused"])
 @pytest.mark.parametrize("precision", LEAST_PSNR_DB)
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
 def test_colours_agree_with_the_reference(
-    interpreted, make_light_field, scene_rays, network, precision, capability
+    interpreted, make_light_field, scene_rays, network, precision, fused
 ):
     light_field, rays = make_light_field(**network), scene_rays(128)
-    colors, n_fused = interpreted("network_colors", light_field, precision, rays, capability)
+    colors, n_fused = interpreted("network_colors", light_field, precision, rays, fused)
     expected = ReferenceEngine(light_field).shade(*rays).colors
     assert expected.std() > 0.02, "otherwise anything would agree"
     assert colors_psnr_db(colors, expected) >= LEAST_PSNR_DB[precision]
-    fuses = capability is not None and precision is not Precision.FP32
+    fuses = fused and precision is not Precision.FP32
     assert n_fused == (light_field.network.n_blocks if fuses else 0)
 
 
@@ -246,7 +245,7 @@ def test_colours_agree_with_the_reference(
 def test_int8_is_what_its_simulation_says(interpreted, make_light_field, scene_rays, network):
     """But for values a rounding error away from the middle of two levels."""
     light_field, rays = make_light_field(**network), scene_rays(128)
-    colors, _ = interpreted("network_colors", light_field, Precision.INT8, rays, AMPERE)
+    colors, _ = interpreted("network_colors", light_field, Precision.INT8, rays, True)
     assert colors_psnr_db(colors, int8_twin(light_field, rays)) > 60
 
 
@@ -257,7 +256,7 @@ def test_int8_keeps_to_a_mix(interpreted, make_light_field, scene_rays, in_float
     light_field, rays = make_light_field(depth=8, width=40, res_scale=0.6), scene_rays(128)
     names = body_layers(light_field.network)
     mixed = quantized(light_field, "int8", mix={names[i]: "fp32" for i in in_float})
-    colors, n_fused = interpreted("network_colors", mixed, Precision.INT8, rays, AMPERE)
+    colors, n_fused = interpreted("network_colors", mixed, Precision.INT8, rays, True)
     assert n_fused == 3 - len({i // 2 for i in in_float})
     twin, unmixed = int8_twin(mixed, rays), int8_twin(light_field, rays)
     assert colors_psnr_db(colors, twin) > max(60, colors_psnr_db(colors, unmixed) + 10)
@@ -300,7 +299,7 @@ def test_kernels_compile_for_tensor_cores(capability, dtype, tmp_path):
     weight = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.int8: "*i8"}[dtype]
     types = {"weight_ptr": weight, "bias_ptr": "*fp32", "n_blocks": "i32"}
     types |= {"x_ptr": "*fp32", "scale_ptr": "*fp32"}
-    shape = launch(dtype, 256, divmod(capability, 10))
+    shape = launch(dtype, 256)
     n_warps = shape.pop("num_warps")
     names = kernel.arg_names
     source = ASTSource(
@@ -321,3 +320,49 @@ def test_kernels_compile_for_tensor_cores(capability, dtype, tmp_path):
     usage = subprocess.run([tool, "-res-usage", cubin], capture_output=True, text=True, check=True)
     (stack,) = re.findall(r"STACK:(\d+)", usage.stdout)
     assert int(stack) <= 64
+
+
+@needs_triton
+@pytest.mark.parametrize("three", [False, True], ids=["sixteen bits", "three products"])
+@pytest.mark.parametrize(("capability", "rays"), [(80, 64), (86, 64), (90, 128), (120, 64)])
+def test_the_first_layer_compiles_for_tensor_cores(capability, rays, three):
+    """As published, 48 coordinates into 256 channels: nothing in local memory, and shared memory
+    within the GPU's limit."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from r2l_core.engines.cuda.triton_ends import STAGES, WARPS, first_layer
+
+    if os.environ.get("TRITON_INTERPRET"):
+        pytest.skip("TRITON_INTERPRET is set")
+    shape = {"COORDINATES": 64, "WIDTH": 256, "RAYS": rays, "THREE": three, "STAGES": STAGES}
+    names = first_layer.arg_names
+    types = {name: "*fp32" for name in names if name.endswith("_ptr")}
+    types |= dict.fromkeys(("weight_ptr", "low_ptr"), "*fp16" if three else "*bf16")
+    types |= dict.fromkeys(("n_coordinates", "n_frequencies"), "i32")
+    source = ASTSource(
+        first_layer,
+        {name: types.get(name, "constexpr") for name in names},
+        {(names.index(k),): v for k, v in shape.items()},
+        {(i,): [["tt.divisibility", 16]] for i, name in enumerate(names) if name.endswith("_ptr")},
+    )
+    target = GPUTarget("cuda", capability, 32)
+    compiled = triton.compile(source, target=target, options={"num_warps": WARPS})
+    assert re.search(PRODUCTS[torch.float16 if three else torch.bfloat16], compiled.asm["ptx"])
+    assert ".local" not in compiled.asm["ptx"], "a library's sine would need a stack"
+    assert compiled.metadata.shared <= SHARED_BYTES[capability]
+
+
+@needs_triton
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16, Precision.INT8])
+def test_the_ends_are_near_float64(interpreted, make_light_field, scene_rays, precision):
+    """int8 has its first layer in float32, as three products in float16."""
+    light_field, rays = make_light_field(width=64, n_sample=16, n_frequencies=10), scene_rays(128)
+    hidden = interpreted("first_layer", light_field, precision, rays)
+    points = RayCoordinates(light_field.network, light_field.scene)(*rays)
+    features = encode_reference(points, light_field.network.n_frequencies).double()
+    weight, bias = (light_field.tensors[f"head.0.{part}"].double() for part in ("weight", "bias"))
+    expected = (features @ weight.T + bias).clamp_min(0.0)
+    error = (hidden - expected).norm() / expected.norm()
+    assert error < {Precision.BF16: 4e-3, Precision.FP16: 5e-4, Precision.INT8: 1e-5}[precision]

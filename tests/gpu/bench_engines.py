@@ -83,8 +83,8 @@ def build(light_field: LightField, case: Case) -> CudaEngine:
         raise EngineError(f"{case.way} has no kernel", why)
     launch_shape = triton_kernels.launch_shape
 
-    def chosen(dtype: torch.dtype, width: int, capability: tuple[int, int]) -> dict[str, int]:
-        shape = launch_shape(dtype, width, capability)
+    def chosen(dtype: torch.dtype, width: int) -> dict[str, int]:
+        shape = launch_shape(dtype, width)
         return (
             shape if case.chunk is None else {**shape, "CHUNK": case.chunk, "STAGES": case.stages}
         )

@@ -32,7 +32,7 @@ def main() -> None:
         "bf16": (weights.bfloat16(), None),
         "int8": (integers, scales.to(place)),
     }
-    fusions: list[Fusion] = [TritonFusion(device.capability)]
+    fusions: list[Fusion] = [TritonFusion()]
     if device.capability == HOPPER and width == 256 and options.rays % 256 == 0:
         fusions.append(HopperFusion())
     results: dict[str, torch.Tensor] = {}

@@ -41,7 +41,7 @@ def _fusions() -> list[Fusion | None]:
         return [None]
     capability = torch.cuda.get_device_capability()
     hopper: list[Fusion | None] = [HopperFusion()] if capability == HOPPER else []
-    return [*hopper, TritonFusion(capability), None]
+    return [*hopper, TritonFusion(), None]
 
 
 WAYS = [(precision, fusion) for precision in RUNS for fusion in _fusions()]
@@ -182,7 +182,7 @@ def test_int8_is_integers(fusion):
 def test_agrees_with_the_interpreter(run_blocks, width):
     weights, biases, x = random_layers(6, width)
     rays = x.repeat(4, 1)
-    blocks = int8_blocks(weights, biases, torch.cuda.get_device_capability())
+    blocks = int8_blocks(weights, biases)
     tensors = ("weights", "biases", "scales")
     on_gpu = replace(blocks, **{name: getattr(blocks, name).cuda() for name in tensors})
     result = rays.cuda()

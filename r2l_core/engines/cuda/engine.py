@@ -180,7 +180,7 @@ def ways(
     if device.capability == HOPPER and network.width > TRITON_WIDTHS[-2]:
         found.append(HopperFusion(triton_ends=not why_not))
     if not why_not:
-        found.append(TritonFusion(device.capability))
+        found.append(TritonFusion())
     return [*found, None], why_not
 
 

@@ -84,9 +84,8 @@ class TritonBlocks:
 
 @dataclass(frozen=True)
 class TritonFusion:
-    """See Fusion. capability: the compute capability to choose launch shapes for."""
+    """See Fusion."""
 
-    capability: tuple[int, int]
     widths = TRITON_WIDTHS
     rays_multiple = RAYS_PER_PROGRAM
     triton_ends = True
@@ -102,5 +101,5 @@ class TritonFusion:
         """See Fusion.blocks."""
         from r2l_core.engines.cuda.triton_kernels import launch_shape
 
-        launch = launch_shape(weights.dtype, biases.shape[1], self.capability)
+        launch = launch_shape(weights.dtype, biases.shape[1])
         return TritonBlocks(weights, biases, scales, launch)

@@ -22,6 +22,9 @@ from r2l_core.geometry.rays import sample_depths
 from r2l_core.model.encoding import RayCoordinates, encode_reference
 from r2l_core.model.light_field import LightField
 
+STAGES, WARPS = 2, 8
+"""Of the first layer: loads ahead, and what a program is divided into."""
+
 _LAST_RAYS = 32
 """Of a program of the last layer."""
 
@@ -205,8 +208,8 @@ class TritonEnds:
             WIDTH=self._width,
             RAYS=rays,
             THREE=self._three,
-            STAGES=2,
-            num_warps=8,
+            STAGES=STAGES,
+            num_warps=WARPS,
         )
         return x, hidden
 

@@ -63,14 +63,14 @@ __device__ __forceinline__ Rows quantise(const int (&first)[64], const int (&sec
 
 // One warpgroup. Of accumulators, a thread holds for each eight channels two of row `row` and the same two
 // of row `row + 8`.
-template <int GROUP>
-__device__ __forceinline__ void consume(float* x_all, u8* memory, int n_blocks, int n_tiles) {
+// group: 0 or 1, not a template's: both warpgroups run the same instructions, which then fit their cache.
+__device__ __forceinline__ void consume(int group, float* x_all, u8* memory, int n_blocks, int n_tiles) {
   const u32 stages = shared_address(memory) + RESIDUAL_BYTES, barriers = stages + N_STAGES * STAGE_BYTES;
   const u8* const parameters = memory + RESIDUAL_BYTES + N_STAGES * STAGE_BYTES + BARRIER_BYTES;
   const int thread = threadIdx.x & 127, lane = thread & 31, warp = thread >> 5;
   const int row = warp * 16 + (lane >> 2), column = 2 * (lane & 3);
   // Eight channels of a thread's two rows, 2 KB apart: no two threads of a warp meet in a bank.
-  float4* const residual = (float4*)(memory + GROUP * (RESIDUAL_BYTES / 2)) + thread;
+  float4* const residual = (float4*)(memory + group * (RESIDUAL_BYTES / 2)) + thread;
   Place<N_STAGES> place(0);
   int half = 0;
 
@@ -78,7 +78,7 @@ __device__ __forceinline__ void consume(float* x_all, u8* memory, int n_blocks, 
     int first[64], second[64];  // a layer's int32 sums, then its float32 values
     u32 levels[32];
     Rows greatest = {0.f, 0.f};
-    float* here = x_all + ((u64)tile * TILE_RAYS + GROUP * GROUP_RAYS + row) * WIDTH + column;
+    float* here = x_all + ((u64)tile * TILE_RAYS + group * GROUP_RAYS + row) * WIDTH + column;
 #pragma unroll
     for (int j = 0; j < 32; j++) {
       const float2 upper = *(const float2*)(here + 8 * j), lower = *(const float2*)(here + 8 * WIDTH + 8 * j);
@@ -183,12 +183,9 @@ hopper_int8_blocks(float* x, const u8* weights, const u8* parameters, int n_bloc
       produce<N_STAGES, STAGE_BYTES, PARAMETER_BYTES>(
           stages, barriers, barriers + BARRIER_BYTES, weights, parameters, n_blocks, n_tiles);
     __syncwarp();
-  } else if (group == 1) {
-    more_registers<CONSUMER_REGISTERS>();
-    consume<0>(x, memory, n_blocks, n_tiles);
   } else {
     more_registers<CONSUMER_REGISTERS>();
-    consume<1>(x, memory, n_blocks, n_tiles);
+    consume(group - 1, x, memory, n_blocks, n_tiles);
   }
   cluster_sync();
 }
