@@ -7,8 +7,8 @@ formats and int8 run all residual blocks in one fused kernel: of CUDA C++ on an 
 layer by layer through cuBLAS, as fp32 always does. `EngineInfo.kernel` says what runs,
 `EngineInfo.fallback` what failed before.
 
-State: everything but `device.CudaDevice` is tested on a processor, kernels in Triton's interpreter.
-Streams, graphs, events and pinned copies have never run on hardware; docs/gpu.md tells how to.
+State: everything but `device.CudaDevice` is tested on a processor, kernels in Triton's interpreter;
+docs/gpu.md says on which cards all of it has run, how fast, and how to try it on another.
 """
 
 from __future__ import annotations
