@@ -172,7 +172,7 @@ class Fields:
         value = self._value(name, None)
         if not isinstance(value, dict):
             self.refuse(name, "is not an object")
-        return self._part(value, name)
+        return self.part(value, name)
 
     def objects(self, name: str, most: int) -> list[Self]:
         """A list of at most `most` objects."""
@@ -181,7 +181,7 @@ class Fields:
             where = f"{name}[{index}]"
             if not isinstance(value, dict):
                 self.refuse(where, "is not an object")
-            entries.append(self._part(value, where))
+            entries.append(self.part(value, where))
         return entries
 
     def matrix(self, name: str, value: Any = None) -> NDArray[np.float64]:
@@ -217,7 +217,8 @@ class Fields:
             self.refuse(name, f"is not a list of {count} numbers")
         return [self._number(f"{name}[{at}]", one, -1e9, 1e9) for at, one in enumerate(values)]
 
-    def _part(self, values: Mapping[str, Any], where: str) -> Self:
+    def part(self, values: Mapping[str, Any], where: str) -> Self:
+        """Values that stand in the field `where`, perhaps in another form, as fields."""
         part = copy.copy(self)
         part._values, part._prefix = values, f"{self._prefix}{where}."
         return part

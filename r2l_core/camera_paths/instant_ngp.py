@@ -97,29 +97,29 @@ def _fov_y_deg(entry: Fields, fields: Fields) -> float:
     """Vertical field of view of a photograph; that of its width where its shape is unknown."""
 
     # With Pillow, which a start of the window does not need.
-    from r2l_core.datasets.lenses import lens_field
+    from r2l_core.datasets.lenses import field_of_view, lens_field, lens_levels
 
-    def number(key: str, low: float, high: float) -> float | None:
-        field, name = lens_field((entry, fields), key)
-        return field.optional_number(name, low, high)
+    levels = lens_levels((entry, fields), [])
+    sources = [one for level in levels for one in level]
 
-    def angle_of(axis: str) -> float | None:
-        degrees = number(f"{axis}_fov", 0.05, 179.9)
-        stated = number(f"camera_angle_{axis}", 1e-3, math.pi - 1e-3)
-        return math.radians(degrees) if stated is None and degrees is not None else stated
+    def side_px(key: str) -> float | None:
+        field, name = lens_field(sources, key)
+        return field.optional_number(name, 1, 65_536)
 
-    if (angle := angle_of("y")) is not None:
-        return math.degrees(angle)
-    width, height = number("w", 1, 65_536), number("h", 1, 65_536)
-    focal_px = number("fl_y", 1e-3, 1e6) or number("fl_x", 1e-3, 1e6)
-    if focal_px is not None and height is not None:
-        return math.degrees(2 * math.atan(height / 2 / focal_px))
-    angle = angle_of("x")
-    if angle is None:
-        fields.refuse("camera_angle_x", "is missing, and so is all else that says how far is seen")
-    if width is None or height is None:
-        return math.degrees(angle)
-    return math.degrees(2 * math.atan(math.tan(angle / 2) * height / width))
+    width, height = side_px("w"), side_px("h")
+    for level in levels:  # as `read_lens` has it: the frame first, and there lengths in pixels
+        x, y = (field_of_view(level, axis, []) for axis in "xy")
+        if y is not None and y.focal_px is None:
+            return math.degrees(y.angle_rad)
+        focal_px = next((one.focal_px for one in (y, x) if one and one.focal_px), None)
+        if focal_px is not None and height is not None:
+            return math.degrees(2 * math.atan(height / 2 / focal_px))
+        if x is not None and x.focal_px is None:
+            shape = 1.0 if width is None or height is None else height / width
+            return math.degrees(2 * math.atan(math.tan(x.angle_rad / 2) * shape))
+    return fields.refuse(
+        "camera_angle_x", "is missing, and so is all else that says how far is seen"
+    )
 
 
 def _key(entry: Fields, name: str, pose: NDArray[np.float64], fov_y_deg: float) -> Keyframe:

@@ -143,7 +143,8 @@ def _times_s(fields: Fields, entries: list[Fields], loop: bool) -> list[float]:
     otherwise all alike.
 
     The viewer writes shares of `seconds`, of which the last is 1; its Blender add-on writes seconds
-    themselves, which end a frame before `seconds`.
+    themselves, for every frame: they end one before `seconds`, or later where the animation begins
+    later.
     """
     seconds = fields.number("seconds", _DEFAULT_SECONDS, _SHORTEST_S, MAX_TRANSITION_S)
     if len(entries) == 1:
@@ -156,7 +157,10 @@ def _times_s(fields: Fields, entries: list[Fields], loop: bool) -> list[float]:
         if not after > before:
             entry.refuse("properties", "has a TIME that is not later than the one before")
     frame_s = 1 / fields.number("fps", _DEFAULT_FPS, 0.1, 1 / _SHORTEST_S)
-    ends_with_film = -1e-3 <= seconds - times[-1] <= 1.001 * frame_s
+    ends_with_film = -1e-3 <= seconds - times[-1] <= 1.001 * frame_s or (
+        all(math.isclose(b - a, frame_s, rel_tol=1e-3) for a, b in pairwise(times))
+        and math.isclose(len(times) * frame_s, seconds, rel_tol=1e-3)
+    )
     if times[-1] > 1 or (ends_with_film and not math.isclose(times[-1], 1.0)):
         # Stretched to the film's length, so that all of it is filmed.
         length = times[-1] - times[0]

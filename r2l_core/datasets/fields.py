@@ -6,9 +6,8 @@ Datasets come from strangers: nothing here trusts a type, a size or a path.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +66,6 @@ class DatasetFields(Fields):
     def integer_part(self, name: str) -> int:
         """A number of pixels, which some programs write as 800.0."""
         return int(self.number(name, low=1, high=65_536))
-
-    def part(self, values: Mapping[str, Any], where: str) -> Self:
-        """Values that stand in the field `where` in another form, as fields."""
-        return self._part(values, where)
 
     def texts(self, name: str) -> list[str]:
         """A list of texts."""

@@ -1,14 +1,16 @@
 """The lens of a photograph, as the family of `transforms*.json` describes it.
 
 One reader for all of them, whether nerfstudio, instant-ngp, a Blender add-on or the NeRF synthetic
-scenes have written it: any field may stand in the frame or, for all of them, in the file.
+scenes have written it: any field may stand in the frame or, for all of them, in the file. What the
+frame says of its field of view, in whatever way, counts more than what the file does.
 
     fl_x fl_y, fx fy          focal lengths in pixels
     camera_angle_x, _y        fields of view in radians; x_fov, y_fov the same in degrees
     cx cy                     where the optical axis meets the picture, in pixels
     w h, width height         size of the picture that those pixels are of
     K, intrinsics             3x3 or 4x4 matrix of focal lengths and axis, as OpenCV has it
-    camera_model, is_fisheye  what is no pinhole camera is refused
+    camera_model, is_fisheye  what is no pinhole camera is refused, and so are the projections that
+                              instant-ngp has besides, such as latlong
     k1 to k6, p1, p2          distortion, see `distortion`; k4 to k6 divide with FULL_OPENCV
     distortion_params         k1 k2 k3 k4 p1 p2 of nerfstudio, or four or five as OpenCV has them
 
@@ -50,6 +52,15 @@ _PARAMETERS = {
     5: ("k1", "k2", "p1", "p2", "k3"),
     6: ("k1", "k2", "k3", "k4", "p1", "p2"),
 }
+_PROJECTIONS = (
+    *("is_fisheye", "latlong", "equirectangular", "orthographic"),
+    *(f"ftheta_p{power}" for power in range(5)),
+)
+"""Fields of instant-ngp's that say that a lens is none of a pinhole camera."""
+
+_OTHER_TYPES = ("fisheye", "equirect", "ortho", "panoram", "spher", "omni", "vr180")
+"""What `camera_type`, which has no agreed values, then says."""
+
 _NOT_UNDONE = ("k7", "k8", "p3", "p4", "s1", "s2", "s3", "s4", "b1", "b2", "skew")
 """What other programs bend a lens by, and this does not know to undo."""
 
@@ -95,11 +106,9 @@ def read_lens(
     """
 
     doubts: list[str] = []
-    sources = [
-        more
-        for one in sources
-        for more in (one, *_of_matrix(one, doubts), *_of_parameters(one, doubts))
-    ] + [sources[-1]]  # what is nowhere is missing there, and not in a matrix
+    levels = lens_levels(sources, doubts)
+    sources = [one for level in levels for one in level]
+    sources.append(levels[-1][0])  # what is nowhere is missing there, and not in a matrix
 
     def source(key: str) -> DatasetFields:
         return lens_field(sources, key)[0]
@@ -107,24 +116,6 @@ def read_lens(
     def number(key: str, low: float, high: float) -> float | None:
         field, name = lens_field(sources, key)
         return field.optional_number(name, low, high)
-
-    def focal_px(axis: str, side_px: float, across: float) -> float | None:
-        """In pixels of the given picture; `across`: how many of these one of the file's is."""
-        stated = number(f"fl_{axis}", 1e-3, _MAX_FOCAL_PX)
-        if stated is not None:
-            return stated * across
-        key = f"camera_angle_{axis}"
-        angle = number(key, 1e-3, 180.0)
-        if angle is not None and angle > math.pi - 1e-3:
-            source(key).refuse(key, f"is {angle:g}, and an angle in radians below pi is expected")
-        if angle is None and (degrees := number(f"{axis}_fov", 0.05, 179.9)) is not None:
-            angle = math.radians(degrees)
-            if degrees < _RADIANS:
-                doubts.append(
-                    f"{axis}_fov is {degrees:g} degrees: if that are radians, the file has to say "
-                    f"{math.degrees(degrees):.1f}, or camera_angle_{axis}"
-                )
-        return None if angle is None else side_px / 2 / math.tan(angle / 2)
 
     rational = _refuse_other_lenses(source)
     width = number("w", 1, _MAX_SIZE_PX) or float(stored_px[0])
@@ -135,14 +126,40 @@ def read_lens(
         across = 1.0
     if int(height) == stored_px[1] and given_px[1] == stored_px[1]:
         down = 1.0
-    fx, fy = focal_px("x", given_px[0], across), focal_px("y", given_px[1], down)
-    if fx is None:
-        if fy is None:
-            why = "is missing, and so are fl_x, x_fov and all else that says how far it is seen"
-            source("camera_angle_x").refuse("camera_angle_x", why)
+
+    def focal_px(seen: FieldOfView, axis: str) -> float:
+        """In pixels of the given picture."""
+        if seen.focal_px is not None:
+            return seen.focal_px * (across if axis == "x" else down)
+        return given_px[axis == "y"] / 2 / math.tan(seen.angle_rad / 2)
+
+    # Of the frame before those of the file.
+    x, y = (
+        [
+            (at, seen)
+            for at, level in enumerate(levels)
+            if (seen := field_of_view(level, axis, doubts)) is not None
+        ]
+        for axis in "xy"
+    )
+    if x:
+        fx = focal_px(x[0][1], "x")
+        # Where pixels are said to be of a length, they are square.
+        square = fx / across * down if x[0][1].focal_px is not None else None
+        fy = focal_px(y[0][1], "y") if y else square
+    elif y:
+        fy = focal_px(y[0][1], "y")
         fx = fy / down * across
-    elif fy is None and number("fl_x", 1e-3, _MAX_FOCAL_PX) is not None:
-        fy = fx / across * down  # its pixels are square
+    else:
+        why = "is missing, and so are fl_x, x_fov and all else that says how far it is seen"
+        source("camera_angle_x").refuse("camera_angle_x", why)
+    if x and y and fy is not None:
+        # Said of one axis in the frame, and in other words of both in the file: pixels keep their
+        # shape.
+        if (other := _in_other_words(x, y[0][0])) is not None:
+            fy *= fx / focal_px(other, "x")
+        elif (other := _in_other_words(y, x[0][0])) is not None:
+            fx *= fy / focal_px(other, "y")
     others: dict[str, Any] = {}
     if fy is not None and not math.isclose(fx, fy, rel_tol=1e-9):
         others["focal_y_px"] = fy
@@ -158,7 +175,54 @@ def read_lens(
     for key in _NOT_UNDONE:
         if value := number(key, -1e6, 1e6):
             doubts.append(f"the lens has {key} {value:g}, which is not undone")
+    shutter = source("rolling_shutter").mapping.get("rolling_shutter")
+    if isinstance(shutter, list) and any(shutter):
+        doubts.append("the pictures have a rolling_shutter, which is not undone")
     return Lens(fx, others, distortion, tuple(doubts))
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """Along one axis, as a file says it: in its own pixels, or as an angle."""
+
+    focal_px: float | None
+    angle_rad: float = 0.0
+
+
+def lens_levels(sources: Sequence[_F], doubts: list[str]) -> list[list[_F]]:
+    """For each source its fields, and those that stand there as matrices and lists."""
+    return [[one, *_of_matrix(one, doubts), *_of_parameters(one, doubts)] for one in sources]
+
+
+def field_of_view(level: Sequence[_F], axis: str, doubts: list[str]) -> FieldOfView | None:
+    """Along `axis`, x or y, as far as one level says it. Raises the error of its fields."""
+    field, name = lens_field(level, f"fl_{axis}")
+    if (focal_px := field.optional_number(name, 1e-3, _MAX_FOCAL_PX)) is not None:
+        return FieldOfView(focal_px)
+    field, name = lens_field(level, f"camera_angle_{axis}")
+    if (angle := field.optional_number(name, 1e-3, 180.0)) is not None:
+        if angle > math.pi - 1e-3:
+            field.refuse(name, f"is {angle:g}, and an angle in radians below pi is expected")
+        return FieldOfView(None, angle)
+    field, name = lens_field(level, f"{axis}_fov")
+    if (degrees := field.optional_number(name, 0.05, 179.9)) is None:
+        return None
+    if degrees < _RADIANS:
+        doubts.append(
+            f"{axis}_fov is {degrees:g} degrees: if that are radians, the file has to say "
+            f"{math.degrees(degrees):.1f}, or camera_angle_{axis}"
+        )
+    return FieldOfView(None, math.radians(degrees))
+
+
+def _in_other_words(said: Sequence[tuple[int, FieldOfView]], level: int) -> FieldOfView | None:
+    """Along an axis of which it is `said` at which levels: what that level says, if a nearer one
+    says the same as an angle instead of a length, or the other way round."""
+    nearest, seen = said[0]
+    other = dict(said).get(level)
+    if nearest == level or other is None or (other.focal_px is None) == (seen.focal_px is None):
+        return None
+    return other
 
 
 def lens_field(sources: Sequence[_F], key: str) -> tuple[_F, str]:
@@ -169,7 +233,7 @@ def lens_field(sources: Sequence[_F], key: str) -> tuple[_F, str]:
     return next(found, (sources[-1], key))
 
 
-def _of_matrix(fields: DatasetFields, doubts: list[str]) -> list[DatasetFields]:
+def _of_matrix(fields: _F, doubts: list[str]) -> list[_F]:
     """What a matrix among the fields says, as fields of their own."""
     name = next((name for name in _MATRICES if isinstance(fields.mapping.get(name), list)), None)
     if name is None:
@@ -184,7 +248,7 @@ def _of_matrix(fields: DatasetFields, doubts: list[str]) -> list[DatasetFields]:
     return [fields.part({key: rows[i][j] for key, (i, j) in places.items()}, name)]
 
 
-def _of_parameters(fields: DatasetFields, doubts: list[str]) -> list[DatasetFields]:
+def _of_parameters(fields: _F, doubts: list[str]) -> list[_F]:
     """What a list of distortion parameters says, as fields of their own."""
     name = "distortion_params"
     if name not in fields:
@@ -224,7 +288,12 @@ def _refuse_other_lenses(source: Any) -> bool:
     model = fields.text("camera_model") if "camera_model" in fields else "PINHOLE"
     if model.upper() not in _PINHOLE_MODELS:
         fields.refuse("camera_model", f"is {model[:40]!r}, not a pinhole camera")
-    fields = source("is_fisheye")
-    if fields.mapping.get("is_fisheye"):
-        fields.refuse("is_fisheye", "is set, and only pinhole cameras can be opened")
+    for projection in _PROJECTIONS:
+        fields = source(projection)
+        if fields.mapping.get(projection):
+            fields.refuse(projection, "is set, and only pinhole cameras can be opened")
+    fields = source("camera_type")
+    kind = fields.text("camera_type").lower() if fields.is_text("camera_type") else ""
+    if any(other in kind for other in _OTHER_TYPES):
+        fields.refuse("camera_type", f"is {kind[:40]!r}, not a pinhole camera")
     return model.upper() == "FULL_OPENCV"

@@ -86,7 +86,8 @@ class PictureFinder:
         if candidates:
             candidates += [wanted.with_suffix(suffix) for suffix in SUFFIXES]
         else:
-            candidates = [Path(f"{wanted}{suffix}") for suffix in SUFFIXES]
+            # Last the file itself, which is of another format: that is said when it is read.
+            candidates = [*(Path(f"{wanted}{suffix}") for suffix in SUFFIXES), wanted]
         try:
             exact = next((path for path in candidates if path.is_file()), None)
             return exact or next(filter(None, map(self._in_any_case, candidates)), None)

@@ -17,6 +17,7 @@ import numpy as np
 from r2l_core.datasets.base import WHITE, Dataset, Request, nearest_point_to_axes
 from r2l_core.datasets.fields import DatasetFields
 from r2l_core.datasets.frames import read_views
+from r2l_core.datasets.images import SUFFIXES
 from r2l_core.datasets.llff import HOLD_OUT_EVERY
 
 FILE = "transforms.json"
@@ -65,13 +66,17 @@ def _splits(shared: DatasetFields, frames: Sequence[DatasetFields]) -> dict[str,
     """Which frames belong to which split; only splits that have any."""
     keys = {split: f"{split}_filenames" for split in SPLITS}
     if any(key in shared for key in keys.values()):
-        by_name = {_bare(frame.text("file_path")): index for index, frame in enumerate(frames)}
+        paths = [frame.text("file_path") for frame in frames]
+        by_stem = {_stem(path): index for index, path in enumerate(paths)}
+        by_name = {_bare(path): index for index, path in enumerate(paths)}
         chosen = {}
         for split, key in keys.items():
             names = shared.texts(key) if key in shared else []
-            if missing := [name for name in names if _bare(name) not in by_name]:
-                shared.refuse(key, f"names {missing[0][:200]!r}, and no frame has that file_path")
-            chosen[split] = [by_name[_bare(name)] for name in names]
+            found = [by_name.get(_bare(name), by_stem.get(_stem(name))) for name in names]
+            if None in found:
+                missing = names[found.index(None)]
+                shared.refuse(key, f"names {missing[:200]!r}, and no frame has that file_path")
+            chosen[split] = [index for index in found if index is not None]
     else:
         # By name, as nerfstudio does: frames come in any order.
         everyone = sorted(range(len(frames)), key=lambda index: frames[index].text("file_path"))
@@ -84,3 +89,9 @@ def _splits(shared: DatasetFields, frames: Sequence[DatasetFields]) -> dict[str,
 def _bare(name: str) -> str:
     """The same of file names that are written with other separators, or begin with `./`."""
     return os.path.normpath(name.replace("\\", "/"))
+
+
+def _stem(name: str) -> str:
+    """The same of those that also differ in the case of letters, or in the ending of a picture."""
+    stem, suffix = os.path.splitext(_bare(name).casefold())
+    return stem if suffix in SUFFIXES else stem + suffix

@@ -303,14 +303,14 @@ def shot(step: int, scale: float = 1.0) -> np.ndarray:
     return pose
 
 
-def addon(n: int, fps: float, scale: float = 1.0) -> dict:
+def addon(n: int, fps: float, scale: float = 1.0, first: int = 0) -> dict:
     """A keyframe for every frame, with its TIME in seconds, as the Blender add-on writes it."""
     keyframes = [
         {
             "matrix": str(shot(k, scale).T.reshape(-1).tolist()),
             "fov": 40,
             "aspect": 1,
-            "properties": f'[["FOV",40],["NAME","Camera {k}"],["TIME",{k / fps}]]',
+            "properties": f'[["FOV",40],["NAME","Camera {k}"],["TIME",{(first + k) / fps}]]',
         }
         for k in range(n)
     ]
@@ -334,12 +334,23 @@ def opened(tmp_path, values):
         (addon(72, 24), 3.0),
         (addon(10, 30), 1 / 3),
         (addon(48, 24), 2.0),
+        (addon(12, 24, first=10), 0.5),
         (script(8, seconds=8), 8.0),
         (script(8, seconds=8, fps=1), 7.0),
         (script(8), 7 / 30),
         (script(4, seconds=8, is_cycle=True), 8.0),
     ],
-    ids=["12", "72", "10 at 30", "48", "script", "script at 1", "bare script", "cycle"],
+    ids=[
+        "12",
+        "72",
+        "10 at 30",
+        "48",
+        "begins later",
+        "script",
+        "script at 1",
+        "bare script",
+        "cycle",
+    ],
 )
 def test_times_of_other_programs(tmp_path, values, seconds):
     assert opened(tmp_path, values).seconds == pytest.approx(seconds, abs=2e-3)
@@ -403,6 +414,8 @@ def test_the_path_of_instant_ngp(tmp_path):
         ({"fy": 100.0, "fx": 1.0, "height": 200}, 90.0),
         ({"x_fov": 40.0}, 40.0),
         ({"x_fov": 70.0, "y_fov": 30.0}, 30.0),
+        ({"fl_y": 100.0, "camera_angle_y": 0.3, "h": 200}, 90.0),
+        ({"K": [[50.0, 0, 9], [0, 100.0, 9], [0, 0, 1]], "h": 200}, 90.0),
         (
             {"camera_angle_x": math.radians(90), "w": 200, "h": 100},
             math.degrees(2 * math.atan(0.5)),
@@ -417,6 +430,12 @@ def test_the_photographs_of_a_dataset_as_a_path(tmp_path, lens, fov_y_deg):
     assert path.keyframes[0].fov_y_deg == pytest.approx(fov_y_deg)
     np.testing.assert_allclose(path.keyframes[2].T_world_camera, shot(2), atol=1e-12)
     assert "dataset" in path.notes[0]
+
+
+def test_a_frame_of_a_dataset_says_more_than_the_file(tmp_path):
+    frame = {"file_path": "a", "transform_matrix": shot(0).tolist(), "camera_angle_x": 1.2}
+    path = opened(tmp_path, {"fl_x": 30.0, "w": 40, "h": 40, "frames": [frame]})
+    assert path.keyframes[0].fov_y_deg == pytest.approx(math.degrees(1.2))
 
 
 def test_a_day_is_not_written_frame_by_frame(tmp_path):

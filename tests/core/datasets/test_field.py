@@ -102,6 +102,11 @@ def test_a_published_scene_keeps_its_middle(write_dataset):
         ({"camera_model": "OPENCV_FISHEYE"}, "camera_model"),
         ({"camera_model": "EQUIRECTANGULAR"}, "camera_model"),
         ({"is_fisheye": True}, "is_fisheye"),
+        ({"ftheta_p0": 0.0, "ftheta_p1": 0.9}, "ftheta_p1"),
+        ({"latlong": True}, "latlong"),
+        ({"equirectangular": True}, "equirectangular"),
+        ({"orthographic": True}, "orthographic"),
+        ({"camera_type": "FishEye"}, "camera_type"),
     ],
     ids=str,
 )
@@ -111,6 +116,37 @@ def test_other_lenses_are_refused(write_dataset, edit_json, frames, fields, name
     with_fields(edit_json, frames, **fields)
     with pytest.raises(DatasetError, match=named):
         open_dataset(folder, "train")
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_frame", "expected"),
+    [
+        ({"fl_x": 30.0, "fl_y": 30.0}, {"camera_angle_x": 0.8}, (28.382667, 28.382667)),
+        ({"fl_x": 30.0, "fl_y": 60.0}, {"x_fov": math.degrees(0.8)}, (28.382667, 56.765335)),
+        ({"fl_x": 30.0, "fl_y": 60.0}, {"camera_angle_y": 0.6}, (12.930911, 25.861822)),
+        (
+            {"camera_angle_x": 0.5, "camera_angle_y": 0.6},
+            {"fl_x": 40.0, "fl_y": 41.0},
+            (40.0, 41.0),
+        ),
+        ({"K": [[30, 0, 9], [0, 31, 9], [0, 0, 1]]}, {"fx": 20.0}, (20.0, 31.0)),
+        ({"fl_x": 30.0, "fl_y": 45.0}, {"fl_y": 90.0}, (30.0, 90.0)),
+        ({"fl_x": 30.0}, {"fl_y": 45.0}, (30.0, 45.0)),
+    ],
+)
+def test_a_frame_says_more_than_the_file(write_dataset, edit_json, of_file, of_frame, expected):
+    """However either spells it."""
+    folder = write_dataset("blender")
+    with_fields(edit_json, False, ("camera_angle_x",), **of_file)
+    with_fields(edit_json, True, **of_frame)
+    camera = open_dataset(folder, "train").cameras[0]
+    assert (camera.focal_px, camera.fy_px) == pytest.approx(expected)
+
+
+def test_a_rolling_shutter_is_told(write_dataset, edit_json):
+    folder = write_dataset("blender")
+    with_fields(edit_json, rolling_shutter=[0.0, 0.0, 1.0, 0.0])
+    assert "rolling_shutter" in open_dataset(folder, "train").notes[0]
 
 
 @pytest.mark.parametrize("model", ["pinhole", "FULL_OPENCV", "Simple_Radial"])

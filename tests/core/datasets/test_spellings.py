@@ -231,17 +231,36 @@ def test_degrees_and_radians(tmp_path):
     assert any("if that are radians, the file has to say 40.1" in note for note in notes)
 
 
-def test_splits_name_frames_in_other_words(tmp_path):
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("images/1.png", "images\\2.png"),
+        ("images/1", "./images/2.jpg"),
+        ("Images/1.PNG", "images\\2.JPEG"),
+    ],
+)
+def test_splits_name_frames_in_other_words(tmp_path, first, second):
     for name in ("images/1.png", "images/2.png"):
         picture(tmp_path / name)
     frames = [{"file_path": f"./images/{k}.png", "transform_matrix": POSE} for k in (1, 2)]
-    splits = {"train_filenames": ["images/1.png"], "test_filenames": ["images\\2.png"]}
+    splits = {"train_filenames": [first], "test_filenames": [second]}
     write(tmp_path, {"fl_x": 30.0, **splits}, frames)
     assert [view.name for view in open_dataset(tmp_path, "train").views] == ["images/1.png"]
     assert [view.name for view in open_dataset(tmp_path, "test").views] == ["images/2.png"]
 
 
 # --- pictures -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "format"), [("a.tif", "TIFF"), ("b.bmp", "BMP"), ("c.png", "BMP"), ("d", "GIF")]
+)
+def test_pictures_in_other_formats_are_there_and_refused(tmp_path, named, format):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / named, format=format)
+    fields = {"camera_angle_x": 0.7, "w": WIDTH, "h": HEIGHT}
+    write(tmp_path, fields, [{"file_path": named, "transform_matrix": POSE}])
+    with pytest.raises(DatasetError, match=f"it is of the kind {format}"):
+        open_dataset(tmp_path).image(0)
 
 
 def test_hidden_files_among_frames_are_left_out(tmp_path):
