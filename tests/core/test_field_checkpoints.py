@@ -113,6 +113,25 @@ def test_what_lies_beside_the_network_is_left_out(tmp_path):
     assert set(opened(tmp_path, lightning).tensors) == set(WEIGHTS)
 
 
+@pytest.mark.parametrize("prefix", ["", "ema."])
+def test_averages_of_weights(tmp_path, prefix):
+    averaged = torch.optim.swa_utils.AveragedModel(NETWORK).state_dict()
+    weights = {f"{prefix}{name}": tensor for name, tensor in averaged.items()}
+    assert f"{prefix}n_averaged" in weights
+    light_field = opened(tmp_path, {**checkpoint(NETWORK), "network_fn_state_dict": weights})
+    for name, tensor in WEIGHTS.items():
+        assert torch.equal(light_field.tensors[name], tensor)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_weights_as_arrays_of_numpy_are_called_that(tmp_path, whole):
+    arrays = {name: tensor.numpy() for name, tensor in WEIGHTS.items()}
+    content = arrays if whole else {**checkpoint(NETWORK), "network_fn_state_dict": arrays}
+    said = refused(tmp_path / "x.tar", file_bytes(content))
+    assert "head.0.weight as an array of NumPy" in said
+    assert "torch.from_numpy" in said
+
+
 def test_two_weights_of_one_name_are_refused(tmp_path):
     weights = named(lambda name: name)
     weights["_orig_mod.head.0.bias"] = torch.zeros(3)
@@ -265,7 +284,7 @@ OTHERS = {
     "zeros": (bytes(1000), "nothing but zeros", "Download"),
     "empty": (b"", "it is empty", "Download"),
     "noise": (b"\x01\x02\x03" * 300, "truncated, or not a .safetensors", "Download"),
-    "pickle": (pickle.dumps({"a": 1}), "a pickle, but none that torch has written", "Download"),
+    "pickle": (pickle.dumps({"a": 1}), "a pickle, but none that torch has written", "torch.save"),
 }
 
 
@@ -291,9 +310,23 @@ class Harmful:
         return os.system, ("true",)
 
 
+class Largest:
+    def __reduce__(self):
+        return max, (1, 2)
+
+
+class Evaluated:
+    def __reduce__(self):
+        return eval, ("1",)
+
+
 def test_only_what_can_do_harm_is_called_harmful(tmp_path):
+    for harmless in (..., Largest(), iter([1])):
+        data = file_bytes({**checkpoint(NETWORK), "mine": harmless})
+        assert "Save its weights alone" in refused(tmp_path / "x.tar", data)
     data = file_bytes({**checkpoint(NETWORK), "mine": Unknown()})
     assert "Save its weights alone" in refused(tmp_path / "x.tar", data)
-    (tmp_path / "x.tar").write_bytes(file_bytes({**checkpoint(NETWORK), "mine": Harmful()}))
-    with pytest.raises(CheckpointError, match="do not open it with other programs"):
-        load_light_field(str(tmp_path / "x.tar"))
+    for harmful in (Harmful(), Evaluated()):
+        (tmp_path / "x.tar").write_bytes(file_bytes({**checkpoint(NETWORK), "mine": harmful}))
+        with pytest.raises(CheckpointError, match="do not open it with other programs"):
+            load_light_field(str(tmp_path / "x.tar"))

@@ -101,12 +101,18 @@ def _zipped(file: BinaryIO, size: int) -> Archive:
         raise Refused(*described_zip(archive.namelist()))
     folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in archive.namelist():
-        raise Refused("it is a TorchScript program, not a checkpoint")
+        raise Refused(
+            "it is a TorchScript program, not a checkpoint", "Choose the checkpoint it was made of."
+        )
 
     def read(name: str) -> bytes:
         entry = archive.getinfo(name)
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            raise Refused(f"its entry {name[:80]} is compressed or encrypted")
+            raise Refused(
+                f"another program has packed it again: its entry {name[:80]} is compressed or "
+                "encrypted",
+                "Take the file as it was downloaded, without unpacking it.",
+            )
         if entry.file_size != entry.compress_size or entry.file_size > size:
             raise Refused(f"its entry {name[:80]} claims more than the file holds")
         return archive.read(entry)
@@ -142,7 +148,7 @@ def _zipped(file: BinaryIO, size: int) -> Archive:
 def _legacy(file: BinaryIO, size: int) -> Archive:
     magic, _ = read_pickle(file)
     if magic != _MAGIC:
-        raise Refused("it is a pickle, but none that torch has written")
+        raise Refused("it is a pickle, but none that torch has written", "Save it with torch.save.")
     version, _ = read_pickle(file)
     system, _ = read_pickle(file)
     if version != _LEGACY_VERSION or not isinstance(system, dict):

@@ -62,8 +62,8 @@ USUAL_MODULES = {
 }
 """Modules by the names people know them by, where pickles have another."""
 
-HARMFUL_MODULES = {
-    *("os", "posix", "nt", "subprocess", "sys", "builtins", "__builtin__", "commands", "socket"),
+_HARMFUL_MODULES = {
+    *("os", "posix", "nt", "subprocess", "sys", "commands", "socket"),
     *(
         "shutil",
         "pty",
@@ -79,3 +79,17 @@ HARMFUL_MODULES = {
     *("requests", "http", "ftplib", "tempfile", "pip", "asyncio", "signal", "threading", "types"),
 }
 """Modules by which a pickle can do something: no training program names them in a checkpoint."""
+
+_HARMFUL_BUILTINS = {
+    *("eval", "exec", "execfile", "compile", "__import__", "open", "file", "input", "raw_input"),
+    *("apply", "getattr", "setattr", "delattr", "globals", "locals", "vars", "breakpoint", "map"),
+    *("filter", "reduce", "exit", "quit", "help", "reload"),
+}
+"""Built-in functions by which it can, at least with others; most only calculate."""
+
+
+def can_do_harm(module: str, attribute: str) -> bool:
+    """Whether a pickle that calls it may do something to whoever loads it."""
+    if module in _BUILTINS:
+        return attribute.partition(".")[0] in _HARMFUL_BUILTINS
+    return module.partition(".")[0] in _HARMFUL_MODULES

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from r2l_core.checkpoints.released.library_names import (
-    HARMFUL_MODULES,
     OF_NO_INTEREST,
     TYPES,
     USUAL_MODULES,
+    can_do_harm,
 )
 
 _MAX_DIMENSIONS = 8
@@ -26,6 +26,9 @@ _MAX_ARGUMENTS = 64
 """A path has one for each of its folders."""
 
 _MAX_SCALAR_BYTES = 16
+
+NUMPY_ARRAY = "numpy.ndarray"
+"""The kind of the record that stands for an array."""
 
 
 class Refused(ValueError):
@@ -119,7 +122,7 @@ RECORDS = {
 }
 _VALUES = {
     *TYPES,
-    "numpy.ndarray",
+    NUMPY_ARRAY,
     "torch.float16",
     "torch.bfloat16",
     "torch.float32",
@@ -201,7 +204,7 @@ def _scalar(dtype: Any, data: Any = b"", *_: Any) -> Any:
 
 
 def _array(*_: Any) -> Record:
-    return Record("numpy.ndarray")
+    return Record(NUMPY_ARRAY)
 
 
 def _nothing(*_: Any) -> None:
@@ -260,7 +263,7 @@ def known_global(name: str) -> Global:
         usual = f" ({USUAL_MODULES[module]}.{attribute[:200]})" if module in USUAL_MODULES else ""
         raise Refused(
             f"it asks for {name[:200]}{usual}, which no light field needs",
-            _WARNING if module.partition(".")[0] in HARMFUL_MODULES else _HINT,
+            _WARNING if can_do_harm(module, attribute) else _HINT,
         )
     return Global(name)
 

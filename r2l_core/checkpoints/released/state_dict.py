@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.checkpoints.released.archive import Archive
-from r2l_core.checkpoints.released.stand_ins import Refused, TensorRef
+from r2l_core.checkpoints.released.stand_ins import NUMPY_ARRAY, Record, Refused, TensorRef
 
 _FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -24,15 +24,24 @@ _WRAPPERS = re.compile(
 )
 """What torch.compile, DataParallel and other wrappings put into names, at any level."""
 
+_COUNTERS = ("n_averaged", "initted", "step", "num_updates")
+"""What averages of weights, such as torch's AveragedModel, keep among them."""
+
+_AS_TENSORS = "Save tensors, torch.from_numpy(...) of each, and open those."
+
 
 def has_weights(values: Any) -> bool:
     """Whether this is a state dict of a light field or a NeRF, whatever stands before its names."""
     return isinstance(values, dict) and any(
         isinstance(name, str)
-        and isinstance(value, TensorRef)
+        and (isinstance(value, TensorRef) or _is_array(value))
         and _WRAPPERS.sub("", name).endswith(_FIRST)
         for name, value in values.items()
     )
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Record) and value.kind == NUMPY_ARRAY
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +64,14 @@ class StateDict:
         """
         if not isinstance(values, dict) or not values:
             raise Refused(f"its {field} is no state dict")
+        values = {
+            name: value
+            for name, value in values.items()
+            if str(name).rpartition(".")[2] not in _COUNTERS
+        }
         for name, value in values.items():
+            if isinstance(name, str) and _is_array(value):
+                raise Refused(f"its {field} has {name[:80]} as an array of NumPy", _AS_TENSORS)
             if not isinstance(name, str) or not isinstance(value, TensorRef):
                 raise Refused(f"its {field} has {str(name)[:80]}, which is no tensor")
         plain = [_WRAPPERS.sub("", name) for name in values]
@@ -103,7 +119,8 @@ class StateDict:
                 )
             if references[name].storage.dtype not in _FLOATING:
                 raise Refused(
-                    f"{name} in its {self.field} is of type {references[name].storage.dtype}"
+                    f"{name} in its {self.field} is of type {references[name].storage.dtype}",
+                    "Save it as float32 or float16.",
                 )
         # Many tensors that share one storage could claim any size.
         claimed = sum(ref.numel * ref.storage.dtype.itemsize for ref in references.values())
