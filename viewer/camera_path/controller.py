@@ -153,12 +153,12 @@ class CameraPathController(QObject):
 
     def _wire_files(self) -> None:
         window, actions = self._window, self._window.commands.record
-        actions.open_path.triggered.connect(lambda: window.ask_file(ask_camera_path, self.open))
+        actions.open_path.triggered.connect(lambda: window.asking.file(ask_camera_path, self.open))
         actions.save_path.triggered.connect(
-            lambda: window.ask_place(ask_camera_path_place, "camera-path.json", self.save)
+            lambda: window.asking.place(ask_camera_path_place, "camera-path.json", self.save)
         )
         actions.save_nerfstudio.triggered.connect(
-            lambda: window.ask_place(
+            lambda: window.asking.place(
                 ask_camera_path_place,
                 "nerfstudio-path.json",
                 partial(self.save, nerfstudio=True),

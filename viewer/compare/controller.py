@@ -167,7 +167,7 @@ class CompareController(QObject):
         )
 
     def _ask_light_field(self, position: int) -> None:
-        self._window.ask_file(
+        self._window.asking.file(
             ask_light_field, partial(self._panels.panes.show_light_field, position)
         )
 

@@ -72,7 +72,7 @@ class MeasuringController(QObject):
 
     def _ask(self) -> None:
         kind = str(self._panels.view.pane.compared.difference.options.kind).lower()
-        self._window.ask_place(ask_map, f"r2l-{kind}.npy", self.save)
+        self._window.asking.place(ask_map, f"r2l-{kind}.npy", self.save)
 
     def _write(self, file: Path, values: Map, words: str) -> None:
         what = f"The difference {file} could not be written"

@@ -60,9 +60,9 @@ class SessionController(QObject):
         self._pending: Session | None = None
         actions = window.commands.sessions
         actions.save.triggered.connect(
-            lambda: window.ask_place(ask_session_place, "session.json", self.save)
+            lambda: window.asking.place(ask_session_place, "session.json", self.save)
         )
-        actions.open.triggered.connect(lambda: window.ask_file(ask_session, self.open))
+        actions.open.triggered.connect(lambda: window.asking.file(ask_session, self.open))
         actions.restore.triggered.connect(self.restore_last)
         datasets.settled.connect(self._dataset_settled)
         rendering.running_changed.connect(self._running_changed)

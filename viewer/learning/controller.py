@@ -120,10 +120,12 @@ class LearningController(QObject):
         panel.stay_toggled.connect(lambda on: self._tell(stays=on))
         panel.stop_requested.connect(lambda: self._tell(stop=True))
         panel.dataset_browse_requested.connect(
-            lambda: window.ask_file(ask_dataset, panel.show_dataset)
+            lambda: window.asking.file(ask_dataset, panel.show_dataset)
         )
         panel.file_browse_requested.connect(
-            lambda: window.ask_place(ask_light_field_place, "learned.safetensors", panel.show_file)
+            lambda: window.asking.place(
+                ask_light_field_place, "learned.safetensors", panel.show_file
+            )
         )
 
     def _why_not_close(self) -> str:

@@ -77,7 +77,7 @@ class RecordingController(QObject):
         panel = self.panel
         if not self.running:
             panel.propose_size(*self._store.state.render_size_px)
-            panel.proposed_file(self._window.saving_folder)
+            panel.proposed_file(self._window.asking.saving_folder)
             panel.propose_mode(_AS_COMPARED[self._store.state.mode])
             self._offer_modes()
             self._offer_resume()
@@ -143,7 +143,7 @@ class RecordingController(QObject):
         panel.abort_requested.connect(self.abort)
         panel.pause_toggled.connect(self._pause)
         panel.browse_requested.connect(
-            lambda: window.ask_place(ask_film, "r2l.mp4", panel.show_file)
+            lambda: window.asking.place(ask_film, "r2l.mp4", panel.show_file)
         )
 
     def _why_not_close(self) -> str:

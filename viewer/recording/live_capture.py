@@ -136,7 +136,7 @@ class LiveCapture(QObject):
         # Not before there is a file.
         self._action.setChecked(False)
         name = time.strftime("r2l-live-%Y%m%d-%H%M%S.mp4")
-        self._window.ask_place(ask_film, name, self.start)
+        self._window.asking.place(ask_film, name, self.start)
 
     def _now_s(self) -> float:
         return time.perf_counter() - self._began_s

@@ -6,13 +6,11 @@ It says what the user wants through signals and shows what it is told; a control
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import partial
 from math import degrees
-from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QIcon, QKeyEvent
-from PyQt6.QtWidgets import QFileDialog, QMainWindow, QWidget
+from PyQt6.QtWidgets import QMainWindow
 
 from r2l_core import __version__
 from r2l_core.files import shipped_folder
@@ -47,9 +45,9 @@ from viewer.widgets.panels.status_line import StatusLine
 from viewer.widgets.panels.timeline import Timeline
 from viewer.widgets.picture.picture_gestures import GESTURES
 from viewer.window.actions import THEMES, Actions
-from viewer.window.closing import Closing
 from viewer.window.docks import Docks
 from viewer.window.held_keys import HeldKeys
+from viewer.window.questions import Asking, Closing
 
 ICON_PATH = shipped_folder("assets") / "icon.svg"
 _SHIFTED_DIGITS = "!@#$%^&*("
@@ -66,11 +64,11 @@ class MainWindow(QMainWindow):
     what only a window can: dialogs, docks, themes, full screen."""
 
     open_requested = pyqtSignal(str)
+    """A light field's file was chosen."""
     file_dropped = pyqtSignal(str)
     """Path of a file or folder of any kind."""
-    """A light field's file was chosen or dropped."""
     dataset_requested = pyqtSignal(str)
-    """A dataset's folder was chosen or dropped."""
+    """A dataset's folder was chosen."""
     screenshot_requested = pyqtSignal(str)
     export_requested = pyqtSignal(str)
     mix_save_requested = pyqtSignal(str)
@@ -101,6 +99,7 @@ class MainWindow(QMainWindow):
         self.commands = Actions(self, list(self._docks))
         self._key_help = KeyHelp(self, GESTURES)
         self._held_keys = HeldKeys(self.pane, self)
+        self.asking = Asking(self, preferences)
         self.closing = Closing(self)
         self._connect_widgets()
         self._connect_commands()
@@ -254,15 +253,19 @@ class MainWindow(QMainWindow):
         self.pane.overlays.hint_dismissed.connect(
             lambda: self._preferences.store("hint_seen", True)
         )
-        self.dataset.open_requested.connect(self._ask_dataset)
 
     def _connect_commands(self) -> None:
-        commands = self.commands
-        commands.open.triggered.connect(self._ask_open)
+        commands, asking = self.commands, self.asking
+        commands.open.triggered.connect(
+            lambda: asking.file(ask_light_field, self.open_requested.emit)
+        )
         commands.examples.aboutToShow.connect(self._list_examples)
-        commands.open_dataset.triggered.connect(self._ask_dataset)
+        for asks in (commands.open_dataset.triggered, self.dataset.open_requested):
+            asks.connect(lambda: asking.file(ask_dataset, self.dataset_requested.emit))
         commands.screenshot.triggered.connect(self._ask_screenshot)
-        commands.export.triggered.connect(self._ask_export)
+        commands.export.triggered.connect(
+            lambda: asking.place(ask_table, "r2l-measurements.csv", self.export_requested.emit)
+        )
         commands.quit.triggered.connect(self.close)
         commands.hide_panels.toggled.connect(self._hide_panels)
         commands.full_screen.toggled.connect(self._fill_screen)
@@ -293,7 +296,9 @@ class MainWindow(QMainWindow):
         compare.divider_middle.triggered.connect(pane.reset_divider)
         view.bar.upright_chosen.connect(lambda on: compare.level.setChecked(not on))
         self.compare.mode_changed.connect(self._compare_in)
-        self.compare.layers.save_requested.connect(self._ask_mix)
+        self.compare.layers.save_requested.connect(
+            lambda: self.asking.place(ask_mix, "r2l-mix.json", self.mix_save_requested.emit)
+        )
         self._docks.watch("Layers", self.layers_seen)
         self.pane.pixel_picked.connect(lambda _x, _y: self.open_panel("Layers"))
 
@@ -318,12 +323,6 @@ class MainWindow(QMainWindow):
             assert action is not None
             action.triggered.connect(lambda _=False, one=name: self.open_requested.emit(one))
 
-    def _ask_open(self) -> None:
-        self.ask_file(ask_light_field, self.open_requested.emit)
-
-    def _ask_dataset(self) -> None:
-        self.ask_file(ask_dataset, self.dataset_requested.emit)
-
     def _ask_screenshot(self) -> None:
         name, frame = "r2l.png", self.pane.frame
         if frame is not None:
@@ -331,41 +330,7 @@ class MainWindow(QMainWindow):
             # A mix is known by its precision here.
             what = wording.source(frame.engine).replace(" ", "-")
             name = f"r2l-{what}-{width_px}x{height_px}.png"
-        self.ask_place(ask_picture, name, self.screenshot_requested.emit)
-
-    def _ask_export(self) -> None:
-        self.ask_place(ask_table, "r2l-measurements.csv", self.export_requested.emit)
-
-    def _ask_mix(self) -> None:
-        self.ask_place(ask_mix, "r2l-mix.json", self.mix_save_requested.emit)
-
-    def ask_file(
-        self, ask: Callable[[QWidget, str], QFileDialog], answered: Callable[[str], object]
-    ) -> None:
-        """Ask for a file with one of `file_dialogs`, beginning where the last one was."""
-        dialog = ask(self, self._preferences.text("folder"))
-        dialog.fileSelected.connect(partial(self._remember_folder, "folder"))
-        dialog.fileSelected.connect(answered)
-
-    def ask_place(
-        self,
-        ask: Callable[[QWidget, str, str], QFileDialog],
-        name: str,
-        answered: Callable[[str], object],
-    ) -> None:
-        """Ask where to save under a name like this, beginning where something was saved last: not
-        among the files that were opened."""
-        dialog = ask(self, self.saving_folder, name)
-        dialog.fileSelected.connect(partial(self._remember_folder, "saving_folder"))
-        dialog.fileSelected.connect(answered)
-
-    @property
-    def saving_folder(self) -> str:
-        """Where something was saved last; a person's own folder before the first."""
-        return self._preferences.text("saving_folder") or str(Path.home())
-
-    def _remember_folder(self, which: str, path: str) -> None:
-        self._preferences.store(which, str(Path(path).parent))
+        self.asking.place(ask_picture, name, self.screenshot_requested.emit)
 
     def _choose_theme(self, name: str) -> None:
         theme.choose(THEMES[name])

@@ -1,18 +1,60 @@
-"""Asks once before the window closes over something that is still being made."""
+"""What the window asks a person: where files are, and whether to close over unfinished work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from PyQt6.QtCore import QObject, Qt
-from PyQt6.QtWidgets import QMessageBox, QPushButton, QWidget
+from PyQt6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
+
+from viewer.state.preferences import Preferences
+
+
+class Asking:
+    """Where files are: each dialog begins where the last one of its kind ended. Blocks nothing."""
+
+    def __init__(self, window: QWidget, preferences: Preferences) -> None:
+        self._window = window
+        self._preferences = preferences
+
+    def file(
+        self, ask: Callable[[QWidget, str], QFileDialog], answered: Callable[[str], object]
+    ) -> None:
+        """Ask for a file with one of `file_dialogs`, beginning where the last one was."""
+        dialog = ask(self._window, self._preferences.text("folder"))
+        dialog.fileSelected.connect(partial(self._remember_folder, "folder"))
+        dialog.fileSelected.connect(answered)
+
+    def place(
+        self,
+        ask: Callable[[QWidget, str, str], QFileDialog],
+        name: str,
+        answered: Callable[[str], object],
+    ) -> None:
+        """Ask where to save under a name like this, beginning where something was saved last: not
+        among the files that were opened."""
+        dialog = ask(self._window, self.saving_folder, name)
+        dialog.fileSelected.connect(partial(self._remember_folder, "saving_folder"))
+        dialog.fileSelected.connect(answered)
+
+    @property
+    def saving_folder(self) -> str:
+        """Where something was saved last; a person's own folder before the first."""
+        return self._preferences.text("saving_folder") or str(Path.home())
+
+    def _remember_folder(self, which: str, path: str) -> None:
+        self._preferences.store(which, str(Path(path).parent))
+
 
 Reason = Callable[[], str]
 """What closing now would interrupt, and what becomes of it, as sentences; empty: nothing."""
 
 
 class Closing(QObject):
-    """Knows whom to ask, and whether a person has agreed."""
+    """Asks once before the window closes over what is still being made: knows whom to ask, and
+    whether a person has agreed."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
