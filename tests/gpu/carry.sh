@@ -49,6 +49,7 @@ export PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$carried/site
 system=$carried/system
 export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$system/usr/lib/x86_64-linux-gnu:$system/lib/x86_64-linux-gnu
 export XKB_CONFIG_ROOT=$system/usr/share/X11/xkb
-export FONTCONFIG_PATH=$system/etc/fonts QT_QPA_FONTDIR=$system/usr/share/fonts/truetype/dejavu
+echo "<fontconfig><dir>$system/usr/share/fonts</dir><cachedir>/tmp/r2l-fonts</cachedir></fontconfig>" >$carried/fonts.conf
+export FONTCONFIG_FILE=$carried/fonts.conf QT_QPA_FONTDIR=$system/usr/share/fonts/truetype/dejavu
 USE
 du -sh .carry/*

@@ -234,11 +234,16 @@ class _Worker:
     def measure(self, camera: Camera) -> None:
         """Time one whole frame of the first pane, none of its pixels skipped."""
         from r2l_core.render.progressive_image import render_image
+        from r2l_core.render.sources import NetworkSource
 
         if self._renderer is None:
             return
+        source = self._renderer.panes[0].source
+        if isinstance(source, NetworkSource) and source.pictures is not None:
+            # What a GPU captures for its first picture of a size is not that picture's time.
+            source.whole_picture(camera, whole=True)
         start = time.perf_counter()
-        render_image(self._renderer.panes[0].source, camera, whole=True)
+        render_image(source, camera, whole=True)
         seconds = time.perf_counter() - start
         self._thread.measured.emit(Measured(camera.width_px * camera.height_px, seconds))
 
