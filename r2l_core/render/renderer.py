@@ -275,8 +275,10 @@ class Renderer:
                 if at_once:
                     for _ in image.ask(image.unknown(torch.arange(image.known.numel()))):
                         pass
-                # So is what was exact before another pane came to stand beside it.
-                whole = at_once or (stride > 1 and image.stride == 1)
+                # What was exact before another pane came to stand beside it stays so, but where
+                # they are subtracted: coarse from exact is no difference of the sources.
+                ahead = stride > 1 and image.stride == 1 and request.difference is None
+                whole = at_once or ahead
                 shown = image.shown(known, 1 if whole else stride)
                 # numpy converts to bytes five times as fast as torch.
                 pixels = to_uint8(shown.colors) if shown.image is None else shown.image

@@ -14,9 +14,10 @@ from r2l_core.engines.building import build_engine
 from r2l_core.evaluation.evaluation import Evaluation
 from r2l_core.evaluation.ground_truth import TeacherReference, TeacherSource
 from r2l_core.geometry.orbit import Orbit
+from r2l_core.images.difference import DifferenceKind
 from r2l_core.images.metrics import compare, pixel_errors
 from r2l_core.render import renderer as renderer_module
-from r2l_core.render.frames import Frame, RenderRequest
+from r2l_core.render.frames import DifferenceWish, Frame, RenderRequest
 from r2l_core.render.panes import Pane
 from r2l_core.render.progressive_image import render_image
 from r2l_core.render.renderer import Renderer
@@ -85,7 +86,8 @@ def test_the_last_picture_is_what_each_renders_alone(pair, scene):
 def test_who_is_ahead_waits_without_computing_again(pair):
     frames_alone(pair[0], request())
     tiles = pair[0].source.engine.tiles
-    seen = list(Renderer(pair, epoch=3).frames(request()))
+    subtracted = request(difference=DifferenceWish(DifferenceKind.ABSOLUTE, (0, 1)))
+    seen = list(Renderer(pair, epoch=3).frames(subtracted))
     assert pair[0].source.engine.tiles == tiles
     for a, b in seen:
         assert a.stride == b.stride
