@@ -203,10 +203,12 @@ def test_one_shot_is_the_engine_asked_for_every_pixel(scene):
 def test_frames_come_coarse_to_fine(scene):
     frames = list(Alone(FakeEngine(), scene).frames(request()))
     strides = [frame.stride for frame in frames]
-    assert strides == list(STRIDES)
+    # A machine that is busy elsewhere shows a pass before it is complete, too.
+    assert list(dict.fromkeys(strides)) == list(STRIDES)
+    assert strides == sorted(strides, reverse=True)
     elapsed = [frame.elapsed_ms for frame in frames]
     assert elapsed == sorted(elapsed)
-    assert [frame.complete for frame in frames] == [False] * 5 + [True]
+    assert [frame.complete for frame in frames] == [False] * (len(frames) - 1) + [True]
 
 
 def test_each_frame_shows_its_stride_exactly(scene):
