@@ -188,7 +188,7 @@ class App(QObject):
             )
         store.listen(self._show_state)
         rendering.badge_changed.connect(window.show_badge)
-        rendering.waiting_changed.connect(window.pane.overlays.show_waiting)
+        rendering.waiting_changed.connect(window.compare.view.show_waiting)
         rendering.running_changed.connect(self._show_running)
         rendering.frames_shown.connect(self.performance.frames_shown)
         rendering.frames_shown.connect(self.report.frames_shown)

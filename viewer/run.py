@@ -98,6 +98,8 @@ def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: b
     else:
         _fall_back_on_failure(app)
         app.try_other_engines()
+        if (screen := app.window.screen()) is not None:
+            app.window.stay_within(screen.availableSize())
     if options.tour is None and options.report is not None:
         app.report.begin_watching()
         app.report.first_picture.connect(app.report.end_watching)

@@ -765,7 +765,7 @@ def test_what_is_said_of_a_preview_makes_room_for_the_pixel_under_the_pointer(qt
     footer = PictureFooter()
     qtbot.addWidget(footer)
     footer.resize(500, footer.height())
-    footer.show_frame(make_frame(Precision.FP32, 40, stride=8), 0.0)
+    footer.show_seen([make_frame(Precision.FP32, 40, stride=8)])
     footer.show()
     readout = footer.findChild(PixelReadout)
     colors = readout.fontMetrics().horizontalAdvance("A 255 255 255   B 255 255 255")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QByteArray, QDir, QPoint, QSettings, Qt, QTimer
+from PyQt6.QtCore import QByteArray, QDir, QPoint, QSettings, QSize, Qt, QTimer
 from PyQt6.QtGui import QAction, QIcon
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -599,6 +599,21 @@ class TestWhatIsRemembered:
         window.close()
         other = self.reopened(qtbot, settings)
         assert all(dock.isVisible() for dock in other.findChildren(QDockWidget))
+
+    def test_a_window_that_was_larger_fills_a_small_screen(self, qtbot, window, settings):
+        window.resize(1500, 900)
+        window.close()
+        other = MainWindow(Preferences(settings))
+        qtbot.addWidget(other)
+        other.stay_within(QSize(1024, 640))
+        assert other.size().boundedTo(QSize(1024, 640)) == other.size()
+        assert other.isMaximized()
+
+    def test_a_window_that_has_room_is_not_made_larger(self, window):
+        size = window.size()
+        window.stay_within(QSize(2560, 1440))
+        assert window.size() == size
+        assert not window.isMaximized()
 
     def test_the_hint_never_comes_back(self, qtbot, window, settings):
         assert "Orbit around" in words(window)

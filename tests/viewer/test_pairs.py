@@ -10,6 +10,7 @@ from PyQt6.QtCore import Qt
 
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.types import Precision
+from tests.viewer.find import words
 from viewer.app import App
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.widgets.controls.flat import FlatCombo
@@ -67,6 +68,24 @@ def test_a_wipe_a_flip_and_a_difference_are_of_the_chosen_two(three, qtbot):
     modes[CompareMode.DIFFERENCE].trigger()
     assert pane.compared.difference.pair == (pane.frames[2], pane.frames[0])
     assert pane.compared.difference.values().max() > 0.05
+
+
+def test_the_strip_names_what_is_seen_whichever_pane_is_active(three, qtbot):
+    footer, pane = three.window.compare.view.footer, three.window.pane
+    modes = three.window.commands.compare.modes
+    three.store.change(active=1)
+    choose(three, "C–A")
+    assert words(footer).startswith("fp32 of other and fp32")
+    modes[CompareMode.DIFFERENCE].trigger()
+    assert words(footer).startswith("fp32 of other and fp32")
+    modes[CompareMode.FLIP].trigger()
+    assert words(footer).startswith("fp32 of other\n")
+    qtbot.keyPress(pane, Qt.Key.Key_X)
+    assert words(footer).startswith("fp32 of ")
+    assert not words(footer).startswith("fp32 of other")
+    qtbot.keyRelease(pane, Qt.Key.Key_X)
+    modes[CompareMode.SIDE].trigger()
+    assert words(footer).startswith("bf16"), "of all that are seen, the active one"
 
 
 def test_the_pair_stays_with_its_panes(three):

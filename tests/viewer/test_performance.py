@@ -13,8 +13,9 @@ from r2l_core.errors import RecordingError
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
+from tests.viewer.manual_clock import ManualClock
 from viewer.rendering import performance as performance_module
-from viewer.rendering.performance import HISTORY, Performance, write_table
+from viewer.rendering.performance import HISTORY, Performance, PerformanceMonitor, write_table
 from viewer.widgets.panels.performance_readout import ImageCost
 
 START_S = 500.0
@@ -64,6 +65,20 @@ def test_a_refinement_of_a_picture_that_was_only_shown_again_answers_no_gesture(
     performance.add(frame(1, START_S), START_S + 0.9)
     performance.painted(1, 2.0, START_S + 0.9)
     assert performance.readout(START_S + 0.9).latency_p50_ms == 0.0
+
+
+def test_a_picture_that_cost_nothing_is_told_of_too(qapp):
+    clock, read = ManualClock(START_S), []
+    monitor = PerformanceMonitor(clock=clock)
+    monitor.readout_ready.connect(read.append)
+    monitor.frames_shown((frame(1, stride=4),))
+    clock.now += 5
+    clock.fire()
+    assert [one.stride for one in read] == [4]
+    monitor.frames_shown((frame(2, stride=16, rays=0),))
+    clock.fire()
+    clock.fire()
+    assert [one.stride for one in read] == [4, 16], "and nothing runs on while nothing changes"
 
 
 def test_parts_are_of_the_last_second_and_only_of_what_was_painted(performance):

@@ -84,6 +84,26 @@ class TestOffline:
         assert sidecar["camera_path"]["loop"]
         assert not on_path.has_failed
 
+    def test_the_window_says_that_a_film_is_being_made(self, on_path, tmp_path, until):
+        recording, status = on_path.recording, on_path.window.status
+        assert "Recording" not in words(status)
+        recording.open()
+        recording.start(settings(tmp_path / "f.png", seconds=2.0))
+        recording.panel.close()
+        assert "Recording: Preparing…" in words(status)
+        recording.progressed.connect(lambda _progress: said.append(words(status)))
+        said = []
+        until(lambda: not recording.running)
+        assert "Recording: 2 of 8 frames" in said[1]
+        assert "Recording" not in words(status)
+
+    def test_why_nothing_can_be_filmed_is_said_in_whole_sentences(self, app, qtbot):
+        app.recording.open()
+        panel = app.recording.panel
+        (reason,) = [one for one in panel.findChildren(QLabel) if "no camera path" in one.text()]
+        assert reason.wordWrap()
+        assert reason.heightForWidth(reason.width()) <= reason.height()
+
     def test_two_panes_side_by_side(self, on_path, tmp_path, until):
         on_path.window.compare.view.set_mode(CompareMode.SIDE)
         until(lambda: len(on_path.window.pane.frames) == 2)

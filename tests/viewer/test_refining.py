@@ -11,6 +11,8 @@ from PyQt6.QtWidgets import QLabel
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
+from tests.viewer.find import words
+from viewer.widgets.compare.compare_view import CompareView
 from viewer.widgets.panels.performance_panel import PerformancePanel
 from viewer.widgets.panels.performance_readout import PerformanceReadout
 from viewer.widgets.picture.picture_footer import PictureFooter
@@ -58,7 +60,8 @@ def test_a_pane_that_was_exact_before_does_not_hurry_the_others():
 
 
 def show(footer: PictureFooter, frame: Frame) -> None:
-    footer.show_frame(frame, frame.elapsed_ms)
+    footer.show_seen([frame])
+    footer.show_progress(frame, frame.elapsed_ms)
 
 
 @pytest.fixture
@@ -68,6 +71,22 @@ def footer(qtbot):
     footer.resize(700, 30)
     footer.show()
     return footer
+
+
+def test_what_only_stays_until_something_else_is_there_does_not_become_exact(qtbot):
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.show()
+    view.show_frame(frame(0.02, 50))
+    view.show_frame(frame(0.5, 1050))
+    assert "exact in 2 s – 50 %" in words(view.footer)
+    view.show_waiting("still fp32, int8 is on its way")
+    assert "exact in" not in words(view.footer)
+    assert "still fp32" in words(view.pane)
+    view.show_waiting("")
+    view.show_frame(frame(0.02, 50, seq=2))
+    view.show_frame(frame(0.5, 1050, seq=2))
+    assert "exact in 2 s – 50 %" in words(view.footer)
 
 
 def test_the_footer_says_it_larger_than_anything_else_and_draws_a_bar(footer):

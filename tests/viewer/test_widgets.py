@@ -348,18 +348,16 @@ class TestImagePane:
 def test_footer_names_what_was_rendered(qtbot):
     footer = PictureFooter()
     qtbot.addWidget(footer)
-    footer.show_frame(make_frame(400, 400, stride=4), 0.0)
+    footer.show_seen([make_frame(400, 400, stride=4)])
     footer.show_placement(place(400, 400, 800, 800, True))
     texts = [label.text() for label in footer.findChildren(QLabel)]
     assert "bf16" in texts
     assert "100×100 of 400×400 · preview, interpolated" in texts
     assert "2× nearest" in texts
-    footer.show_frame(replace(make_frame(400, 400, stride=16), network_rays=1536), 0.0)
+    footer.show_seen([replace(make_frame(400, 400, stride=16), network_rays=1536)])
     texts = [label.text() for label in footer.findChildren(QLabel)]
     assert "25×25+ of 400×400 · preview, interpolated" in texts
-    footer.show_frame(
-        replace(make_frame(400, 400, stride=32), known_share=0.014, carried=True), 0.0
-    )
+    footer.show_seen([replace(make_frame(400, 400, stride=32), known_share=0.014, carried=True)])
     texts = [label.text() for label in footer.findChildren(QLabel)]
     assert "1 % of 400×400 computed · preview, carried along" in texts
 

@@ -24,7 +24,7 @@ from viewer.state.panes import LETTERS, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_film
-from viewer.widgets.panels.record_panel import RecordPanel
+from viewer.widgets.panels.record_panel import PREPARING, RecordPanel
 from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
 from viewer.window.main_window import MainWindow
 
@@ -115,6 +115,7 @@ class RecordingController(QObject):
         # A child lives as long as its parent: of every film something would stay behind.
         thread.finished.connect(thread.deleteLater)
         self.panel.show_recording(True)
+        self._window.status.show_film(PREPARING)
         thread.start()
 
     def abort(self) -> None:
@@ -137,6 +138,8 @@ class RecordingController(QObject):
         window.timeline.record_requested.connect(self.open)
         self._store.listen(self._state_changed)
         self.progressed.connect(panel.show_progress)
+        # The panel may be closed or behind the window.
+        self.progressed.connect(lambda progress: window.status.show_film(progress.words))
         panel.start_requested.connect(self.start)
         panel.resume_requested.connect(self.resume)
         panel.instead_requested.connect(self._film_instead)
@@ -232,5 +235,6 @@ class RecordingController(QObject):
 
     def _stopped(self) -> None:
         self._thread = None
+        self._window.status.show_film("")
         self._offer_modes()
         self._offer_resume()

@@ -84,14 +84,16 @@ class Performance:
         self._log: deque[Sample] = deque(maxlen=LOG_LIMIT)
         self._latencies_ms: deque[tuple[float, float]] = deque()
         self._newest_seq = -1
-        self._shown_stride = 1
+        self._shown = 1, 0, 0
+        """Stride, width and height in pixels of the newest picture, measured or not."""
+        self._told = self._shown
         self._unanswered: tuple[int, float] | None = None
 
     def add(self, frame: Frame, now_s: float) -> None:
         """A frame goes to the window."""
         is_first = frame.seq > self._newest_seq
         self._newest_seq = max(self._newest_seq, frame.seq)
-        self._shown_stride = frame.stride
+        self._shown = frame.stride, frame.camera.width_px, frame.camera.height_px
         if frame.network_rays == 0:
             return  # a pass ended, or a picture is shown again: nothing that could be measured
         # The first picture of a request answers the gesture; later ones only refine it.
@@ -124,6 +126,11 @@ class Performance:
             self._latencies_ms.append((now_s, sample.latency_ms))
             self._unanswered = None
 
+    @property
+    def unread(self) -> bool:
+        """Whether the newest picture is another than the last reading told of."""
+        return bool(self._log) and self._shown != self._told
+
     def idle(self, now_s: float) -> bool:
         """Whether nothing was measured in the last second."""
         return not self._recent(now_s)
@@ -134,6 +141,7 @@ class Performance:
         network_s = sum(sample.timings.total_ms for sample in recent) / 1e3
         rays = sum(sample.network_rays for sample in recent)
         last = self._log[-1]
+        stride, width_px, height_px = self._told = self._shown
         newest = list(islice(reversed(self._log), HISTORY))[::-1]
         # The last one stays, so that the numbers of a camera at rest can be read.
         while len(self._latencies_ms) > 1 and now_s - self._latencies_ms[0][0] > _LATENCY_WINDOW_S:
@@ -145,10 +153,10 @@ class Performance:
             krays_per_s=rays / network_s / 1e3 if network_s > 0 else 0.0,
             latency_p50_ms=_percentile(latencies, 0.50),
             latency_p95_ms=_percentile(latencies, 0.95),
-            stride=self._shown_stride,
+            stride=stride,
             moving=len({sample.seq for sample in recent}) > 1,
-            width_px=last.width_px,
-            height_px=last.height_px,
+            width_px=width_px,
+            height_px=height_px,
             memory_mb=_resident_mb(),
             mean=_mean(recent or [last]),
             history=tuple(sample.cost for sample in newest),
@@ -238,7 +246,8 @@ class PerformanceMonitor(QObject):
     def frames_shown(self, frames: tuple[Frame, ...]) -> None:
         """Frames of one request went to the window."""
         self._performance.add(frames[0], self._clock.now_s())
-        if frames[0].network_rays and not self._timer.isActive():
+        # A picture that was only shown again costs nothing, and is no less what is rendered.
+        if (frames[0].network_rays or self._performance.unread) and not self._timer.isActive():
             self._timer.start()
 
     def painted(self, seq: int, paint_ms: float) -> None:

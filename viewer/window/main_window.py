@@ -387,6 +387,12 @@ class MainWindow(QMainWindow):
             self.commands.themes[name].setChecked(True)
             theme.choose(THEMES[name])
 
+    def stay_within(self, room: QSize) -> None:
+        """Fill a screen of this size, in logical pixels, where less of it would not do."""
+        if self.width() >= room.width() or self.height() >= room.height():
+            self.resize(self.size().boundedTo(room))
+            self.setWindowState(self.windowState() | Qt.WindowState.WindowMaximized)
+
     def _first_size(self) -> QSize:
         """Most of the screen, but no less than all panels need."""
         screen = self.screen()

@@ -41,6 +41,8 @@ class ComparePane(CompareSurface):
     """The PixelProbe under the pointer, or None."""
     region_chosen = pyqtSignal(object)
     """The Region that was dragged over the pictures; None where nothing can be measured in it."""
+    flipped = pyqtSignal()
+    """The other one of two is seen."""
     pixel_picked = pyqtSignal(int, int)
     """Column and row of a pixel to be looked into."""
 
@@ -78,6 +80,7 @@ class ComparePane(CompareSurface):
         """Flip to B, or back to A."""
         if on != self.compared.shows_b:
             self.compared.shows_b = on
+            self.flipped.emit()
             self.update()
 
     # The divider of a wipe

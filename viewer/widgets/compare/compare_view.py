@@ -44,6 +44,7 @@ class CompareView(QWidget):
         self._asked: tuple[Frame, Frame] | None = None
         self.pane.placement_changed.connect(self.footer.show_placement)
         self.pane.probed.connect(self.footer.show_probe)
+        self.pane.flipped.connect(self._label)
         self.bar.mode_chosen.connect(self.set_mode)
         self.bar.upright_chosen.connect(self.set_upright)
         self.bar.b_held.connect(self.pane.show_b)
@@ -70,6 +71,8 @@ class CompareView(QWidget):
         """Show one frame for each of 1 to 4 panes, all of the same request, camera and pass."""
         self.pane.show_frames(frames)
         self._label()
+        if (frame := self.pane.frame) is not None:
+            self.footer.show_progress(frame, sum(one.elapsed_ms for one in frames))
         self._difference_changed()
 
     def set_mode(self, mode: CompareMode) -> None:
@@ -77,6 +80,7 @@ class CompareView(QWidget):
         if mode is not self.mode:
             self.pane.set_mode(mode)
             self.bar.show_mode(mode)
+            self._label()
             self._difference_changed()
             self.mode_changed.emit(mode)
 
@@ -89,11 +93,19 @@ class CompareView(QWidget):
         """Wipe, flip and subtract these two of the panes, and offer the others."""
         self.pane.set_pair(pair)
         self.bar.show_pairs(n_panes, pair)
+        self._label()
         self._difference_changed()
 
     def show_panes(self, sources: Sequence[str]) -> None:
         """Have room for panes that show this before their frames are there."""
         self.pane.show_panes(sources)
+
+    def show_waiting(self, text: str) -> None:
+        """Say that the picture is not what was asked for, and no longer when it would be exact;
+        empty: it is."""
+        self.pane.overlays.show_waiting(text)
+        if text:
+            self.footer.show_kept()
 
     def set_upright(self, on: bool) -> None:
         """Let the divider of a wipe stand upright, or lie level."""
@@ -125,10 +137,9 @@ class CompareView(QWidget):
             self._difference_changed()
 
     def _label(self) -> None:
-        frame = self.pane.frame
-        if frame is not None:
-            spent_ms = sum(one.elapsed_ms for one in self.pane.frames)
-            self.footer.show_frame(frame, spent_ms)
+        seen = self.pane.compared.seen
+        if seen:
+            self.footer.show_seen(seen)
 
     def _difference_changed(self) -> None:
         self.pane.difference_changed()

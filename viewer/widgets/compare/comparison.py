@@ -55,6 +55,17 @@ class Comparison:
         return min(self.active, len(self.frames) - 1)
 
     @property
+    def seen(self) -> tuple[Frame, ...]:
+        """What the picture is of: one frame of a flip, both of a wipe or a difference; the active
+        pane's where that is alone or all of them are beside each other."""
+        if self.mode in (CompareMode.SINGLE, CompareMode.SIDE) or len(self.frames) < 2:
+            return () if self.frame is None else (self.frame,)
+        a, b = (self.frames[at] for at in self.pair)
+        if self.mode is CompareMode.FLIP:
+            return (b if self.shows_b else a,)
+        return a, b
+
+    @property
     def awaited(self) -> tuple[int, ...]:
         """Positions of the panes that have no frame yet."""
         n_panes = len(self.sources)

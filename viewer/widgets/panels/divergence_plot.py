@@ -73,7 +73,7 @@ class DivergencePlot(QWidget):
             self._caption.setText(
                 f"{pixel}: {readout.why_not}."
                 if readout.why_not
-                else f"{pixel} – relative error to fp32"
+                else f"{pixel} – relative error to fp32 after each block"
             )
         lines = readout.lines if readout is not None else ()
         self._plot.setVisible(bool(lines))

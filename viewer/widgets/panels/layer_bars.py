@@ -26,6 +26,8 @@ _ROW_GAP_PX = 19
 """Below a row, for the numbers of its layers."""
 _NUMBER_EVERY = 10
 _AXIS_PX = 24
+_LIFTED_PX = 5
+"""The zero of an axis, to end with its row."""
 _TOP_DB = 60.0
 """Where the axis ends at least; it grows in steps of 20."""
 _STEPS: dict[int, tuple[int, int]] = {
@@ -227,11 +229,15 @@ class LayerBars(QWidget):
     ) -> None:
         painter.fillRect(ground, QColor(tones.base))
         numbers = QRect(0, 0, _AXIS_PX - 5, self.fontMetrics().height())
-        for db in range(0, round(top_db), 20):
+        # As many lines as have room for their numbers, of which the lowest is lifted a little.
+        apart = (numbers.height() + _LIFTED_PX) * top_db / ground.height()
+        for db in range(0, round(top_db), 20 * math.ceil(apart / 20)):
             y = round(ground.bottom() - db / top_db * ground.height())
             if db:
                 painter.fillRect(QRectF(ground.left(), y, ground.width(), 1), QColor(tones.button))
-            numbers.moveCenter(QPoint(numbers.center().x(), min(y, round(ground.bottom()) - 5)))
+            numbers.moveCenter(
+                QPoint(numbers.center().x(), min(y, round(ground.bottom()) - _LIFTED_PX))
+            )
             painter.setPen(QColor(tones.muted))
             painter.drawText(numbers, int(Qt.AlignmentFlag.AlignRight), str(db))
 

@@ -20,7 +20,6 @@ from PyQt6.QtWidgets import (
 )
 
 from viewer.widgets import theme
-from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
 from viewer.widgets.controls.number_field import ValueSpin
 from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
@@ -29,6 +28,8 @@ from viewer.widgets.picture.picture import Picture
 _WIDTH_PX = 420
 _PREVIEW_HEIGHT_PX = 150
 _ENDINGS = "The ending says the format: .mp4, .webm, .gif, or .png for numbered pictures."
+PREPARING = "Preparing…"
+"""What is said of a film until its first frame is there."""
 _NO_PATH = "There is no camera path: K adds the present view, Presets has ready-made ones."
 
 
@@ -66,8 +67,12 @@ class RecordPanel(QDialog):
         self._bar = QProgressBar(self)
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(6)
-        self._words = ElidedLabel("", self)
+        self._words = QLabel(self)
+        self._words.setWordWrap(True)
         self._words.setFont(theme.font(self, tabular=True))
+        # Nothing below moves when a sentence needs two lines.
+        self._words.setMinimumHeight(2 * self._words.fontMetrics().lineSpacing())
+        self._words.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self._start = FlatButton("Start", "Render and write every frame", self)
         self._pause = FlatToggle("Pause", "Wait after the frame in progress", self)
         self._abort = FlatButton("Stop", "End now; what is done stays and plays", self)
@@ -194,7 +199,7 @@ class RecordPanel(QDialog):
         self._offer_start()
         if on:
             self._end_words = ""
-            self._words.setText("Preparing…")
+            self._words.setText(PREPARING)
 
     def show_progress(self, progress: RecordProgress) -> None:
         """Show how far it is, and the newest frame."""

@@ -26,7 +26,7 @@ _EXPLAINED = (
     "the bar, the more the layer loses."
 )
 _NOT_OPEN = "No light field is open yet."
-_POINT = "Point: which layer. Click: fp32 or not."
+_POINT = "Click a bar to switch it"
 _NOT_MEASURED = "Measure the layers first"
 
 

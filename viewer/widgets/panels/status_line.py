@@ -23,6 +23,7 @@ class StatusLine(QStatusBar):
         self._engine = ElidedLabel("Nothing runs yet", self)
         self._engine.setContentsMargins(8, 0, 0, 0)
         self.addWidget(self._engine, 1)
+        self._film = self._add("", "Record > Record… shows more of the film that is being made")
         self._busy = self._add("", "What is being waited for")
         self._badge = self._add("", "Remark on this view")
         self._rendered = self._add(
@@ -32,6 +33,7 @@ class StatusLine(QStatusBar):
         self._time = self._add("00 000.0 ms", "Time to render one image")
         self._rays = self._add("00 000.0 kray/s", "Rays through the network each second")
         self._memory = self._add("00.00 GB", "Memory this program holds")
+        self._film.hide()
         self._busy.hide()
         self._badge.hide()
 
@@ -69,6 +71,10 @@ class StatusLine(QStatusBar):
     def show_badge(self, text: str | None) -> None:
         """Remark on the shown view, or nothing."""
         self._show(self._badge, text)
+
+    def show_film(self, words: str) -> None:
+        """Say how far a film is that is being made; empty: none is."""
+        self._show(self._film, f"Recording: {words}" if words else "")
 
     def _add(self, widest: str, explanation: str) -> QLabel:
         label = QLabel(wording.DASH if widest else "", self)

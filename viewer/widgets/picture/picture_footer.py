@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
@@ -113,17 +115,28 @@ class PictureFooter(QWidget):
         row.addWidget(self._scale)
         self.setFixedHeight(self.fontMetrics().height() + 11)
 
-    def show_frame(self, frame: Frame, spent_ms: float) -> None:
-        """Name the precision that made `frame` and the pixels it really has.
-
-        spent_ms: what the frames of all panes have cost until now.
-        """
+    def show_seen(self, frames: Sequence[Frame]) -> None:
+        """Name what is seen, one frame or two of the same pass, and the pixels it really has."""
+        frame = next((one for one in frames if not one.why_blank), frames[0])
         self._rendered.setText(wording.rendered(frame))
-        self._show_refining(self._clock.add(frame, spent_ms))
-        self._precision.setText(wording.named(frame.engine, frame.light_field))
+        if len(frames) == 1:
+            words = wording.named(frame.engine, frame.light_field)
+        else:
+            # Of a mix the headers tell, which are above two.
+            words = " and ".join(wording.source(one.engine, one.light_field) for one in frames)
+        self._precision.setText(words)
         if frame.engine != self._engine:
             self._engine = frame.engine
             self.update()
+
+    def show_progress(self, frame: Frame, spent_ms: float) -> None:
+        """Say when pictures like this new one will be exact. spent_ms: what the frames of all panes
+        have cost until now."""
+        self._show_refining(self._clock.add(frame, spent_ms))
+
+    def show_kept(self) -> None:
+        """What is seen only stays until something else is there, and is refined no more."""
+        self._show_refining(None)
 
     def _show_refining(self, refining: Refining | None) -> None:
         self._refining.setText(refining.words if refining is not None else "")
