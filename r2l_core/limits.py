@@ -21,6 +21,7 @@ OPENED_PX = 8 * 1024**2
 """Of a picture that is rendered because a file says so: a scene's own size, a session's. 4K video
 has less."""
 
+
 JPEG_PASSES = 100
 """Over the pixels of a JPEG; programs write ten or so. Of the largest, each takes 10 ms."""
 
@@ -80,3 +81,8 @@ TEXT = 4096
 VIEWS = 10_000
 KEYFRAMES = 10_000
 """Also of the frames that are written for other programs: what is written can be read again."""
+
+
+def fits(width_px: int, height_px: int, most_px: int = PICTURE_PX) -> bool:
+    """Whether a picture of that size is within the bounds of its sides and its area."""
+    return max(width_px, height_px) <= SIDE_PX and width_px * height_px <= most_px

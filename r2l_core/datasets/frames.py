@@ -124,8 +124,9 @@ def _view(
         size = stated_size(sources)
         assert size is not None  # or nobody would ask for poses
         w, h = stored_px = size
-        if w * h > limits.PICTURE_PX:
-            frame.refuse("w", f"and h are {w}x{h}, more than {limits.PICTURE_PX} pixels")
+        if not limits.fits(w, h):
+            most = f"{limits.PICTURE_PX} pixels, or {limits.SIDE_PX} along a side"
+            frame.refuse("w", f"and h are {w}x{h}, more than {most}")
     else:
         if PureWindowsPath(name).name.startswith(_HIDDEN):
             remarks.hidden += 1

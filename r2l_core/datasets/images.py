@@ -158,11 +158,12 @@ def _opened(path: Path) -> Image.Image:
             path, what or f"it is no picture ({first_line(error)})", remedy
         ) from error
     width, height = image.size
-    if width * height > limits.PICTURE_PX:
+    if not limits.fits(width, height):
         image.close()
         raise _unreadable(
             path,
-            f"{width}x{height} is more than the {limits.PICTURE_PX} pixels that are opened",
+            f"{width}x{height} is more than the {limits.PICTURE_PX} pixels that are opened, or "
+            f"than {limits.SIDE_PX} along a side",
             f"Make the pictures smaller, up to {math.isqrt(limits.PICTURE_PX)} by as many pixels.",
         )
     return image

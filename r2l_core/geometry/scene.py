@@ -81,10 +81,10 @@ class SceneSpec:
             raise _bad_scene(self.name, "camera_angle_x_rad must lie between 0 and pi")
         if self.width_px < 1 or self.height_px < 1:
             raise _bad_scene(self.name, "its image size is below one pixel")
-        if self.width_px * self.height_px > limits.PICTURE_PX:
-            size = f"{self.width_px}x{self.height_px}"
-            most = limits.PICTURE_PX >> 20
-            raise _bad_scene(self.name, f"its image size {size} has over {most} million pixels")
+        if not limits.fits(self.width_px, self.height_px):
+            size, most = f"{self.width_px}x{self.height_px}", limits.PICTURE_PX >> 20
+            why = f"over {most} million pixels, or {limits.SIDE_PX} along a side"
+            raise _bad_scene(self.name, f"its image size {size} has {why}")
 
     @property
     def opened_px(self) -> tuple[int, int]:

@@ -77,9 +77,15 @@ def test_the_largest_networks_are_described():
     NetworkConfig(depth=2, width=1, n_sample=limits.RAY_FEATURES // 3, n_frequencies=0)
 
 
-@pytest.mark.parametrize("side", [8192, 16_384, 65_536])
-def test_pictures_of_scenes(tmp_path, side):
-    scene = {"width_px": side, "height_px": side}
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [
+        *((side, side) for side in (8192, 16_384, 65_536)),
+        *((1, limits.PICTURE_PX), (limits.PICTURE_PX, 1), (limits.SIDE_PX + 1, 8)),
+    ],
+)
+def test_pictures_of_scenes(tmp_path, width, height):
+    scene = {"width_px": width, "height_px": height}
     path = forged(tmp_path / "x.safetensors", {}, scene)
     with pytest.raises(CheckpointError, match="million pixels"):
         load_light_field(str(path))
@@ -94,7 +100,7 @@ def test_a_large_scene_is_shown_smaller_than_it_is():
     assert width == height
     assert 0.99 * limits.OPENED_PX < width * height <= limits.OPENED_PX
     assert SceneSpec("usual", width_px=800, height_px=600).opened_px == (800, 600)
-    assert SceneSpec("line", width_px=limits.PICTURE_PX, height_px=1).opened_px[1] == 1
+    assert SceneSpec("line", width_px=limits.SIDE_PX, height_px=1).opened_px[1] == 1
 
 
 def test_the_size_of_a_rendered_picture(tmp_path, capsys):

@@ -147,6 +147,7 @@ def test_a_scene_of_ones_own_comes_back():
         ({"render_size_px": [10**9, 10]}, "render_size_px"),
         ({"render_size_px": [16384, 16384]}, "render_size_px"),
         ({"render_size_px": [4096, 2050]}, "render_size_px"),
+        ({"render_size_px": [1, 4_000_000]}, "render_size_px"),
         ({"bookmarks": {"12": {}}}, "bookmarks.12"),
         ({"bookmarks": {"1": {"pivot": [0, 0, "x"]}}}, "bookmarks.1.pivot"),
         ({"panes": [{"source": "int9"}]}, r"panes\[0\].source"),

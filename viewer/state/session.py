@@ -262,8 +262,9 @@ def _size(fields: Fields) -> tuple[int, int]:
     found = fields.values("render_size_px", 2)
     if len(found) != 2 or not all(type(one) is int and one >= 1 for one in found):
         fields.refuse("render_size_px", "is not two whole numbers above 0")
-    if found[0] * found[1] > limits.OPENED_PX:
-        fields.refuse("render_size_px", f"has more than {limits.OPENED_PX >> 20} million pixels")
+    if not limits.fits(found[0], found[1], limits.OPENED_PX):
+        most = f"{limits.OPENED_PX >> 20} million pixels, or {limits.SIDE_PX} along a side"
+        fields.refuse("render_size_px", f"has more than {most}")
     return found[0], found[1]
 
 

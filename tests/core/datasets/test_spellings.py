@@ -381,3 +381,16 @@ def test_masks_that_mask_by_transparency(tmp_path, colour):
     mask.save(tmp_path / "mask.png")
     counted = opened(tmp_path, {}, {"mask_path": "mask.png"}).counted(0)
     np.testing.assert_array_equal(counted, alpha > 0)
+
+
+@pytest.mark.parametrize("size", [(limits.SIDE_PX + 1, 2), (2, limits.SIDE_PX + 1)])
+def test_very_long_pictures_are_refused(tmp_path, size):
+    picture(tmp_path / "a.png", size=size)
+    write(tmp_path, {"camera_angle_x": 0.7}, [{"file_path": "a.png", "transform_matrix": POSE}])
+    with pytest.raises(DatasetError, match=f"or than {limits.SIDE_PX} along a side"):
+        open_dataset(tmp_path)
+    (tmp_path / "a.png").unlink()
+    fields = {"camera_angle_x": 0.7, "w": size[0], "h": size[1]}
+    write(tmp_path, fields, [{"file_path": "a.png", "transform_matrix": POSE}])
+    with pytest.raises(DatasetError, match=f"or {limits.SIDE_PX} along a side"):
+        open_dataset(tmp_path)
