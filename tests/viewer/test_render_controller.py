@@ -388,6 +388,13 @@ class TestWaiting:
             "still fp32, int8 is on its way",
         ]
 
+    def test_of_light_fields_their_names_are_said(self, desk):
+        said = []
+        desk.rendering.waiting_changed.connect(said.append)
+        desk.rendering.show((frame(seq=50),))
+        desk.rendering.open("/files/b.safetensors")
+        assert said == ["still a, b is on its way"]
+
     @pytest.mark.parametrize(
         ("before", "after", "mode", "expected"),
         [

@@ -19,6 +19,7 @@ from viewer.state.panes import PaneChoice
 from viewer.state.resolve import Capabilities, Wish, replaced, request_of, wish_of
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.timers import REAL_TIME, Clock
+from viewer.widgets.controls.wording import distinct_names
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
@@ -227,6 +228,12 @@ class RenderController(QObject):
     def _what_it_waits_for(self, shown: Frame) -> str:
         state = self._store.state
         pane, text = state.active_pane, f"still {shown.engine.precision}"
+        shows, asked = self._running, state.light_field.checkpoint
+        if shows is not None and shows.wish.light_field.checkpoint != asked:
+            both = shows.wish.light_field.checkpoint, asked
+            names = distinct_names(both)
+            before, after = (names[one] for one in both)
+            return f"still {before}, {after} is on its way"
         if state.comparing:
             return self._replaced or text
         return text if pane is None else f"{text}, {pane.source} is on its way"

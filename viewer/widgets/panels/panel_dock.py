@@ -21,8 +21,8 @@ from viewer.widgets import theme
 
 _INSET_PX = 12
 _LEAST_HEIGHT_PX = 30
-_LEAST_WHOLE_HEIGHT_PX = 384
-"""So that a window of 640 pixels has room for everything, one above the other."""
+_LEAST_WHOLE_HEIGHT_PX = 340
+"""So that a screen of 640 pixels has room for everything, one above the other, and a title bar."""
 
 
 class _Title(QWidget):
