@@ -362,6 +362,20 @@ def test_footer_names_what_was_rendered(qtbot):
     assert "1 % of 400×400 computed · preview, carried along" in texts
 
 
+@pytest.mark.parametrize(
+    "word", ["os." * 40 + "system", "torch.nn.parallel.DataParallel", "x" * 300]
+)
+def test_an_error_of_long_words_is_no_wider_than_a_short_one(qtbot, word):
+    bar = MessageBar()
+    qtbot.addWidget(bar)
+    bar.show_error("It cannot be opened", "it asks for a thing", "Choose another file.")
+    short = bar.minimumSizeHint().width()
+    bar.show_error(f"{word} cannot be opened", f"it asks for {word}", "Choose another file.")
+    QApplication.processEvents()
+    assert bar.minimumSizeHint().width() <= short + 200
+    assert word in bar.details()
+
+
 class TestPrecisionSwitch:
     @pytest.fixture
     def switch(self, qtbot) -> PrecisionSwitch:

@@ -5,6 +5,7 @@ short names that tell light fields apart.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
@@ -32,6 +33,17 @@ def gain(value: float) -> str:
 def sentence(clause: str) -> str:
     """A clause such as an Availability's reason, as a sentence of its own."""
     return clause[:1].upper() + clause[1:].rstrip(".") + "." if clause else ""
+
+
+_LONG_WORD = re.compile(r"[^\s/-]{25,}")
+_PART = re.compile(r"([^._]{0,23}[._]|.{24})(?=.)")
+_MAY_WRAP = "\u200b"
+
+
+def breakable(text: str) -> str:
+    """`text` with places to wrap, which cannot be seen, in words that have none and are long: a
+    label is no narrower than its longest word, and neither is the window around it."""
+    return _LONG_WORD.sub(lambda word: _PART.sub(rf"\1{_MAY_WRAP}", word[0]), text)
 
 
 def memory(size_mb: float) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from PyQt6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QPalette
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from viewer.widgets import theme
+from viewer.widgets.controls import wording
 from viewer.widgets.controls.flat import FlatButton
 
 _STRIPE_PX = 4
@@ -20,6 +21,7 @@ class MessageBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Error")
+        self._details = "\n"
         self._what = QLabel(self)
         self._what.setWordWrap(True)
         self._what.setFont(theme.font(self, bold=True))
@@ -55,8 +57,10 @@ class MessageBar(QWidget):
 
     def show_error(self, what: str, why: str, remedy: str) -> None:
         """Show one error, in place of any before it. `what` and `why` have no full stop."""
-        self._what.setText(what)
-        self._why.setText(" ".join(part for part in (f"{_capital(why)}.", remedy) if part))
+        reason = " ".join(part for part in (f"{_capital(why)}.", remedy) if part)
+        self._details = f"{what}\n{reason}"
+        self._what.setText(wording.breakable(what))
+        self._why.setText(wording.breakable(reason))
         self.show()
 
     def dismiss(self) -> None:
@@ -65,7 +69,7 @@ class MessageBar(QWidget):
 
     def details(self) -> str:
         """The message as plain text."""
-        return f"{self._what.text()}\n{self._why.text()}"
+        return self._details
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint a quiet ground with a stripe in the colour of errors."""
