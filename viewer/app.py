@@ -34,7 +34,7 @@ from viewer.rendering.report import Report
 from viewer.rendering.running import Running
 from viewer.rendering.saving import Saver, Screenshots
 from viewer.rendering.scene_controller import SceneController
-from viewer.state.panes import PaneChoice
+from viewer.state.panes import TRUTH, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.resolve import Wish
 from viewer.state.view_state import StateStore, ViewState
@@ -284,8 +284,12 @@ class App(QObject):
         # It is painted first: what another thread imports and computes would hold it up.
         FirstPaint(self.window).over.connect(self.render_thread.start)
         self.window.show()
-        self.rendering.start()
+        # The truth of a pane may be in the dataset, which asks for the light field once it is read.
+        sources = {pane.source for pane in self.store.state.panes}
+        if self._first_dataset is None or TRUTH not in sources:
+            self.rendering.start()
         if self._first_dataset is not None:
+            self.dataset.settled.connect(self.rendering.start)
             self.dataset.open(self._first_dataset)
         if self._first_file is not None:
             self.files.open(self._first_file)

@@ -119,6 +119,23 @@ class TestOpening:
         until(lambda: not app.dataset.opening)
         assert app.dataset.dataset.name == "other"
 
+    @pytest.mark.parametrize("there", [True, False])
+    def test_a_comparison_with_its_photographs_can_be_asked_for_at_the_start(
+        self, make_app, write_light_field, folder, until, there
+    ):
+        state = shown(write_light_field(), precision=Precision.FP32)
+        panes = (PaneChoice(TRUTH), *state.panes)
+        state = replace(state, panes=panes, mode=CompareMode.SIDE)
+        app = make_app(state, str(folder if there else folder / "missing"))
+        app.start()
+        if there:
+            until(lambda: len(app.window.pane.frames) == 2)
+            assert not app.has_failed
+            assert app.window.pane.frames[0].engine.engine == TRUTH
+        else:
+            until(lambda: "no ground truth" in bar(app).details())
+            app.expect_error()
+
     def test_it_can_be_given_at_the_start(self, make_app, write_light_field, folder, until):
         theirs = make_app(shown(write_light_field(), precision=Precision.FP32), str(folder))
         theirs.start()

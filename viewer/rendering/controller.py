@@ -87,8 +87,9 @@ class RenderController(QObject):
         return self._running
 
     def start(self) -> None:
-        """Ask for the first light field."""
-        self._post(self._store.state)
+        """Ask for the first light field, unless that was done."""
+        if self._wish is None:
+            self._post(self._store.state)
 
     # What is chosen
 

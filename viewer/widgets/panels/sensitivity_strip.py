@@ -25,7 +25,7 @@ _EXPLAINED = (
     "Signal to quantisation noise of the network's output when this layer alone is int8: the lower "
     "the bar, the more the layer loses."
 )
-_NOT_OPEN = "No light field is open yet."
+_NOT_OPEN = "There is nothing to measure yet."
 _POINT = "Click a bar to switch it"
 _NOT_MEASURED = "Measure the layers first"
 
