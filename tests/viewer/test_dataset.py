@@ -128,6 +128,7 @@ class TestOpening:
         state = replace(state, panes=panes, mode=CompareMode.SIDE)
         app = make_app(state, str(folder if there else folder / "missing"))
         app.start()
+        assert not app.render_thread.mailbox.pending(), "without it there is no truth to ask for"
         if there:
             until(lambda: len(app.window.pane.frames) == 2)
             assert not app.has_failed

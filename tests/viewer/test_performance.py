@@ -81,6 +81,16 @@ def test_a_picture_that_cost_nothing_is_told_of_too(qapp):
     assert [one.stride for one in read] == [4, 16], "and nothing runs on while nothing changes"
 
 
+def test_a_truth_before_a_network_hides_nothing(qapp):
+    clock, read = ManualClock(START_S), []
+    monitor = PerformanceMonitor(clock=clock)
+    monitor.readout_ready.connect(read.append)
+    monitor.frames_shown((frame(1, rays=0), frame(1, rays=500)))
+    clock.fire()
+    assert read[-1].frame_ms == 12.0
+    assert [one.network_rays for one in monitor.samples()] == [500]
+
+
 def test_parts_are_of_the_last_second_and_only_of_what_was_painted(performance):
     answer(performance, 1, START_S, 10.0)
     performance.add(frame(2, stride=8), START_S + 2.0)

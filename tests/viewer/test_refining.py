@@ -89,6 +89,16 @@ def test_what_only_stays_until_something_else_is_there_does_not_become_exact(qtb
     assert "exact in 2 s – 50 %" in words(view.footer)
 
 
+def test_of_several_panes_the_last_to_be_exact_is_waited_for(qtbot):
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.show()
+    truth = replace(frame(1.0, 0), whole=True)
+    view.show_frames([truth, frame(0.02, 50)])
+    view.show_frames([truth, frame(0.5, 1050)])
+    assert "exact in 2 s – 50 %" in words(view.footer)
+
+
 def test_the_footer_says_it_larger_than_anything_else_and_draws_a_bar(footer):
     show(footer, frame(0.02, 50))
     (label,) = (one for one in footer.findChildren(QLabel) if one.accessibleName() == "Refining")

@@ -71,8 +71,9 @@ class CompareView(QWidget):
         """Show one frame for each of 1 to 4 panes, all of the same request, camera and pass."""
         self.pane.show_frames(frames)
         self._label()
-        if (frame := self.pane.frame) is not None:
-            self.footer.show_progress(frame, sum(one.elapsed_ms for one in frames))
+        # A truth may be whole at once, while others are still refined.
+        last = min(frames, key=lambda frame: frame.known_share)
+        self.footer.show_progress(last, sum(frame.elapsed_ms for frame in frames))
         self._difference_changed()
 
     def set_mode(self, mode: CompareMode) -> None:
