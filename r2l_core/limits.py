@@ -17,9 +17,12 @@ PICTURE_PX = 4096 * 4096
 """Of a photograph, and of a picture that a person asks for: as float32 it takes 200 MB, and while
 it is rendered or read, several times that."""
 
-OPENED_PX = 8 * 1024**2
-"""Of a picture that is rendered because a file says so: a scene's own size, a session's. 4K video
-has less."""
+OPENED_PX = 4 * 1024**2
+"""Of a picture that is rendered because a scene says so; until it is complete, each million takes
+110 MB. People may ask for more."""
+
+SESSION_PX = 8 * 1024**2
+"""Of a picture that is rendered because a session says so: a window on a 4K screen has less."""
 
 
 JPEG_PASSES = 100

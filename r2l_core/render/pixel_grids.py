@@ -40,12 +40,12 @@ def grid_pixels(width_px: int, height_px: int, stride: int) -> Tensor:
 @functools.lru_cache(maxsize=8)
 def new_pixels(width_px: int, height_px: int, stride: int) -> Tensor:
     """Flat indices of the pixels at `stride` that no coarser stride has: int64 (n,)."""
-    pixels = grid_pixels(width_px, height_px, stride)
+    pixels = grid_pixels.__wrapped__(width_px, height_px, stride)  # not to be kept as well
     if stride == STRIDES[0]:
         return pixels
-    coarser = 2 * stride
-    fresh = (pixels // width_px % coarser != 0) | (pixels % width_px % coarser != 0)
-    return pixels[fresh]
+    rows = torch.arange(0, height_px, stride) % (2 * stride) != 0
+    columns = torch.arange(0, width_px, stride) % (2 * stride) != 0
+    return pixels[(rows[:, None] | columns[None, :]).view(-1)]
 
 
 def interpolated(colors: Tensor, known: Tensor, coarsest: int) -> Tensor:
@@ -133,11 +133,16 @@ def by_contrast(pixels: Tensor, picture: Tensor) -> Tensor:
         mode="replicate",
     )
     contrast = functional.max_pool2d(padded, side) + functional.max_pool2d(-padded, side)
-    rank = torch.empty(rows * columns, dtype=torch.int64)
-    rank[contrast.reshape(-1).argsort(descending=True, stable=True)] = torch.arange(rows * columns)
-    row = torch.div(pixels, width, rounding_mode="floor")
-    block = torch.div(row, BLOCK_PX, rounding_mode="floor") * columns
-    block += torch.div(pixels - row * width, BLOCK_PX, rounding_mode="floor")
+    rank = torch.empty(rows * columns, dtype=torch.int32)
+    order = contrast.reshape(-1).argsort(descending=True, stable=True)
+    rank[order] = torch.arange(rows * columns, dtype=torch.int32)
+    # In 32 bits, which hold any picture's pixels: of large ones these take the most memory.
+    column = pixels.to(torch.int32)
+    row = torch.div(column, width, rounding_mode="floor")
+    column -= row * width
+    block = row.div_(BLOCK_PX, rounding_mode="floor").mul_(columns)
+    block += column.div_(BLOCK_PX, rounding_mode="floor")
+    del row, column
     return pixels[rank[block].argsort(stable=True)]
 
 

@@ -262,8 +262,8 @@ def _size(fields: Fields) -> tuple[int, int]:
     found = fields.values("render_size_px", 2)
     if len(found) != 2 or not all(type(one) is int and one >= 1 for one in found):
         fields.refuse("render_size_px", "is not two whole numbers above 0")
-    if not limits.fits(found[0], found[1], limits.OPENED_PX):
-        most = f"{limits.OPENED_PX >> 20} million pixels, or {limits.SIDE_PX} along a side"
+    if not limits.fits(found[0], found[1], limits.SESSION_PX):
+        most = f"{limits.SESSION_PX >> 20} million pixels, or {limits.SIDE_PX} along a side"
         fields.refuse("render_size_px", f"has more than {most}")
     return found[0], found[1]
 
