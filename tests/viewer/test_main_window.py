@@ -354,12 +354,26 @@ class TestComparing:
         window.offer_precisions(absent, lambda _: None)
         window.open_timeline()
         window.open_panel("Layers")
+        window.stay_within(QSize(1024, 640))
+        window.showNormal()
         for _ in range(3):
             # What wraps is measured after it was laid out.
             window.resize(1024, 600)
             QApplication.processEvents()
         assert window.minimumSizeHint().height() <= 600
         assert window.height() == 600
+
+    def test_a_high_screen_has_room_for_all_that_is_said_of_an_engine(self, window):
+        window.show_engine(
+            replace(INFO, arithmetic="int8 x int8 -> int32, one scale per ray; " * 8)
+        )
+        window.stay_within(QSize(1600, 1000))
+        for _ in range(3):
+            window.resize(1600, 980)
+            QApplication.processEvents()
+        (dock,) = (d for d in window.findChildren(QDockWidget) if d.windowTitle() == "Precision")
+        assert dock.widget().widget().height() > 384
+        assert dock.widget().verticalScrollBar().maximum() == 0
 
     def test_comparing_begins_with_two_panes(self, qtbot, window):
         assert not window.compare.panes.isVisible()

@@ -388,7 +388,10 @@ class MainWindow(QMainWindow):
             theme.choose(THEMES[name])
 
     def stay_within(self, room: QSize) -> None:
-        """Fill a screen of this size, in logical pixels, where less of it would not do."""
+        """Fill a screen of this size, in logical pixels, where less of it would not do, and let
+        panels be as high as it allows."""
+        for dock in self._docks:
+            dock.stay_within(room.height())
         if self.width() >= room.width() or self.height() >= room.height():
             self.resize(self.size().boundedTo(room))
             self.setWindowState(self.windowState() | Qt.WindowState.WindowMaximized)

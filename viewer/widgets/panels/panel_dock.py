@@ -21,8 +21,10 @@ from viewer.widgets import theme
 
 _INSET_PX = 12
 _LEAST_HEIGHT_PX = 30
-_LEAST_WHOLE_HEIGHT_PX = 340
-"""So that a screen of 640 pixels has room for everything, one above the other, and a title bar."""
+_LEAST_WHOLE_HEIGHT_PX = 384
+"""So that a window of 640 pixels has room for everything, one above the other."""
+_BESIDE_PX = 300
+"""Of a screen's height, for what is above and below such a panel, and the title of the window."""
 
 
 class _Title(QWidget):
@@ -59,6 +61,7 @@ class _Scroll(QScrollArea):
     def __init__(self, contents: QWidget, whole: bool) -> None:
         super().__init__()
         self._whole = whole
+        self._least_px = _LEAST_WHOLE_HEIGHT_PX
         # A click beside its controls must not take the keyboard from the picture.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -95,11 +98,16 @@ class _Scroll(QScrollArea):
         super().resizeEvent(event)
         self._fit()
 
+    def stay_within(self, height_px: int) -> None:
+        """Be whole as far as a screen so high has room for it."""
+        self._least_px = max(height_px - _BESIDE_PX, _LEAST_HEIGHT_PX)
+        self._fit()
+
     def _fit(self) -> None:
         if not self._whole:
             return
         # In a low window it scrolls after all, rather than lying over the panel below.
-        height, least = self._contents_height(), _LEAST_WHOLE_HEIGHT_PX
+        height, least = self._contents_height(), self._least_px
         if (height, min(height, least)) != (self.maximumHeight(), self.minimumHeight()):
             self.setMaximumHeight(height)
             self.setMinimumHeight(min(height, least))
@@ -134,11 +142,16 @@ class PanelDock(QDockWidget):
             column.addWidget(panel, int(panel in growing))
         if not growing:
             column.addStretch(1)
-        self.setWidget(_Scroll(contents, whole))
+        self._scroll = _Scroll(contents, whole)
+        self.setWidget(self._scroll)
         toggle = self.toggleViewAction()
         assert toggle is not None
         toggle.setStatusTip(f"Show or hide the {name} panel")
         toggle.setToolTip(f"Show or hide the {name} panel")
+
+    def stay_within(self, height_px: int) -> None:
+        """Be no higher than a screen so high, in logical pixels, has room for."""
+        self._scroll.stay_within(height_px)
 
 
 def _grows(panel: QWidget) -> bool:
