@@ -146,7 +146,7 @@ class TestOpening:
     def test_what_takes_time_is_said_while_it_does(self, idle, wish):
         idle.open(wish)
         said = [text.partition(" ")[0] for text in idle.busy]
-        assert said == ["Starting", "", "Opening", "Building", ""]
+        assert said == ["", "Opening", "Building", ""]
 
     def test_without_a_precision_the_best_here_is_taken(self, idle, lab, wish):
         lab.unavailable = set(Precision) - {Precision.FP32}

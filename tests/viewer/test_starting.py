@@ -58,6 +58,8 @@ def test_a_picture_comes_before_anything_is_built_and_the_camera_turns(starts, u
 def test_the_window_is_painted_before_anything_else_begins(starts, until):
     assert starts.window.isVisible()
     assert not starts.render_thread.isRunning()
+    assert "Starting the renderer…" in words(starts.window.pane)
+    assert starts.window.pane.overlays.busy
     until(lambda: starts.window.pane.frame is not None)
     assert starts.render_thread.isRunning()
 

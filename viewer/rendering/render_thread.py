@@ -59,7 +59,6 @@ class RenderThread(QThread):
 
     def run(self) -> None:
         """Serve the mailbox until it is stopped."""
-        self.busy_changed.emit("Starting the renderer…")
         self._attempt(self._serve)
 
     def _serve(self) -> None:

@@ -81,6 +81,8 @@ class PictureOverlays(QObject):
     def show_busy(self, text: str | None) -> None:
         """Say in the corner what is being waited for, or nothing more."""
         self._show(self._busy, text)
+        # Without a picture it says another thing while nothing is waited for.
+        self._pane.update()
 
     def show_waiting(self, text: str) -> None:
         """Say that the picture, which is dimmed then, is not what was asked for; empty: it is."""
