@@ -96,7 +96,12 @@ def test_of_several_panes_the_last_to_be_exact_is_waited_for(qtbot):
     truth = replace(frame(1.0, 0), whole=True)
     view.show_frames([truth, frame(0.02, 50)])
     view.show_frames([truth, frame(0.5, 1050)])
-    assert "exact in 2 s – 50 %" in words(view.footer)
+    assert "all exact in 2 s – 50 %" in words(view.footer), "not only the one that is named"
+    view.set_active(1)
+    view.show_frames([truth, frame(0.6, 1250)])
+    assert "\nexact in 1 s – 60 %" in words(view.footer)
+    view.show_frames([frame(0.7, 1450), frame(0.7, 1450)])
+    assert "\nexact in " in words(view.footer), "what is named comes no later"
 
 
 def test_the_footer_says_it_larger_than_anything_else_and_draws_a_bar(footer):

@@ -72,8 +72,10 @@ class CompareView(QWidget):
         self.pane.show_frames(frames)
         self._label()
         # A truth may be whole at once, while others are still refined.
-        last = min(frames, key=lambda frame: frame.known_share)
-        self.footer.show_progress(last, sum(frame.elapsed_ms for frame in frames))
+        seen = self.pane.compared.seen
+        last = min(frames, key=lambda frame: (frame.known_share, frame not in seen))
+        spent_ms = sum(frame.elapsed_ms for frame in frames)
+        self.footer.show_progress(last, spent_ms, last not in seen)
         self._difference_changed()
 
     def set_mode(self, mode: CompareMode) -> None:

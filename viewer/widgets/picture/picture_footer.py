@@ -129,17 +129,18 @@ class PictureFooter(QWidget):
             self._engine = frame.engine
             self.update()
 
-    def show_progress(self, frame: Frame, spent_ms: float) -> None:
+    def show_progress(self, frame: Frame, spent_ms: float, of_another: bool = False) -> None:
         """Say when pictures like this new one will be exact. spent_ms: what the frames of all panes
-        have cost until now."""
-        self._show_refining(self._clock.add(frame, spent_ms))
+        have cost until now. of_another: it is not the one that is named."""
+        self._show_refining(self._clock.add(frame, spent_ms), of_another)
 
     def show_kept(self) -> None:
         """What is seen only stays until something else is there, and is refined no more."""
         self._show_refining(None)
 
-    def _show_refining(self, refining: Refining | None) -> None:
-        self._refining.setText(refining.words if refining is not None else "")
+    def _show_refining(self, refining: Refining | None, of_another: bool = False) -> None:
+        words = refining.words if refining is not None else ""
+        self._refining.setText(f"all {words}" if words and of_another else words)
         self._refining.setVisible(refining is not None)
         share = refining.share if refining is not None else None
         if share != self._share:
