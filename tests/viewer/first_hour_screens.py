@@ -104,7 +104,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
 
     def waiting() -> None:
         window.message.dismiss()
-        pane.overlays.show_waiting("still fp32, int8 is on its way")
+        window.compare.view.show_waiting("still fp32, int8 is on its way")
         window.show_busy("Building int8…")
         window.precision.show_pending(Precision.INT8)
         window.engine.show_engine(replace(pane.frames[0].engine, fidelity_db=53.9))
@@ -112,7 +112,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
         studio.raise_dock("Precision")
 
     def added() -> None:
-        pane.overlays.show_waiting("")
+        window.compare.view.show_waiting("")
         window.engine.show_contest("")
         studio.mode(CompareMode.SIDE)
         studio.frames(2)

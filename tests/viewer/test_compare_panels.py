@@ -345,7 +345,9 @@ class TestLayers:
         assert "No light field is open yet." in texts(strip)
 
     def test_what_cannot_be_switched_can_still_be_read(self, qtbot, strip):
+        assert "Click a bar to switch it" in texts(strip)
         strip.show_layers(LAYERS, "Choose int8 to switch layers.")
+        assert "Click a bar to switch it" not in texts(strip)
         bars = strip.findChild(LayerBars)
         place = places_of(bars)["body.3"].center()
         with qtbot.waitSignal(bars.pointed) as pointed:

@@ -55,7 +55,8 @@ class SensitivityStrip(QWidget):
         self._bars.layer_toggled.connect(self.layer_toggled)
         self._bars.pointed.connect(self._name)
         self._legend = _Legend(self)
-        self._pointed = ElidedLabel(_POINT, self)
+        self._hint = _POINT
+        self._pointed = ElidedLabel(self._hint, self)
         self._pointed.setFont(theme.font(self, 0.9, tabular=True))
         self._pointed.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._bar = QProgressBar(self)
@@ -96,6 +97,8 @@ class SensitivityStrip(QWidget):
         self._note.setVisible(bool(note))
         measured = any(not math.isnan(one.sqnr_db) for one in layers)
         self._bars.set_switchable(not note)
+        self._hint = "" if note else _POINT
+        self._name("")
         self._worst.setEnabled(measured and not note)
         self._worst.setToolTip(
             note or (_NOT_MEASURED if not measured else "Run the 4 costliest layers in float32")
@@ -115,7 +118,7 @@ class SensitivityStrip(QWidget):
             self._measure.setText(f"Measuring… {100 * share:.0f} %")
 
     def _name(self, words: str) -> None:
-        self._pointed.setText(words or _POINT)
+        self._pointed.setText(words or self._hint)
 
     def _lay_out(self, caption: QLabel) -> None:
         head = QHBoxLayout()
