@@ -104,6 +104,15 @@ def test_of_several_panes_the_last_to_be_exact_is_waited_for(qtbot):
     assert "\nexact in " in words(view.footer), "what is named comes no later"
 
 
+def test_two_pictures_in_one_are_as_exact_as_the_worse_of_them(footer):
+    exact = frame(1.0, 0, stride=1)
+    for two in ([exact, frame(0.3, 50)], [frame(0.3, 50), exact]):
+        footer.show_seen(two)
+        assert "8×8 of 60×60 · preview, interpolated" in words(footer)
+    footer.show_seen([exact, replace(frame(0.0, 0), why_blank="not at a pose")])
+    assert "60×60 · exact" in words(footer)
+
+
 def test_the_footer_says_it_larger_than_anything_else_and_draws_a_bar(footer):
     show(footer, frame(0.02, 50))
     (label,) = (one for one in footer.findChildren(QLabel) if one.accessibleName() == "Refining")

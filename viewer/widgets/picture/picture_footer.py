@@ -116,8 +116,10 @@ class PictureFooter(QWidget):
         self.setFixedHeight(self.fontMetrics().height() + 11)
 
     def show_seen(self, frames: Sequence[Frame]) -> None:
-        """Name what is seen, one frame or two of the same pass, and the pixels it really has."""
-        frame = next((one for one in frames if not one.why_blank), frames[0])
+        """Name what is seen, one frame or two of the same pass, and the pixels it really has: of
+        two, those of the one that is further from exact."""
+        pictures = [one for one in frames if not one.why_blank] or frames
+        frame = min(pictures, key=lambda one: one.known_share)
         self._rendered.setText(wording.rendered(frame))
         if len(frames) == 1:
             words = wording.named(frame.engine, frame.light_field)
@@ -125,8 +127,8 @@ class PictureFooter(QWidget):
             # Of a mix the headers tell, which are above two.
             words = " and ".join(wording.source(one.engine, one.light_field) for one in frames)
         self._precision.setText(words)
-        if frame.engine != self._engine:
-            self._engine = frame.engine
+        if frames[0].engine != self._engine:
+            self._engine = frames[0].engine
             self.update()
 
     def show_progress(self, frame: Frame, spent_ms: float, of_another: bool = False) -> None:
