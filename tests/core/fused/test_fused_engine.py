@@ -120,7 +120,7 @@ def test_layers_of_a_mix_stay_in_float32(level, make_light_field, scene_rays):
     )
 
 
-def test_eight_bits_cost_the_demo_nothing_against_the_truth(demo):
+def test_eight_bits_cost_the_demo_little_against_the_truth(demo):
     teacher = teacher_of(demo.scene)
     pixels = torch.randperm(160_000, generator=torch.Generator().manual_seed(0))[:2000]
     db = {}
@@ -135,8 +135,8 @@ def test_eight_bits_cost_the_demo_nothing_against_the_truth(demo):
             truth = supersampled_pixels(teacher, camera, pixels)
             errors.append(mse(colors.numpy(), truth.numpy()))
         db[precision] = psnr_db(sum(errors) / len(errors))
-    assert db[Precision.FP32] > 28
-    assert db[Precision.FP32] - db[Precision.INT8] <= 0.05
+    assert db[Precision.FP32] > 34
+    assert db[Precision.FP32] - db[Precision.INT8] <= 0.4
 
 
 @each_level
