@@ -344,7 +344,9 @@ def test_engines_come_and_go_without_a_trace(make_light_field, scene_rays):
 
     before = come_and_go(100)
     threads = threading.active_count()
-    assert come_and_go(900) - before < 8e6
+    half = come_and_go(450)
+    # What leaks grows in both halves; what the system hands out in large pieces, in one.
+    assert min(half - before, come_and_go(450) - half) < 4e6
     assert threading.active_count() == threads
 
 
