@@ -27,6 +27,7 @@ ANOTHER_PLACE = "Choose a folder you can write to, with enough free space."
 _HERE = Path(__file__).resolve().parent
 _SERIAL = itertools.count()
 _MOST_LINKS = 40
+_UNFINISHED = re.compile(r".*\.\d+-\d+\.tmp\..*")
 _DESCRIPTORS = re.compile(r"(/dev|/proc/(?P<pid>\d+)(/task/\d+)?)/fd/\d+")
 
 
@@ -77,6 +78,17 @@ def replacing(
                 new.unlink(missing_ok=True)
     except OSError as problem:
         raise error(what, system_reason(problem), remedy) from problem
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `replacing` was making in a folder when its process was killed.
+
+    Only where no other process writes.
+    """
+    for path in folder.glob("*.tmp.*"):
+        if _UNFINISHED.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def is_stream(path: Path) -> bool:

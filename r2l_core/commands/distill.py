@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
     from r2l_core.model.network import NetworkConfig
     from r2l_core.training.distillation import Trainer, TrainingConfig
+    from r2l_core.training.runs import Told
 
 
 _FEWEST_BATCHES = 8
@@ -86,7 +88,8 @@ def _config(options: argparse.Namespace) -> TrainingConfig:
     return TrainingConfig(minutes=options.minutes, schedule=load_schedule(options.schedule))
 
 
-def _network(options: argparse.Namespace) -> NetworkConfig:
+def network_of(options: argparse.Namespace) -> NetworkConfig:
+    """What the network is to be like. Raises R2LError."""
     from r2l_core.model.network import NetworkConfig
     from r2l_core.training.distillation import DEFAULT_NETWORK
 
@@ -105,17 +108,19 @@ def _network(options: argparse.Namespace) -> NetworkConfig:
         ) from error
 
 
-def new_distillation(options: argparse.Namespace, state: Path) -> Trainer:
+def new_distillation(options: argparse.Namespace, state: Path, told: Told) -> Trainer:
     """A trainer for the command's options. Raises R2LError."""
     from r2l_core.training.distillation import Trainer
     from r2l_core.training.photograph_rays import fine_tuning_rays
+    from r2l_core.training.runs import views_digest
     from r2l_core.training.steps import training_device
     from r2l_core.training.teachers import teacher_of
 
+    network, config = network_of(options), _config(options)
     device = training_device(options.device)
     photographs = None
     if options.finetune is not None:
-        photographs, _ = open_photographs(options.finetune, options.half_res)
+        photographs, _ = open_photographs(options.finetune, options.half_res, told)
     given = None if options.scene is None else load_scene(options.scene)
     if options.teacher == "procedural":
         scene = given or load_scene("demo")
@@ -127,13 +132,14 @@ def new_distillation(options: argparse.Namespace, state: Path) -> Trainer:
             opened, "cpu" if device is None else str(device.torch_device)
         ).colors
     place = "cpu" if device is None else device.torch_device
-    config, new_rays = _config(options), None
+    new_rays, digest = None, ""
     if photographs is not None:
-        new_rays = fine_tuning_rays(photographs, scene, teacher, place)
+        digest = views_digest(photographs)
+        new_rays = fine_tuning_rays(photographs, scene, teacher, place, told)
         pixels = sum(camera.width_px * camera.height_px for camera in photographs.cameras)
         schedule = config.schedule.within(max(1, pixels // _FEWEST_BATCHES))
         config = replace(config, schedule=schedule)
-    return Trainer(scene, teacher, _network(options), config, state, device, new_rays)
+    return Trainer(scene, teacher, network, config, state, device, new_rays, digest)
 
 
 def distilled(trainer: Trainer, options: argparse.Namespace) -> LightField:
@@ -163,8 +169,8 @@ def distilled(trainer: Trainer, options: argparse.Namespace) -> LightField:
 def _distill(options: argparse.Namespace) -> int:
     require_native_name(options.out)
     state = state_file(options, "distill")
-    trainer = new_distillation(options, state)
-    if not train(trainer, options, state):
+    trainer = train(partial(new_distillation, options, state), options, state)
+    if trainer is None:
         return 130
     light_field = distilled(trainer, options)
     save_light_field(light_field, options.out)

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import closing
 from pathlib import Path
 
 from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.checkpoints.radiance import save_radiance
-from r2l_core.commands.distill import distilled, network_options, new_distillation
+from r2l_core.commands.distill import distilled, network_of, network_options, new_distillation
 from r2l_core.commands.photographs import photographs_options
 from r2l_core.commands.shared import Subparsers, require_native_name, require_writable
 from r2l_core.commands.teach import new_teach_trainer
 from r2l_core.commands.training import TrainingBar, nobody, training_options
 from r2l_core.commands.watched import Watched
 from r2l_core.errors import CheckpointError, system_reason
-from r2l_core.files import write_json
+from r2l_core.files import remove_unfinished, write_json
 from r2l_core.json_fields import stored_object
-from r2l_core.training.watching import PROGRESS_FILE, LearningProgress, Stage, in_use
+from r2l_core.training.watching import (
+    PROGRESS_FILE,
+    LearningProgress,
+    Stage,
+    in_use,
+    newest_file,
+)
 
 DEFAULT_MINUTES = 120.0
 TEACHING_SHARE = 0.3
 """Of the time, for the teacher; the light field gets the rest."""
+_STATES = ("teacher.pt", "teacher.safetensors", "light-field.pt")
 _WATCHING = (
     f"--watched writes a JSON object a line to {PROGRESS_FILE} in the folder of --state, twice a "
     "second: stage (starting, teacher, light field, comparing; done, stopped and failed are ends), "
     "share (of the training, 0 to 1), elapsed_s, remaining_s, psnr_db (on the rays it learns from; "
-    "once done, on the test views), held_out_psnr_db, rays_per_s, and what, why and remedy of an "
-    "error; null is not measured. newest/NAME.safetensors, of the name of --out, is what has been "
-    "learned by now, every few seconds: the teacher, then the light field. It waits while "
-    'control.json there says {"paused": true}, and ends with all saved at {"stop": true}, or once '
-    'its standard input is closed, unless {"stays": true}.'
+    "once done, on the test views), held_out_psnr_db, rays_per_s, doing (what it does before or "
+    "between steps), and what, why and remedy of an error; null is not measured. "
+    "newest/NAME.safetensors, of the name of --out, is what has been learned by now, every few "
+    "seconds: the teacher, then the light field. It waits while control.json there says "
+    '{"paused": true}, and ends with all saved at {"stop": true}, or once its standard input is '
+    'closed, unless {"stays": true}.'
 )
 
 
@@ -74,9 +83,14 @@ def _learn(options: argparse.Namespace) -> int:
     require_native_name(options.out)
     cache = platformdirs.user_cache_path("r2l-viewer") / "learn"
     folder = options.state or cache / options.out.stem
+    network_of(options)  # wrong ones are better found now than after the teacher
     with in_use(folder):
+        for place in (folder, newest_file(folder, options.out.stem).parent):
+            remove_unfinished(place)
         if not options.resume:
             _make_room(folder)
+        elif not any((folder / name).exists() for name in _STATES):
+            print(f"note: {folder} holds nothing to go on from; it begins anew", file=sys.stderr)
         require_writable(options.out)
         if not options.watched:
             return _learn_in(options, folder, None)
@@ -86,7 +100,11 @@ def _learn(options: argparse.Namespace) -> int:
 
 def _learn_in(options: argparse.Namespace, folder: Path, watched: Watched | None) -> int:
     with closing(TrainingBar(hidden=watched is not None)) as bar:
-        finished = _teach(options, folder, bar, watched) and _distill(options, folder, bar, watched)
+        try:
+            finished = _teach(options, folder, bar, watched)
+            finished = finished and _distill(options, folder, bar, watched)
+        except KeyboardInterrupt:  # between steps, where all is saved
+            finished = False
     if not finished:
         print(f"Stopped; the states are in {folder}. Go on with --resume.")
         if watched is not None:
@@ -108,10 +126,9 @@ def _learn_in(options: argparse.Namespace, folder: Path, watched: Watched | None
 
 def _make_room(folder: Path) -> None:
     """Put what an earlier run left aside: hours of work, perhaps."""
-    names = ("teacher.pt", "teacher.safetensors", "light-field.pt", PROGRESS_FILE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (folder / name for name in names):
+        for path in (folder / name for name in (*_STATES, PROGRESS_FILE)):
             if path.exists():
                 path.replace(path.with_stem(f"{path.stem}.previous"))
     except OSError as error:
@@ -132,7 +149,8 @@ def _teach(
     teacher, state = folder / "teacher.safetensors", folder / "teacher.pt"
     if teacher.exists():
         return True
-    trainer = new_teach_trainer(options, state, TEACHING_SHARE * options.minutes)
+    before = bar.preparing("teacher ") if watched is None else watched.preparing(Stage.TEACHER)
+    trainer = new_teach_trainer(options, state, TEACHING_SHARE * options.minutes, before)
     if state.exists():
         trainer.resume()
     else:
@@ -163,9 +181,16 @@ def _distill(
             "schedule": None,
         }
     )
-    trainer = new_distillation(distill, state)
+    before = (
+        bar.preparing("light field ", TEACHING_SHARE)
+        if watched is None
+        else watched.preparing(Stage.LIGHT_FIELD)
+    )
+    trainer = new_distillation(distill, state, before)
     if state.exists():
         trainer.resume()
+    else:
+        trainer.save()
 
     def save(path: Path) -> None:
         save_light_field(distilled(trainer, distill), path)

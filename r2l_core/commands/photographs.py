@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from r2l_core.commands.shared import print_notes
 from r2l_core.datasets import Dataset, NoSuchSplit, open_dataset
 from r2l_core.datasets.images import SUFFIXES
 from r2l_core.errors import DatasetError
+
+if TYPE_CHECKING:
+    from r2l_core.training.runs import Told
 
 MIN_VIEWS = 4
 """Fewer say too little about where things are."""
@@ -34,14 +39,15 @@ def half_res_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_photographs(folder: Path, half_res: bool) -> tuple[Dataset, Dataset | None]:
+def open_photographs(folder: Path, half_res: bool, told: Told) -> tuple[Dataset, Dataset | None]:
     """The training views, and views to measure against, where the dataset holds any out that are
     not its test views.
 
     Raises DatasetError: for a folder of pictures without poses, with the usual ways to get them.
     """
     try:
-        training = open_dataset(folder, "train", half_res=half_res)
+        checked = partial(told, "checking photographs")
+        training = open_dataset(folder, "train", half_res=half_res, progress=checked)
     except NoSuchSplit:
         raise
     except DatasetError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from r2l_core.files import write_json
 
 if TYPE_CHECKING:
     from r2l_core.training.radiance.trainer import TeachTrainer
+    from r2l_core.training.runs import Told
 
 DEFAULT_MINUTES = 30.0
 
@@ -46,8 +48,8 @@ def _teach(options: argparse.Namespace) -> int:
 
     require_native_name(options.out)
     state = state_file(options, "teach")
-    trainer = new_teach_trainer(options, state, options.minutes)
-    if not train(trainer, options, state):
+    trainer = train(partial(new_teach_trainer, options, state, options.minutes), options, state)
+    if trainer is None:
         return 130
     teacher = taught(trainer, options.out.stem)
     save_radiance(teacher, options.out)
@@ -59,7 +61,9 @@ def _teach(options: argparse.Namespace) -> int:
     return 0
 
 
-def new_teach_trainer(options: argparse.Namespace, state: Path, minutes: float) -> TeachTrainer:
+def new_teach_trainer(
+    options: argparse.Namespace, state: Path, minutes: float, told: Told
+) -> TeachTrainer:
     """A trainer for --dataset, --half-res and --device. Raises R2LError."""
     from r2l_core.training.radiance.config import TeachConfig
     from r2l_core.training.radiance.trainer import TeachTrainer
@@ -67,5 +71,5 @@ def new_teach_trainer(options: argparse.Namespace, state: Path, minutes: float) 
 
     device = training_device(options.device)
     place = "cpu" if device is None else device.torch_device
-    training, held_out = open_photographs(options.dataset, options.half_res)
-    return TeachTrainer(training, held_out, TeachConfig(minutes=minutes), state, place)
+    training, held_out = open_photographs(options.dataset, options.half_res, told)
+    return TeachTrainer(training, held_out, TeachConfig(minutes=minutes), state, place, told)

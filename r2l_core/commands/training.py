@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tqdm import tqdm
 
 from r2l_core.commands.arguments import positive_float
 from r2l_core.commands.shared import device_option, json_option, require_writable
 
+if TYPE_CHECKING:
+    from r2l_core.training.runs import Told
+
+_TELL_EVERY_S = 0.2
 _BAR = "{desc}{percentage:3.1f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
@@ -52,21 +58,28 @@ def state_file(options: argparse.Namespace, command: str) -> Path:
     return Path(options.state or cache / f"{options.out.stem}.pt")
 
 
-def train(training: Training, options: argparse.Namespace, state: Path) -> bool:
-    """Train to the end, from the beginning or with --resume from `state`; False where Ctrl+C
-    stopped it, which is said. Raises R2LError."""
-    if options.resume:
-        training.resume()
-    else:
-        if state.exists():  # hours of work, perhaps
-            state.replace(state.with_suffix(".previous.pt"))
-        training.save()  # a place that cannot be written is better found now than in an hour
-    require_writable(options.out)
+def train(
+    new_training: Callable[[Told], Trained], options: argparse.Namespace, state: Path
+) -> Trained | None:
+    """Train to the end, from the beginning or with --resume from `state`; None where Ctrl+C
+    stopped it, which is said. Raises R2LError.
+
+    new_training: makes what is trained, and is given what to tell how far it is with that.
+    """
     with closing(TrainingBar()) as bar:
+        training = new_training(bar.preparing())
+        if options.resume:
+            training.resume()
+        else:
+            if state.exists():  # hours of work, perhaps
+                state.replace(state.with_suffix(".previous.pt"))
+            training.save()  # a place that cannot be written is better found now than in an hour
+        require_writable(options.out)
         finished = bar.follow(training)
-    if not finished:
-        print(f"Stopped; the state is in {state}. Go on with --resume.")
-    return finished
+    if finished:
+        return training
+    print(f"Stopped; the state is in {state}. Go on with --resume.")
+    return None
 
 
 class Progress(Protocol):
@@ -109,12 +122,52 @@ class Training(Protocol):
         """Go on from what was written."""
 
 
+Trained = TypeVar("Trained", bound=Training)
+
+
+class Preparation:
+    """How far something is that is done before a step, and how long it takes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: seconds that never go back."""
+        self._clock = clock
+        self._what, self._since_s = "", 0.0
+
+    def words(self, what: str, done: int, total: int) -> str:
+        """Such as "reading photographs, 12 of 100, 0:07 left"; the time where it can be told."""
+        now_s = self._clock()
+        if what != self._what or not done:
+            self._what, self._since_s = what, now_s
+        words = f"{what}, {done} of {total}"
+        if not done:
+            return words
+        left_s = round((now_s - self._since_s) * (total - done) / done)
+        return f"{words}, {left_s // 60}:{left_s % 60:02d} left"
+
+
 class TrainingBar:
     """Shows one or several trainings after one another; Ctrl+C stops them with all saved."""
 
     def __init__(self, hidden: bool = False) -> None:
         """`hidden`: whether nobody reads it."""
         self._bar = tqdm(total=100.0, bar_format=_BAR, disable=hidden)
+        self._preparation, self._told_s = Preparation(), -math.inf
+        if not hidden:
+            self._bar.set_postfix_str("starting")
+
+    def preparing(self, stage: str = "", start: float = 0.0) -> Told:
+        """What to tell what is done before the steps of a stage, which begins at that share of the
+        whole bar, and between them."""
+        self._bar.set_description_str(stage, refresh=False)
+        self._to(start)
+        return self._tell
+
+    def _tell(self, what: str, done: int, total: int) -> None:
+        self._bar.set_postfix_str(self._preparation.words(what, done, total), refresh=False)
+        now_s = time.monotonic()
+        if now_s - self._told_s >= _TELL_EVERY_S:
+            self._told_s = now_s
+            self._bar.refresh()
 
     def close(self) -> None:
         """Leave it as it is."""

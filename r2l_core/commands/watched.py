@@ -9,11 +9,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from r2l_core.commands.training import Progress
+from r2l_core.commands.training import Preparation, Progress
 from r2l_core.errors import CheckpointError, R2LError, system_reason
 from r2l_core.training.watching import (
     PROGRESS_FILE,
@@ -24,6 +25,9 @@ from r2l_core.training.watching import (
     newest_file,
     told,
 )
+
+if TYPE_CHECKING:
+    from r2l_core.training.runs import Told
 
 TELL_EVERY_S = 0.5
 SHOW_EVERY_S = 3.0
@@ -55,6 +59,8 @@ class Watched:
         self._clock = clock
         self._told_s = self._shown_s = -math.inf
         self._cost_s = 0.0
+        self._last = LearningProgress(Stage.STARTING)
+        self._preparation = Preparation(clock)
         self._control = Control()
         self._alone = threading.Event()
         self._over = threading.Event()
@@ -91,6 +97,21 @@ class Watched:
                 "Free some space, and go on with --resume.",
             ) from error
 
+    def preparing(self, stage: Stage) -> Told:
+        """What to tell what is done before the steps of a stage, and between them."""
+        self._last = LearningProgress(stage)
+        self._told_s = -math.inf
+
+        def doing(what: str, done: int, total: int) -> None:
+            words = self._preparation.words(what, done, total)
+            now_s = self._clock()
+            if now_s - self._told_s >= TELL_EVERY_S:
+                self._told_s = now_s
+                self.tell(replace(self._last, doing=words))
+            self._wait_while_paused()
+
+        return doing
+
     def follow(
         self, stage: Stage, save: Callable[[Path], None]
     ) -> Callable[[float, Progress], None]:
@@ -102,17 +123,21 @@ class Watched:
             now_s = self._clock()
             if now_s - self._told_s >= TELL_EVERY_S:
                 self._told_s = now_s
-                self.tell(self._words(stage, share, progress))
+                self._last = self._words(stage, share, progress)
+                self.tell(self._last)
             if now_s - self._shown_s >= max(SHOW_EVERY_S, self._cost_s / _SHOW_SHARE):
                 # It is to be seen; the training goes on without.
                 with contextlib.suppress(R2LError):
                     save(self.newest)
                 self._shown_s = self._clock()
                 self._cost_s = self._shown_s - now_s
-            while self._control.paused:
-                time.sleep(_WAIT_S)
+            self._wait_while_paused()
 
         return step
+
+    def _wait_while_paused(self) -> None:
+        while self._control.paused:
+            time.sleep(_WAIT_S)
 
     def _words(self, stage: Stage, share: float, progress: Progress) -> LearningProgress:
         return LearningProgress(

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from r2l_core.engines.cuda.device import Device
+from r2l_core.errors import R2LError
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import parse_json
 from r2l_core.model.encoding import RayCoordinates
@@ -79,7 +80,8 @@ class Trainer:
 
     device: the GPU to train on, with the teacher, or None for the processor. Both run the same
     steps, and a state of one can be resumed on the other. new_rays: makes from a seed what draws
-    the rays, instead of a RaySampler of the scene.
+    the rays, instead of a RaySampler of the scene. photographs: tells those that it
+    learns from as well from others.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Trainer:
         state_path: Path,
         device: Device | None = None,
         new_rays: Callable[[int], RaySource] | None = None,
+        photographs: str = "",
     ) -> None:
         self._device = device
         self._place = torch.device("cpu") if device is None else device.torch_device
@@ -102,6 +105,7 @@ class Trainer:
         self.rays = 0
         self._teacher = teacher
         self._new_rays = new_rays
+        self._photographs = photographs
         with self._working():
             self._sampler = self._new_sampler()
             self._coordinates = RayCoordinates(network, scene, self._place)
@@ -109,7 +113,7 @@ class Trainer:
             blocks = config.schedule.stages[0].blocks(0.0, network.n_blocks)
             self.network = start_network(network, blocks).to(self._place)
             self._optimizers = self._new_optimizers(self.network)
-            self._steps = self._new_steps()
+            self._steps = self._new_steps(self.network, self._optimizers)
 
     def _working(self) -> AbstractContextManager[object]:
         """Around all that a GPU does: in one queue, everything is there before it is used."""
@@ -130,7 +134,11 @@ class Trainer:
             start = time.perf_counter()
             rays, mse = self._train()
             if not math.isfinite(mse):
-                raise FloatingPointError(f"the loss became {mse} after {self.rays} rays")
+                raise R2LError(
+                    f"The light field cannot be learned from {self.scene.name}",
+                    f"its error became {mse} after {self.rays} rays",
+                    "Go on with --resume from what was saved last, or start with lower rates.",
+                )
             self.rays += rays
             self.elapsed_s += speed.seconds(rays, time.perf_counter() - start)
             smooth_mse = mse if math.isnan(smooth_mse) else 0.98 * smooth_mse + 0.02 * mse
@@ -170,20 +178,21 @@ class Trainer:
 
     def _grow_to(self, blocks: int) -> None:
         if blocks > self.network.config.n_blocks:
-            self.network = grown(self.network, blocks)
-            optimizers = self._new_optimizers(self.network)
+            network = grown(self.network, blocks)
+            optimizers = self._new_optimizers(network)
             optimizers.take_over(self._optimizers)
-            self._optimizers = optimizers
-            self._steps = self._new_steps()
+            steps = self._new_steps(network, optimizers)
+            # Last, and without a call in between: who is stopped here saves what belongs together.
+            self.network, self._optimizers, self._steps = network, optimizers, steps
 
     def _new_optimizers(self, network: R2LNetwork) -> Optimizers:
         config = self.config
         return Optimizers(network, config.muon_lr, config.adam_lr, config.weight_decay)
 
-    def _new_steps(self) -> TrainingSteps:
+    def _new_steps(self, network: R2LNetwork, optimizers: Optimizers) -> TrainingSteps:
         return TrainingSteps(
-            self.network,
-            self._optimizers,
+            network,
+            optimizers,
             self._coordinates,
             self.final_network.n_frequencies,
             self._device,
@@ -197,6 +206,7 @@ class Trainer:
         state = {
             "scene": self.scene.to_json(),
             "network": self.final_network.to_dict(),
+            "photographs": self._photographs,
             "blocks": self.network.config.n_blocks,
             "elapsed_s": self.elapsed_s,
             "rays": self.rays,
@@ -208,7 +218,7 @@ class Trainer:
     def resume(self) -> None:
         """Go on from `state_path`. Raises CheckpointError where that cannot be; the run then stays
         as it was."""
-        belongs, other = self._belongs, "scene or network"
+        belongs, other = self._belongs, "scene, network or set of photographs"
         with (
             self._working(),
             loaded_state(self.state_path, self._place, belongs, other) as state,
@@ -221,13 +231,15 @@ class Trainer:
         self.network, self._optimizers = network, optimizers
         self.elapsed_s, self.rays = elapsed_s, rays
         with self._working():
-            self._steps = self._new_steps()
+            self._steps = self._new_steps(network, optimizers)
             self._sampler = self._new_sampler()
 
     def _belongs(self, state: Mapping[str, Any]) -> bool:
         return (
             SceneSpec.from_mapping(parse_json(state["scene"])) == self.scene
             and NetworkConfig.from_mapping(state["network"]) == self.final_network
+            # Which older states do not name.
+            and state.get("photographs", self._photographs) == self._photographs
         )
 
     def _new_sampler(self) -> RaySource:

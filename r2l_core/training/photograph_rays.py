@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from r2l_core.datasets import Dataset
 from r2l_core.geometry.rays import canonicalise, hits_bounds
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.training.camera_rays import CameraRays
-from r2l_core.training.radiance.photographs import Photographs
+from r2l_core.training.radiance.photographs import Photographs, near_marked
+from r2l_core.training.runs import Told, counted_off, untold
 from r2l_core.training.sampling import DrawnAhead, RayBatch, RaySampler, RaySource, SamplingConfig
 from r2l_core.training.teachers import Teacher
 
@@ -37,10 +37,14 @@ _TRIES = 50
 
 
 def fine_tuning_rays(
-    photographs: Dataset, scene: SceneSpec, teacher: Teacher, place: torch.device | str
+    photographs: Dataset,
+    scene: SceneSpec,
+    teacher: Teacher,
+    place: torch.device | str,
+    told: Told = untold,
 ) -> Callable[[int], RaySource]:
     """Rays of the teacher where cameras can be, and those of photographs, from a seed."""
-    pool = Photographs(photographs, place)
+    pool = Photographs(photographs, place, told)
 
     def new_rays(seed: int) -> RaySource:
         if scene.origin_radius is None:
@@ -49,7 +53,7 @@ def fine_tuning_rays(
         else:
             sampler = RaySampler(scene, teacher, SamplingConfig(), seed, place)
             of_teacher = DrawnAhead(sampler, _TEACHER_RAYS, seed)
-        return MixedRays(of_teacher, pool, scene, seed)
+        return MixedRays(of_teacher, pool, scene, seed, told)
 
     return new_rays
 
@@ -65,7 +69,12 @@ class MixedRays:
     """
 
     def __init__(
-        self, teacher_rays: RaySource, photographs: Photographs, scene: SceneSpec, seed: int
+        self,
+        teacher_rays: RaySource,
+        photographs: Photographs,
+        scene: SceneSpec,
+        seed: int,
+        told: Told = untold,
     ) -> None:
         self._teacher_rays = teacher_rays
         self._photographs = photographs
@@ -74,7 +83,7 @@ class MixedRays:
         self._kept: RayBatch | None = None
         self._next = 0
         self._generator = torch.Generator(photographs.device).manual_seed(seed)
-        self._telling = _telling(photographs, scene)
+        self._telling = _telling(photographs, scene, told)
 
     def batch(self, n_rays: int) -> RayBatch:
         """See RaySource.batch."""
@@ -130,17 +139,17 @@ class MixedRays:
         return RayBatch(*(column[:n_rays] for column in columns))
 
 
-def _telling(photographs: Photographs, scene: SceneSpec) -> Tensor:
+def _telling(photographs: Photographs, scene: SceneSpec, told: Told) -> Tensor:
     """Pixels that show something, or have it next to them: bool, one a pixel of all views."""
     background = torch.tensor(scene.background_rgb, device=photographs.device)
     result = torch.empty(len(photographs), dtype=torch.bool, device=photographs.device)
-    for view, width_px, pixels in photographs.sparse(1):
+    views, doing = photographs.sparse(1), "looking for outlines"
+    for view, camera, pixels in counted_off(doing, views, photographs.n_views, told):
         all_pixels = pixels.view(-1)
         something = (photographs.colors(all_pixels) - background).abs().amax(-1) > 1e-3
         something &= photographs.that_count(all_pixels)
-        rows = something.view(1, 1, -1, width_px).float()
-        near = functional.max_pool2d(rows, 2 * _RIM_PX + 1, 1, _RIM_PX)
-        result[view.start : view.stop] = near.view(-1) > 0
+        near = near_marked(something.view(-1, camera.width_px), _RIM_PX)
+        result[view.start : view.stop] = near.view(-1)
     return result
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+from r2l_core.datasets import Dataset
 from r2l_core.errors import CheckpointError, first_line
 from r2l_core.files import replacing
 
@@ -18,6 +21,23 @@ _STALL = 0.05
 """A step at less than this share of the usual speed was interrupted."""
 
 _AFRESH = "Start without --resume."
+
+Told = Callable[[str, int, int], None]
+"""Told what is done before a step, such as "reading photographs": done parts, and all of them."""
+
+_Part = TypeVar("_Part")
+
+
+def untold(_what: str, _done: int, _total: int) -> None:
+    """Where nobody wants to know."""
+
+
+def counted_off(what: str, parts: Iterable[_Part], total: int, told: Told) -> Iterator[_Part]:
+    """The parts, one after the other, of which is told how many are done."""
+    for done, part in enumerate(parts):
+        told(what, done, total)
+        yield part
+    told(what, total, total)
 
 
 @dataclass
@@ -35,6 +55,15 @@ class Speed:
             return n_rays / self.rays_per_s
         self.rays_per_s += 0.05 * (rate - self.rays_per_s)
         return measured_s
+
+
+def views_digest(dataset: Dataset) -> str:
+    """Tells photographs from others, wherever they lie: by names, sizes, lenses and poses."""
+    views = [
+        [view.name, c.width_px, c.height_px, c.focal_px, c.fy_px, c.T_world_camera.tolist()]
+        for view, c in zip(dataset.views, dataset.cameras, strict=True)
+    ]
+    return hashlib.sha256(json.dumps(views).encode()).hexdigest()
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

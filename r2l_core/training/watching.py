@@ -27,7 +27,7 @@ CONTROL_FILE = "control.json"
 _NEWEST_FOLDER = "newest"
 _LOCK_FILE = "in-use.lock"
 _NUMBERS = ("share", "elapsed_s", "remaining_s", "psnr_db", "held_out_psnr_db", "rays_per_s")
-_TEXTS = ("what", "why", "remedy")
+_TEXTS = ("doing", "what", "why", "remedy")
 _LOCK_TRIES = 10
 _LOCK_PAUSE_S = 0.05
 """Who only looks whether a folder is in use holds the lock for a moment."""
@@ -56,8 +56,9 @@ class LearningProgress:
 
     share: of the training, 0 to 1. elapsed_s, remaining_s: training time in all, resumed parts
     included. psnr_db: on the rays it learns from, lately; once it is done, on the test views.
-    held_out_psnr_db: the teacher's, on views it does not learn from. what, why, remedy: of the
-    error that ended it.
+    held_out_psnr_db: the teacher's, on views it does not learn from. doing: what it does before or
+    between steps, such as "reading photographs, 12 of 100". what, why, remedy: of the error that
+    ended it.
     """
 
     stage: Stage
@@ -67,6 +68,7 @@ class LearningProgress:
     psnr_db: float | None = None
     held_out_psnr_db: float | None = None
     rays_per_s: float | None = None
+    doing: str = ""
     what: str = ""
     why: str = ""
     remedy: str = ""

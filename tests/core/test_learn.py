@@ -8,7 +8,9 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,21 +19,25 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from r2l_core.checkpoints.opening import load_checkpoint
 from r2l_core.checkpoints.radiance import save_radiance
 from r2l_core.commands.cli import main
-from r2l_core.datasets import open_dataset
+from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.engines.teacher_engines import RadianceEngine
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.rays import image_rays
 from r2l_core.model.radiance.field import RadianceTeacher
+from r2l_core.model.radiance.grid import Grid
 from r2l_core.training import distillation
 from r2l_core.training.photograph_rays import MixedRays
 from r2l_core.training.radiance import trainer as trainer_module
-from r2l_core.training.radiance.config import TeachConfig
+from r2l_core.training.radiance.config import Growth, TeachConfig
 from r2l_core.training.radiance.fitting import taught as taught_by
-from r2l_core.training.radiance.photographs import Photographs
+from r2l_core.training.radiance.growth import Hull, full_grid
+from r2l_core.training.radiance.photographs import Photographs, live_pixels, near_marked
+from r2l_core.training.radiance.spaces import extent_of
 from r2l_core.training.radiance.trainer import TeachTrainer
 from r2l_core.training.sampling import SamplingConfig
 from tests.photographs import SIZE_PX, VIEWS, cameras, write_photographs
@@ -168,6 +174,67 @@ def test_teaching_goes_on_where_it_was_stopped(dataset, tmp_path, fake_clock):
     assert resumed.held_out_psnr_db == pytest.approx(whole.held_out_psnr_db, abs=0.5)
 
 
+def test_who_is_stopped_while_the_grid_grows_goes_on_before(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module, "_SETTLING_STEPS", 0)
+
+    def told(what: str, done: int, _total: int) -> None:
+        if done == until.get(what):
+            raise KeyboardInterrupt
+
+    until: dict[str, int] = {}
+    state, growths = tmp_path / "state.pt", (Growth(0.0, 0.5, 0.0, 256),)
+    views, config = open_dataset(dataset, "train"), TeachConfig(batch_rays=256, growths=growths)
+    stopped = TeachTrainer(views, None, config, state, told=told)
+    rows = stopped.field.grid.n_rows
+    until["looking for what shows something"] = 3
+    with pytest.raises(KeyboardInterrupt):
+        for _ in stopped.run():
+            pass
+    stopped.save()
+    resumed = TeachTrainer(views, None, config, state)
+    resumed.resume()
+    assert resumed.field.grid.n_rows == rows
+    next(resumed.run())
+    assert resumed.field.grid.n_rows != rows, "it has grown at the next step"
+
+
+def test_what_is_done_before_the_first_step_is_told(dataset, tmp_path):
+    said: list[tuple[str, int, int]] = []
+    views, config = open_dataset(dataset, "train"), TeachConfig(batch_rays=256)
+    TeachTrainer(views, None, config, tmp_path / "s.pt", told=lambda *what: said.append(what))
+    stages = [
+        "reading photographs",
+        "reading outlines",
+        "carving",
+        "looking for what shows something",
+    ]
+    assert list(dict.fromkeys(what for what, _, _ in said)) == stages
+    for stage in stages:
+        done = [(done, total) for what, done, total in said if what == stage]
+        assert done == [(at, VIEWS) for at in range(VIEWS + 1)]
+
+
+def test_pixels_that_may_show_something_are_those_whose_rays_meet_cells(dataset):
+    views = open_dataset(dataset, "train")
+    pool, extent = Photographs(views), extent_of(views)
+    grid = Hull(views).carved(full_grid(extent, 1.0, torch.device("cpu")))
+    # A corner of what is carved, so that much of the pictures is empty.
+    some = Grid(grid.space, grid.low, grid.high, grid.shape, grid.cells[:400])
+    every = torch.arange(len(pool))
+    met = torch.bincount(some.samples(*pool.rays(every)).ray, minlength=len(pool)) > 0
+    live = torch.zeros(len(pool), dtype=torch.bool)
+    live[live_pixels(pool, some).long()] = True
+    assert not (met & ~live).any()
+    assert live.sum() < 3 * met.sum()
+
+
+@pytest.mark.parametrize("reach", [0, 1, 4, 40])
+def test_pixels_near_marked_ones(reach):
+    marked = torch.rand(37, 53, generator=torch.Generator().manual_seed(reach)) < 0.01
+    near = functional.max_pool2d(marked[None].float(), 2 * reach + 1, 1, reach)[0] > 0
+    assert torch.equal(near_marked(marked, reach), near)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "foreign", "nan", "cells"])
 def test_damaged_teachers_are_one_clear_error(taught, tmp_path, damage):
@@ -274,18 +341,64 @@ def test_bad_datasets_are_one_clear_error(tmp_path, capsys, command, damage, say
     assert not out.exists()
 
 
+@pytest.mark.parametrize("command", ["teach", "learn"])
+def test_a_state_is_not_resumed_with_other_photographs(tmp_path, capsys, command, monkeypatch):
+    def run(dataset: Path, *more: str) -> int:
+        arguments = [command, "--dataset", str(dataset), "--out", str(tmp_path / "o.safetensors")]
+        return main([*arguments, "--state", str(tmp_path / "state"), "--device", "cpu", *more])
+
+    def stop(_self) -> Iterator[None]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(TeachTrainer, "run", stop)
+    folder = write_photographs(tmp_path / "photographs")
+    assert run(folder) == 130
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert run(moved, "--resume") == 130
+    without_views(moved, VIEWS - 1)
+    assert run(moved, "--resume") == 2
+    assert "another set of photographs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["distill", "learn"])
+def test_a_wrong_network_is_refused_before_anything_is_read(tmp_path, capsys, command):
+    place = ["--finetune" if command == "distill" else "--dataset", str(tmp_path / "nothing")]
+    out = ["--out", str(tmp_path / "out.safetensors"), "--state", str(tmp_path / "state")]
+    assert main([command, *place, *out, "--depth", "3"]) == 2
+    assert "depth 3" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_photographs_are_read_ends_with_what_to_do(dataset, tmp_path, capsys):
+    def stopped(_self, _index: int) -> None:
+        raise KeyboardInterrupt
+
+    arguments = ["learn", "--dataset", str(dataset), "--out", str(tmp_path / "out.safetensors")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dataset, "image", stopped)
+        assert main([*arguments, "--state", str(tmp_path / "state")]) == 130
+    said = capsys.readouterr()
+    assert "Go on with --resume" in said.out
+    assert f"reading photographs, 0 of {VIEWS}" in said.err
+
+
+class Killed(BaseException):
+    """The process ends here, and nothing more is done."""
+
+
 class Clock:
-    """Goes on with every look; Ctrl+C is pressed after so many."""
+    """Goes on with every look; Ctrl+C is pressed after so many, or the process is killed."""
 
     def __init__(self, seconds_per_look: float) -> None:
         self.seconds_per_look = seconds_per_look
         self.looks, self.stop_after = 0, math.inf
+        self.end: type[BaseException] = KeyboardInterrupt
 
     def perf_counter(self) -> float:
         self.looks += 1
         if self.looks > self.stop_after:
             self.stop_after = math.inf
-            raise KeyboardInterrupt
+            raise self.end
         return self.looks * self.seconds_per_look
 
 
@@ -303,7 +416,9 @@ def learn(dataset, tmp_path_factory):
             *more: str,
             stop_teaching: float = math.inf,
             stop_distilling: float = math.inf,
+            end: type[BaseException] = KeyboardInterrupt,
         ) -> tuple[int, dict]:
+            teaching.end = distilling.end = end
             teaching.stop_after = teaching.looks + stop_teaching
             distilling.stop_after = distilling.looks + stop_distilling
             report = out.with_suffix(".json")
@@ -353,3 +468,45 @@ def test_what_was_stopped_goes_on_and_ends_alike(learn, whole, tmp_path):
     code, report = learn(out, "--resume")
     assert code == 0
     assert psnr_db(report) == pytest.approx(psnr_db(whole[1]), abs=0.3)
+
+
+@pytest.mark.slow
+def test_what_was_killed_at_any_moment_goes_on_and_ends_alike(
+    learn, whole, tmp_path, monkeypatch, capsys
+):
+    out, moments = tmp_path / "killed.safetensors", random.Random(7)
+    save = torch.save
+    saves_left = math.inf
+
+    def save_half(state, path: Path) -> None:
+        nonlocal saves_left
+        saves_left -= 1
+        save(state, path)
+        if saves_left < 0:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            shutil.copy(path, path.with_name("teacher.1-0.tmp.pt"))  # which nobody takes away
+            raise Killed
+
+    def killed(**moment: float) -> None:
+        with pytest.raises(Killed):
+            learn(out, "--resume", end=Killed, **moment)
+        assert not out.exists()
+
+    monkeypatch.setattr(torch, "save", save_half)
+    killed(stop_teaching=0)  # before anything was saved but the beginning
+    assert "nothing to go on from" in capsys.readouterr().err
+    killed(stop_teaching=moments.randint(400, 700))
+    killed(stop_teaching=moments.randint(2, 30))  # again, soon
+    saves_left = 1
+    killed()
+    saves_left = math.inf
+    assert list((tmp_path / "killed").glob("*.tmp.*"))
+    killed(stop_distilling=0)  # between the stages
+    assert not list((tmp_path / "killed").glob("*.tmp.*"))
+    killed(stop_distilling=moments.randint(500, 900))
+    killed(stop_distilling=moments.randint(2, 30))
+    code, report = learn(out, "--resume")
+    assert code == 0
+    assert psnr_db(report) == pytest.approx(psnr_db(whole[1]), abs=0.3)
+    # One that is done only compares again.
+    assert learn(out, "--resume", stop_distilling=0) == (0, report)

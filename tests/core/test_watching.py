@@ -124,6 +124,27 @@ class TestPace:
             Stage.TEACHER, 0.25, 30.0, 90.0, 20.0, None, 40_000.0
         )
 
+    def test_it_says_what_it_does_before_the_steps(self, watched, clock, tmp_path):
+        doing = watched.preparing(Stage.LIGHT_FIELD)
+        for done in range(5):
+            doing("reading photographs", done, 8)
+            clock[0] += 0.5
+        lines = lines_of(tmp_path)
+        assert {line.stage for line in lines} == {Stage.LIGHT_FIELD}
+        assert lines[0].doing == "reading photographs, 0 of 8"
+        assert lines[4].doing == "reading photographs, 4 of 8, 0:02 left"
+        # A curve of a resumed learning has no point there.
+        assert all(line.elapsed_s is None for line in lines)
+
+    def test_it_says_what_it_does_between_steps(self, watched, clock, tmp_path):
+        doing = watched.preparing(Stage.TEACHER)
+        watched.follow(Stage.TEACHER, lambda _path: None)(0.25, Step())
+        clock[0] += 1.0
+        doing("carving", 2, 8)
+        before, now = lines_of(tmp_path)
+        assert now.doing.startswith("carving, 2 of 8")
+        assert (now.share, now.psnr_db) == (before.share, before.psnr_db)
+
     def test_writing_what_is_learned_takes_little_of_the_time(self, watched, clock, tmp_path):
         def save(path: Path) -> None:
             assert path == newest_file(tmp_path, "toys")

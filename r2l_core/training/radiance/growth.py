@@ -17,7 +17,9 @@ from r2l_core.datasets import Dataset
 from r2l_core.datasets.base import BLACK, WHITE
 from r2l_core.model.radiance.field import RadianceField
 from r2l_core.model.radiance.grid import Grid
+from r2l_core.training.radiance.photographs import near_marked, projected
 from r2l_core.training.radiance.spaces import Extent
+from r2l_core.training.runs import Told, counted_off, untold
 
 _SEEN_ALPHA = 0.5 / 255
 _HALF_DIAGONAL = math.sqrt(3.0) / 2.0
@@ -26,10 +28,12 @@ _HALF_DIAGONAL = math.sqrt(3.0) / 2.0
 class Hull:
     """Where the photographs of a dataset are not transparent, or do not count: a byte a pixel."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, told: Told = untold) -> None:
         """Reads every picture. Raises DatasetError."""
         self._cameras = dataset.cameras
-        self._solid = [_solid(dataset, index) for index in range(len(dataset))]
+        self._told = told
+        views = counted_off("reading outlines", range(len(dataset)), len(dataset), told)
+        self._solid = [_solid(dataset, index) for index in views]
 
     def carved(self, grid: Grid) -> Grid:
         """The grid, in world coordinates, without the cells that a photograph shows to be empty,
@@ -39,25 +43,21 @@ class Hull:
         kept = torch.arange(len(grid.cells), device=centers.device)
         seen_by = torch.zeros(len(grid.cells), device=centers.device)
         around = 0
-        for camera, solid in zip(self._cameras, self._solid, strict=True):
-            pose = torch.tensor(camera.T_world_camera.tolist(), device=centers.device)
-            local = (centers[kept] - pose[:3, 3]) @ pose[:3, :3]
-            depth = -local[:, 2]
+        views = zip(self._cameras, self._solid, strict=True)
+        for camera, solid in counted_off("carving", views, len(self._solid), self._told):
+            row, column, depth = projected(camera, centers[kept])
             reach_px = camera.focal_px * size * _HALF_DIAGONAL / max(float(depth.min()), size)
-            side = 2 * math.ceil(reach_px) + 1
-            if depth.min() <= 0 or side > min(solid.shape):
+            reach = math.ceil(reach_px)
+            if depth.min() <= 0 or 2 * reach >= min(solid.shape):
                 continue  # the camera stands among the cells
             around += 1
-            here = solid.to(centers.device).float()
-            near = functional.max_pool2d(here[None, None], side, 1, side // 2).view(-1)
-            column = local[:, 0] / depth * camera.focal_px + camera.center_px[0]
-            row = -local[:, 1] / depth * camera.fy_px + camera.center_px[1]
+            near = near_marked(solid.to(centers.device), reach).view(-1)
             column, row = column.round().long(), row.round().long()
             height, width = solid.shape
             inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
             at = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
             seen_by[kept[inside]] += 1.0
-            kept = kept[~inside | (near[at] > 0)]
+            kept = kept[~inside | near[at]]
         kept = kept[seen_by[kept] >= 0.5 * around]
         return Grid(grid.space, grid.low, grid.high, grid.shape, grid.cells[kept])
 

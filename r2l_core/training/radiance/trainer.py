@@ -23,7 +23,15 @@ from r2l_core.training.radiance.config import TeachConfig, TeachProgress
 from r2l_core.training.radiance.growth import Hull, full_grid, grown_field
 from r2l_core.training.radiance.photographs import Photographs, live_pixels
 from r2l_core.training.radiance.spaces import extent_of, view_noise
-from r2l_core.training.runs import Speed, loaded_state, save_state
+from r2l_core.training.runs import (
+    Speed,
+    Told,
+    counted_off,
+    loaded_state,
+    save_state,
+    untold,
+    views_digest,
+)
 
 _CHUNK_RAYS = 4096
 _HELD_OUT_VIEWS = 4
@@ -43,6 +51,7 @@ _DENSITY_SHARE = 0.02
 _SETTLING_STEPS = 150
 """Of each grid, before it is judged which of its cells are empty."""
 
+_ANOTHER = "set of photographs, or to these at another size"
 _PRUNING_RAYS = 400_000
 """By which the weights of cells are told before empty ones are dropped."""
 
@@ -51,7 +60,8 @@ class TeachTrainer:
     """One training run. Iterate `run()`; call `save()` any time between its steps.
 
     photographs: the training views, with at least as many as a scene needs to be told. held_out:
-    views that are only ever measured against, or None.
+    views that are only ever measured against, or None. told: what is done before the first step,
+    and where the grid becomes finer.
     """
 
     def __init__(
@@ -61,39 +71,41 @@ class TeachTrainer:
         config: TeachConfig,
         state_path: Path,
         device: torch.device | str = "cpu",
+        told: Told = untold,
     ) -> None:
         self.config = config
+        self.told = told
         self.state_path = state_path
         self.dataset = photographs
         self._device = torch.device(device)
-        self._photographs = Photographs(photographs, self._device)
+        self._photographs = Photographs(photographs, self._device, told)
         self._held_out = held_out
         self._extent = extent_of(photographs)
         self._view_noise = view_noise(photographs.cameras)
-        self.elapsed_s, self.rays, self._grown = 0.0, 0, 0
+        self.elapsed_s, self.rays = 0.0, 0
         self.held_out_psnr_db: float | None = None
         self.curve: list[tuple[float, float]] = []
         self._draw = torch.Generator(self._device).manual_seed(config.seed)
         torch.manual_seed(config.seed)
         grid = full_grid(self._extent, config.coarseness, self._device)
-        self._hull = Hull(photographs) if grid.space.kind == "box" else None
+        self._hull = Hull(photographs, told) if grid.space.kind == "box" else None
         if self._hull is not None:
             grid = self._hull.carved(grid)
-        self._use(RadianceField(grid, photographs.scene.background_rgb))
+        self._use(RadianceField(grid, photographs.scene.background_rgb), 0)
 
-    def _use(self, radiance: RadianceField) -> None:
-        self.field = radiance
+    def _use(self, radiance: RadianceField, grown: int) -> None:
+        """Learn this field from now on, which has become finer so many times."""
         groups = [
             {"params": [radiance.density, radiance.features]},
             {"params": list(radiance.color.parameters())},
         ]
-        self._optimizer = torch.optim.Adam(
-            groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-15, fused=True
-        )
-        self._pixels = live_pixels(self._photographs, radiance.grid)
-        if not len(self._pixels):
+        optimizer = torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        pixels = live_pixels(self._photographs, radiance.grid, self.told)
+        if not len(pixels):
             raise _learns_nothing(self.dataset, "no camera sees the place where the scene must be")
-        self._steps = 0
+        # Last, and without a call in between: who is stopped here saves what belongs together.
+        self.field, self._optimizer = radiance, optimizer
+        self._pixels, self._grown, self._steps = pixels, grown, 0
 
     @property
     def progress(self) -> float:
@@ -196,15 +208,15 @@ class TeachTrainer:
         )
         if grown is None:
             raise _learns_nothing(self.dataset, "the radiance field is empty everywhere")
-        self._grown += 1
-        self._use(grown)
+        self._use(grown, self._grown + 1)
         return True
 
     @torch.no_grad()
     def _cell_weights(self) -> Tensor:
         """The largest weight that a ray of the photographs gives any sample of each cell."""
         result = torch.zeros(len(self.field.grid.cells), device=self._device)
-        for _ in range(0, min(_PRUNING_RAYS, 4 * len(self._pixels)), _CHUNK_RAYS):
+        chunks = range(0, min(_PRUNING_RAYS, 4 * len(self._pixels)), _CHUNK_RAYS)
+        for _ in counted_off("looking for empty cells", chunks, len(chunks), self.told):
             samples = self.field.grid.samples(*self._photographs.rays(self._drawn(_CHUNK_RAYS)))
             result.scatter_reduce_(0, samples.cell, self.field.weights(samples)[0], "amax")
         return result
@@ -248,6 +260,7 @@ class TeachTrainer:
         grid = self.field.grid
         state = {
             "space": self._extent.space.to_dict(),
+            "photographs": views_digest(self.dataset),
             "box": [grid.low, grid.high, grid.shape],
             "cells": grid.cells,
             "weights": self.field.state_dict(),
@@ -255,27 +268,31 @@ class TeachTrainer:
             "elapsed_s": self.elapsed_s,
             "rays": self.rays,
             "grown": self._grown,
+            "steps": self._steps,
             "curve": self.curve,
         }
         save_state(self.state_path, state)
 
     def resume(self) -> None:
         """Go on from `state_path`. Raises CheckpointError where that cannot be."""
-        with loaded_state(self.state_path, self._device, self._belongs, "scene") as state:
+        with loaded_state(self.state_path, self._device, self._belongs, _ANOTHER) as state:
             low, high, shape = (tuple(values) for values in state["box"])
             grid = Grid(self._extent.space, low, high, shape, state["cells"])
             radiance = RadianceField(grid, self.field.background_rgb)
             radiance.load_state_dict(state["weights"])
-            self._use(radiance)
+            self._use(radiance, int(state["grown"]))
             self._optimizer.load_state_dict(state["optimizer"])
+            self._steps = int(state.get("steps", 0))  # which older states do not hold
             self.elapsed_s, self.rays = float(state["elapsed_s"]), int(state["rays"])
-            self._grown, self.curve = int(state["grown"]), list(state["curve"])
+            self.curve = list(state["curve"])
         self.held_out_psnr_db = self.curve[-1][1] if self.curve else None
         # A resumed run draws other rays than the ones it has seen.
         self._draw.manual_seed(self.config.seed + self.rays)
 
     def _belongs(self, state: Mapping[str, Any]) -> bool:
-        return Space.from_mapping(state["space"]) == self._extent.space
+        own = views_digest(self.dataset)  # which older states do not name
+        same = state.get("photographs", own) == own
+        return same and Space.from_mapping(state["space"]) == self._extent.space
 
 
 def _learns_nothing(dataset: Dataset, why: str) -> R2LError:

@@ -37,7 +37,7 @@ _WHAT_DB = {
     Stage.DONE: "on the test views",
 }
 _WORDS = {
-    Stage.STARTING: "Reading the photographs…",
+    Stage.STARTING: "Starting…",
     Stage.COMPARING: "Comparing with the test views…",
     Stage.STOPPED: "Stopped; what was learned is kept",
     Stage.FAILED: "It ended; what was saved is kept",
@@ -130,7 +130,7 @@ class LearnPanel(QWidget):
             self._quality.setText(f"{progress.psnr_db:.2f} dB" if measured else wording.DASH)
             self._quality_of.setText(_WHAT_DB.get(stage, "") if measured else "")
         left = progress.remaining_s
-        self._left_words = _WORDS.get(stage, "" if left is None else f"{duration(left)} to go")
+        self._left_words = _left_words(progress)
         self._say_left()
         if progress.rays_per_s is not None:
             self._facts.show_fact("Rays", f"{wording.number(progress.rays_per_s / 1e3)} kray/s")
@@ -267,6 +267,14 @@ class LearnPanel(QWidget):
     def _pause_toggled(self, on: bool) -> None:
         self.show_paused(on)
         self.pause_toggled.emit(on)
+
+
+def _left_words(progress: LearningProgress) -> str:
+    """What is done just now, or how long it takes yet."""
+    if progress.doing:
+        return progress.doing[0].upper() + progress.doing[1:]
+    left = progress.remaining_s
+    return _WORDS.get(progress.stage, "" if left is None else f"{duration(left)} to go")
 
 
 def _column(owner: QWidget) -> QVBoxLayout:
