@@ -83,6 +83,7 @@ class MixedRays:
         self._kept: RayBatch | None = None
         self._next = 0
         self._generator = torch.Generator(photographs.device).manual_seed(seed)
+        self._told = told
         self._telling = _telling(photographs, scene, told)
 
     def batch(self, n_rays: int) -> RayBatch:
@@ -99,7 +100,9 @@ class MixedRays:
 
     def _of_teacher(self, n_rays: int) -> RayBatch:
         if self._kept is None:
-            self._kept = self._teacher_rays.batch(min(_KEPT_RAYS, _FIRST_BATCHES * n_rays))
+            n_batches = max(1, min(_KEPT_RAYS // n_rays, _FIRST_BATCHES))
+            batches = counted_off("asking the teacher", range(n_batches), n_batches, self._told)
+            self._kept = _together(*(self._teacher_rays.batch(n_rays) for _ in batches))
         fresh = self._teacher_rays.batch(max(1, round(_FRESH * n_rays)))
         n_fresh, kept = len(fresh.colors), self._kept
         if len(kept.colors) < _KEPT_RAYS:
@@ -157,5 +160,5 @@ def _parts(batch: RayBatch) -> tuple[Tensor, Tensor, Tensor]:
     return batch.origins, batch.directions, batch.colors
 
 
-def _together(first: RayBatch, second: RayBatch) -> RayBatch:
-    return RayBatch(*map(torch.cat, zip(_parts(first), _parts(second), strict=True)))
+def _together(*batches: RayBatch) -> RayBatch:
+    return RayBatch(*map(torch.cat, zip(*map(_parts, batches), strict=True)))
