@@ -237,21 +237,21 @@ def test_it_is_killed_and_goes_on_and_ends_with_who_started_it(dataset, tmp_path
             stderr=subprocess.DEVNULL,
         )
 
-    def until(process: subprocess.Popen[bytes], stage: Stage, after: int) -> None:
+    def until_it_learns(process: subprocess.Popen[bytes], after: int) -> None:
         deadline = time.monotonic() + TIMEOUT_S
-        while stage not in [line.stage for line in lines_of(folder)[after:]]:
+        while all(line.psnr_db is None for line in lines_of(folder)[after:]):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
     with begin() as process:
-        until(process, Stage.TEACHER, 0)
+        until_it_learns(process, 0)
         assert is_in_use(folder)
         process.kill()
     assert not is_in_use(folder)
     told_before = len(lines_of(folder))
     with begin("--resume") as process:
-        until(process, Stage.TEACHER, told_before)
+        until_it_learns(process, told_before)
         # As if the process that started it were gone.
         process.stdin.close()
         assert process.wait(TIMEOUT_S) == 130
