@@ -53,7 +53,15 @@ def test_a_faster_engine_takes_over_and_the_window_says_so(app, until, try_other
     notes = []
     app.contests.decided.connect(lambda outcome: notes.append(contests.words(outcome)))
     said = try_others(0.5)
-    until(lambda: app.rendering.running.engine.engine == "other")
+
+    def taken_over() -> bool:
+        # Something else that is wished for ends a contest undecided, and the next wish begins one.
+        if said and said[-1] == "" and not notes:
+            said.append("once more")
+            app.rendering.want(app.store.state)
+        return app.rendering.running.engine.engine == "other"
+
+    until(taken_over)
     assert "other is 2.0 times as fast as lab" in notes[0]
     assert "Is another engine faster? Building other, 2 of 2" in said
 
