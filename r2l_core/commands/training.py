@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from tqdm import tqdm
 
@@ -150,19 +150,27 @@ class TrainingBar:
 
     def __init__(self, hidden: bool = False) -> None:
         """`hidden`: whether nobody reads it."""
-        self._bar = tqdm(total=100.0, bar_format=_BAR, disable=hidden)
+        self._hidden = hidden
+        self._shown: tqdm[NoReturn] | None = None
+        self._stage, self._start = "", 0.0
         self._preparation, self._told_s = Preparation(), -math.inf
-        if not hidden:
-            self._bar.set_postfix_str("starting")
+
+    @property
+    def _bar(self) -> tqdm[NoReturn]:
+        """Made when there is something to tell: what is refused before that is one error alone."""
+        if self._shown is None:
+            self._shown = tqdm(total=100.0, bar_format=_BAR, disable=self._hidden)
+        return self._shown
 
     def preparing(self, stage: str = "", start: float = 0.0) -> Told:
         """What to tell what is done before the steps of a stage, which begins at that share of the
         whole bar, and between them."""
-        self._bar.set_description_str(stage, refresh=False)
-        self._to(start)
+        self._stage, self._start = stage, start
         return self._tell
 
     def _tell(self, what: str, done: int, total: int) -> None:
+        self._bar.set_description_str(self._stage, refresh=False)
+        self._to(self._start)
         self._bar.set_postfix_str(self._preparation.words(what, done, total), refresh=False)
         now_s = time.monotonic()
         if now_s - self._told_s >= _TELL_EVERY_S:
@@ -171,7 +179,8 @@ class TrainingBar:
 
     def close(self) -> None:
         """Leave it as it is."""
-        self._bar.close()
+        if self._shown is not None:
+            self._shown.close()
 
     def follow(
         self,
@@ -183,8 +192,9 @@ class TrainingBar:
     ) -> bool:
         """Train, between two shares of the whole bar; False where Ctrl+C stopped it. `told`: is
         called after every step, with the share of the whole that is done."""
+        self._stage, self._start = stage, start + (end - start) * training.progress
         self._bar.set_description_str(stage, refresh=False)
-        self._to(start + (end - start) * training.progress)
+        self._to(self._start)
         try:
             for progress in training.run():
                 self._bar.set_postfix_str(progress.words(), refresh=False)

@@ -567,7 +567,7 @@ def test_another_scene_or_network_is_refused(trainer, scene, network):
     first = trainer()
     run_steps(first, 1)
     first.save()
-    _assert_refused(trainer(scene, network), "another scene or network")
+    _assert_refused(trainer(scene, network), "another scene, network or set of photographs")
 
 
 def test_a_missing_state_is_refused(trainer):
