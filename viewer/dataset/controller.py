@@ -24,6 +24,7 @@ from viewer.window.messages import describe
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset
+
 _NEAR_FAR_SHARE = 0.02
 _WIDER = 2.0
 """How much longer than a light field's own stretch of depths a dataset's may be: what is learned
@@ -178,7 +179,7 @@ class DatasetController(QObject):
         size = wording.size(camera.width_px, camera.height_px)
         self._panel.show_dataset(
             dataset.name,
-            " ".join([f"{dataset.kind}, {size}.", *map(_sentence, dataset.notes)]),
+            " ".join([f"{dataset.kind}, {size}.", *map(wording.sentence, dataset.notes)]),
             dataset.splits,
             dataset.split,
             [view.name for view in dataset.views],
@@ -262,10 +263,6 @@ class DatasetController(QObject):
     def _show_broken(self, dataset: Dataset, position: int, error: Exception) -> None:
         if dataset is self._dataset:
             self._panel.show_broken(position, describe(error).why)
-
-
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."
 
 
 def _misfit(dataset: Dataset, running: Running | None) -> str:

@@ -17,6 +17,7 @@ from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.running import Running
 from viewer.runtime import lower_thread_priority
 from viewer.state.panes import AUTO
+from viewer.widgets.controls import wording
 
 if TYPE_CHECKING:
     from r2l_core.engines.contest import Contest, Outcome
@@ -93,7 +94,7 @@ class Contests(QObject):
             return since[0] is not None and self._mailbox.idle_since_s == since[0]
 
         for step in contest.steps(undisturbed):
-            self.progress.emit(f"Is another engine faster? {step[0].upper()}{step[1:]}")
+            self.progress.emit(f"Is another engine faster? {wording.capital(step)}")
             while not self._calm():
                 if stop.wait(_LOOK_S):
                     return

@@ -32,7 +32,12 @@ def gain(value: float) -> str:
 
 def sentence(clause: str) -> str:
     """A clause such as an Availability's reason, as a sentence of its own."""
-    return clause[:1].upper() + clause[1:].rstrip(".") + "." if clause else ""
+    return capital(clause).rstrip(".") + "." if clause else ""
+
+
+def capital(clause: str) -> str:
+    """A clause as a sentence begins."""
+    return clause[:1].upper() + clause[1:]
 
 
 _LONG_WORD = re.compile(r"[^\s/-]{25,}")

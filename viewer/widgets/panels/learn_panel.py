@@ -272,7 +272,7 @@ class LearnPanel(QWidget):
 def _left_words(progress: LearningProgress) -> str:
     """What is done just now, or how long it takes yet."""
     if progress.doing:
-        return progress.doing[0].upper() + progress.doing[1:]
+        return wording.capital(progress.doing)
     left = progress.remaining_s
     return _WORDS.get(progress.stage, "" if left is None else f"{duration(left)} to go")
 

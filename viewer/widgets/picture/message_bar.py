@@ -57,7 +57,7 @@ class MessageBar(QWidget):
 
     def show_error(self, what: str, why: str, remedy: str) -> None:
         """Show one error, in place of any before it. `what` and `why` have no full stop."""
-        reason = " ".join(part for part in (f"{_capital(why)}.", remedy) if part)
+        reason = " ".join(part for part in (f"{wording.capital(why)}.", remedy) if part)
         self._details = f"{what}\n{reason}"
         self._what.setText(wording.breakable(what))
         self._why.setText(wording.breakable(reason))
@@ -83,7 +83,3 @@ class MessageBar(QWidget):
         clipboard = QGuiApplication.clipboard()
         assert clipboard is not None
         clipboard.setText(self.details())
-
-
-def _capital(clause: str) -> str:
-    return clause[:1].upper() + clause[1:]
