@@ -92,11 +92,16 @@ def fidelity(engine: EngineInfo) -> str:
     return "" if engine.fidelity_db is None else f"{engine.fidelity_db:.1f} dB to fp32"
 
 
+def is_preview(frame: Frame) -> bool:
+    """Whether pixels are missing that come later."""
+    return frame.stride > 1 and not frame.whole
+
+
 def briefly(frame: Frame) -> str:
     """Whether every pixel was rendered, in a word; empty where there is no picture."""
     if frame.why_blank:
         return ""
-    if frame.stride > 1 and not frame.whole:
+    if is_preview(frame):
         return "preview"
     return "interpolated" if frame.interpolated_pixels else "exact"
 
@@ -108,7 +113,7 @@ def rendered(frame: Frame) -> str:
         return frame.why_blank
     height_px, width_px, _ = frame.image.shape
     whole = size(width_px, height_px)
-    if frame.stride > 1 and not frame.whole:
+    if is_preview(frame):
         if frame.carried:
             share = max(1, round(100 * frame.known_share))
             return f"{share} % of {whole} computed · preview, carried along"

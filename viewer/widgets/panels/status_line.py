@@ -49,7 +49,7 @@ class StatusLine(QStatusBar):
         height_px, width_px, _ = frame.image.shape
         if frame.carried:
             state = "carried preview"
-        elif frame.stride > 1 and not frame.whole:
+        elif wording.is_preview(frame):
             state = f"1/{frame.stride} preview"
         elif frame.interpolated_pixels:
             share = frame.interpolated_pixels / (width_px * height_px)
