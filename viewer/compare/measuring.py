@@ -56,10 +56,8 @@ class MeasuringController(QObject):
 
     def save(self, file: str) -> None:
         """Write the difference that is shown, float32 (H, W), as a NumPy file."""
-        difference, frames = (
-            self._panels.view.pane.compared.difference,
-            self._panels.view.pane.frames,
-        )
+        compared = self._panels.view.pane.compared
+        difference, frames = compared.difference, compared.frames
         values = difference.values()
         if values is None or not frames[0].complete:
             self._window.show_note(_NOT_YET)

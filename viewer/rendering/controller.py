@@ -218,10 +218,11 @@ class RenderController(QObject):
 
     def _wait(self, on: bool) -> None:
         """The last picture stays, and is said to be what it is, until another one is as good."""
-        shown = self._shown
-        if on and shown is None:
-            return
-        text = self._what_it_waits_for(shown) if on and shown is not None else ""
+        text = ""
+        if on:
+            if self._shown is None:
+                return
+            text = self._what_it_waits_for(self._shown)
         if text != self._waiting:
             self._waiting = text
             self.waiting_changed.emit(text)
@@ -229,12 +230,11 @@ class RenderController(QObject):
     def _what_it_waits_for(self, shown: Frame) -> str:
         state = self._store.state
         pane, text = state.active_pane, f"still {shown.engine.precision}"
-        shows, asked = self._running, state.light_field.checkpoint
-        if shows is not None and shows.wish.light_field.checkpoint != asked:
-            both = shows.wish.light_field.checkpoint, asked
-            names = distinct_names(both)
-            before, after = (names[one] for one in both)
-            return f"still {before}, {after} is on its way"
+        asked = state.light_field.checkpoint
+        runs = asked if self._running is None else self._running.wish.light_field.checkpoint
+        if runs != asked:
+            names = distinct_names((runs, asked))
+            return f"still {names[runs]}, {names[asked]} is on its way"
         if state.comparing:
             return self._replaced or text
         return text if pane is None else f"{text}, {pane.source} is on its way"

@@ -148,17 +148,18 @@ class CompareView(QWidget):
         self.pane.difference_changed()
         if not self._counting.isActive():
             self._counting.start()
-        pair, kind = self.pane.compared.difference.pair, self.pane.compared.difference.options.kind
+        difference = self.pane.compared.difference
+        pair, kind = difference.pair, difference.options.kind
         wanted = self.mode is CompareMode.DIFFERENCE and not kind.quick
         if wanted and pair is not None and pair[0].complete and self._asked != pair:
             self._asked = pair
             self.map_wanted.emit(kind, *pair)
 
     def _count(self) -> None:
-        difference = self.pane.compared.difference
+        compared, difference = self.pane.compared, self.pane.compared.difference
         if not self._counted and self.mode not in (CompareMode.SINGLE, CompareMode.DIFFERENCE):
             return
         readout = difference.readout() if self.mode is not CompareMode.SINGLE else None
-        identical = self.pane.compared.identical_words() if readout is not None else ""
+        identical = compared.identical_words() if readout is not None else ""
         self.bar.show_difference(difference.options, readout, identical)
         self.difference_counted.emit(readout)
