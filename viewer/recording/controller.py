@@ -11,11 +11,11 @@ from r2l_core.errors import R2LError, RecordingError
 from r2l_core.recording.loading import Unfinished, unfinished
 from viewer.recording.filmed import (
     NOT_MADE,
-    filmed,
+    filmed_panes,
     instead_of_truth,
     job_of,
-    look_of,
     settings_of,
+    what_decides_films,
     why_not,
 )
 from viewer.recording.recording_thread import RecordingEnd, RecordingJob, RecordingThread, ResumeJob
@@ -30,8 +30,6 @@ from viewer.window.main_window import MainWindow
 
 _NAME = 24
 """Characters of a film's name that a button has room for."""
-
-
 _AS_COMPARED = {
     CompareMode.SINGLE: "single",
     CompareMode.SIDE: "side",
@@ -166,7 +164,7 @@ class RecordingController(QObject):
         if before.path is not path:
             keys = 0 if path is None else len(path.keyframes)
             self.panel.show_path(keys, 0.0 if path is None else path.seconds)
-        if look_of(before) != look_of(after):
+        if what_decides_films(before) != what_decides_films(after):
             self._offer_modes()
 
     def _offer_modes(self) -> None:
@@ -174,7 +172,7 @@ class RecordingController(QObject):
             return
         state, running = self._store.state, self._rendering.running
         refused = {mode: why for mode in MODES if (why := why_not(state, running, mode))}
-        shown = filmed(state, "side")
+        shown = filmed_panes(state, "side")
         two = len(shown) == 2
         panes = " and ".join(str(state.panes[at].source) for at in shown)
         letters = " and ".join(LETTERS[at] for at in shown) if two else "A and B"

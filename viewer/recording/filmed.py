@@ -20,21 +20,21 @@ _NOT_FILMED = Availability(False, "films are rendered by light fields")
 NOT_MADE = "The film cannot be made"
 
 
-def filmed(state: ViewState, mode: str) -> list[int]:
+def filmed_panes(state: ViewState, mode: str) -> list[int]:
     """Positions of the panes that a film of this mode shows."""
     if mode == "single" or len(state.panes) < 2:
         return [state.active] if state.active < len(state.panes) else []
     return list(state.pair)
 
 
-def look_of(state: ViewState) -> tuple[object, ...]:
-    """What it depends on which films can be made."""
+def what_decides_films(state: ViewState) -> tuple[object, ...]:
+    """Equal as long as the same films can be made, of the same panes."""
     return state.panes, state.active, state.pair, state.mode
 
 
 def why_not(state: ViewState, running: Running | None, mode: str) -> str:
     """Why no film of this mode can be made, a sentence; empty where one can."""
-    shown = [(LETTERS[at], state.panes[at]) for at in filmed(state, mode)]
+    shown = [(LETTERS[at], state.panes[at]) for at in filmed_panes(state, mode)]
     if not shown:
         return "No light field is open."
     if running is not None and running.light_field.is_teacher:
@@ -56,7 +56,7 @@ def instead_of_truth(state: ViewState, running: Running | None) -> tuple[int, Pr
     bits, or another precision that no pane shows yet."""
     if running is None or running.light_field.is_teacher:
         return None
-    for at in filmed(state, "side" if state.comparing else "single"):
+    for at in filmed_panes(state, "side" if state.comparing else "single"):
         if at < len(state.panes) and state.panes[at].source in TRUTHS:
             others = (*state.panes[:at], *state.panes[at + 1 :])
             source = next_source(others, running.precisions, _NOT_FILMED)
@@ -73,7 +73,7 @@ def job_of(state: ViewState, running: Running | None, settings: RecordSettings) 
         raise RecordingError(NOT_MADE, "no file is named", "Give one that ends in .mp4.")
     if why := why_not(state, running, settings.mode):
         raise RecordingError(NOT_MADE, why[0].lower() + why[1:-1], "Show another.")
-    shown = filmed(state, settings.mode)
+    shown = filmed_panes(state, settings.mode)
     panes = [state.panes[at] for at in shown]
     light_field, options = running.wish.light_field, state.difference
     path = state.path.lasting(settings.seconds)
