@@ -281,7 +281,7 @@ class App(QObject):
         """Show the window and ask for the first picture."""
         checkpoint = self.store.state.light_field.checkpoint
         self.window.scene.show_loading(short_name(checkpoint))
-        # From the first paint on: nobody is to open anything while the first picture is on its way.
+        # From the first paint on, or the pane would ask for a light field to be opened.
         self.window.show_busy("Starting the renderer…")
         # It is painted first: what another thread imports and computes would hold it up.
         FirstPaint(self.window).over.connect(self.render_thread.start)

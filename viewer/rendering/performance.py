@@ -233,7 +233,7 @@ _READOUT_MS = 200
 
 
 class PerformanceMonitor(QObject):
-    """Its timer runs only while the network renders."""
+    """Its timer runs only while there is something new to read."""
 
     readout_ready = pyqtSignal(PerformanceReadout)
 

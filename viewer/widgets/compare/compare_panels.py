@@ -1,6 +1,6 @@
 """Everything that compares, wired to each other: pictures, panes, difference, metrics and layers.
 
-What several engines have to render, and what is slow to compute, it asks for through its signals.
+What several engines have to render, and what is slow to compute, its widgets ask for by signals.
 """
 
 from __future__ import annotations

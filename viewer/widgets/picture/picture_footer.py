@@ -170,8 +170,8 @@ class PictureFooter(QWidget):
 
     def show_note(self, text: str, file: str = "", stays: bool = False) -> None:
         """A remark at the right, such as how to bring hidden panels back, which leaves after a
-        while; empty for none. `file`: what was written, whose folder can be opened from here, as
-        long. `stays`: until something else is remarked."""
+        while; empty for none. `file`: what was written, whose folder can be opened while it is
+        remarked. `stays`: until something else is."""
         self._note.setText(text)
         self._note.setToolTip(text)
         self._note.setVisible(bool(text))
