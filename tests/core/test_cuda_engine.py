@@ -485,7 +485,15 @@ def test_the_account(make_light_field):
 
 def test_the_account_of_fused_blocks(make_light_field):
     light_field = make_light_field(depth=8)
+    info = cuda_engine.engine_info(
+        light_field, Precision.INT8, "Some GPU", 2, "Something 3.1", True
+    )
+    assert "first and last layer through Triton" in info.kernel
+    assert info.arithmetic.endswith("the head's float32 as three float16 products")
+    halves = cuda_engine.engine_info(light_field, Precision.BF16, "Some GPU", 2, "Some", True)
+    assert "head" not in halves.arithmetic
     info = cuda_engine.engine_info(light_field, Precision.INT8, "Some GPU", 2, "Something 3.1")
+    assert "three" not in info.arithmetic
     assert "2 of 3 blocks fused by Something 3.1" in info.kernel
 
 

@@ -12,6 +12,7 @@ import torch
 
 from r2l_core.engines.cuda.fusion import TritonBlocks
 from r2l_core.engines.reference import ReferenceEngine
+from r2l_core.errors import EngineError
 from r2l_core.model.encoding import RayCoordinates, encode_reference
 from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.recipes import quantized
@@ -366,3 +367,13 @@ def test_the_ends_are_near_float64(interpreted, make_light_field, scene_rays, pr
     expected = (features @ weight.T + bias).clamp_min(0.0)
     error = (hidden - expected).norm() / expected.norm()
     assert error < {Precision.BF16: 4e-3, Precision.FP16: 5e-4, Precision.INT8: 1e-5}[precision]
+
+
+@needs_triton
+@pytest.mark.parametrize("how", ["x", "hidden", "colors", "low"])
+def test_wrong_ends_are_refused(interpreted, make_light_field, how):
+    """Also where only the smaller halves of the weights are missing, a ten-thousandth."""
+    light_field = make_light_field(width=64, n_sample=16, n_frequencies=6)
+    interpreted("spoiled_ends", light_field, Precision.INT8, "not at all")
+    with pytest.raises(EngineError, match="from float64"):
+        interpreted("spoiled_ends", light_field, Precision.INT8, how)

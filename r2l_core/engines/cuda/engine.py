@@ -81,7 +81,10 @@ class CudaEngine:
         with failures("could not be built", precision):
             network = self._capture(light_field, fusion)
             by = fusion.name if fusion is not None and network.n_fused_blocks else ""
-            info = engine_info(light_field, precision, device.name, network.n_fused_blocks, by)
+            info = engine_info(
+                *(light_field, precision, device.name, network.n_fused_blocks, by),
+                triton_ends=not network.needs_features,
+            )
             self.info = replace(info, fallback=network.why_torch_ends)
 
     @torch.inference_mode()
@@ -185,9 +188,15 @@ def ways(
 
 
 def engine_info(
-    light_field: LightField, precision: Precision, device_name: str, n_fused: int, fused_by: str
+    light_field: LightField,
+    precision: Precision,
+    device_name: str,
+    n_fused: int,
+    fused_by: str,
+    triton_ends: bool = False,
 ) -> EngineInfo:
-    """The account of an engine that runs `n_fused` of the network's blocks fused, by what."""
+    """The account of an engine that runs `n_fused` of the network's blocks fused, by what, and
+    maybe its first and last layer in kernels of their own."""
     dtype, quantized = DTYPES[precision], quantized_layers(light_field, precision)
     weight_type, arithmetic = str(dtype).removeprefix("torch."), _ARITHMETIC[precision]
     if precision is Precision.INT8:
@@ -196,6 +205,10 @@ def engine_info(
     kernel = "cuBLAS layer by layer"
     if n_fused:
         kernel = f"{n_fused} of {light_field.network.n_blocks} blocks fused by {fused_by}"
+    if triton_ends:
+        kernel += ", first and last layer through Triton"
+        if dtype is torch.float32:
+            arithmetic += "; the head's float32 as three float16 products"
     return EngineInfo(
         engine="cuda",
         precision=precision,
