@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from r2l_core.geometry.camera import Camera
-from r2l_core.training.sampling import RayBatch, SamplingConfig
+from r2l_core.training.sampling import RayBatch, RaySource, SamplingConfig
 from r2l_core.training.teachers import Teacher
 
 _NEIGHBOURS = 4
 """Cameras next to a camera, by place and direction, that a ray's own camera may lie towards."""
 
 
-class CameraRays:
+class CameraRays(RaySource):
     """Draws rays as a camera somewhere between two neighbouring ones would see them, with the
     teacher's colours averaged over a pixel's footprint."""
 

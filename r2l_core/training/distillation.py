@@ -80,8 +80,8 @@ class Trainer:
 
     device: the GPU to train on, with the teacher, or None for the processor. Both run the same
     steps, and a state of one can be resumed on the other. new_rays: makes from a seed what draws
-    the rays, instead of a RaySampler of the scene. photographs: tells those that it
-    learns from as well from others.
+    the rays, instead of a RaySampler of the scene. photographs: the `views_digest` of those that it
+    learns from as well; empty without.
     """
 
     def __init__(
@@ -131,8 +131,12 @@ class Trainer:
         some; saves every minute."""
         last_save_s, smooth_mse, speed = self.elapsed_s, math.nan, Speed()
         while self.progress < 1.0:
+            stage, x = self.config.schedule.at(self.progress)
+            self._sampler.config = stage.sampling
+            with self._working():
+                self._sampler.prepare(stage.batch_rays)  # is no training, so the clock starts after
             start = time.perf_counter()
-            rays, mse = self._train()
+            rays, mse = self._train(stage, x)
             if not math.isfinite(mse):
                 raise R2LError(
                     f"The light field cannot be learned from {self.scene.name}",
@@ -155,10 +159,8 @@ class Trainer:
             )
         self.save()
 
-    def _train(self) -> tuple[int, float]:
-        """One step, or some on a GPU, where the schedule is: rays learned from, mean loss."""
-        stage, x = self.config.schedule.at(self.progress)
-        self._sampler.config = stage.sampling
+    def _train(self, stage: Stage, x: float) -> tuple[int, float]:
+        """One step, or some on a GPU, at a share of a stage: rays learned from, mean loss."""
         with self._working():
             self._grow_to(stage.blocks(x, self.final_network.n_blocks))
             self._optimizers.set_rate(self.config.schedule.rate(self.progress))

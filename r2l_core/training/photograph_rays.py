@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def fine_tuning_rays(
     return new_rays
 
 
-class MixedRays:
+class MixedRays(RaySource):
     """Rays of a teacher, and as many of photographs as `config.photographs` says.
 
     Of photographs with few pixels, fewer. A teacher's rays are used about eight times, in other
@@ -84,12 +85,19 @@ class MixedRays:
         self._next = 0
         self._generator = torch.Generator(photographs.device).manual_seed(seed)
         self._told = told
-        self._telling = _telling(photographs, scene, told)
+
+    def prepare(self, n_rays: int) -> None:
+        """See RaySource.prepare: look for outlines, and ask the teacher for its first rays."""
+        n_photographs = self._n_photographs(n_rays)
+        self._teacher_rays.config = self.config
+        if n_photographs:
+            _ = self._telling
+        if n_photographs < n_rays:
+            self._asked_before(n_rays - n_photographs)
 
     def batch(self, n_rays: int) -> RayBatch:
         """See RaySource.batch."""
-        share = self.config.photographs * min(1.0, self._photographs.n_counted / _ENOUGH_PIXELS)
-        n_photographs = round(share * n_rays)
+        n_photographs = self._n_photographs(n_rays)
         self._teacher_rays.config = self.config
         if not n_photographs:
             return self._of_teacher(n_rays)
@@ -98,13 +106,28 @@ class MixedRays:
             return own
         return _together(own, self._of_teacher(n_rays - n_photographs))
 
-    def _of_teacher(self, n_rays: int) -> RayBatch:
+    def _n_photographs(self, n_rays: int) -> int:
+        """How many of a batch's rays are those of photographs."""
+        share = self.config.photographs * min(1.0, self._photographs.n_counted / _ENOUGH_PIXELS)
+        return round(share * n_rays)
+
+    @cached_property
+    def _telling(self) -> Tensor:
+        return _telling(self._photographs, self._scene, self._told)
+
+    def _asked_before(self, n_rays: int) -> RayBatch:
+        """Rays of the teacher to be used again; the first of them are asked for in batches of
+        `n_rays`."""
         if self._kept is None:
             n_batches = max(1, min(_KEPT_RAYS // n_rays, _FIRST_BATCHES))
             batches = counted_off("asking the teacher", range(n_batches), n_batches, self._told)
             self._kept = _together(*(self._teacher_rays.batch(n_rays) for _ in batches))
+        return self._kept
+
+    def _of_teacher(self, n_rays: int) -> RayBatch:
+        kept = self._asked_before(n_rays)
         fresh = self._teacher_rays.batch(max(1, round(_FRESH * n_rays)))
-        n_fresh, kept = len(fresh.colors), self._kept
+        n_fresh = len(fresh.colors)
         if len(kept.colors) < _KEPT_RAYS:
             self._kept = kept = _together(kept, fresh)
         else:

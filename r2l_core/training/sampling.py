@@ -54,11 +54,15 @@ class RaySource(Protocol):
     config: SamplingConfig
     """May be exchanged any time between two batches."""
 
+    def prepare(self, n_rays: int) -> None:
+        """Do once what takes many times as long as a batch; next comes one of `n_rays`."""
+        return
+
     def batch(self, n_rays: int) -> RayBatch:
         """`n_rays` rays with colours, on one device."""
 
 
-class DrawnAhead:
+class DrawnAhead(RaySource):
     """Rays of another source, many drawn at a time and handed out in random order.
 
     Drawing takes many small operations, and some that a GPU has to be waited for.
@@ -73,6 +77,11 @@ class DrawnAhead:
         self._drawn: RayBatch | None = None
         self._drawn_for = self.config = source.config
         self._used = 0
+
+    def prepare(self, n_rays: int) -> None:
+        """See RaySource.prepare."""
+        self._source.config = self.config
+        self._source.prepare(max(n_rays, self._rays_at_once))
 
     def batch(self, n_rays: int) -> RayBatch:
         """See RaySource.batch."""
@@ -99,7 +108,7 @@ class DrawnAhead:
         return RayBatch(drawn.origins[order], drawn.directions[order], drawn.colors[order])
 
 
-class RaySampler:
+class RaySampler(RaySource):
     """Draws batches of rays for a scene whose teacher is known."""
 
     def __init__(

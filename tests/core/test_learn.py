@@ -28,10 +28,13 @@ from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.engines.teacher_engines import RadianceEngine
 from r2l_core.errors import CheckpointError
 from r2l_core.geometry.rays import image_rays
+from r2l_core.geometry.scene import PRESETS
 from r2l_core.model.radiance.field import RadianceTeacher
 from r2l_core.model.radiance.grid import Grid
 from r2l_core.training import distillation
-from r2l_core.training.photograph_rays import MixedRays
+from r2l_core.training.demo_scene import render_rays
+from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer, TrainingConfig
+from r2l_core.training.photograph_rays import MixedRays, fine_tuning_rays
 from r2l_core.training.radiance import trainer as trainer_module
 from r2l_core.training.radiance.config import Growth, TeachConfig
 from r2l_core.training.radiance.fitting import taught as taught_by
@@ -40,6 +43,7 @@ from r2l_core.training.radiance.photographs import Photographs, live_pixels, nea
 from r2l_core.training.radiance.spaces import extent_of
 from r2l_core.training.radiance.trainer import TeachTrainer
 from r2l_core.training.sampling import SamplingConfig
+from r2l_core.training.schedule import FINE_TUNED, Schedule
 from tests.photographs import SIZE_PX, VIEWS, cameras, write_photographs
 
 STEP_S = 0.5
@@ -212,6 +216,34 @@ def test_what_is_done_before_the_first_step_is_told(dataset, tmp_path):
     for stage in stages:
         done = [(done, total) for what, done, total in said if what == stage]
         assert done == [(at, VIEWS) for at in range(VIEWS + 1)]
+
+
+def test_what_is_asked_before_the_first_step_is_no_training_time(dataset, tmp_path, fake_clock):
+    clock, said = fake_clock(distillation, seconds_per_look=STEP_S), []
+
+    def told(what: str, _done: int, _total: int) -> None:
+        said.append(what)
+        clock.now += 100.0
+
+    views, scene = open_dataset(dataset, "train"), PRESETS["demo"]
+    new_rays = fine_tuning_rays(views, scene, render_rays, "cpu", told)
+    schedule = Schedule((replace(FINE_TUNED.stages[0], batch_rays=512),))
+    config, network = TrainingConfig(schedule=schedule), replace(DEFAULT_NETWORK, width=16)
+
+    def new() -> Trainer:
+        return Trainer(
+            scene, render_rays, network, config, tmp_path / "state.pt", new_rays=new_rays
+        )
+
+    first, resumed = new(), new()
+    next(first.run())
+    first.save()
+    said.clear()
+    resumed.resume()
+    progress = next(resumed.run())
+    assert said == (VIEWS + 1) * ["looking for outlines"] + 17 * ["asking the teacher"]
+    assert progress.elapsed_s == pytest.approx(2 * STEP_S)
+    assert progress.krays_per_s == pytest.approx(0.512 / STEP_S)
 
 
 def test_pixels_that_may_show_something_are_those_whose_rays_meet_cells(dataset):
