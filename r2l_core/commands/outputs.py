@@ -87,15 +87,15 @@ def _files_read(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
 
 def _folders_read(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
     """Every folder of a dataset that the command reads, with words for each."""
-    # It takes a moment to load, and most commands read none.
-    from r2l_core.datasets import folders_around
-
     wanted = [(getattr(options, name, None), f"which {flag} reads") for name, flag in _FOLDERS]
     if (named := getattr(options, "named", None)) is not None:
         wanted += [(named, "which the window reads")]
         wanted += [(one, f"which {named} names") for one in _folders_named_in(Path(named))]
     for path, what in wanted:
         if path is not None:
+            # It takes a moment to load, and most commands read none.
+            from r2l_core.datasets import folders_around
+
             yield from ((folder, what) for folder in folders_around(Path(path)))
 
 
