@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require_own_outputs(options)
         code = command(options)
         if (why := lost_output()) is not None:
-            raise R2LError("The standard output could not be written", why.lower())
+            raise R2LError("The standard output could not be written", why)
         return code
     except R2LError as error:
         print(f"error: {error}", file=sys.stderr)
