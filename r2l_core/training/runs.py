@@ -1,4 +1,5 @@
-"""What all trainings share: the time that counts, and the file that a stopped one goes on from."""
+"""What all trainings share: the time that counts, what is told before a step, and the file that a
+stopped one goes on from."""
 
 from __future__ import annotations
 
