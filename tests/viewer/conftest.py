@@ -33,7 +33,7 @@ from tests.viewer.states import shown
 from viewer.app import App
 from viewer.compare.helper_process import HelperProcess
 from viewer.recording import recording_thread
-from viewer.rendering import render_thread
+from viewer.rendering import contests, render_thread
 from viewer.state.view_state import ViewState
 from viewer.widgets import theme
 from viewer.widgets.controls.timers import REAL_TIME, Clock
@@ -140,7 +140,8 @@ def lab(monkeypatch) -> Iterator[Lab]:
     # Which would run on the fused engine.
     monkeypatch.setattr(render_thread, "first_look", lambda _: None)
     # Tiles this small are slower on several threads, and much slower while something else runs.
-    for module in (render_thread, recording_thread):
+    # What a contest finds out is remembered by their number, so it takes as many.
+    for module in (render_thread, recording_thread, contests):
         monkeypatch.setattr(module, "usable_processors", lambda: 1)
     # A busy machine must not add pictures in the middle of a pass.
     monkeypatch.setattr(renderer, "SHOW_EVERY_S", math.inf)
