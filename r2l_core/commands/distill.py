@@ -110,6 +110,7 @@ def network_of(options: argparse.Namespace) -> NetworkConfig:
 
 def new_distillation(options: argparse.Namespace, state: Path, told: Told) -> Trainer:
     """A trainer for the command's options. Raises R2LError."""
+    from r2l_core.training.arithmetic import training_arithmetic
     from r2l_core.training.distillation import Trainer
     from r2l_core.training.photograph_rays import fine_tuning_rays
     from r2l_core.training.runs import views_digest
@@ -139,7 +140,8 @@ def new_distillation(options: argparse.Namespace, state: Path, told: Told) -> Tr
         pixels = sum(camera.width_px * camera.height_px for camera in photographs.cameras)
         schedule = config.schedule.within(max(1, pixels // _FEWEST_BATCHES))
         config = replace(config, schedule=schedule)
-    return Trainer(scene, teacher, network, config, state, device, new_rays, digest)
+    arithmetic = training_arithmetic(place)
+    return Trainer(scene, teacher, network, config, state, device, new_rays, digest, arithmetic)
 
 
 def distilled(trainer: Trainer, options: argparse.Namespace) -> LightField:

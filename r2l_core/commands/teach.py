@@ -65,6 +65,7 @@ def new_teach_trainer(
     options: argparse.Namespace, state: Path, minutes: float, told: Told
 ) -> TeachTrainer:
     """A trainer for --dataset, --half-res and --device. Raises R2LError."""
+    from r2l_core.training.arithmetic import training_arithmetic
     from r2l_core.training.radiance.config import TeachConfig
     from r2l_core.training.radiance.trainer import TeachTrainer
     from r2l_core.training.steps import training_device
@@ -72,4 +73,5 @@ def new_teach_trainer(
     device = training_device(options.device)
     place = "cpu" if device is None else device.torch_device
     training, held_out = open_photographs(options.dataset, options.half_res, told)
-    return TeachTrainer(training, held_out, TeachConfig(minutes=minutes), state, place, told)
+    config, arithmetic = TeachConfig(minutes=minutes), training_arithmetic(place)
+    return TeachTrainer(training, held_out, config, state, place, told, arithmetic)

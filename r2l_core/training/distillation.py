@@ -26,6 +26,7 @@ from r2l_core.model.encoding import RayCoordinates
 from r2l_core.model.light_field import LightField
 from r2l_core.model.module import R2LNetwork, ResidualBlock
 from r2l_core.model.network import NetworkConfig
+from r2l_core.training.arithmetic import DTYPES
 from r2l_core.training.runs import Speed, loaded_state, save_state
 from r2l_core.training.sampling import DrawnAhead, RaySampler, RaySource
 from r2l_core.training.schedule import GROWING, Schedule, Stage
@@ -58,7 +59,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Progress:
-    """State of a run for a progress bar. share: of the whole run, 0 to 1."""
+    """State of a run for a progress bar. share: of the whole run, 0 to 1. arithmetic: of DTYPES."""
 
     share: float
     elapsed_s: float
@@ -66,12 +67,13 @@ class Progress:
     depth: int
     train_psnr_db: float
     krays_per_s: float
+    arithmetic: str
 
     def words(self) -> str:
         """For a progress bar."""
         return (
             f"D{self.depth} {self.train_psnr_db:.2f} dB {self.krays_per_s:.1f} kray/s "
-            f"{self.rays / 1e6:.1f} Mray"
+            f"{self.arithmetic} {self.rays / 1e6:.1f} Mray"
         )
 
 
@@ -81,7 +83,8 @@ class Trainer:
     device: the GPU to train on, with the teacher, or None for the processor. Both run the same
     steps, and a state of one can be resumed on the other. new_rays: makes from a seed what draws
     the rays, instead of a RaySampler of the scene. photographs: the `views_digest` of those that it
-    learns from as well; empty without.
+    learns from as well; empty without. arithmetic: the numbers it learns in, a name of DTYPES; a
+    state may be resumed in others.
     """
 
     def __init__(
@@ -94,8 +97,10 @@ class Trainer:
         device: Device | None = None,
         new_rays: Callable[[int], RaySource] | None = None,
         photographs: str = "",
+        arithmetic: str = "bf16",
     ) -> None:
         self._device = device
+        self._arithmetic = arithmetic
         self._place = torch.device("cpu") if device is None else device.torch_device
         self.scene = scene
         self.config = config
@@ -156,6 +161,7 @@ class Trainer:
                 depth=self.network.config.depth,
                 train_psnr_db=-10.0 * math.log10(max(smooth_mse, 1e-12)),
                 krays_per_s=speed.rays_per_s / 1e3,
+                arithmetic=self._arithmetic,
             )
         self.save()
 
@@ -188,8 +194,8 @@ class Trainer:
             self.network, self._optimizers, self._steps = network, optimizers, steps
 
     def _new_optimizers(self, network: R2LNetwork) -> Optimizers:
-        config = self.config
-        return Optimizers(network, config.muon_lr, config.adam_lr, config.weight_decay)
+        config, dtype = self.config, DTYPES[self._arithmetic]
+        return Optimizers(network, config.muon_lr, config.adam_lr, config.weight_decay, dtype)
 
     def _new_steps(self, network: R2LNetwork, optimizers: Optimizers) -> TrainingSteps:
         return TrainingSteps(
@@ -198,6 +204,7 @@ class Trainer:
             self._coordinates,
             self.final_network.n_frequencies,
             self._device,
+            DTYPES[self._arithmetic],
         )
 
     def save(self) -> None:
@@ -275,6 +282,7 @@ class Trainer:
             "config": asdict(self.config),
             "torch": torch.__version__,
             "device": "cpu" if self._device is None else self._device.name,
+            "arithmetic": self._arithmetic,
         }
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class BatchedMuon(torch.optim.Muon):
     """torch.optim.Muon for matrices of one size n x n, whose learning rate is a tensor.
 
-    The same update as torch's (momentum with Nesterov's step, five Newton-Schulz iterations in
-    bfloat16, decoupled weight decay) and the same state, but all matrices go through the iterations
+    The same update as torch's (momentum with Nesterov's step, five Newton-Schulz iterations,
+    decoupled weight decay) and the same state, but all matrices go through the iterations
     together: some 20 operations instead of 23 a matrix. That is four times as fast on a processor,
     and what a GPU needs to be busy. Nothing here asks for a value, so CUDA graphs can hold it.
     """
+
+    def __init__(
+        self,
+        matrices: Sequence[nn.Parameter],
+        lr: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.bfloat16,
+    ) -> None:
+        """dtype: of the iterations; torch's own are in bfloat16."""
+        super().__init__(matrices, lr=lr, weight_decay=weight_decay)
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -31,7 +42,8 @@ class BatchedMuon(torch.optim.Muon):
             momenta = [self._momentum(p) for p in matrices]
             torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
             ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-            steps = _orthogonal(torch.stack(ahead), group["ns_coefficients"], group["ns_steps"])
+            together = torch.stack(ahead).to(self._dtype)
+            steps = _orthogonal(together, group["ns_coefficients"], group["ns_steps"])
             steps = steps.float() * -group["lr"]
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
             torch._foreach_add_(matrices, list(steps))
@@ -47,11 +59,11 @@ class BatchedMuon(torch.optim.Muon):
 def _orthogonal(
     matrices: Tensor, coefficients: tuple[float, float, float], iterations: int
 ) -> Tensor:
-    """About the nearest orthogonal matrix to each, (k, n, n), by Newton-Schulz iterations in
-    bfloat16 (Jordan, "Muon", 2024)."""
+    """About the nearest orthogonal matrix to each, (k, n, n), by Newton-Schulz iterations
+    (Jordan, "Muon", 2024)."""
     a, b, c = coefficients
-    x = matrices.bfloat16()
-    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp_min(1e-7)
+    norms = torch.linalg.vector_norm(matrices, dim=(1, 2), keepdim=True)
+    x: Tensor = matrices / norms.clamp_min(1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)

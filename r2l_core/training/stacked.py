@@ -1,4 +1,4 @@
-"""The network that rays go through in training: in bfloat16, the body's layers stacked.
+"""The network that rays go through in training: the body's layers stacked, in bfloat16 or float32.
 
 A residual block's two layers make some twenty small operations of one training step, each of which
 a GPU takes longer to begin than to do. With all activations in one tensor the gradients of all

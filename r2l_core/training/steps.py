@@ -41,14 +41,20 @@ class Optimizers:
     captured step goes by the present ones."""
 
     def __init__(
-        self, network: R2LNetwork, muon_lr: float, adam_lr: float, weight_decay: float
+        self,
+        network: R2LNetwork,
+        muon_lr: float,
+        adam_lr: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
+        """dtype: in which Muon iterates."""
         body = [p for p in network.body.parameters() if p.ndim == 2]
         matrices = {id(p) for p in body}
         rest = [p for p in network.parameters() if id(p) not in matrices]
         device = rest[0].device
         self.both: tuple[torch.optim.Optimizer, torch.optim.Optimizer] = (
-            BatchedMuon(body, lr=muon_lr, weight_decay=weight_decay),
+            BatchedMuon(body, lr=muon_lr, weight_decay=weight_decay, dtype=dtype),
             torch.optim.Adam(
                 rest, lr=adam_lr, betas=(0.9, 0.99), fused=True, capturable=device.type == "cuda"
             ),
@@ -103,8 +109,8 @@ class TrainingSteps:
     """Steps of one network and its optimisers, on the processor or, with `device`, captured there.
 
     A network that has grown needs new ones. On a GPU, call it with `device` working. Rays go
-    through a copy of the network in bfloat16, which is faster than to have every operation cast
-    what it needs; the float32 weights are the ones that learn, and are what is kept.
+    through a copy of the network in `dtype`, which in bfloat16 is faster than to have every
+    operation cast what it needs; the float32 weights are the ones that learn, and are what is kept.
     """
 
     def __init__(
@@ -114,6 +120,7 @@ class TrainingSteps:
         coordinates: RayCoordinates,
         n_frequencies: int,
         device: Device | None,
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         self._optimizers = optimizers
         self._coordinates = coordinates
@@ -125,7 +132,8 @@ class TrainingSteps:
         self._batch: RayBatch | None = None
         self._replay: Callable[[], None] | None = None
         self._warm_ups = 0
-        self._network = StackedNetwork(network)
+        self._dtype = dtype
+        self._network = StackedNetwork(network, dtype)
 
     def step(self, batch: RayBatch) -> None:
         """Learn from `batch`. On a GPU this returns before it is done."""
@@ -166,7 +174,7 @@ class TrainingSteps:
         features = encode(self._coordinates(batch.origins, batch.directions), self._n_frequencies)
         # In a graph as well: a captured backward pass then writes its gradients, and adds nothing.
         self._network.forget()
-        predicted = self._network.forward(features.bfloat16())
+        predicted = self._network.forward(features.to(self._dtype))
         loss = functional.mse_loss(predicted.float(), batch.colors)
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():

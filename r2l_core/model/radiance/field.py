@@ -31,6 +31,9 @@ _COLOR_ROWS = 4096
 _GPU_COLOR_ROWS = 2**17
 """Samples that are coloured together: few stay in a processor's cache, many fill a GPU."""
 
+_TRAINED_ROWS = 1024
+"""Samples that are coloured in training come in multiples of this."""
+
 _SHIFT = 5.0
 """Softplus of a raw density of 0 minus this is nearly empty: less than 1 % a cell."""
 
@@ -51,7 +54,12 @@ class Rendered:
 
 
 class RadianceField(nn.Module):
-    """World rays, float32 (N, 3) each, to sRGB colours, float32 (N, 3)."""
+    """World rays, float32 (N, 3) each, to sRGB colours, float32 (N, 3).
+
+    training_dtype: in which samples are coloured in training mode.
+    """
+
+    training_dtype: torch.dtype = torch.bfloat16
 
     def __init__(self, grid: Grid, background_rgb: tuple[float, float, float]) -> None:
         super().__init__()
@@ -131,9 +139,13 @@ class RadianceField(nn.Module):
 
     def _colors(self, inputs: Tensor) -> Tensor:
         if self.training:
-            with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
-                raw: Tensor = self.color(inputs)
-            return raw.float().sigmoid()
+            # A processor makes its kernels anew for every number of rows, which takes longer than
+            # to use them: there are few numbers.
+            rows = functional.pad(inputs, (0, 0, 0, -len(inputs) % _TRAINED_ROWS))
+            narrow = self.training_dtype != torch.float32
+            with torch.autocast(inputs.device.type, self.training_dtype, enabled=narrow):
+                raw: Tensor = self.color(rows)
+            return raw[: len(inputs)].float().sigmoid()
         # The result of a matrix product may depend on its number of rows: this one never changes.
         n_rows = _COLOR_ROWS if inputs.device.type == "cpu" else _GPU_COLOR_ROWS
         parts = []

@@ -41,7 +41,8 @@ class TeachConfig:
 @dataclass(frozen=True)
 class TeachProgress:
     """State of a run for a progress bar. share: of the whole run, 0 to 1. held_out_psnr_db: the
-    newest, None before the first or without held-out views."""
+    newest, None before the first or without held-out views. arithmetic: of the colours, a name of
+    DTYPES."""
 
     share: float
     elapsed_s: float
@@ -50,12 +51,13 @@ class TeachProgress:
     train_psnr_db: float
     krays_per_s: float
     held_out_psnr_db: float | None
+    arithmetic: str
 
     def words(self) -> str:
         """For a progress bar."""
         held_out = self.held_out_psnr_db
         return (
             ("" if held_out is None else f"held out {held_out:.2f} dB, ")
-            + f"{self.train_psnr_db:.2f} dB {self.krays_per_s:.1f} kray/s "
+            + f"{self.train_psnr_db:.2f} dB {self.krays_per_s:.1f} kray/s {self.arithmetic} "
             f"{self.n_rows / 1e3:.0f} k vertices"
         )

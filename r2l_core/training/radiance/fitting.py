@@ -51,6 +51,7 @@ def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
         "training_s": round(trainer.elapsed_s, 1),
         "held_out_psnr_db": trainer.held_out_psnr_db,
         "curve_s_db": trainer.curve,
+        "arithmetic": trainer.arithmetic,
         "torch": torch.__version__,
     }
     return RadianceTeacher(name, scene, field, provenance)

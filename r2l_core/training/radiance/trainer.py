@@ -19,6 +19,7 @@ from r2l_core.images.metrics import psnr_db
 from r2l_core.model.radiance.field import RadianceField
 from r2l_core.model.radiance.grid import Grid
 from r2l_core.model.radiance.space import Space
+from r2l_core.training.arithmetic import DTYPES
 from r2l_core.training.radiance.config import TeachConfig, TeachProgress
 from r2l_core.training.radiance.growth import Hull, full_grid, grown_field
 from r2l_core.training.radiance.photographs import Photographs, live_pixels
@@ -61,7 +62,8 @@ class TeachTrainer:
 
     photographs: the training views, with at least as many as a scene needs to be told. held_out:
     views that are only ever measured against, or None. told: what is done before the first step,
-    and where the grid becomes finer.
+    and where the grid becomes finer. arithmetic: the numbers that colours are learned in, a name
+    of DTYPES; a state may be resumed in others.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class TeachTrainer:
         state_path: Path,
         device: torch.device | str = "cpu",
         told: Told = untold,
+        arithmetic: str = "bf16",
     ) -> None:
         self.config = config
+        self.arithmetic = arithmetic
         self.told = told
         self.state_path = state_path
         self.dataset = photographs
@@ -95,6 +99,7 @@ class TeachTrainer:
 
     def _use(self, radiance: RadianceField, grown: int) -> None:
         """Learn this field from now on, which has become finer so many times."""
+        radiance.training_dtype = DTYPES[self.arithmetic]
         groups = [
             {"params": [radiance.density, radiance.features]},
             {"params": list(radiance.color.parameters())},
@@ -140,6 +145,7 @@ class TeachTrainer:
                 train_psnr_db=psnr_db(mse),
                 krays_per_s=speed.rays_per_s / 1e3,
                 held_out_psnr_db=self.held_out_psnr_db,
+                arithmetic=self.arithmetic,
             )
         self.measure()
         self.save()
@@ -181,8 +187,11 @@ class TeachTrainer:
         )
         rows = grid.corners[cells].long()
         share = self.config.smoothness * len(grid.cells) / len(self._pixels)
-        features = self.field.features[rows].var(1).mean()
-        return share * (features + _DENSITY_SHARE * self.field.density[rows].var(1).mean())
+        features, density = (
+            _variance(self.field.features[rows]),
+            _variance(self.field.density[rows]),
+        )
+        return share * (features + _DENSITY_SHARE * density)
 
     def _drawn(self, n: int) -> Tensor:
         """Random pixels that can show something, int64 (n,)."""
@@ -293,6 +302,12 @@ class TeachTrainer:
         own = views_digest(self.dataset)  # which older states do not name
         same = state.get("photographs", own) == own
         return same and Space.from_mapping(state["space"]) == self._extent.space
+
+
+def _variance(values: Tensor) -> Tensor:
+    """Mean over cells of the variance in each, (n, 8, k): as `values.var(1).mean()`, which takes a
+    processor six times as long."""
+    return (values - values.mean(1, keepdim=True)).square().mean() * (8.0 / 7.0)
 
 
 def _learns_nothing(dataset: Dataset, why: str) -> R2LError:
