@@ -27,7 +27,7 @@ from r2l_core.model.light_field import LightField
 from r2l_core.model.module import R2LNetwork, ResidualBlock
 from r2l_core.model.network import NetworkConfig
 from r2l_core.training.arithmetic import DTYPES
-from r2l_core.training.runs import Speed, loaded_state, save_state
+from r2l_core.training.runs import Speed, Stopwatch, loaded_state, save_state
 from r2l_core.training.sampling import DrawnAhead, RaySampler, RaySource
 from r2l_core.training.schedule import GROWING, Schedule, Stage
 from r2l_core.training.steps import Optimizers, TrainingSteps
@@ -140,7 +140,7 @@ class Trainer:
             self._sampler.config = stage.sampling
             with self._working():
                 self._sampler.prepare(stage.batch_rays)  # is no training, so the clock starts after
-            start = time.perf_counter()
+            watch = Stopwatch(time.perf_counter, time.process_time)
             rays, mse = self._train(stage, x)
             if not math.isfinite(mse):
                 raise R2LError(
@@ -149,7 +149,7 @@ class Trainer:
                     "Go on with --resume from what was saved last, or start with lower rates.",
                 )
             self.rays += rays
-            self.elapsed_s += speed.seconds(rays, time.perf_counter() - start)
+            self.elapsed_s += speed.seconds(rays, watch.taken())
             smooth_mse = mse if math.isnan(smooth_mse) else 0.98 * smooth_mse + 0.02 * mse
             if self.elapsed_s - last_save_s >= self.config.save_every_s:
                 self.save()

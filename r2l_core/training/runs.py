@@ -41,14 +41,45 @@ def counted_off(what: str, parts: Iterable[_Part], total: int, told: Told) -> It
     told(what, total, total)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a step took. worked_s: of it, by this process on all processors."""
+
+    measured_s: float
+    worked_s: float
+
+    @property
+    def uninterrupted_s(self) -> float:
+        """Without what the process or the machine slept, where no usual speed tells."""
+        return min(self.measured_s, self.worked_s)
+
+
+class Stopwatch:
+    """Measures from when it is made, by a clock and by one that only goes on while we work."""
+
+    def __init__(self, now_s: Callable[[], float], worked_s: Callable[[], float]) -> None:
+        self._clocks = now_s, worked_s
+        self._began_s = now_s(), worked_s()
+
+    def taken(self) -> Taken:
+        """Since the beginning."""
+        measured_s, worked_s = (
+            clock() - began for clock, began in zip(self._clocks, self._began_s, strict=True)
+        )
+        return Taken(measured_s, worked_s)
+
+
 @dataclass
 class Speed:
     """Rays a second, smoothed, so that time in which the machine slept is no training time."""
 
     rays_per_s: float = math.nan
 
-    def seconds(self, n_rays: int, measured_s: float) -> float:
-        """Training time of a step that took `measured_s`."""
+    def seconds(self, n_rays: int, taken: Taken) -> float:
+        """Training time of a step."""
+        measured_s = taken.measured_s
+        if math.isnan(self.rays_per_s):
+            measured_s = taken.uninterrupted_s or measured_s
         rate = n_rays / measured_s
         if math.isnan(self.rays_per_s):
             self.rays_per_s = rate

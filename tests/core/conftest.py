@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from pathlib import Path
@@ -54,18 +55,19 @@ def fake_clock(monkeypatch):
     """A function that gives modules a clock which only advances when it is told to.
 
     `fake_clock(*modules, seconds_per_look=)` replaces their `time`; returns the clock, whose `now`
-    may be set.
+    may be set. The process works all the time, but for what `now` is set on by.
     """
 
     def install(*modules, seconds_per_look: float = 0.0):
-        clock = SimpleNamespace(now=1000.0)
+        clock, worked_s = SimpleNamespace(now=1000.0), itertools.count(0.0, seconds_per_look)
 
         def perf_counter() -> float:
             clock.now += seconds_per_look
             return clock.now
 
+        time = SimpleNamespace(perf_counter=perf_counter, process_time=lambda: next(worked_s))
         for module in modules:
-            monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=perf_counter))
+            monkeypatch.setattr(module, "time", time)
         return clock
 
     return install

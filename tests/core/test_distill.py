@@ -443,7 +443,8 @@ def test_the_state_is_kept_as_the_run_goes(trainer, state_path):
     assert [p.name for p in state_path.parent.iterdir()] == ["state.pt"]
 
 
-def test_a_machine_that_slept_has_not_trained(fake_clock, state_path):
+@pytest.mark.parametrize("slept_after", [0, 5])
+def test_a_machine_that_slept_has_not_trained(fake_clock, state_path, slept_after):
     clock = fake_clock(training, seconds_per_look=STEP_S)
     night_s = 0.0
 
@@ -453,11 +454,11 @@ def test_a_machine_that_slept_has_not_trained(fake_clock, state_path):
 
     run = Trainer(DEMO, teacher, TINY, CONFIG, state_path)
     steps = run.run()
-    for _ in range(5):
+    for _ in range(slept_after):
         next(steps)
     night_s = 3600.0
     next(steps)
-    assert run.elapsed_s == pytest.approx(6 * STEP_S)
+    assert run.elapsed_s == pytest.approx((slept_after + 1) * STEP_S)
 
 
 # --- resuming ----------------------------------------------------------------------------------

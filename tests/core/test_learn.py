@@ -60,9 +60,10 @@ def dataset(tmp_path_factory) -> Path:
 def learned(dataset, tmp_path_factory):
     """A teacher that has learned for 120 steps, as measured by a clock of its own, and its file."""
     folder = tmp_path_factory.mktemp("teacher")
-    clock = itertools.count(0.0, STEP_S)
+    clock, worked = itertools.count(0.0, STEP_S), itertools.count(0.0, STEP_S)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+        time = SimpleNamespace(perf_counter=lambda: next(clock), process_time=lambda: next(worked))
+        patch.setattr(trainer_module, "time", time)
         trainer = new_trainer(dataset, folder / "teacher.pt")
         for _ in trainer.run():
             pass
@@ -200,6 +201,24 @@ def test_who_is_stopped_while_the_grid_grows_goes_on_before(dataset, tmp_path, m
     assert resumed.field.grid.n_rows == rows
     next(resumed.run())
     assert resumed.field.grid.n_rows != rows, "it has grown at the next step"
+
+
+@pytest.mark.parametrize("doing", ["looking for empty cells", "carving"])
+def test_a_pause_while_the_grid_grows_is_no_training_time(
+    dataset, tmp_path, monkeypatch, fake_clock, doing
+):
+    monkeypatch.setattr(trainer_module, "_SETTLING_STEPS", 0)
+    clock = fake_clock(trainer_module, seconds_per_look=STEP_S)
+
+    def told(what: str, done: int, _total: int) -> None:
+        if what == doing and done == 3:
+            clock.now += 1000.0
+
+    config = TeachConfig(batch_rays=256, growths=(Growth(0.0, 0.5, 0.0, 256),))
+    views = open_dataset(dataset, "train")
+    trainer = TeachTrainer(views, None, config, tmp_path / "state.pt", told=told)
+    progress = next(trainer.run())
+    assert progress.elapsed_s == pytest.approx(STEP_S)
 
 
 def test_what_is_done_before_the_first_step_is_told(dataset, tmp_path):
@@ -431,6 +450,9 @@ class Clock:
         if self.looks > self.stop_after:
             self.stop_after = math.inf
             raise self.end
+        return self.looks * self.seconds_per_look
+
+    def process_time(self) -> float:
         return self.looks * self.seconds_per_look
 
 

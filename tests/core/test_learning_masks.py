@@ -81,11 +81,12 @@ def masked(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trainer(masked, tmp_path_factory) -> TeachTrainer:
     """It has learned for 120 steps, as measured by a clock of its own."""
-    clock = itertools.count(0.0, 0.5)
+    clock, worked = itertools.count(0.0, 0.5), itertools.count(0.0, 0.5)
     config = TeachConfig(minutes=1.0, batch_rays=256, growths=(), save_every_s=15.0)
     state = tmp_path_factory.mktemp("teacher") / "state.pt"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+        time = SimpleNamespace(perf_counter=lambda: next(clock), process_time=lambda: next(worked))
+        patch.setattr(trainer_module, "time", time)
         trainer = TeachTrainer(
             open_dataset(masked, "train"), open_dataset(masked, "val"), config, state
         )

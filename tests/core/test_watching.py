@@ -177,6 +177,9 @@ class Clock:
         self.now += self.seconds_per_look
         return self.now
 
+    def process_time(self) -> float:
+        return self.now
+
 
 @pytest.fixture
 def measured(monkeypatch):

@@ -26,6 +26,7 @@ from r2l_core.training.radiance.photographs import Photographs, live_pixels
 from r2l_core.training.radiance.spaces import extent_of, view_noise
 from r2l_core.training.runs import (
     Speed,
+    Stopwatch,
     Told,
     counted_off,
     loaded_state,
@@ -122,7 +123,7 @@ class TeachTrainer:
         minute. Raises R2LError where nothing can be learned."""
         last_save_s, mse, speed = self.elapsed_s, math.nan, Speed()
         while self.progress < 1.0:
-            start = time.perf_counter()
+            watch = Stopwatch(time.perf_counter, time.process_time)
             grew = self._grow_if_due()
             new_mse, n_rays = self._step()
             if not math.isfinite(new_mse):
@@ -131,8 +132,10 @@ class TeachTrainer:
             due = self.elapsed_s - last_save_s >= self.config.save_every_s
             if due:
                 self.measure()
-            seconds = time.perf_counter() - start
-            self.elapsed_s += seconds if grew or due else speed.seconds(n_rays, seconds)
+            taken = watch.taken()
+            # Neither a growth nor a measurement has a usual speed, and a pause may lie in either.
+            other = grew or due
+            self.elapsed_s += taken.uninterrupted_s if other else speed.seconds(n_rays, taken)
             mse = new_mse if math.isnan(mse) else 0.98 * mse + 0.02 * new_mse
             if due:
                 self.save()
