@@ -77,7 +77,7 @@ class App(QObject):
         self.first_state = state = _in_usual_precision(state, preferences)
         """What was asked for at the start."""
         self.store = StateStore(state)
-        self.report = Report()
+        self.report = Report(clock)
         window = self.window = MainWindow(preferences)
         store = self.store
         self.render_thread = RenderThread()
@@ -97,7 +97,7 @@ class App(QObject):
         self._first_dataset, self._first_file = dataset, file
         self.camera_path = CameraPathController(window, store, self.camera, rendering, self, clock)
         self.recording = RecordingController(window, store, rendering, preferences, self)
-        self.live_capture = LiveCapture(window, self)
+        self.live_capture = LiveCapture(window, self, clock)
         self.learning = LearningController(window, store, rendering, preferences, self, clock)
         self.sessions = SessionController(
             window,

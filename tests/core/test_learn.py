@@ -179,6 +179,7 @@ def test_teaching_goes_on_where_it_was_stopped(dataset, tmp_path, fake_clock):
     assert resumed.held_out_psnr_db == pytest.approx(whole.held_out_psnr_db, abs=0.5)
 
 
+@pytest.mark.slow
 def test_who_is_stopped_while_the_grid_grows_goes_on_before(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module, "_SETTLING_STEPS", 0)
 

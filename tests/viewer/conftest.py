@@ -224,9 +224,15 @@ def make_app(qapp, tmp_path, lab, monkeypatch) -> Iterator[Callable[..., App]]:
 
 
 @pytest.fixture
-def app(write_light_field, make_app, until) -> App:
+def app_clock() -> Clock:
+    """What `app` goes by."""
+    return REAL_TIME
+
+
+@pytest.fixture
+def app(write_light_field, make_app, app_clock, until) -> App:
     """A viewer that shows the complete first picture of a tiny light field in fp32."""
-    app = make_app(shown(write_light_field(), precision=Precision.FP32))
+    app = make_app(shown(write_light_field(), precision=Precision.FP32), clock=app_clock)
     app.start()
     until(lambda: app.report.has_picture)
     return app

@@ -17,6 +17,7 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.images.difference import DifferenceKind, difference_map
 from r2l_core.render.frames import Frame, FrameDifference, FrameTimings
 from r2l_core.types import EngineInfo, Precision
+from tests.viewer.find import button
 from viewer.state.display_options import DifferenceOptions
 from viewer.state.panes import TRUTH, CompareMode
 from viewer.widgets import theme
@@ -512,7 +513,7 @@ class TestDivider:
 
     def test_it_can_lie_level(self, qtbot, view, divider):
         with qtbot.waitSignal(view.bar.upright_chosen) as chosen:
-            qtbot.mouseClick(view.bar._upright, Qt.MouseButton.LeftButton)
+            qtbot.mouseClick(button(view.bar, "Divider"), Qt.MouseButton.LeftButton)
         assert chosen.args == [False]
         assert divider.width() > divider.height()
         y = self.middle(divider).y()

@@ -9,6 +9,8 @@ import pytest
 from r2l_core.engines import backends, choice
 from viewer.rendering import contests
 
+pytestmark = pytest.mark.slow
+
 
 class Other:
     """The lab under another name."""

@@ -63,19 +63,21 @@ def test_a_helper_that_ends_is_replaced(apart):
     assert apart.call(os.getpid) != pid
 
 
-def test_closing_ends_what_it_does(apart):
+def test_closing_ends_what_it_does(apart, tmp_path):
     pid = apart.call(os.getpid)
     failures: list[Exception] = []
+    begun = tmp_path / "begun"
+    endless = f"(open({str(begun)!r}, 'x'), __import__('time').sleep(300))"
 
     def wait() -> None:
         try:
-            apart.call(time.sleep, 300)
+            apart.call(eval, endless)
         except R2LError as error:
             failures.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    until(lambda: apart._connection is not None)
+    until(begun.exists)
     apart.close()
     thread.join(20)
     assert not thread.is_alive()

@@ -24,7 +24,10 @@ from viewer.app import App
 from viewer.learning import process
 from viewer.widgets.panels.learn_readout import MOST_POINTS, LearningCurve, LearnSettings
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in locks as POSIX does")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the stand-in locks as POSIX does"),
+]
 STAND_IN = Path(__file__).with_name("stand_in_learning.py")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -367,7 +370,6 @@ class TestClosing:
         until(lambda: again.learning.learning is None)
         assert not is_in_use(folder)
 
-    @pytest.mark.slow
     def test_it_ends_with_a_window_that_is_killed(self, photographs, settings, tmp_path, until):
         script = f"""
             import sys, time
@@ -413,7 +415,6 @@ class TestPanel:
         assert panel.isVisible()
 
 
-@pytest.mark.slow
 def test_a_light_field_is_learned_from_photographs(app, tmp_path, until):
     """With the real command, as short as it can be."""
     folder = write_photographs(tmp_path / "toys")

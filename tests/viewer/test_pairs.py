@@ -15,6 +15,8 @@ from viewer.app import App
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.widgets.controls.flat import FlatCombo
 
+pytestmark = pytest.mark.slow
+
 
 def pairs_of(app: App) -> FlatCombo:
     """The list of pairs below the picture."""

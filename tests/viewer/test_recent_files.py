@@ -13,6 +13,8 @@ from tests.viewer.small_datasets import write_views
 from tests.viewer.states import shown
 from viewer.app import App
 
+pytestmark = pytest.mark.slow
+
 
 def entries(app: App) -> dict[str, object]:
     """Name of the file and action, in their order."""

@@ -23,6 +23,7 @@ from tests.viewer.find import button, named, words
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
+from viewer.widgets.controls.timers import Clock
 from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.record_settings import RecordProgress, RecordSettings, duration
@@ -416,17 +417,26 @@ class TestOffline:
         assert json.loads((tmp_path / "f.json").read_text())["state"] == "aborted"
 
 
+class LaterClock(Clock):
+    """Real time, and as many seconds more as a test says."""
+
+    later_s = 0.0
+
+    def now_s(self) -> float:
+        return super().now_s() + self.later_s
+
+
 class TestLive:
-    def test_what_is_seen_is_filmed_until_it_is_stopped(self, app, tmp_path, until):
+    @pytest.fixture
+    def app_clock(self) -> LaterClock:
+        return LaterClock()
+
+    def test_what_is_seen_is_filmed_until_it_is_stopped(self, app, app_clock, tmp_path, until):
         live, told = app.live_capture, []
         live.finished.connect(told.append)
         live.start(str(tmp_path / "f.png"))
         assert app.window.commands.record.live.isChecked()
-        filming = next(
-            one
-            for one in app.window.pane.findChildren(QLabel)
-            if one.accessibleName() == "Filming the screen"
-        )
+        filming = named(app.window.pane, QLabel, "Filming the screen")
         assert filming.isVisible()
         assert filming.text().startswith("REC 00:0")
         before = app.window.pane.frames[0].seq
@@ -435,7 +445,7 @@ class TestLive:
         until(lambda: pane.frames[0].seq > before and pane.frames[0].complete)
         until(lambda: pane.frames[0].camera.same_view(app.camera.camera()))
         app.window.repaint()
-        live._began_s -= 0.2  # that much later
+        app_clock.later_s += 0.2
         live.stop()
         until(lambda: not live.running)
         files = sorted(tmp_path.glob("f_*.png"))
@@ -461,13 +471,15 @@ class TestLive:
         until(lambda: threads() == before)
         app.expect_error()
 
-    def test_the_pointer_is_drawn_only_if_wanted(self, app, tmp_path, until):
+    def test_the_pointer_is_drawn_only_if_wanted(self, app, app_clock, tmp_path, until):
         live, pane = app.live_capture, app.window.pane
         app.window.commands.record.live_pointer.setChecked(True)
         live.start(str(tmp_path / "f.png"))
+        app_clock.later_s += 1.0
         pane.pointed.emit(pane.image_center())
-        live._look()
-        live._began_s -= 0.2
+        filming = named(pane, QLabel, "Filming the screen")
+        until(lambda: filming.text().startswith("REC 00:01"))  # as somebody looked
+        app_clock.later_s += 0.2
         live.stop()
         until(lambda: not live.running)
         last = iio.imread(max(tmp_path.glob("f_*.png")))

@@ -480,7 +480,7 @@ class TestLife:
         def no_torch(*_: object) -> None:
             raise ImportError("no torch here")
 
-        monkeypatch.setattr(render_thread, "_Worker", no_torch)
+        monkeypatch.setattr(render_thread, "OpenLightFields", no_torch)
         watched = Watched(until)
         watched.mailbox.want(wish)
         watched.thread.start()

@@ -14,6 +14,7 @@ from r2l_core.errors import RecordingError
 from r2l_core.geometry.camera import Camera
 from r2l_core.render.frames import Frame, FrameTimings
 from r2l_core.types import EngineInfo, Precision
+from tests.viewer.manual_clock import ManualClock
 from viewer.rendering import report as report_module
 from viewer.rendering.report import Report
 from viewer.rendering.running import Exact, Measured
@@ -48,15 +49,12 @@ def frame(seq: int, stride: int = 1, network_rays: int = 16, created_s: float = 
 @pytest.fixture
 def clock(monkeypatch):
     """`now` is the time of day and the stopwatch, `busy` the processor time."""
-    clock = SimpleNamespace(now=100.0, busy=0.0)
+    clock = ManualClock(100.0)
+    clock.busy = 0.0
     monkeypatch.setattr(
         report_module,
         "time",
-        SimpleNamespace(
-            time=lambda: clock.now,
-            perf_counter=lambda: clock.now,
-            process_time=lambda: clock.busy,
-        ),
+        SimpleNamespace(time=lambda: clock.now, process_time=lambda: clock.busy),
     )
     process = SimpleNamespace(create_time=lambda: 98.5)
     monkeypatch.setattr(report_module.psutil, "Process", lambda _pid: process)
@@ -65,7 +63,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def report(qapp, clock) -> Report:
-    return Report()
+    return Report(clock)
 
 
 @pytest.fixture
@@ -232,20 +230,14 @@ def test_answers_to_what_came_before_the_drag_do_not_count(report, clock, writte
     assert values["latency_ms_p50"] is None
 
 
-def test_how_long_the_window_did_not_answer(qtbot, report, clock, written):
-    beats = 0
-
-    def beat_late() -> None:
-        nonlocal beats
-        beats += 1
-
+def test_how_long_the_window_did_not_answer(report, clock, written):
     report.begin_watching()
-    report._heartbeat.timeout.connect(beat_late)
     for late_s in [0.005] * 99 + [0.125]:
         clock.now += late_s
-        report._beat()
+        clock.fire()
     report.end_watching()
-    assert not report._heartbeat.isActive(), "a heartbeat keeps an idle processor busy"
+    running = [timer for timer in clock.timers if timer.isActive()]
+    assert not running, "a heartbeat keeps an idle processor busy"
     values = written()
     assert values["gui_blocked_ms_max"] == pytest.approx(120.0)
     assert values["gui_blocked_ms_p99"] == pytest.approx(0.0, abs=1e-6)

@@ -16,6 +16,8 @@ from viewer.state.panes import AUTO, TRUTH, CompareMode, PaneChoice
 from viewer.state.resolve import Wish
 from viewer.state.view_state import LightFieldChoice
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def held(lab):

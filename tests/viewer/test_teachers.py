@@ -20,6 +20,8 @@ from viewer.app import App
 from viewer.state.panes import CompareMode, PaneChoice
 from viewer.widgets.panels.record_settings import RecordSettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def teacher(tmp_path) -> Path:

@@ -16,8 +16,8 @@ from r2l_core.render.frames import Frame
 from viewer.recording.recording_thread import RecordingEnd
 from viewer.runtime import lower_thread_priority
 from viewer.widgets.controls.file_dialogs import ask_film
-from viewer.widgets.controls.timers import make_timer
-from viewer.widgets.panels.timeline_readout import clock
+from viewer.widgets.controls.timers import REAL_TIME, Clock
+from viewer.widgets.panels import timeline_readout
 from viewer.window.main_window import MainWindow
 
 _QUEUED = 32
@@ -76,16 +76,17 @@ class LiveCapture(QObject):
     failed = pyqtSignal(Exception)
     finished = pyqtSignal(RecordingEnd)
 
-    def __init__(self, window: MainWindow, parent: QObject) -> None:
+    def __init__(self, window: MainWindow, parent: QObject, clock: Clock = REAL_TIME) -> None:
         super().__init__(parent)
         self._window = window
+        self._clock = clock
         self._action = window.commands.record.live
         self._thread: LiveThread | None = None
         self._began_s = 0.0
-        self._told: object = None
+        self._last_look: object = None
         self._held: tuple[Frame, ...] = ()
         self._trail: deque[tuple[float, tuple[float, float]]] = deque()
-        self._timer = make_timer(self, round(1e3 / FPS), self._look)
+        self._timer = clock.timer(self, round(1e3 / FPS), self._look)
         self._action.triggered.connect(self._switch)
         window.pane.picture_painted.connect(lambda _seq, _ms: self._look())
         window.pane.pointed.connect(self._point)
@@ -108,7 +109,7 @@ class LiveCapture(QObject):
         thread.finished.connect(self._stopped)
         # A child lives as long as its parent: of every film something would stay behind.
         thread.finished.connect(thread.deleteLater)
-        self._began_s, self._told = time.perf_counter(), None
+        self._began_s, self._last_look = self._clock.now_s(), None
         self._trail.clear()
         self._action.setChecked(True)
         self._show_clock()
@@ -139,7 +140,7 @@ class LiveCapture(QObject):
         self._window.asking.place(ask_film, name, self.start)
 
     def _now_s(self) -> float:
-        return time.perf_counter() - self._began_s
+        return self._clock.now_s() - self._began_s
 
     def _point(self, at: QPointF | None) -> None:
         if self._timer.isActive() and at is not None:
@@ -158,15 +159,15 @@ class LiveCapture(QObject):
             self._trail.popleft()
         drawn = self._window.commands.record.live_pointer.isChecked()
         pointer = tuple(point for _, point in self._trail) if drawn else ()
-        told = (pane.compared.seen_key(), pointer)
-        pixels = pane.compared.seen_pixels() if told != self._told else None
+        look = (pane.compared.seen_key(), pointer)
+        pixels = pane.compared.seen_pixels() if look != self._last_look else None
         if pixels is not None:
             # Held, so that no other picture can take its place in memory and pass for it.
-            self._told, self._held = told, pane.frames
+            self._last_look, self._held = look, pane.frames
             thread.show(Seen(now_s, pixels, pointer, self._facts()))
 
     def _show_clock(self) -> None:
-        self._window.pane.overlays.show_filming(_NOTE.format(clock(self._now_s())))
+        self._window.pane.overlays.show_filming(_NOTE.format(timeline_readout.clock(self._now_s())))
 
     def _facts(self) -> dict[str, Any]:
         frames = self._window.pane.frames

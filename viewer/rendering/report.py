@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from PyQt6.QtCore import QObject, Qt, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.files import write_json
 from r2l_core.geometry.camera import Camera
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.render.frames import Frame
 from viewer.rendering.running import Exact, Measured
-from viewer.widgets.controls.timers import make_timer
+from viewer.widgets.controls.timers import REAL_TIME, Clock
 
 _HEARTBEAT_MS = 5
+"""So short that Qt makes the timer a precise one."""
 _JUDGED = 20
 """Pictures of a drag that are compared with the exact ones."""
 
@@ -30,8 +31,9 @@ class Report(QObject):
     first_picture = pyqtSignal()
     """A complete picture was painted for the first time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = REAL_TIME) -> None:
         super().__init__()
+        self._clock = clock
         self.has_picture = False
         self._values: dict[str, float | int | str | None] = dict.fromkeys(
             (
@@ -62,8 +64,7 @@ class Report(QObject):
         self._judged = _EvenlySpread()
         self._shown_db: list[float] = []
         self._latencies_ms: list[float] = []
-        self._heartbeat = make_timer(self, _HEARTBEAT_MS, self._beat)
-        self._heartbeat.setTimerType(Qt.TimerType.PreciseTimer)
+        self._heartbeat = clock.timer(self, _HEARTBEAT_MS, self._beat)
         self._last_beat_s = 0.0
         self._blocked_ms: list[float] = []
         self._idle_start: tuple[float, float] | None = None
@@ -93,7 +94,7 @@ class Report(QObject):
         """A frame's pixels were painted for the first time."""
         created_s = self._created_s.pop(seq, None)
         if self._drag_start_s is not None and created_s is not None:
-            self._latencies_ms.append((time.perf_counter() - created_s) * 1e3)
+            self._latencies_ms.append((self._clock.now_s() - created_s) * 1e3)
         if self._last is None or self._last.why_blank:
             return
         if self._values["first_preview_s"] is None:
@@ -127,7 +128,7 @@ class Report(QObject):
     def begin_watching(self) -> None:
         """From now on, notice when the window's thread does not answer."""
         self._blocked_ms.clear()
-        self._last_beat_s = time.perf_counter()
+        self._last_beat_s = self._clock.now_s()
         self._heartbeat.start()
 
     def end_watching(self) -> None:
@@ -139,12 +140,12 @@ class Report(QObject):
 
     def begin_drag(self) -> None:
         """Count pictures and latencies from here."""
-        self._drag_start_s = time.perf_counter()
+        self._drag_start_s = self._clock.now_s()
 
     def end_drag(self) -> None:
         """The pointer was released."""
         assert self._drag_start_s is not None
-        seconds = time.perf_counter() - self._drag_start_s
+        seconds = self._clock.now_s() - self._drag_start_s
         self._drag_start_s = None
         asked = [rays for rays in self._dragged_rays if rays > 0]
         self._values["images_per_s"] = len(asked) / seconds
@@ -174,12 +175,12 @@ class Report(QObject):
 
     def begin_idle(self) -> None:
         """Nothing should happen from here on."""
-        self._idle_start = time.perf_counter(), time.process_time()
+        self._idle_start = self._clock.now_s(), time.process_time()
 
     def end_idle(self) -> None:
         """Note how busy doing nothing was, in percent of one core."""
         assert self._idle_start is not None
-        wall_s = time.perf_counter() - self._idle_start[0]
+        wall_s = self._clock.now_s() - self._idle_start[0]
         cpu_s = time.process_time() - self._idle_start[1]
         self._values["idle_cpu_percent"] = 100.0 * cpu_s / wall_s
 
@@ -193,7 +194,7 @@ class Report(QObject):
         write_json(path, {**self._values, **counts})
 
     def _beat(self) -> None:
-        now = time.perf_counter()
+        now = self._clock.now_s()
         late_ms = (now - self._last_beat_s) * 1e3 - _HEARTBEAT_MS
         self._blocked_ms.append(max(late_ms, 0.0))
         self._last_beat_s = now
