@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
     from r2l_core.model.network import NetworkConfig
     from r2l_core.training.distillation import Trainer, TrainingConfig
-    from r2l_core.training.runs import Told
+    from r2l_core.training.runs import TellDone
 
 
 _FEWEST_BATCHES = 8
@@ -108,7 +108,7 @@ def network_of(options: argparse.Namespace) -> NetworkConfig:
         ) from error
 
 
-def new_distillation(options: argparse.Namespace, state: Path, told: Told) -> Trainer:
+def new_distillation(options: argparse.Namespace, state: Path, tell: TellDone) -> Trainer:
     """A trainer for the command's options. Raises R2LError."""
     from r2l_core.training.arithmetic import training_arithmetic
     from r2l_core.training.distillation import Trainer
@@ -121,7 +121,7 @@ def new_distillation(options: argparse.Namespace, state: Path, told: Told) -> Tr
     device = training_device(options.device)
     photographs = None
     if options.finetune is not None:
-        photographs, _ = open_photographs(options.finetune, options.half_res, told)
+        photographs, _ = open_photographs(options.finetune, options.half_res, tell)
     given = None if options.scene is None else load_scene(options.scene)
     if options.teacher == "procedural":
         scene = given or load_scene("demo")
@@ -136,7 +136,7 @@ def new_distillation(options: argparse.Namespace, state: Path, told: Told) -> Tr
     new_rays, digest = None, ""
     if photographs is not None:
         digest = views_digest(photographs)
-        new_rays = fine_tuning_rays(photographs, scene, teacher, place, told)
+        new_rays = fine_tuning_rays(photographs, scene, teacher, place, tell)
         pixels = sum(camera.width_px * camera.height_px for camera in photographs.cameras)
         schedule = config.schedule.within(max(1, pixels // _FEWEST_BATCHES))
         config = replace(config, schedule=schedule)

@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ from r2l_core.commands.shared import (
     open_to_render,
     print_notes,
 )
-from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.errors import R2LError
 from r2l_core.evaluation.evaluation import Evaluation, evaluation_cameras
 from r2l_core.evaluation.folder import EvaluationFolder
@@ -44,6 +43,9 @@ from r2l_core.model.light_field import LightField
 from r2l_core.render.progressive_image import timed_image
 from r2l_core.render.sources import PixelSource
 from r2l_core.types import RayMode
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset
 
 
 def add(commands: Subparsers) -> None:
@@ -188,6 +190,8 @@ def _dataset(options: argparse.Namespace) -> Dataset | None:
             )
     if options.dataset is None:
         return None
+    from r2l_core.datasets import open_dataset
+
     with tqdm(unit="picture", file=sys.stderr, leave=False, delay=1) as bar:
 
         def progress(done: int, total: int) -> None:

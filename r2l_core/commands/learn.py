@@ -159,8 +159,8 @@ def _teach(
     def save_newest(path: Path) -> None:
         save_radiance(taught_by_now(trainer, options.out.stem), path)
 
-    told = nobody if watched is None else watched.follow(Stage.TEACHER, save_newest)
-    if not bar.follow(trainer, "teacher ", 0.0, TEACHING_SHARE, told):
+    after_step = nobody if watched is None else watched.follow(Stage.TEACHER, save_newest)
+    if not bar.follow(trainer, "teacher ", 0.0, TEACHING_SHARE, after_step):
         return False
     save_radiance(taught(trainer, options.out.stem), teacher)
     return True
@@ -195,8 +195,8 @@ def _distill(
     def save(path: Path) -> None:
         save_light_field(distilled(trainer, distill), path)
 
-    told = nobody if watched is None else watched.follow(Stage.LIGHT_FIELD, save)
-    if not bar.follow(trainer, "light field ", TEACHING_SHARE, 1.0, told):
+    after_step = nobody if watched is None else watched.follow(Stage.LIGHT_FIELD, save)
+    if not bar.follow(trainer, "light field ", TEACHING_SHARE, 1.0, after_step):
         return False
     save(options.out)
     return True

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2l_core.commands.shared import print_notes
-from r2l_core.datasets import Dataset, NoSuchSplit, open_dataset
-from r2l_core.datasets.images import SUFFIXES
 from r2l_core.errors import DatasetError
 
 if TYPE_CHECKING:
-    from r2l_core.training.runs import Told
+    from r2l_core.datasets import Dataset
+    from r2l_core.training.runs import TellDone
 
 MIN_VIEWS = 4
 """Fewer say too little about where things are."""
@@ -39,14 +38,19 @@ def half_res_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_photographs(folder: Path, half_res: bool, told: Told) -> tuple[Dataset, Dataset | None]:
+def open_photographs(
+    folder: Path, half_res: bool, tell: TellDone
+) -> tuple[Dataset, Dataset | None]:
     """The training views, and views to measure against, where the dataset holds any out that are
     not its test views.
 
     Raises DatasetError: for a folder of pictures without poses, with the usual ways to get them.
     """
+    # Imported here: only trainings and evaluations read photographs.
+    from r2l_core.datasets import NoSuchSplit, open_dataset
+
     try:
-        checked = partial(told, "checking photographs")
+        checked = partial(tell, "checking photographs")
         training = open_dataset(folder, "train", half_res=half_res, progress=checked)
     except NoSuchSplit:
         raise
@@ -91,6 +95,8 @@ def _require_one_size(dataset: Dataset) -> None:
 
 def _bare_pictures(folder: Path) -> bool:
     """Whether there are pictures in the folder, or in its `images`, and no known description."""
+    from r2l_core.datasets.images import SUFFIXES
+
     descriptions = ("transforms*.json", "poses_bounds.npy", "intrinsics.txt")
     try:
         if any(next(folder.glob(pattern), None) is not None for pattern in descriptions):

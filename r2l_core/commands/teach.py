@@ -14,7 +14,7 @@ from r2l_core.files import write_json
 
 if TYPE_CHECKING:
     from r2l_core.training.radiance.trainer import TeachTrainer
-    from r2l_core.training.runs import Told
+    from r2l_core.training.runs import TellDone
 
 DEFAULT_MINUTES = 30.0
 
@@ -62,7 +62,7 @@ def _teach(options: argparse.Namespace) -> int:
 
 
 def new_teach_trainer(
-    options: argparse.Namespace, state: Path, minutes: float, told: Told
+    options: argparse.Namespace, state: Path, minutes: float, tell: TellDone
 ) -> TeachTrainer:
     """A trainer for --dataset, --half-res and --device. Raises R2LError."""
     from r2l_core.training.arithmetic import training_arithmetic
@@ -72,6 +72,6 @@ def new_teach_trainer(
 
     device = training_device(options.device)
     place = "cpu" if device is None else device.torch_device
-    training, held_out = open_photographs(options.dataset, options.half_res, told)
+    training, held_out = open_photographs(options.dataset, options.half_res, tell)
     config, arithmetic = TeachConfig(minutes=minutes), training_arithmetic(place)
-    return TeachTrainer(training, held_out, config, state, place, told, arithmetic)
+    return TeachTrainer(training, held_out, config, state, place, tell, arithmetic)

@@ -16,7 +16,7 @@ from r2l_core.commands.arguments import positive_float
 from r2l_core.commands.shared import device_option, json_option, require_writable
 
 if TYPE_CHECKING:
-    from r2l_core.training.runs import Told
+    from r2l_core.training.runs import TellDone
 
 _TELL_EVERY_S = 0.2
 _BAR = "{desc}{percentage:3.1f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -59,7 +59,7 @@ def state_file(options: argparse.Namespace, command: str) -> Path:
 
 
 def train(
-    new_training: Callable[[Told], Trained], options: argparse.Namespace, state: Path
+    new_training: Callable[[TellDone], Trained], options: argparse.Namespace, state: Path
 ) -> Trained | None:
     """Train to the end, from the beginning or with --resume from `state`; None where Ctrl+C
     stopped it, which is said. Raises R2LError.
@@ -162,7 +162,7 @@ class TrainingBar:
             self._shown = tqdm(total=100.0, bar_format=_BAR, disable=self._hidden)
         return self._shown
 
-    def preparing(self, stage: str = "", start: float = 0.0) -> Told:
+    def preparing(self, stage: str = "", start: float = 0.0) -> TellDone:
         """What to tell what is done before the steps of a stage, which begins at that share of the
         whole bar, and between them."""
         self._stage, self._start = stage, start
@@ -188,10 +188,10 @@ class TrainingBar:
         stage: str = "",
         start: float = 0.0,
         end: float = 1.0,
-        told: Callable[[float, Progress], None] = nobody,
+        after_step: Callable[[float, Progress], None] = nobody,
     ) -> bool:
-        """Train, between two shares of the whole bar; False where Ctrl+C stopped it. `told`: is
-        called after every step, with the share of the whole that is done."""
+        """Train, between two shares of the whole bar; False where Ctrl+C stopped it.
+        `after_step`: is called with the share of the whole that is done."""
         self._stage, self._start = stage, start + (end - start) * training.progress
         self._bar.set_description_str(stage, refresh=False)
         self._to(self._start)
@@ -200,7 +200,7 @@ class TrainingBar:
                 self._bar.set_postfix_str(progress.words(), refresh=False)
                 share = start + (end - start) * progress.share
                 self._to(share)
-                told(share, progress)
+                after_step(share, progress)
         except KeyboardInterrupt:
             training.save()
             return False

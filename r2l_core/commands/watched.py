@@ -23,11 +23,11 @@ from r2l_core.training.watching import (
     Stage,
     failed,
     newest_file,
-    told,
+    read_control,
 )
 
 if TYPE_CHECKING:
-    from r2l_core.training.runs import Told
+    from r2l_core.training.runs import TellDone
 
 TELL_EVERY_S = 0.5
 SHOW_EVERY_S = 3.0
@@ -97,7 +97,7 @@ class Watched:
                 "Free some space, and go on with --resume.",
             ) from error
 
-    def preparing(self, stage: Stage) -> Told:
+    def preparing(self, stage: Stage) -> TellDone:
         """What to tell what is done before the steps of a stage, and between them."""
         self._last = LearningProgress(stage)
         self._told_s = -math.inf
@@ -160,7 +160,7 @@ class Watched:
     def _listen(self) -> None:
         """Stop as Ctrl+C does, once, when told to or left alone."""
         while not self._over.wait(_LISTEN_EVERY_S):
-            self._control = told(self._folder)
+            self._control = read_control(self._folder)
             if self._control.stop or (self._alone.is_set() and not self._control.stays):
                 _thread.interrupt_main()
                 return

@@ -9,15 +9,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from r2l_core.datasets import Dataset
-from r2l_core.datasets.images import area_averaged, wholly_kept
 from r2l_core.errors import DatasetError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
@@ -26,6 +24,9 @@ from r2l_core.render.frames import FrameTimings
 from r2l_core.render.sources import Batch, Plan, RenderCost, blank, looked_up
 from r2l_core.training.teachers import Teacher, supersampled_image, supersampled_pixels, teacher_of
 from r2l_core.types import EngineInfo, Precision
+
+if TYPE_CHECKING:
+    from r2l_core.datasets import Dataset
 
 
 class Reference(Protocol):
@@ -207,6 +208,8 @@ class DatasetSource:
 
     def counted(self, camera: Camera) -> NDArray[np.bool_] | None:
         """See PixelSource.counted. Of a picture made smaller, pixels all of whose area counts."""
+        from r2l_core.datasets.images import wholly_kept
+
         index = self._index_of(camera)
         counted = None if index is None else self._dataset.counted(index)
         if counted is None or counted.shape == (camera.height_px, camera.width_px):
@@ -231,6 +234,8 @@ class DatasetSource:
         return nearest if view.same_view(camera) else None
 
     def _picture(self, index: int, camera: Camera) -> Tensor:
+        from r2l_core.datasets.images import area_averaged
+
         picture, size = self._dataset.image(index), (camera.width_px, camera.height_px)
         if picture.shape[1::-1] != size:
             planes = (np.ascontiguousarray(picture[..., channel]) for channel in range(3))

@@ -66,6 +66,20 @@ def flat_pixel_rays(
     return rays_through(camera, pixels - rows * width_px, rows)
 
 
+def projected(camera: Camera, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the rays of a picture meet world points, float32 (N, 3): row and column in pixels, and
+    depth in scene units, on their device. Pixels have a meaning only where the depth is above 0.
+
+    `Camera.projected` is the same without torch, in float64.
+    """
+    pose = torch.tensor(camera.T_world_camera.tolist(), device=points.device)
+    seen = (points - pose[:3, 3]) @ pose[:3, :3]
+    depth = -seen[:, 2]
+    column = seen[:, 0] / depth * camera.focal_px + camera.center_px[0]
+    row = -seen[:, 1] / depth * camera.fy_px + camera.center_px[1]
+    return row, column, depth
+
+
 def network_rays(
     origins: Tensor, directions: Tensor, scene: SceneSpec, ray_mode: RayMode, skip_background: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -13,7 +13,7 @@ from r2l_core.geometry.rays import canonicalise, hits_bounds
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.training.camera_rays import CameraRays
 from r2l_core.training.radiance.photographs import Photographs, near_marked
-from r2l_core.training.runs import Told, counted_off, untold
+from r2l_core.training.runs import TellDone, counted_off, tell_nobody
 from r2l_core.training.sampling import DrawnAhead, RayBatch, RaySampler, RaySource, SamplingConfig
 from r2l_core.training.teachers import Teacher
 
@@ -42,10 +42,10 @@ def fine_tuning_rays(
     scene: SceneSpec,
     teacher: Teacher,
     place: torch.device | str,
-    told: Told = untold,
+    tell: TellDone = tell_nobody,
 ) -> Callable[[int], RaySource]:
     """Rays of the teacher where cameras can be, and those of photographs, from a seed."""
-    pool = Photographs(photographs, place, told)
+    pool = Photographs(photographs, place, tell)
 
     def new_rays(seed: int) -> RaySource:
         if scene.origin_radius is None:
@@ -54,7 +54,7 @@ def fine_tuning_rays(
         else:
             sampler = RaySampler(scene, teacher, SamplingConfig(), seed, place)
             of_teacher = DrawnAhead(sampler, _TEACHER_RAYS, seed)
-        return MixedRays(of_teacher, pool, scene, seed, told)
+        return MixedRays(of_teacher, pool, scene, seed, tell)
 
     return new_rays
 
@@ -75,7 +75,7 @@ class MixedRays(RaySource):
         photographs: Photographs,
         scene: SceneSpec,
         seed: int,
-        told: Told = untold,
+        tell: TellDone = tell_nobody,
     ) -> None:
         self._teacher_rays = teacher_rays
         self._photographs = photographs
@@ -84,7 +84,7 @@ class MixedRays(RaySource):
         self._kept: RayBatch | None = None
         self._next = 0
         self._generator = torch.Generator(photographs.device).manual_seed(seed)
-        self._told = told
+        self._tell = tell
 
     def prepare(self, n_rays: int) -> None:
         """See RaySource.prepare: look for outlines, and ask the teacher for its first rays."""
@@ -113,14 +113,14 @@ class MixedRays(RaySource):
 
     @cached_property
     def _telling(self) -> Tensor:
-        return _telling(self._photographs, self._scene, self._told)
+        return _telling(self._photographs, self._scene, self._tell)
 
     def _asked_before(self, n_rays: int) -> RayBatch:
         """Rays of the teacher to be used again; the first of them are asked for in batches of
         `n_rays`."""
         if self._kept is None:
             n_batches = max(1, min(_KEPT_RAYS // n_rays, _FIRST_BATCHES))
-            batches = counted_off("asking the teacher", range(n_batches), n_batches, self._told)
+            batches = counted_off("asking the teacher", range(n_batches), n_batches, self._tell)
             self._kept = _together(*(self._teacher_rays.batch(n_rays) for _ in batches))
         return self._kept
 
@@ -165,12 +165,12 @@ class MixedRays(RaySource):
         return RayBatch(*(column[:n_rays] for column in columns))
 
 
-def _telling(photographs: Photographs, scene: SceneSpec, told: Told) -> Tensor:
+def _telling(photographs: Photographs, scene: SceneSpec, tell: TellDone) -> Tensor:
     """Pixels that show something, or have it next to them: bool, one a pixel of all views."""
     background = torch.tensor(scene.background_rgb, device=photographs.device)
     result = torch.empty(len(photographs), dtype=torch.bool, device=photographs.device)
     views, doing = photographs.sparse(1), "looking for outlines"
-    for view, camera, pixels in counted_off(doing, views, photographs.n_views, told):
+    for view, camera, pixels in counted_off(doing, views, photographs.n_views, tell):
         all_pixels = pixels.view(-1)
         something = (photographs.colors(all_pixels) - background).abs().amax(-1) > 1e-3
         something &= photographs.that_count(all_pixels)

@@ -23,22 +23,23 @@ _STALL = 0.05
 
 _AFRESH = "Start without --resume."
 
-Told = Callable[[str, int, int], None]
-"""Told what is done before a step, such as "reading photographs": done parts, and all of them."""
+TellDone = Callable[[str, int, int], None]
+"""Is told what is done before a step, such as "reading photographs", how many parts of it are done,
+and how many there are."""
 
 _Part = TypeVar("_Part")
 
 
-def untold(_what: str, _done: int, _total: int) -> None:
+def tell_nobody(_what: str, _done: int, _total: int) -> None:
     """Where nobody wants to know."""
 
 
-def counted_off(what: str, parts: Iterable[_Part], total: int, told: Told) -> Iterator[_Part]:
+def counted_off(what: str, parts: Iterable[_Part], total: int, tell: TellDone) -> Iterator[_Part]:
     """The parts, one after the other, of which is told how many are done."""
     for done, part in enumerate(parts):
-        told(what, done, total)
+        tell(what, done, total)
         yield part
-    told(what, total, total)
+    tell(what, total, total)
 
 
 @dataclass(frozen=True)

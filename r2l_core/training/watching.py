@@ -120,7 +120,7 @@ class Control:
         write_json(folder / CONTROL_FILE, asdict(self))
 
 
-def told(folder: Path) -> Control:
+def read_control(folder: Path) -> Control:
     """What the learning in a state folder was told last; nothing where it was told nothing."""
     try:
         values = stored_object((folder / CONTROL_FILE).read_bytes())

@@ -183,14 +183,14 @@ def test_teaching_goes_on_where_it_was_stopped(dataset, tmp_path, fake_clock):
 def test_who_is_stopped_while_the_grid_grows_goes_on_before(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module, "_SETTLING_STEPS", 0)
 
-    def told(what: str, done: int, _total: int) -> None:
+    def tell(what: str, done: int, _total: int) -> None:
         if done == until.get(what):
             raise KeyboardInterrupt
 
     until: dict[str, int] = {}
     state, growths = tmp_path / "state.pt", (Growth(0.0, 0.5, 0.0, 256),)
     views, config = open_dataset(dataset, "train"), TeachConfig(batch_rays=256, growths=growths)
-    stopped = TeachTrainer(views, None, config, state, told=told)
+    stopped = TeachTrainer(views, None, config, state, tell=tell)
     rows = stopped.field.grid.n_rows
     until["looking for what shows something"] = 3
     with pytest.raises(KeyboardInterrupt):
@@ -225,7 +225,7 @@ def test_a_pause_while_the_grid_grows_is_no_training_time(
 def test_what_is_done_before_the_first_step_is_told(dataset, tmp_path):
     said: list[tuple[str, int, int]] = []
     views, config = open_dataset(dataset, "train"), TeachConfig(batch_rays=256)
-    TeachTrainer(views, None, config, tmp_path / "s.pt", told=lambda *what: said.append(what))
+    TeachTrainer(views, None, config, tmp_path / "s.pt", tell=lambda *what: said.append(what))
     stages = [
         "reading photographs",
         "reading outlines",
@@ -241,12 +241,12 @@ def test_what_is_done_before_the_first_step_is_told(dataset, tmp_path):
 def test_what_is_asked_before_the_first_step_is_no_training_time(dataset, tmp_path, fake_clock):
     clock, said = fake_clock(distillation, seconds_per_look=STEP_S), []
 
-    def told(what: str, _done: int, _total: int) -> None:
+    def tell(what: str, _done: int, _total: int) -> None:
         said.append(what)
         clock.now += 100.0
 
     views, scene = open_dataset(dataset, "train"), PRESETS["demo"]
-    new_rays = fine_tuning_rays(views, scene, render_rays, "cpu", told)
+    new_rays = fine_tuning_rays(views, scene, render_rays, "cpu", tell)
     schedule = Schedule((replace(FINE_TUNED.stages[0], batch_rays=512),))
     config, network = TrainingConfig(schedule=schedule), replace(DEFAULT_NETWORK, width=16)
 

@@ -18,6 +18,7 @@ from r2l_core.geometry.rays import (
     hits_bounds,
     image_rays,
     pixel_rays,
+    projected,
     require_in_reach,
     sample_depths,
     sample_points,
@@ -129,6 +130,19 @@ def test_the_forward_component_of_a_direction_is_one(camera):
     _, directions = image_rays(camera)
     forward = -camera.T_world_camera[:3, 2]
     np.testing.assert_allclose(directions.double().numpy() @ forward, 1.0, atol=1e-6)
+
+
+@given(cameras(DEMO, 1.5, 10), st.integers(1, 40))
+def test_a_point_on_a_ray_is_seen_at_the_rays_pixel(camera, depth):
+    origins, directions = image_rays(camera)
+    points = origins + depth * directions
+    row, column, depths = projected(camera, points)
+    expected = torch.cartesian_prod(torch.arange(6.0), torch.arange(8.0))
+    torch.testing.assert_close(torch.stack([row, column], 1), expected, atol=1e-2, rtol=0)
+    torch.testing.assert_close(depths, torch.full((48,), float(depth)), atol=1e-4, rtol=1e-4)
+    pixels, in_float64 = camera.projected(points.double().numpy())
+    np.testing.assert_allclose(torch.stack([column, row], 1).numpy(), pixels, atol=1e-2)
+    np.testing.assert_allclose(depths.numpy(), in_float64, rtol=1e-4)
 
 
 # --- points on rays ----------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from r2l_core.training.watching import (
     in_use,
     is_in_use,
     newest_file,
-    told,
+    read_control,
 )
 from tests.photographs import write_photographs
 
@@ -81,14 +81,14 @@ class TestLines:
 
 class TestControl:
     def test_it_is_told_what_was_written(self, tmp_path):
-        assert told(tmp_path) == Control()
+        assert read_control(tmp_path) == Control()
         Control(paused=True, stays=True).write(tmp_path)
-        assert told(tmp_path) == Control(paused=True, stays=True)
+        assert read_control(tmp_path) == Control(paused=True, stays=True)
 
     def test_a_damaged_file_tells_nothing(self, tmp_path):
         Control().write(tmp_path)
         (tmp_path / "control.json").write_text('{"paused": 1, "stop"', encoding="utf-8")
-        assert told(tmp_path) == Control()
+        assert read_control(tmp_path) == Control()
 
     def test_one_process_at_a_time_learns_in_a_folder(self, tmp_path):
         assert not is_in_use(tmp_path)

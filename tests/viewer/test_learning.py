@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PyQt6.QtWidgets import QMessageBox
 
-from r2l_core.training.watching import LearningProgress, Stage, is_in_use, told
+from r2l_core.training.watching import LearningProgress, Stage, is_in_use, read_control
 from r2l_core.types import Precision
 from tests.photographs import write_photographs
 from tests.viewer.find import button, words
@@ -259,13 +259,13 @@ class TestSteering:
     def test_it_waits_and_goes_on(self, learning, photographs, until):
         pause = button(learning.window.learn, "Pause")
         pause.click()
-        assert told(folder_of(learning)).paused
+        assert read_control(folder_of(learning)).paused
         assert pause.text() == "Continue"
         assert "Paused" in text(learning)
         photographs.say(Stage.TEACHER, **teaching(30.0, 21.5))
         pause.click()
         until(lambda: "21.50 dB" in text(learning))
-        assert not told(folder_of(learning)).paused
+        assert not read_control(folder_of(learning)).paused
         assert "Paused" not in text(learning)
 
     def test_it_is_stopped_and_resumed(self, learning, photographs, until):

@@ -130,7 +130,7 @@ class LearningController(QObject):
 
     def _why_not_close(self) -> str:
         learning = self._learning
-        if learning is None or not learning.is_own or learning.told().stays:
+        if learning is None or not learning.is_own or learning.control().stays:
             return ""
         return (
             f"{learning.name} is being learned. Closing stops it here: what is learned is kept, "
@@ -161,7 +161,7 @@ class LearningController(QObject):
         self._watch(learning)
 
     def _watch(self, learning: LearningProcess) -> None:
-        panel, control = self._panel, learning.told()
+        panel, control = self._panel, learning.control()
         self._learning, self._unfinished = learning, None
         self._curve, self._last = LearningCurve(), LearningProgress(Stage.STARTING)
         self._seen_ns = 0
@@ -275,7 +275,7 @@ class LearningController(QObject):
     def _tell(self, **fields: bool) -> None:
         if self._learning is not None:
             try:
-                self._learning.tell(replace(self._learning.told(), **fields))
+                self._learning.tell(replace(self._learning.control(), **fields))
             except R2LError as error:
                 self.failed.emit(error)
 

@@ -21,7 +21,7 @@ from r2l_core.training.watching import (
     Stage,
     is_in_use,
     newest_file,
-    told,
+    read_control,
 )
 from viewer.widgets.panels.learn_readout import LearnSettings
 
@@ -135,9 +135,9 @@ class LearningProcess:
         """Have it wait, stop or stay. Raises R2LError."""
         control.write(self.folder)
 
-    def told(self) -> Control:
+    def control(self) -> Control:
         """What it was told last."""
-        return told(self.folder)
+        return read_control(self.folder)
 
     def error(self) -> R2LError:
         """Why it ended, where it did not say so itself."""

@@ -16,7 +16,7 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import pixel_rays
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.radiance.field import RadianceField, RadianceTeacher
-from r2l_core.training.runs import Told, counted_off, untold
+from r2l_core.training.runs import TellDone, counted_off, tell_nobody
 
 if TYPE_CHECKING:
     from r2l_core.training.radiance.trainer import TeachTrainer
@@ -40,7 +40,7 @@ def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
     """A trainer's field as it is now, with its fitted scene and where it came from."""
     dataset = trainer.dataset
     field = trainer.field.eval().requires_grad_(False)
-    scene = fitted_scene(dataset, field, trainer.told)
+    scene = fitted_scene(dataset, field, trainer.tell)
     field = field.moved(torch.device("cpu"))
     provenance = {
         "method": "radiance grid, learned from photographs",
@@ -57,7 +57,7 @@ def taught(trainer: TeachTrainer, name: str) -> RadianceTeacher:
     return RadianceTeacher(name, scene, field, provenance)
 
 
-def fitted_scene(dataset: Dataset, field: RadianceField, told: Told = untold) -> SceneSpec:
+def fitted_scene(dataset: Dataset, field: RadianceField, tell: TellDone = tell_nobody) -> SceneSpec:
     """The dataset's scene with what the field shows: near and far, the bounding sphere, and the
     sphere on which training origins can lie, for an object that all cameras look at from outside.
     """
@@ -69,10 +69,10 @@ def fitted_scene(dataset: Dataset, field: RadianceField, told: Told = untold) ->
         camera_angle_x_rad=2.0 * math.atan(camera.width_px / 2 / camera.focal_px),
     )
     if field.grid.space.kind != "box":
-        near, far = _hit_depths(dataset.cameras, field, told)
+        near, far = _hit_depths(dataset.cameras, field, tell)
         return replace(scene, near=near, far=far)
     center = torch.tensor(scene.center)
-    reach = min(_reach(dataset.cameras, field, center, told), _seen(dataset.cameras, center))
+    reach = min(_reach(dataset.cameras, field, center, tell), _seen(dataset.cameras, center))
     bound = _MARGIN * reach
     away = np.array([camera.position for camera in dataset.cameras]) - np.asarray(scene.center)
     distances = np.linalg.norm(away, axis=1)
@@ -92,7 +92,9 @@ def fitted_scene(dataset: Dataset, field: RadianceField, told: Told = untold) ->
 
 
 @torch.no_grad()
-def _reach(cameras: Sequence[Camera], field: RadianceField, center: Tensor, told: Told) -> float:
+def _reach(
+    cameras: Sequence[Camera], field: RadianceField, center: Tensor, tell: TellDone
+) -> float:
     """How far from the centre the field holds anything that cameras see.
 
     White cells before a white background are nothing, and neither is what no camera looks at.
@@ -100,7 +102,7 @@ def _reach(cameras: Sequence[Camera], field: RadianceField, center: Tensor, told
     device = field.grid.cells.device
     background, center = torch.tensor(field.background_rgb, device=device), center.to(device)
     distances, effects = [torch.zeros(1, device=device)], [torch.zeros(1, device=device)]
-    for origins, directions in _some_rays(cameras, _BOUND_RAYS, device, told):
+    for origins, directions in _some_rays(cameras, _BOUND_RAYS, device, tell):
         seen = field(origins, directions)
         ray = seen.sample_ray
         points = origins[ray] + seen.sample_depth[:, None] * directions[ray]
@@ -125,11 +127,11 @@ def _seen(cameras: Sequence[Camera], center: Tensor) -> float:
 
 
 def _some_rays(
-    cameras: Sequence[Camera], count: int, device: torch.device, told: Told
+    cameras: Sequence[Camera], count: int, device: torch.device, tell: TellDone
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """About `count` random rays of all cameras, by camera."""
     draw = torch.Generator().manual_seed(0)
-    for camera in counted_off("looking for the scene", cameras, len(cameras), told):
+    for camera in counted_off("looking for the scene", cameras, len(cameras), tell):
         n = max(64, count // len(cameras))
         columns = torch.randint(camera.width_px, (n,), generator=draw)
         rows = torch.randint(camera.height_px, (n,), generator=draw)
@@ -137,10 +139,12 @@ def _some_rays(
         yield origins.to(device), directions.to(device)
 
 
-def _hit_depths(cameras: Sequence[Camera], field: RadianceField, told: Told) -> tuple[float, float]:
+def _hit_depths(
+    cameras: Sequence[Camera], field: RadianceField, tell: TellDone
+) -> tuple[float, float]:
     """Between which depths along the optical axis most rays of the cameras hit something."""
     device = field.grid.cells.device
-    rays = _some_rays(cameras, _RAYS, device, told)
+    rays = _some_rays(cameras, _RAYS, device, tell)
     hit = torch.cat([field.depths(*some) for some in rays])
     hit = hit[hit.isfinite()]
     if not len(hit):

@@ -15,11 +15,12 @@ from torch.nn import functional
 
 from r2l_core.datasets import Dataset
 from r2l_core.datasets.base import BLACK, WHITE
+from r2l_core.geometry.rays import projected
 from r2l_core.model.radiance.field import RadianceField
 from r2l_core.model.radiance.grid import Grid
-from r2l_core.training.radiance.photographs import near_marked, projected
+from r2l_core.training.radiance.photographs import near_marked
 from r2l_core.training.radiance.spaces import Extent
-from r2l_core.training.runs import Told, counted_off, untold
+from r2l_core.training.runs import TellDone, counted_off, tell_nobody
 
 _SEEN_ALPHA = 0.5 / 255
 _HALF_DIAGONAL = math.sqrt(3.0) / 2.0
@@ -28,11 +29,11 @@ _HALF_DIAGONAL = math.sqrt(3.0) / 2.0
 class Hull:
     """Where the photographs of a dataset are not transparent, or do not count: a byte a pixel."""
 
-    def __init__(self, dataset: Dataset, told: Told = untold) -> None:
+    def __init__(self, dataset: Dataset, tell: TellDone = tell_nobody) -> None:
         """Reads every picture. Raises DatasetError."""
         self._cameras = dataset.cameras
-        self._told = told
-        views = counted_off("reading outlines", range(len(dataset)), len(dataset), told)
+        self._tell = tell
+        views = counted_off("reading outlines", range(len(dataset)), len(dataset), tell)
         self._solid = [_solid(dataset, index) for index in views]
 
     def carved(self, grid: Grid) -> Grid:
@@ -44,7 +45,7 @@ class Hull:
         seen_by = torch.zeros(len(grid.cells), device=centers.device)
         around = 0
         views = zip(self._cameras, self._solid, strict=True)
-        for camera, solid in counted_off("carving", views, len(self._solid), self._told):
+        for camera, solid in counted_off("carving", views, len(self._solid), self._tell):
             row, column, depth = projected(camera, centers[kept])
             reach_px = camera.focal_px * size * _HALF_DIAGONAL / max(float(depth.min()), size)
             reach = math.ceil(reach_px)

@@ -11,8 +11,9 @@ from torch import Tensor
 from r2l_core.datasets import Dataset
 from r2l_core.errors import DatasetError
 from r2l_core.geometry.camera import Camera
+from r2l_core.geometry.rays import projected
 from r2l_core.model.radiance.grid import Grid
-from r2l_core.training.runs import Told, counted_off, untold
+from r2l_core.training.runs import TellDone, counted_off, tell_nobody
 
 _CHUNK_RAYS = 4096
 _SPARSE = 4
@@ -27,7 +28,7 @@ class Photographs:
     """
 
     def __init__(
-        self, dataset: Dataset, device: torch.device | str = "cpu", told: Told = untold
+        self, dataset: Dataset, device: torch.device | str = "cpu", tell: TellDone = tell_nobody
     ) -> None:
         """Reads every picture and mask. Raises DatasetError: also where no pixel counts."""
         cameras = dataset.cameras
@@ -46,7 +47,7 @@ class Photographs:
         self._colors = torch.empty(int(self._ends[-1]), 3, dtype=torch.uint8)
         self._counted = torch.ones(len(self._colors), dtype=torch.bool)
         views = enumerate(zip(self._starts, self._ends, strict=True))
-        for index, (start, end) in counted_off("reading photographs", views, len(dataset), told):
+        for index, (start, end) in counted_off("reading photographs", views, len(dataset), tell):
             image = torch.from_numpy(dataset.image(index)).mul_(255.0).round_()
             self._colors[start:end] = image.to(torch.uint8).view(-1, 3)
             counted = dataset.counted(index)
@@ -122,18 +123,8 @@ def near_marked(marked: Tensor, reach: int) -> Tensor:
     return marked
 
 
-def projected(camera: Camera, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where world points, float32 (N, 3), are in a picture: row and column in pixels, and depth."""
-    pose = torch.tensor(camera.T_world_camera.tolist(), device=points.device)
-    local = (points - pose[:3, 3]) @ pose[:3, :3]
-    depth = -local[:, 2]
-    column = local[:, 0] / depth * camera.focal_px + camera.center_px[0]
-    row = -local[:, 1] / depth * camera.fy_px + camera.center_px[1]
-    return row, column, depth
-
-
 @torch.no_grad()
-def live_pixels(photographs: Photographs, grid: Grid, told: Told = untold) -> Tensor:
+def live_pixels(photographs: Photographs, grid: Grid, tell: TellDone = tell_nobody) -> Tensor:
     """Pixels that count and whose rays may meet an occupied cell, int32 (N,); all others are
     background for ever, or nothing is known of them."""
     device = photographs.device
@@ -142,7 +133,7 @@ def live_pixels(photographs: Photographs, grid: Grid, told: Told = untold) -> Te
         return pixels[photographs.that_count(pixels)]
     centers, kept = grid.cell_centers(), []
     views, doing = photographs.sparse(_SPARSE), "looking for what shows something"
-    for view, camera, sparse in counted_off(doing, views, photographs.n_views, told):
+    for view, camera, sparse in counted_off(doing, views, photographs.n_views, tell):
         live = _shown(camera, grid, centers) if grid.space.kind == "box" else None
         if live is None:
             live = _met(photographs, grid, sparse)[: camera.height_px, : camera.width_px]

@@ -27,11 +27,11 @@ from r2l_core.training.radiance.spaces import extent_of, view_noise
 from r2l_core.training.runs import (
     Speed,
     Stopwatch,
-    Told,
+    TellDone,
     counted_off,
     loaded_state,
     save_state,
-    untold,
+    tell_nobody,
     views_digest,
 )
 
@@ -53,7 +53,6 @@ _DENSITY_SHARE = 0.02
 _SETTLING_STEPS = 150
 """Of each grid, before it is judged which of its cells are empty."""
 
-_ANOTHER = "set of photographs, or to these at another size"
 _PRUNING_RAYS = 400_000
 """By which the weights of cells are told before empty ones are dropped."""
 
@@ -62,9 +61,9 @@ class TeachTrainer:
     """One training run. Iterate `run()`; call `save()` any time between its steps.
 
     photographs: the training views, with at least as many as a scene needs to be told. held_out:
-    views that are only ever measured against, or None. told: what is done before the first step,
-    and where the grid becomes finer. arithmetic: the numbers that colours are learned in, a name
-    of DTYPES; a state may be resumed in others.
+    views that are only ever measured against, or None. tell: is told what is done before the first
+    step, and where the grid becomes finer. arithmetic: the numbers that colours are learned in, a
+    name of DTYPES; a state may be resumed in others.
     """
 
     def __init__(
@@ -74,16 +73,16 @@ class TeachTrainer:
         config: TeachConfig,
         state_path: Path,
         device: torch.device | str = "cpu",
-        told: Told = untold,
+        tell: TellDone = tell_nobody,
         arithmetic: str = "bf16",
     ) -> None:
         self.config = config
         self.arithmetic = arithmetic
-        self.told = told
+        self.tell = tell
         self.state_path = state_path
         self.dataset = photographs
         self._device = torch.device(device)
-        self._photographs = Photographs(photographs, self._device, told)
+        self._photographs = Photographs(photographs, self._device, tell)
         self._held_out = held_out
         self._extent = extent_of(photographs)
         self._view_noise = view_noise(photographs.cameras)
@@ -93,7 +92,7 @@ class TeachTrainer:
         self._draw = torch.Generator(self._device).manual_seed(config.seed)
         torch.manual_seed(config.seed)
         grid = full_grid(self._extent, config.coarseness, self._device)
-        self._hull = Hull(photographs, told) if grid.space.kind == "box" else None
+        self._hull = Hull(photographs, tell) if grid.space.kind == "box" else None
         if self._hull is not None:
             grid = self._hull.carved(grid)
         self._use(RadianceField(grid, photographs.scene.background_rgb), 0)
@@ -106,7 +105,7 @@ class TeachTrainer:
             {"params": list(radiance.color.parameters())},
         ]
         optimizer = torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-15, fused=True)
-        pixels = live_pixels(self._photographs, radiance.grid, self.told)
+        pixels = live_pixels(self._photographs, radiance.grid, self.tell)
         if not len(pixels):
             raise _learns_nothing(self.dataset, "no camera sees the place where the scene must be")
         # Last, and without a call in between: who is stopped here saves what belongs together.
@@ -228,7 +227,7 @@ class TeachTrainer:
         """The largest weight that a ray of the photographs gives any sample of each cell."""
         result = torch.zeros(len(self.field.grid.cells), device=self._device)
         chunks = range(0, min(_PRUNING_RAYS, 4 * len(self._pixels)), _CHUNK_RAYS)
-        for _ in counted_off("looking for empty cells", chunks, len(chunks), self.told):
+        for _ in counted_off("looking for empty cells", chunks, len(chunks), self.tell):
             samples = self.field.grid.samples(*self._photographs.rays(self._drawn(_CHUNK_RAYS)))
             result.scatter_reduce_(0, samples.cell, self.field.weights(samples)[0], "amax")
         return result
@@ -287,7 +286,8 @@ class TeachTrainer:
 
     def resume(self) -> None:
         """Go on from `state_path`. Raises CheckpointError where that cannot be."""
-        with loaded_state(self.state_path, self._device, self._belongs, _ANOTHER) as state:
+        other = "set of photographs, or to these at another size"
+        with loaded_state(self.state_path, self._device, self._belongs, other) as state:
             low, high, shape = (tuple(values) for values in state["box"])
             grid = Grid(self._extent.space, low, high, shape, state["cells"])
             radiance = RadianceField(grid, self.field.background_rgb)
