@@ -79,7 +79,7 @@ def main(folder: Path) -> int:
             lambda: app.files.open(str(folder / "damaged.json")),
             lambda: app.sessions.save(str(folder / "session.json")),
             lambda: app.files.open(str(folder / "session.json")),
-            lambda: app.window.screenshot_requested.emit(str(folder / f"{next(films) % 3}.png")),
+            lambda: app.saving.save_picture(str(folder / f"{next(films) % 3}.png")),
             *(lambda: app.gestures.orbit_dragged(5.0, 2.0) for _ in range(5)),
             film,
         ]

@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QSettings, pyqtSignal
@@ -20,8 +19,9 @@ from viewer.camera_path.controller import CameraPathController
 from viewer.compare.controller import CompareController
 from viewer.dataset.controller import DatasetController
 from viewer.dataset.pose_marking import PoseMarking
-from viewer.kept.habits import HabitController, RecentController
-from viewer.kept.sessions import FileOpener, SessionController
+from viewer.kept.files import FileOpener, RecentController
+from viewer.kept.habits import HabitController
+from viewer.kept.sessions import SessionController
 from viewer.learning.controller import LearningController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
@@ -32,7 +32,7 @@ from viewer.rendering.render_size import RenderSizeController
 from viewer.rendering.render_thread import RenderThread
 from viewer.rendering.report import Report
 from viewer.rendering.running import Running
-from viewer.rendering.saving import Saver, Screenshots
+from viewer.rendering.saving import SavingController
 from viewer.rendering.scene_controller import SceneController
 from viewer.state.panes import TRUTH, PaneChoice
 from viewer.state.preferences import Preferences
@@ -110,6 +110,7 @@ class App(QObject):
             self,
         )
         self.files = FileOpener(
+            window,
             rendering,
             self.dataset,
             self.camera_path,
@@ -131,11 +132,9 @@ class App(QObject):
         self.scenes = SceneController(window, rendering, preferences, asks, self)
         self.has_failed = False
         self._again: Callable[[], object] = _nothing
-        self._saver = Saver()
-        self.screenshots = Screenshots(window, store, rendering, self._saver, self)
+        self.saving = SavingController(window, store, rendering, self.performance, self)
         self._wire_camera()
         self._wire_rendering()
-        self._wire_files()
         self._wire_errors()
         # Last: it switches on what was on before.
         self.habits = HabitController(window, store, self.gestures, preferences, self)
@@ -221,14 +220,6 @@ class App(QObject):
 
         contests.decided.connect(decide)
 
-    def _wire_files(self) -> None:
-        window = self.window
-        window.open_requested.connect(self.rendering.open)
-        window.file_dropped.connect(self.files.open)
-        window.export_requested.connect(
-            lambda path: self._saver.save_table(self.performance.samples(), Path(path))
-        )
-
     def _wire_errors(self) -> None:
         window = self.window
         # What is asked for now, an older error says nothing about.
@@ -241,7 +232,6 @@ class App(QObject):
         ):
             asked.connect(window.message.dismiss)
         window.message.retry_requested.connect(lambda: self._again())
-        self._saver.failed.connect(self.show_error)
         for failed in (
             self.compare.failed,
             self.dataset.failed,
@@ -251,6 +241,7 @@ class App(QObject):
             self.learning.failed,
             self.sessions.failed,
             self.files.failed,
+            self.saving.failed,
             self.uncaught,
         ):
             failed.connect(self.show_error)

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -25,7 +26,7 @@ from PyQt6.QtCore import (
     QUrl,
 )
 from PyQt6.QtGui import QDropEvent, QGuiApplication
-from PyQt6.QtWidgets import QAbstractButton, QLabel
+from PyQt6.QtWidgets import QAbstractButton, QFileDialog, QLabel
 
 from r2l_core.checkpoints import opening as checkpoint
 from r2l_core.errors import EngineError
@@ -35,6 +36,7 @@ from tests.viewer.find import words
 from tests.viewer.states import shown
 from viewer import run as run_module
 from viewer.app import App
+from viewer.state.panes import TRUTHS
 from viewer.widgets.picture.message_bar import MessageBar
 from viewer.widgets.picture.picture_footer import NOTE_MS
 
@@ -338,22 +340,29 @@ class TestFailures:
         assert not bar(app).isVisible()
 
 
+def asked(app, action) -> QFileDialog:
+    """The dialog that an action opens."""
+    action.trigger()
+    (dialog,) = (one for one in app.window.findChildren(QFileDialog) if one.isVisible())
+    return dialog
+
+
 class TestPictures:
     def test_a_screenshot_holds_the_exact_rendered_pixels(self, app, tmp_path):
         path = tmp_path / "picture.png"
-        app.window.screenshot_requested.emit(str(path))
+        app.saving.save_picture(str(path))
         QThreadPool.globalInstance().waitForDone()
         np.testing.assert_array_equal(iio.imread(path), app.window.pane.frame.image)
 
     @pytest.mark.parametrize("name", ["no-such-folder/picture.png", "picture.nonsense"])
     def test_one_that_cannot_be_written_says_so(self, app, until, tmp_path, name):
-        app.window.screenshot_requested.emit(str(tmp_path / name))
+        app.saving.save_picture(str(tmp_path / name))
         until(lambda: bar(app).isVisible())
         assert name in bar(app).details()
 
     def test_it_can_be_tried_again_with_the_same_picture(self, app, until, tmp_path, rendered_anew):
         path, wanted = tmp_path / "folder" / "picture.png", app.window.pane.frame.image
-        app.window.screenshot_requested.emit(str(path))
+        app.saving.save_picture(str(path))
         until(lambda: bar(app).isVisible())
         rendered_anew()
         path.parent.mkdir()
@@ -364,7 +373,7 @@ class TestPictures:
 
     def test_it_says_what_it_shows(self, app, tmp_path):
         path = tmp_path / "picture.png"
-        app.window.screenshot_requested.emit(str(path))
+        app.saving.save_picture(str(path))
         QThreadPool.globalInstance().waitForDone()
         with Image.open(path) as picture:
             facts = dict(picture.text)
@@ -385,7 +394,7 @@ class TestPictures:
         def hold(frames) -> None:
             if not frames[0].complete and not previews:
                 previews.append(frames[0])
-                app.window.screenshot_requested.emit(str(path))
+                app.saving.save_picture(str(path))
 
         app.rendering.frames_shown.connect(hold)
         app.store.change(target_fps=1e5)  # no time for an exact one at once
@@ -395,6 +404,23 @@ class TestPictures:
         assert previews
         np.testing.assert_array_equal(iio.imread(path), app.window.pane.frame.image)
 
+    def test_a_name_is_proposed_that_says_what_it_is(self, app, tmp_path):
+        dialog = asked(app, app.window.commands.screenshot)
+        assert Path(dialog.selectedFiles()[0]).name == "r2l-fp32-64x64.png"
+        dialog.fileSelected.emit(str(tmp_path / "a.png"))
+        dialog.reject()
+        QThreadPool.globalInstance().waitForDone()
+        assert (tmp_path / "a.png").exists()
+
+    @pytest.mark.parametrize("truth", TRUTHS)
+    def test_one_of_a_truth_is_called_so(self, app, truth):
+        frame = app.window.pane.frame
+        app.window.show_frames([replace(frame, engine=replace(frame.engine, engine=truth))])
+        dialog = asked(app, app.window.commands.screenshot)
+        name = Path(dialog.selectedFiles()[0]).name
+        dialog.reject()
+        assert name == f"r2l-{truth.replace(' ', '-')}-64x64.png"
+
     def test_that_it_waits_is_said_until_it_is_saved(self, app, until, tmp_path):
         (leaves,) = (
             one
@@ -403,7 +429,7 @@ class TestPictures:
         )
         exact = app.window.pane.frame
         app.window.show_frames([replace(exact, stride=2)])
-        app.window.screenshot_requested.emit(str(tmp_path / "picture.png"))
+        app.saving.save_picture(str(tmp_path / "picture.png"))
         assert "Saving picture.png once the picture is exact" in words(app.window)
         assert not leaves.isActive()
         app.compare.show_frames((exact,))
@@ -426,7 +452,7 @@ class TestPictures:
         app = make_app(shown("never opened"))
         QGuiApplication.clipboard().setText("mine")
         app.window.commands.copy.trigger()
-        app.window.screenshot_requested.emit(str(tmp_path / "picture.png"))
+        app.saving.save_picture(str(tmp_path / "picture.png"))
         QThreadPool.globalInstance().waitForDone()
         assert QGuiApplication.clipboard().text() == "mine"
         assert not (tmp_path / "picture.png").exists()
@@ -437,7 +463,7 @@ class TestMeasurements:
         rendered_anew()
         until(lambda: any(one.paint_ms for one in app.performance.samples()))
         path = tmp_path / "table.csv"
-        app.window.export_requested.emit(str(path))
+        app.saving.save_table(str(path))
         QThreadPool.globalInstance().waitForDone()
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -450,8 +476,16 @@ class TestMeasurements:
         assert all(float(row["paint_ms"]) > 0 for row in painted)
         assert sum(row["latency_ms"] != "" for row in rows) <= len({row["seq"] for row in rows})
 
+    def test_where_the_table_goes_is_asked(self, app, tmp_path):
+        dialog = asked(app, app.window.commands.export)
+        assert Path(dialog.selectedFiles()[0]).name == "r2l-measurements.csv"
+        dialog.fileSelected.emit(str(tmp_path / "a.csv"))
+        dialog.reject()
+        QThreadPool.globalInstance().waitForDone()
+        assert (tmp_path / "a.csv").exists()
+
     def test_a_table_that_cannot_be_written_says_so(self, app, until, tmp_path):
-        app.window.export_requested.emit(str(tmp_path / "no-such-folder" / "table.csv"))
+        app.saving.save_table(str(tmp_path / "no-such-folder" / "table.csv"))
         until(lambda: bar(app).isVisible())
         assert "table.csv" in bar(app).details()
 

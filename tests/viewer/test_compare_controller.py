@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PyQt6.QtCore import QPointF
-from PyQt6.QtWidgets import QComboBox, QMenu
+from PyQt6.QtWidgets import QComboBox, QFileDialog, QMenu
 
 from r2l_core.checkpoints.opening import load_light_field
 from r2l_core.engines.reference import ReferenceEngine
@@ -200,7 +200,11 @@ def test_layers_are_switched_measured_and_saved(desk, tmp_path):
     desk.app.window.compare.layers.layer_toggled.emit("body.0.body.0", True)
     layers = frozenset({"body.0.body.0"})
     desk.until(lambda: mix_of(desk) == layers)
-    desk.app.window.mix_save_requested.emit(str(tmp_path / "mix.json"))
+    desk.app.window.compare.layers.save_requested.emit()
+    dialog = desk.app.window.findChild(QFileDialog)
+    assert dialog.selectedFiles()[0].endswith("r2l-mix.json")
+    dialog.fileSelected.emit(str(tmp_path / "mix.json"))
+    dialog.close()
     assert json.loads((tmp_path / "mix.json").read_text()) == {"body.0.body.0": "fp32"}
     desk.app.window.compare.layers.restore_requested.emit()
     desk.until(lambda: not mix_of(desk))

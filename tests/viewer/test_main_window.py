@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,11 +29,12 @@ from r2l_core.geometry.orbit import Orbit
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.render.frames import STRIDES, Frame, FrameTimings
 from r2l_core.types import Availability, EngineInfo, Precision
-from viewer.state.panes import TRUTH, TRUTHS, CompareMode, PaneChoice
+from viewer.state.panes import TRUTH, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.widgets import theme
 from viewer.widgets.compare.wipe_divider import WipeDivider
+from viewer.widgets.controls.file_dialogs import ask_picture
 from viewer.widgets.controls.number_field import ValueSpin
 from viewer.widgets.panels.camera_panel import CameraPanel
 from viewer.widgets.panels.key_help import KeyHelp
@@ -266,53 +266,34 @@ class TestWhatTheUserDoes:
         assert requested.args == ["/fields/lego.tar"]
         assert settings.value("folder") == "/fields"
 
-    def test_screenshot_proposes_a_name_that_says_what_it_is(self, qtbot, window):
-        window.commands.screenshot.trigger()
-        dialog = window.findChild(QFileDialog)
-        assert dialog.selectedFiles()[0].endswith("r2l-bf16-400x400.png")
-        with qtbot.waitSignal(window.screenshot_requested) as requested:
-            dialog.fileSelected.emit("/shots/a.png")
-        dialog.close()
-        assert requested.args == ["/shots/a.png"]
-
-    @pytest.mark.parametrize("truth", TRUTHS)
-    def test_a_screenshot_of_a_truth_is_called_so(self, window, truth):
-        frame = make_frame()
-        window.show_frames([replace(frame, engine=replace(frame.engine, engine=truth))])
-        window.commands.screenshot.trigger()
-        dialog = window.findChild(QFileDialog)
-        name = Path(dialog.selectedFiles()[0]).name
-        dialog.close()
-        assert name == f"r2l-{truth.replace(' ', '-')}-400x400.png"
-
     def test_what_is_saved_does_not_go_among_what_was_opened(self, window, settings):
-        def directory_of(action) -> str:
-            action.trigger()
+        def opens() -> None:
+            window.commands.open.trigger()
+
+        def saves() -> None:
+            window.asking.place(ask_picture, "a.png", lambda _file: None)
+
+        def dialog_of(asks) -> QFileDialog:
+            asks()
             (dialog,) = (one for one in window.findChildren(QFileDialog) if one.isVisible())
+            return dialog
+
+        def folder_of(asks) -> str:
+            dialog = dialog_of(asks)
             where = dialog.directory().absolutePath()
             dialog.reject()
             return where
 
         home, elsewhere = QDir.homePath(), QDir.rootPath()
-        for opens, place in ((True, elsewhere), (False, QDir.tempPath())):
-            action = window.commands.open if opens else window.commands.screenshot
-            action.trigger()
-            (dialog,) = (one for one in window.findChildren(QFileDialog) if one.isVisible())
+        for asks, place, saved in (
+            (opens, elsewhere, home),
+            (saves, QDir.tempPath(), QDir.tempPath()),
+        ):
+            dialog = dialog_of(asks)
             dialog.fileSelected.emit(QDir(place).filePath("a.tar"))
             dialog.reject()
-            assert directory_of(window.commands.open) == elsewhere
-            saved = home if opens else QDir.tempPath()
-            assert directory_of(window.commands.screenshot) == saved
-            assert directory_of(window.commands.export) == saved
-
-    def test_export_asks_where(self, qtbot, window):
-        qtbot.keyClick(window.pane, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
-        dialog = window.findChild(QFileDialog)
-        assert dialog.selectedFiles()[0].endswith("r2l-measurements.csv")
-        with qtbot.waitSignal(window.export_requested) as requested:
-            dialog.fileSelected.emit("/tables/a.csv")
-        dialog.close()
-        assert requested.args == ["/tables/a.csv"]
+            assert folder_of(opens) == elsewhere
+            assert folder_of(saves) == saved
 
     def test_copy(self, qtbot, window):
         with qtbot.waitSignal(window.commands.copy.triggered):
@@ -430,15 +411,6 @@ class TestComparing:
         with qtbot.waitSignal(window.compare.layers.layer_toggled) as toggled:
             qtbot.keyClick(window.findChild(LayerBars), Qt.Key.Key_Space)
         assert toggled.args == ["body.0", True]
-
-    def test_save_mix_asks_where(self, qtbot, window):
-        window.compare.layers.save_requested.emit()
-        dialog = window.findChild(QFileDialog)
-        assert dialog.selectedFiles()[0].endswith("r2l-mix.json")
-        with qtbot.waitSignal(window.mix_save_requested) as requested:
-            dialog.fileSelected.emit("/mixes/a.json")
-        dialog.close()
-        assert requested.args == ["/mixes/a.json"]
 
 
 class TestWhatItShows:

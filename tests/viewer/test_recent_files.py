@@ -75,9 +75,9 @@ def test_what_was_saved_can_be_shown_in_its_folder(qtbot, app, until, tmp_path, 
     show = button(app.window, "Show in folder")
     assert not show.isVisible()
     if what == "picture":
-        app.window.screenshot_requested.emit(str(folder / "a.png"))
+        app.saving.save_picture(str(folder / "a.png"))
     elif what == "table":
-        app.window.export_requested.emit(str(folder / "a.csv"))
+        app.saving.save_table(str(folder / "a.csv"))
     elif what == "session":
         app.sessions.save(str(folder / "a.json"))
     else:

@@ -15,6 +15,7 @@ from viewer.compare.analysis import Analyst
 from viewer.rendering.controller import RenderController
 from viewer.rendering.running import Running
 from viewer.state.view_state import StateStore, ViewState
+from viewer.widgets.controls.file_dialogs import ask_mix
 from viewer.widgets.panels.layer_bars import LayerSensitivity
 from viewer.window.main_window import MainWindow
 
@@ -54,7 +55,9 @@ class LayersController(QObject):
         self._strip.worst_requested.connect(self._keep_worst)
         self._strip.layer_toggled.connect(self._switch)
         self._strip.restore_requested.connect(lambda: self.set_mix(frozenset()))
-        window.mix_save_requested.connect(self._save)
+        self._strip.save_requested.connect(
+            lambda: window.asking.place(ask_mix, "r2l-mix.json", self.save_mix)
+        )
         analyst.sensitivity_progress.connect(self._strip.show_progress)
         analyst.sensitivity_ready.connect(self._measured)
         rendering.running_changed.connect(self._running_changed)
@@ -105,6 +108,16 @@ class LayersController(QObject):
             pane = replace(state.panes[at], layers_in_fp32=layers_in_fp32)
             self._store.set(state.with_pane(at, pane))
 
+    def save_mix(self, path: str) -> None:
+        """Write which layers run in fp32."""
+        if self._mixed is not None:
+            try:
+                analysis.save_mix(Path(path), self._mix)
+            except R2LError as error:
+                self.failed.emit(error)
+            else:
+                self._window.show_note(f"Saved {path}", path)
+
     def _state_changed(self, before: ViewState, after: ViewState) -> None:
         if (before.panes, before.active, before.mode) != (after.panes, after.active, after.mode):
             self._show()
@@ -145,12 +158,3 @@ class LayersController(QObject):
             high = self._mix
             layers = [replace(one, high=one.name in high) for one in self._layers]
             self._strip.show_layers(layers, _NO_EIGHT_BITS if self._mixed is None else "")
-
-    def _save(self, path: str) -> None:
-        if self._mixed is not None:
-            try:
-                analysis.save_mix(Path(path), self._mix)
-            except R2LError as error:
-                self.failed.emit(error)
-            else:
-                self._window.show_note(f"Saved {path}", path)

@@ -1,7 +1,4 @@
-"""Keeps sessions and brings them back, and opens whatever else a file is.
-
-A session is a state, with bookmarks and fingerprints.
-"""
+"""Keeps sessions and brings them back. A session is a state, with bookmarks and fingerprints."""
 
 from __future__ import annotations
 
@@ -10,14 +7,10 @@ from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from r2l_core.errors import QuantizationError, R2LError, SessionError
-from r2l_core.recording.loading import load_sidecar
+from r2l_core.errors import R2LError, SessionError
 from viewer.camera.bookmarks import BookmarkController
 from viewer.camera.controller import CameraController
-from viewer.camera_path.controller import CameraPathController
-from viewer.compare.layers_controller import LayersController
 from viewer.dataset.controller import DatasetController
-from viewer.recording.controller import RecordingController
 from viewer.rendering.controller import RenderController
 from viewer.rendering.running import Running
 from viewer.state.panes import PaneChoice
@@ -25,7 +18,6 @@ from viewer.state.preferences import Preferences
 from viewer.state.resolve import Wish
 from viewer.state.session import Session, load_session, parse_session, save_session, session_text
 from viewer.state.view_state import StateStore, ViewState
-from viewer.state.what_is import Kind, what_is
 from viewer.widgets.controls.file_dialogs import ask_session, ask_session_place
 from viewer.window.main_window import MainWindow
 
@@ -163,73 +155,6 @@ class SessionController(QObject):
                     "Put the old file back, or save the session again.",
                 )
             )
-
-
-class FileOpener(QObject):
-    """Opens whatever a file or folder is."""
-
-    failed = pyqtSignal(Exception)
-
-    def __init__(
-        self,
-        rendering: RenderController,
-        datasets: DatasetController,
-        camera_path: CameraPathController,
-        recording: RecordingController,
-        sessions: SessionController,
-        layers: LayersController,
-        parent: QObject,
-    ) -> None:
-        super().__init__(parent)
-        self._rendering = rendering
-        self._datasets = datasets
-        self._camera_path = camera_path
-        self._recording = recording
-        self._sessions = sessions
-        self._layers = layers
-
-    def open(self, path: str) -> None:
-        """A light field, a dataset or a file of one, a camera path, a session, a recording's
-        sidecar, a mix of layers or a scene."""
-        kind, file = what_is(Path(path))
-        try:
-            match kind:
-                case Kind.LIGHT_FIELD:
-                    self._rendering.open(path)
-                case Kind.DATASET:
-                    self._datasets.open(str(file))
-                case Kind.CAMERA_PATH:
-                    self._camera_path.open(str(file))
-                case Kind.SESSION:
-                    self._sessions.open(str(file))
-                case Kind.SCENE:
-                    self._rendering.set_scene(str(file))
-                case Kind.MIX:
-                    # It loads torch, which the window does not wait for when it opens.
-                    from r2l_core.quantization.recipes import load_mix
-
-                    mix = load_mix(file)
-                    high = frozenset(name for name, how in mix.items() if how == "fp32")
-                    if not self._layers.able:
-                        raise QuantizationError(
-                            f"The layer mix {file} cannot be shown",
-                            "no pane runs its layers in eight bits",
-                            "Choose int8 or int8-sim first.",
-                        )
-                    self._layers.set_mix(high)
-                case Kind.RECORDING:
-                    self._open_recording(file)
-        except R2LError as error:
-            self.failed.emit(error)
-
-    def _open_recording(self, sidecar: Path) -> None:
-        """Its light field and its path; what is unfinished of it can be completed."""
-        recipe = load_sidecar(sidecar).recipe
-        running = self._rendering.running
-        if running is None or running.wish.light_field.checkpoint != recipe.checkpoint:
-            self._rendering.open(recipe.checkpoint)
-        self._camera_path.editor.use(recipe.plan.path)
-        self._recording.offer(sidecar)
 
 
 def _lasting(state: ViewState) -> ViewState:

@@ -263,7 +263,7 @@ class Tour(QObject):
         window.commands.keys.trigger()
         window.commands.copy.trigger()
         if self._screens is not None:
-            window.screenshot_requested.emit(str(self._screens / "picture.png"))
+            self._app.saving.save_picture(str(self._screens / "picture.png"))
         window.open_requested.emit("no-such-file.safetensors")
         yield lambda: app.has_failed
         app.expect_error()

@@ -22,13 +22,9 @@ from viewer.state.preferences import Preferences
 from viewer.widgets import theme
 from viewer.widgets.compare.compare_panels import ComparePanels
 from viewer.widgets.compare.wipe_divider import STEP
-from viewer.widgets.controls import wording
 from viewer.widgets.controls.file_dialogs import (
     ask_dataset,
     ask_light_field,
-    ask_mix,
-    ask_picture,
-    ask_table,
     show_in_folder,
 )
 from viewer.widgets.panels import about
@@ -69,10 +65,6 @@ class MainWindow(QMainWindow):
     """Path of a file or folder of any kind."""
     dataset_requested = pyqtSignal(str)
     """A dataset's folder was chosen."""
-    screenshot_requested = pyqtSignal(str)
-    export_requested = pyqtSignal(str)
-    mix_save_requested = pyqtSignal(str)
-    """Where to write the picture, the measurements, or the mix of layers."""
     layers_seen = pyqtSignal(bool)
     """Whether the Layers panel can be seen."""
     closed = pyqtSignal()
@@ -262,10 +254,6 @@ class MainWindow(QMainWindow):
         commands.examples.aboutToShow.connect(self._list_examples)
         for asks in (commands.open_dataset.triggered, self.dataset.open_requested):
             asks.connect(lambda: asking.file(ask_dataset, self.dataset_requested.emit))
-        commands.screenshot.triggered.connect(self._ask_screenshot)
-        commands.export.triggered.connect(
-            lambda: asking.place(ask_table, "r2l-measurements.csv", self.export_requested.emit)
-        )
         commands.quit.triggered.connect(self.close)
         commands.hide_panels.toggled.connect(self._hide_panels)
         commands.full_screen.toggled.connect(self._fill_screen)
@@ -296,9 +284,6 @@ class MainWindow(QMainWindow):
         compare.divider_middle.triggered.connect(pane.reset_divider)
         view.bar.upright_chosen.connect(lambda on: compare.level.setChecked(not on))
         self.compare.mode_changed.connect(self._compare_in)
-        self.compare.layers.save_requested.connect(
-            lambda: self.asking.place(ask_mix, "r2l-mix.json", self.mix_save_requested.emit)
-        )
         self._docks.watch("Layers", self.layers_seen)
         self.pane.pixel_picked.connect(lambda _x, _y: self.open_panel("Layers"))
 
@@ -322,15 +307,6 @@ class MainWindow(QMainWindow):
             action = menu.addAction(name)
             assert action is not None
             action.triggered.connect(lambda _=False, one=name: self.open_requested.emit(one))
-
-    def _ask_screenshot(self) -> None:
-        name, frame = "r2l.png", self.pane.frame
-        if frame is not None:
-            height_px, width_px, _ = frame.image.shape
-            # A mix is known by its precision here.
-            what = wording.source(frame.engine).replace(" ", "-")
-            name = f"r2l-{what}-{width_px}x{height_px}.png"
-        self.asking.place(ask_picture, name, self.screenshot_requested.emit)
 
     def _choose_theme(self, name: str) -> None:
         theme.choose(THEMES[name])
