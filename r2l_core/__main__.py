@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from r2l_core.commands.streams import prepare_streams, require_working_directory
+from r2l_core.commands.process import prepare_streams, require_working_directory
 from r2l_core.errors import R2LError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from r2l_core.commands.arguments import Parser, program_name
-from r2l_core.commands.streams import prepare_streams, require_working_directory
+from r2l_core.commands.process import prepare_streams, require_working_directory
 from r2l_core.errors import R2LError
 from viewer import system_check
 from viewer.display_server import why_no_window

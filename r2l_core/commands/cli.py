@@ -27,7 +27,7 @@ from r2l_core.commands import (
 )
 from r2l_core.commands.arguments import EXIT_CODES, Parser, program_name
 from r2l_core.commands.outputs import require_own_outputs
-from r2l_core.commands.streams import lost_output
+from r2l_core.commands.process import lost_output
 from r2l_core.errors import R2LError, plain
 
 

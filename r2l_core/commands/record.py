@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from r2l_core.checkpoints.opening import embedded_names
 from r2l_core.commands.arguments import positive_float, precision, precisions, size
+from r2l_core.commands.process import stop_flag
 from r2l_core.commands.shared import (
     Subparsers,
     engine_options,
@@ -18,7 +19,6 @@ from r2l_core.commands.shared import (
     open_to_render,
     print_notes,
 )
-from r2l_core.commands.streams import stop_flag
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.files import write_json
 from r2l_core.types import Precision

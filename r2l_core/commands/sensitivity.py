@@ -27,7 +27,7 @@ from r2l_core.evaluation.sensitivity import (
 )
 from r2l_core.files import write_json
 from r2l_core.model.quantized import body_layers
-from r2l_core.quantization.divergence import StreamSize, residual_growth
+from r2l_core.quantization.divergence import StreamSize, residual_stream_sizes
 from r2l_core.quantization.recipes import save_mix
 
 _SHOWN = 10
@@ -97,20 +97,20 @@ def _sensitivity(options: argparse.Namespace) -> int:
     kept = None
     if wanted:
         kept = find_worst(light_field, sensitivity, options.keep, options.target_db)
-    growth = residual_growth(light_field, options.rays)
+    sizes = residual_stream_sizes(light_field, options.rays)
     _print_table(sensitivity, kept)
-    _print_growth(growth)
+    _print_stream_sizes(sizes)
     if options.out is not None and kept is not None:
         layers = body_layers(light_field.network)
         save_mix(options.out, {n: "fp32" if n in kept.layers else "int8" for n in layers})
         print(f"{options.out}: {len(kept.layers)} of {len(layers)} layers in fp32")
     if options.json:
-        write_json(options.json, _report(sensitivity, kept, growth))
+        write_json(options.json, _report(sensitivity, kept, sizes))
     return 0
 
 
 def _report(
-    sensitivity: Sensitivity, kept: Kept | None, growth: list[StreamSize]
+    sensitivity: Sensitivity, kept: Kept | None, sizes: list[StreamSize]
 ) -> dict[str, object]:
     return {
         "precision": sensitivity.precision,
@@ -118,21 +118,21 @@ def _report(
         "psnr_db_vs_fp32": sensitivity.all_db,
         "layers": [asdict(layer) for layer in sensitivity.layers],
         "worst_first": sensitivity.worst_first(),
-        "residual_stream": [asdict(size) for size in growth],
+        "residual_stream": [asdict(size) for size in sizes],
         "kept": None
         if kept is None
         else {"layers": list(kept.layers), "psnr_db_vs_fp32": kept.psnr_db},
     }
 
 
-def _print_growth(growth: list[StreamSize]) -> None:
+def _print_stream_sizes(sizes: list[StreamSize]) -> None:
     """Some blocks, evenly spread, and always the last; all of them are in the JSON report."""
-    step = -(-len(growth) // _SHOWN)
-    shown = sorted({*range(0, len(growth), step), len(growth) - 1})
+    step = -(-len(sizes) // _SHOWN)
+    shown = sorted({*range(0, len(sizes), step), len(sizes) - 1})
     print(
         f"{'residual after':<18}{'RMS':>9}{'x head':>9}{'max':>11}{'x head':>9}{'ray median':>12}"
     )
-    for size in (growth[i] for i in shown):
+    for size in (sizes[i] for i in shown):
         rms, largest = (
             "-" if ratio is None else f"{ratio:.2f}"
             for ratio in (size.rms_ratio_to_head, size.max_abs_ratio_to_head)

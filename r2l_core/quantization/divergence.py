@@ -133,7 +133,7 @@ class StreamSize:
 
 
 @torch.inference_mode()
-def residual_growth(light_field: LightField, n_rays: int) -> list[StreamSize]:
+def residual_stream_sizes(light_field: LightField, n_rays: int) -> list[StreamSize]:
     """The stream after the head and after each block, on random rays of the scene's cameras.
 
     The global skip, which is added after the last block, is not part of it.

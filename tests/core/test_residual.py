@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from r2l_core.quantization.calibration import calibration_rays
-from r2l_core.quantization.divergence import residual_growth
+from r2l_core.quantization.divergence import residual_stream_sizes
 from r2l_core.quantization.walk import exact_linear, features_of, walk
 
 
@@ -26,7 +26,7 @@ def doubling(make_light_field):
 
 
 def test_growth_by_hand(doubling):
-    sizes = residual_growth(doubling, 10)
+    sizes = residual_stream_sizes(doubling, 10)
     assert [size.after for size in sizes] == ["head", "body.0", "body.1", "body.2"]
     for k, size in enumerate(sizes):
         assert size.rms == pytest.approx(2.5 * 2**k)
@@ -37,7 +37,7 @@ def test_growth_by_hand(doubling):
 
 def test_growth_of_differing_rays(make_light_field):
     field = make_light_field(res_scale=0.5)
-    sizes = residual_growth(field, 100)
+    sizes = residual_stream_sizes(field, 100)
     features = features_of(field, *calibration_rays(field.scene, 100, 1))
     calls = walk(field.network, exact_linear(field), features)
     streams = [call.stream for call in calls if call.stream is not None]
@@ -51,5 +51,5 @@ def test_growth_of_differing_rays(make_light_field):
 
 def test_a_head_of_zeros_has_no_ratio(doubling):
     tensors = {**doubling.tensors, "head.0.bias": torch.zeros(4)}
-    for size in residual_growth(replace(doubling, tensors=tensors), 10):
+    for size in residual_stream_sizes(replace(doubling, tensors=tensors), 10):
         assert (size.rms, size.rms_ratio_to_head, size.max_abs_ratio_to_head) == (0.0, None, None)

@@ -167,7 +167,7 @@ class Studio:
         truths = dict.fromkeys(
             (TRUTH, SCENE_TRUTH) if scene_truth else (TRUTH,), Availability(True)
         )
-        self.window.compare.panes.set_offers(self._offers, truths, engines)
+        self.window.compare.panes.set_offers(self._offers, truths, engines, self._offers)
 
     def close_dialogs(self) -> None:
         """Close whatever asks something."""

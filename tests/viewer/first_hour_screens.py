@@ -133,7 +133,7 @@ def first_hour(studio: Studio) -> dict[str, Callable[[], None]]:
     def recording() -> None:
         pane.overlays.show_filming(None)
         record.show_path(4, 6.0)
-        record.proposed_file("/home/someone/Videos")
+        record.propose_file("/home/someone/Videos")
         why_not = dict.fromkeys(
             ("side", "wipe", "difference"),
             "Pane B shows the ground truth; films are rendered by light fields.",

@@ -21,7 +21,7 @@ from viewer.widgets import theme
 from viewer.widgets.compare.color_bar import ColorBar
 from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.compare.pane_setup import PaneChoice, PaneSetup
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.controls.wording import distinct_names
 from viewer.widgets.panels.difference_panel import DifferencePanel
 from viewer.widgets.panels.divergence_plot import DivergenceLine, DivergencePlot, DivergenceReadout
@@ -389,7 +389,7 @@ class TestPaneSetup:
         offers = {one: Availability(True) for one in Precision}
         offers[Precision.FP16] = Availability(False, "it has no units for it")
         engines = {Precision.BF16: ("torch", "openvino")}
-        setup.set_offers(offers, {TRUTH: Availability(False, "there is none")}, engines)
+        setup.set_offers(offers, {TRUTH: Availability(False, "there is none")}, engines, offers)
         setup.show_panes([PaneChoice(Precision.BF16), PaneChoice(Precision.INT8)])
         # The controller shows what is left.
         setup.pane_removed.connect(
@@ -493,7 +493,7 @@ class TestPaneSetup:
         setup.show_light_field(1, "/a/lego.tar")
         assert told[-1][1] == PaneChoice(Precision.FP32, checkpoint="/a/lego.tar")
         offers = {one: Availability(True) for one in Precision}
-        setup.set_offers(offers, {TRUTH: Availability(True)}, {})
+        setup.set_offers(offers, {TRUTH: Availability(True)}, {}, offers)
         source = self.combo(setup, "What pane B shows")
         source.activated.emit(source.findData(TRUTH))
         assert told[-1][1] == PaneChoice(TRUTH)
@@ -509,14 +509,14 @@ class TestPaneSetup:
 
     def test_the_first_partner_is_the_truth_then_eight_bits(self, setup):
         offers = {one: Availability(True) for one in Precision}
-        setup.set_offers(offers, {TRUTH: Availability(True)}, {})
+        setup.set_offers(offers, {TRUTH: Availability(True)}, {}, offers)
         setup.show_panes([PaneChoice(Precision.BF16)])
         setup.add_up_to(4)
         assert [pane.source for pane in setup.panes] == ["bf16", TRUTH, "int8", "fp32"]
 
     def test_without_truth_and_integers_the_partner_is_simulated(self, setup):
         offers = {one: Availability(one is not Precision.INT8) for one in Precision}
-        setup.set_offers(offers, {TRUTH: Availability(False, "there is none")}, {})
+        setup.set_offers(offers, {TRUTH: Availability(False, "there is none")}, {}, offers)
         setup.show_panes([PaneChoice(Precision.FP32)])
         setup.add_up_to(2)
         assert [pane.source for pane in setup.panes] == ["fp32", "int8-sim"]

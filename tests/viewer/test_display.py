@@ -12,7 +12,7 @@ from PyQt6.QtCore import Qt
 from tests.viewer.find import button, named, words
 from viewer.state.display_options import Channel, DisplayOptions
 from viewer.widgets.compare.comparison import displayed
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 
 IMAGES = arrays.arrays(np.uint8, (4, 5, 3))
 

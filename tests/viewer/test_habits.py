@@ -12,7 +12,7 @@ from tests.viewer.states import shown
 from viewer.camera.motion import Flight
 from viewer.state.preferences import Preferences
 from viewer.widgets.controls.flat import FlatCombo
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.orientation_gizmo import OrientationGizmo
 
 

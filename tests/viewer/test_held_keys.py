@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QApplication, QScrollArea, QWidget
 
 from viewer.state.preferences import Preferences
 from viewer.widgets.controls.flat import FlatButton
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.panel_dock import PanelDock
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.window.held_keys import edits_text

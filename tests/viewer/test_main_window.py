@@ -35,7 +35,7 @@ from viewer.state.view_state import LightFieldChoice, ViewState
 from viewer.widgets import theme
 from viewer.widgets.compare.wipe_divider import WipeDivider
 from viewer.widgets.controls.file_dialogs import ask_picture
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.camera_panel import CameraPanel
 from viewer.widgets.panels.key_help import KeyHelp
 from viewer.widgets.panels.layer_bars import LayerBars, LayerSensitivity
@@ -89,7 +89,9 @@ def offer(window: MainWindow, precisions: list[Precision]) -> list[Precision]:
     chosen: list[Precision] = []
     offered = {one: Availability(True) for one in precisions}
     window.offer_precisions(offered, chosen.append)
-    window.compare.panes.set_offers(offered, {TRUTH: Availability(False, "there is none")}, {})
+    window.compare.panes.set_offers(
+        offered, {TRUTH: Availability(False, "there is none")}, {}, offered
+    )
     return chosen
 
 

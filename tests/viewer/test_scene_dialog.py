@@ -18,7 +18,7 @@ from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.scene_settings import SceneSettings, edited, guessed_preset, problems, settings_of
 from viewer.widgets.controls.flat import FlatCombo
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.scene_dialog import SceneDialog
 
 pytestmark = pytest.mark.slow

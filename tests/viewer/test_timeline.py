@@ -25,7 +25,7 @@ from viewer.camera_path.path_drawing import PathDrawing
 from viewer.state.panes import CompareMode
 from viewer.state.viewpoint import ridden
 from viewer.widgets.controls.flat import FlatCombo
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.key_panel import KeySettings
 from viewer.widgets.panels.timeline_readout import TimelineReadout, clock
 from viewer.widgets.panels.timeline_track import TimelineTrack

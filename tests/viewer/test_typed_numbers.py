@@ -10,7 +10,7 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QAbstractSpinBox, QVBoxLayout, QWidget
 
 from viewer.state.preferences import Preferences
-from viewer.widgets.controls.number_field import ValueSpin, may_become_number, parse_number
+from viewer.widgets.controls.value_spin import ValueSpin, may_become_number, parse_number
 from viewer.widgets.panels.key_panel import KeyPanel
 from viewer.widgets.panels.record_panel import RecordPanel
 from viewer.widgets.panels.scene_dialog import SceneDialog

@@ -20,7 +20,7 @@ from r2l_core.types import Availability, EngineInfo, Precision
 from tests.viewer.find import named
 from viewer.widgets import theme
 from viewer.widgets.controls import wording
-from viewer.widgets.controls.number_field import ScrubLabel, ValueSpin
+from viewer.widgets.controls.value_spin import ScrubLabel, ValueSpin
 from viewer.widgets.panels.camera_panel import CameraPanel
 from viewer.widgets.panels.cost_plot import CostPlot
 from viewer.widgets.panels.engine_card import EngineCard

@@ -97,12 +97,13 @@ class DatasetController(QObject):
         )
         self._store.listen(self._state_changed)
         self._rendering.running_changed.connect(lambda _running: self._note_misfit())
-        panel.thumbnail_wanted.connect(self._want_thumbnail)
+        panel.thumbnail_wanted.connect(partial(self._reader.read_small, pointed_at=False))
         self._camera.orbit_changed.connect(lambda _orbit, _fov_x_deg: self._mark())
         self._reader.progressed.connect(self.busy_changed)
         self._reader.opened.connect(self._take)
         self._reader.refused.connect(self._refuse)
-        self._reader.read.connect(self._show_thumbnail)
+        self._reader.listed.connect(self._show_thumbnail)
+        self._reader.pointed_at.connect(self.small_read)
         self._reader.unread.connect(self._show_broken)
 
     def open(self, path: str) -> None:
@@ -117,7 +118,7 @@ class DatasetController(QObject):
     def close_dataset(self) -> None:
         """Let go of the open dataset: the truth is the scene's own again, where it has one."""
         self._reader.forget()
-        self._dataset = self._last = None
+        self._dataset = self._reader.shown = self._last = None
         panes, running = self._store.state.panes, self._rendering.running
         truths = {} if running is None else running.truths
         own = truths.get(SCENE_TRUTH, truths.get(TRUTH))
@@ -173,7 +174,8 @@ class DatasetController(QObject):
         ):
             # The scene is that of the whole capture: another split must not move the camera.
             dataset = replace(dataset, scene=self._dataset.scene)
-        self._dataset, self._last = dataset, None
+        self._dataset = self._reader.shown = dataset
+        self._last = None
         self._store.change(dataset=choice)
         camera = dataset.views[0].camera
         size = wording.size(camera.width_px, camera.height_px)
@@ -241,20 +243,7 @@ class DatasetController(QObject):
     def read_small(self, position: int, side_px: int) -> None:
         """Read the picture of a view, made to fit a square; `small_read` brings it. One that cannot
         be read is left to the panel to tell."""
-        self._want_thumbnail(position, side_px, self.small_read.emit, priority=2)
-
-    def _want_thumbnail(
-        self,
-        position: int,
-        side_px: int,
-        tell: Callable[[Dataset, int, QImage], object] | None = None,
-        priority: int = 0,
-    ) -> None:
-        if self._dataset is not None:
-            self._reader.read_small(self._dataset, position, side_px, self._is_open, tell, priority)
-
-    def _is_open(self, dataset: Dataset) -> bool:
-        return dataset is self._dataset
+        self._reader.read_small(position, side_px, pointed_at=True)
 
     def _show_thumbnail(self, dataset: Dataset, position: int, image: QImage) -> None:
         if dataset is self._dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +32,10 @@ class DatasetReader(QObject):
     opened = pyqtSignal(DatasetChoice, object)
     """The choice, with the split that was found, and the Dataset."""
     refused = pyqtSignal(DatasetChoice, Exception)
-    read = pyqtSignal(object, int, QImage)
-    """Dataset, position of a view and its picture, made to fit a square."""
+    listed = pyqtSignal(object, int, QImage)
+    pointed_at = pyqtSignal(object, int, QImage)
+    """Dataset, position of a view and its picture, made to fit a square: for the list, or because
+    somebody points at its pose."""
     unread = pyqtSignal(object, int, Exception)
     """Likewise, and why there is no picture."""
     _opened = pyqtSignal(int, DatasetChoice, object)
@@ -44,6 +45,8 @@ class DatasetReader(QObject):
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
+        self.shown: Dataset | None = None
+        """Whose small pictures are wanted."""
         self._wanted = 0
         self._opened.connect(self._tell_opened)
         self._refused.connect(self._tell_refused)
@@ -51,15 +54,15 @@ class DatasetReader(QObject):
     def open(self, choice: DatasetChoice) -> None:
         """Open a dataset."""
         self._wanted += 1
-        number, name, told = self._wanted, plain(Path(choice.path).name or choice.path), [-1]
+        number, name, said = self._wanted, plain(Path(choice.path).name or choice.path), [-1]
         self.progressed.emit(f"Opening the dataset {name}…")
 
         def progress(done: int, total: int) -> None:
             if number != self._wanted:
                 raise _Superseded
             percent = 100 * done // max(total, 1)
-            if percent // 5 != told[0]:
-                told[0] = percent // 5
+            if percent // 5 != said[0]:
+                said[0] = percent // 5
                 self.progressed.emit(f"Opening the dataset {name}… {done} of {total} views")
 
         def job() -> None:
@@ -85,29 +88,24 @@ class DatasetReader(QObject):
         self._pool.clear()
         self._pool.waitForDone()
 
-    def read_small(
-        self,
-        dataset: Dataset,
-        position: int,
-        side_px: int,
-        is_open: Callable[[Dataset], bool],
-        tell: Callable[[Dataset, int, QImage], object] | None = None,
-        priority: int = 0,
-    ) -> None:
-        """Read the picture of a view, made to fit a square; `tell` instead of `read` is told of it.
-        `is_open`: whether it is still wanted when its turn comes."""
+    def read_small(self, position: int, side_px: int, pointed_at: bool) -> None:
+        """Read the picture of a view of the shown dataset, unless another is shown when its turn
+        comes. One that is pointed at comes first."""
+        dataset = self.shown
+        if dataset is None:
+            return
 
         def job() -> None:
-            if not is_open(dataset):
+            if dataset is not self.shown:
                 return
             try:
                 image = Picture(dataset.thumbnail(position, side_px)).image.copy()
             except Exception as error:
                 self.unread.emit(dataset, position, error)
             else:
-                (tell or self.read.emit)(dataset, position, image)
+                (self.pointed_at if pointed_at else self.listed).emit(dataset, position, image)
 
-        self._pool.start(job, priority)
+        self._pool.start(job, 2 if pointed_at else 0)
 
     def _tell_opened(self, number: int, choice: DatasetChoice, dataset: Dataset) -> None:
         if number == self._wanted:

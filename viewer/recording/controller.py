@@ -75,7 +75,7 @@ class RecordingController(QObject):
         panel = self.panel
         if not self.running:
             panel.propose_size(*self._store.state.render_size_px)
-            panel.proposed_file(self._window.asking.saving_folder)
+            panel.propose_file(self._window.asking.saving_folder)
             panel.propose_mode(_AS_COMPARED[self._store.state.mode])
             self._offer_modes()
             self._offer_resume()

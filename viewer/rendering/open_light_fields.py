@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 from r2l_core.errors import R2LError, plain
 from r2l_core.types import Precision, RayMode
 from viewer.rendering.opening import SceneFrom, opened_light_field, scene_from, scene_notes
-from viewer.rendering.pane_sources import OpenedAs, PaneKey, blank_pane, expected, pane_source
+from viewer.rendering.pane_sources import (
+    OpenedAs,
+    PaneKey,
+    blank_pane,
+    expected_engine_of,
+    pane_source,
+)
 from viewer.state.panes import AUTO, TRUTH, PaneChoice
 from viewer.state.resolve import Wish
 from viewer.widgets.controls.wording import distinct_names
@@ -185,9 +191,11 @@ class _Work:
         device = wish.light_field.device
         if self.light_fields[opened].is_teacher:
             return PaneKey(opened, Precision.FP32, AUTO, device, "plain", frozenset())
-        name = expected(self.light_fields[opened], pane, device)
+        name = expected_engine_of(self.light_fields[opened], pane, device)
         layers = pane.layers_in_fp32
-        return PaneKey(opened, pane.source, pane.engine, device, ray_mode, layers, expected=name)
+        return PaneKey(
+            opened, pane.source, pane.engine, device, ray_mode, layers, expected_engine=name
+        )
 
     def _pane(self, key: PaneKey) -> Pane:
         from r2l_core.render.panes import Pane
@@ -214,7 +222,7 @@ class _Work:
         for known, pane in self.panes.items():
             before = self.light_fields[known.opened]
             if (
-                replace(known, opened=key.opened, expected=key.expected) == key
+                replace(known, opened=key.opened, expected_engine=key.expected_engine) == key
                 and isinstance(pane.source, NetworkSource)
                 and isinstance(before, LightField)
                 and before.network == light_field.network

@@ -45,11 +45,11 @@ class PaneKey:
     layers_in_fp32: frozenset[str]
     dataset: Dataset | None = None
     """Where the ground truth comes from; None for the scene's own, and for networks."""
-    expected: str = ""
+    expected_engine: str = ""
     """The engine that `engine` means by now, so that another choice of `auto` is another pane."""
 
 
-def expected(light_field: Opened, pane: PaneChoice, device: str) -> str:
+def expected_engine_of(light_field: Opened, pane: PaneChoice, device: str) -> str:
     """The engine that a pane's choice means by now."""
     from r2l_core.engines.building import expected_engine
     from r2l_core.model.light_field import LightField

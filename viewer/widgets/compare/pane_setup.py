@@ -70,14 +70,14 @@ class PaneSetup(QWidget):
         precisions: Mapping[Precision, Availability],
         truths: Mapping[str, Availability],
         engines: Mapping[Precision, Sequence[str]],
-        of_others: Mapping[Precision, Availability] | None = None,
+        of_others: Mapping[Precision, Availability],
     ) -> None:
         """Offer precisions in their order, ground truths, the engines of each precision, and the
-        precisions of light fields other than the open one where these are others."""
+        precisions of light fields other than the open one."""
         self._offers = replace(
             self._offers,
             precisions=dict(precisions),
-            of_others=dict(precisions if of_others is None else of_others),
+            of_others=dict(of_others),
             truths=truths,
             engines={one: tuple(names) for one, names in engines.items()},
         )

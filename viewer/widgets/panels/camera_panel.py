@@ -13,8 +13,8 @@ from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBox
 from r2l_core.geometry.orbit import Orbit
 from viewer.widgets import theme
 from viewer.widgets.controls.flat import FlatButton
-from viewer.widgets.controls.number_field import ScrubLabel, ValueSpin
 from viewer.widgets.controls.timers import Throttle
+from viewer.widgets.controls.value_spin import ScrubLabel, ValueSpin
 from viewer.widgets.panels.orientation_gizmo import OrientationGizmo
 
 

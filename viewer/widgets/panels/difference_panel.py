@@ -23,8 +23,8 @@ from viewer.widgets.compare.difference_scale import DifferenceReadout
 from viewer.widgets.controls import wording
 from viewer.widgets.controls.field_grid import FieldGrid
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
-from viewer.widgets.controls.number_field import ScrubLabel, ValueSpin
 from viewer.widgets.controls.quiet_plot import AXIS_PX
+from viewer.widgets.controls.value_spin import ScrubLabel, ValueSpin
 
 _STEPS_PER_OCTAVE = 8
 _KINDS = {

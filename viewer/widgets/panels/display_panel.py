@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QLabel, QVBo
 from viewer.state.display_options import MOST_EV, MOST_OFFSET, Channel, DisplayOptions
 from viewer.widgets.controls.field_grid import FieldGrid
 from viewer.widgets.controls.flat import FlatButton, FlatToggle
-from viewer.widgets.controls.number_field import ScrubLabel, ValueSpin
+from viewer.widgets.controls.value_spin import ScrubLabel, ValueSpin
 
 _EXPOSURE = "Stops by which linear light is brightened: +1 doubles it."
 _OFFSET = "Added to linear light after the exposure, white being 1."

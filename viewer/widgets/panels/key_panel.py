@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayo
 from r2l_core.types import Precision
 from viewer.widgets import theme
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.field_grid import FactGrid, FieldGrid
 from viewer.widgets.controls.flat import FlatButton, FlatToggle
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.learn_progress import CurvePlot, StageStrip
 from viewer.widgets.panels.learn_readout import LearningCurve, LearnSettings
 from viewer.widgets.panels.record_settings import duration

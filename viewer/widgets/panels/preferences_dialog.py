@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QLabel, QVBoxLayout
 from viewer.widgets import theme
 from viewer.widgets.controls.field_grid import FieldGrid
 from viewer.widgets.controls.flat import FlatButton, FlatCombo
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 
 _WIDTH_PX = 380
 _RATE = "Images a second that a moving picture is made coarse for."

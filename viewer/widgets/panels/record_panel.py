@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 
 from viewer.widgets import theme
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
 from viewer.widgets.picture.picture import Picture
 
@@ -273,7 +273,7 @@ class RecordPanel(QDialog):
             # Enter ends the typing of a number, and begins or stops nothing.
             push.setAutoDefault(False)
 
-    def proposed_file(self, folder: str) -> None:
+    def propose_file(self, folder: str) -> None:
         """Propose a name in `folder` unless one was given."""
         if not self._file.text():
             self._file.setText(str(Path(folder) / "r2l.mp4"))

@@ -23,7 +23,7 @@ from r2l_core.geometry.camera import focal_from_angle
 from viewer.state.scene_settings import KINDS, SceneSettings
 from viewer.widgets import theme
 from viewer.widgets.controls.flat import FlatButton, FlatCombo
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 
 _WIDTH_PX = 400
 _OWN = "Own settings"

@@ -14,7 +14,7 @@ from viewer.widgets.controls import wording
 from viewer.widgets.controls.elided_label import ElidedLabel
 from viewer.widgets.controls.field_grid import FactGrid, FieldGrid
 from viewer.widgets.controls.flat import FlatCombo
-from viewer.widgets.controls.number_field import ValueSpin
+from viewer.widgets.controls.value_spin import ValueSpin
 
 MATCH = "Match window"
 OTHER = "Other…"

@@ -1,8 +1,8 @@
-"""Standard streams that are closed, full, or read by nobody any more.
+"""What a command lives in: its streams, its working directory, and the signals that end it.
 
-A command's work does not depend on who reads along: the film is made although `| true` has gone,
-and a full disk under the standard output is one error at the end. What is asked to end closes what
-it writes in good order.
+Standard streams may be closed, full, or read by nobody any more: a command's work does not depend
+on who reads along. The film is made although `| true` has gone, and a full disk under the standard
+output is one error at the end. What is asked to end closes what it writes in good order.
 """
 
 from __future__ import annotations
