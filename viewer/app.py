@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QSettings, pyqtSignal
 
@@ -25,7 +24,7 @@ from viewer.kept.sessions import SessionController
 from viewer.learning.controller import LearningController
 from viewer.recording.controller import RecordingController
 from viewer.recording.live_capture import LiveCapture
-from viewer.rendering.contests import Contests, words
+from viewer.rendering.contests import Contests
 from viewer.rendering.controller import RenderController
 from viewer.rendering.performance import PerformanceMonitor
 from viewer.rendering.render_size import RenderSizeController
@@ -44,9 +43,6 @@ from viewer.widgets.controls.wording import short_name
 from viewer.window.first_paint import FirstPaint
 from viewer.window.main_window import MainWindow
 from viewer.window.messages import describe
-
-if TYPE_CHECKING:
-    from r2l_core.engines.contest import Outcome
 
 
 class App(QObject):
@@ -89,7 +85,7 @@ class App(QObject):
             self.render_thread.mailbox, store, self.camera, self, clock
         )
         self.render_size = RenderSizeController(window, store, self, clock)
-        self.contests = Contests(self.render_thread.mailbox, self)
+        self.contests = Contests(self.render_thread.mailbox, window, store, rendering, self)
         self.performance = PerformanceMonitor(self, clock)
         self.compare = CompareController(window, store, rendering, preferences, self)
         self.dataset = DatasetController(window, store, self.camera, rendering, self)
@@ -205,20 +201,6 @@ class App(QObject):
         thread.failed.connect(self._thread_failed)
         thread.measured.connect(self.report.measured)
         thread.exact_ready.connect(self.report.exact)
-
-    def try_other_engines(self) -> None:
-        """From now on, find out while nothing happens which engine is the fastest here."""
-        contests, rendering, window = self.contests, self.rendering, self.window
-        rendering.running_changed.connect(contests.running_changed)
-        contests.progress.connect(window.engine.show_contest)
-        window.engine.contest_stopped.connect(contests.stop)
-
-        def decide(outcome: Outcome) -> None:
-            window.show_note(words(outcome))
-            if outcome.engine != outcome.before:
-                rendering.want(self.store.state)
-
-        contests.decided.connect(decide)
 
     def _wire_errors(self) -> None:
         window = self.window

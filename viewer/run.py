@@ -97,7 +97,7 @@ def run_app(app: App, options: argparse.Namespace, qt: QApplication, scripted: b
         app.render_thread.failed.connect(lambda: None if app.report.has_picture else app.close())
     else:
         _fall_back_on_failure(app)
-        app.try_other_engines()
+        app.contests.begin()
         if (screen := app.window.screen()) is not None:
             app.window.stay_within(screen.availableSize())
     if options.tour is None and options.report is not None:

@@ -30,6 +30,7 @@ from r2l_core.geometry.scene import PRESETS, SceneSpec, load_scene
 from r2l_core.quantization.recipes import load_mix, load_ranges
 from r2l_core.recording.loading import load_sidecar
 from tests.core.released_files import arguments, checkpoint, file_bytes, student
+from tests.fuzz.mutations import damaged_json
 
 pytestmark = pytest.mark.slow
 
@@ -251,19 +252,6 @@ leaves = (
 anything = leaves | st.lists(leaves, max_size=4) | st.dictionaries(st.text(max_size=4), leaves)
 
 
-def damaged(tree: object, draw) -> object:
-    """The tree with one node, anywhere in it, replaced or taken away."""
-    if isinstance(tree, dict) and tree and draw(st.integers(0, 6)):
-        key = draw(st.sampled_from(sorted(tree)))
-        if not draw(st.integers(0, 6)):
-            return {k: v for k, v in tree.items() if k != key}
-        return {**tree, key: damaged(tree[key], draw)}
-    if isinstance(tree, list) and tree and draw(st.integers(0, 6)):
-        index = draw(st.integers(0, len(tree) - 1))
-        return [*tree[:index], damaged(tree[index], draw), *tree[index + 1 :]]
-    return draw(anything)
-
-
 @pytest.mark.parametrize("kind", ["scene", "pose", "path", "mix"])
 def test_any_damaged_json_is_refused_or_sound(tmp_path, kind):
     path = tmp_path / "x.json"
@@ -279,7 +267,7 @@ def test_any_damaged_json_is_refused_or_sound(tmp_path, kind):
     @FUZZ
     @given(st.data())
     def check(data):
-        path.write_text(json.dumps(damaged(whole, data.draw)))
+        path.write_text(json.dumps(damaged_json(whole, data.draw, anything)))
         found = opened_or_refused(OPENERS[kind][1], path)
         if isinstance(found, SceneSpec):
             assert 0 <= found.near < found.far <= 1e9

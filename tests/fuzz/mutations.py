@@ -11,6 +11,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from hypothesis import strategies as st
+
 BAIT = '<img src="&#47;dev&#47;zero">'
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 0.5, 1e-30, 1e30, -1e300, 10**30, 2**31, 2**63, 65_536),
@@ -69,6 +71,21 @@ def _places(value: Any) -> Any:
         yield value, key
         if isinstance(entry, dict | list):
             yield from _places(entry)
+
+
+def damaged_json(
+    tree: Any, draw: Callable[[st.SearchStrategy[Any]], Any], values: st.SearchStrategy[Any]
+) -> Any:
+    """The tree with one node, anywhere in it, taken away or replaced by one of the values."""
+    if isinstance(tree, dict) and tree and draw(st.integers(0, 6)):
+        key = draw(st.sampled_from(sorted(tree)))
+        if not draw(st.integers(0, 6)):
+            return {k: v for k, v in tree.items() if k != key}
+        return {**tree, key: damaged_json(tree[key], draw, values)}
+    if isinstance(tree, list) and tree and draw(st.integers(0, 6)):
+        index = draw(st.integers(0, len(tree) - 1))
+        return [*tree[:index], damaged_json(tree[index], draw, values), *tree[index + 1 :]]
+    return draw(values)
 
 
 def damaged(data: bytes, random: Random) -> bytes:

@@ -15,24 +15,21 @@ import numpy as np
 import pytest
 from PIL import Image
 from PyQt6.QtCore import (
-    QMimeData,
     QPoint,
-    QPointF,
     QRunnable,
     Qt,
     QThreadPool,
     QTimer,
     QtMsgType,
-    QUrl,
 )
-from PyQt6.QtGui import QDropEvent, QGuiApplication
+from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QAbstractButton, QFileDialog, QLabel
 
 from r2l_core.checkpoints import opening as checkpoint
 from r2l_core.errors import EngineError
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.types import Precision
-from tests.viewer.find import words
+from tests.viewer.find import drop, words
 from tests.viewer.states import shown
 from viewer import run as run_module
 from viewer.app import App
@@ -99,20 +96,6 @@ def pixels_of(image) -> np.ndarray:
     rows = rows.reshape(image.height(), image.bytesPerLine())
     # The rows are those of the converted image, which ends with this function.
     return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
-
-
-def drop(app: App, path: str) -> None:
-    """Let a file fall onto the picture."""
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(path)])
-    event = QDropEvent(
-        QPointF(50, 50),
-        Qt.DropAction.CopyAction,
-        data,
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )
-    app.window.pane.dropEvent(event)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def try_others(app, lab, monkeypatch):
         said = []
         app.contests.progress.connect(said.append)
         app.contests.decided.connect(said.append)
-        app.try_other_engines()
+        app.contests.begin()
         app.rendering.want(app.store.state)
         return said
 

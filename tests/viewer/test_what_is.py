@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PyQt6.QtGui import QDropEvent
 
 from r2l_core.camera_paths.camera_path import CameraPath, Keyframe
 from r2l_core.camera_paths.files import save_camera_path, save_nerfstudio
 from r2l_core.geometry.orbit import Orbit
 from r2l_core.types import Precision
+from tests.viewer.find import drop
 from viewer.__main__ import parser as viewer_parser
 from viewer.run import run
 from viewer.state.what_is import Kind, what_is
@@ -55,19 +54,6 @@ def test_everything_is_told_apart(tmp_path, folder, write_light_field, write_rel
     assert {path: what_is(path)[0] for path in expected} == expected
     assert what_is(folder / "test" / "r_0.png")[1] == folder
     assert what_is(tmp_path / "film.mp4")[1] == tmp_path / "film.json"
-
-
-def drop(app, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    event = QDropEvent(
-        QPointF(50, 50),
-        Qt.DropAction.CopyAction,
-        data,
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )
-    app.window.pane.dropEvent(event)
 
 
 @pytest.mark.parametrize("name", [".", "transforms_test.json", "test/r_1.png"])

@@ -13,11 +13,14 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.engines.fused.workers import usable_processors
 from r2l_core.errors import R2LError
+from viewer.rendering.controller import RenderController
 from viewer.rendering.mailbox import Mailbox
 from viewer.rendering.running import Running
 from viewer.runtime import lower_thread_priority
 from viewer.state.panes import AUTO
+from viewer.state.view_state import StateStore
 from viewer.widgets.controls import wording
+from viewer.window.main_window import MainWindow
 
 if TYPE_CHECKING:
     from r2l_core.engines.contest import Contest, Outcome
@@ -35,14 +38,36 @@ class Contests(QObject):
     decided = pyqtSignal(object)
     """Outcome, whose module would load torch at the start."""
 
-    def __init__(self, mailbox: Mailbox, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        window: MainWindow,
+        store: StateStore,
+        rendering: RenderController,
+        parent: QObject,
+    ) -> None:
         """`mailbox`: says since when nothing is rendered."""
         super().__init__(parent)
         self._mailbox = mailbox
+        self._window = window
+        self._store = store
+        self._rendering = rendering
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.progress.connect(window.engine.show_contest)
+        self.decided.connect(self._decide)
+        window.engine.contest_stopped.connect(self.stop)
 
-    def running_changed(self, running: Running) -> None:
+    def begin(self) -> None:
+        """From now on, find out while nothing happens which engine is the fastest here."""
+        self._rendering.running_changed.connect(self._running_changed)
+
+    def _decide(self, outcome: Outcome) -> None:
+        self._window.show_note(words(outcome))
+        if outcome.engine != outcome.before:
+            self._rendering.want(self._store.state)
+
+    def _running_changed(self, running: Running) -> None:
         """Something else runs: what was being found out about the one before can wait."""
         self.stop()
         panes, info = running.wish.panes, running.engine

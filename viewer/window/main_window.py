@@ -103,7 +103,8 @@ class MainWindow(QMainWindow):
     def show_frames(self, frames: Sequence[Frame]) -> None:
         """Show the pictures of all panes, of the same pass."""
         self.compare.view.show_frames(frames)
-        active = frames[min(self.compare.panes.active, len(frames) - 1)]
+        active = self.pane.frame
+        assert active is not None
         self.status.show_frame(active)
         height_px, width_px, _ = active.image.shape
         self.scene.show_render_size(width_px, height_px)

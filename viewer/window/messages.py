@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from r2l_core.errors import R2LError, plain
 
 
-@dataclass(frozen=True)
-class Message:
-    """What went wrong, why, and what to do about it."""
-
-    what: str
-    why: str
-    remedy: str
-
-
-def describe(error: BaseException) -> Message:
-    """Words for any error; unexpected ones say so and ask for a report."""
+def describe(error: BaseException) -> R2LError:
+    """What went wrong, why, and what to do; an error that nobody expected asks for a report."""
     if isinstance(error, R2LError):
-        return Message(error.what, error.why, error.remedy)
-    return Message(
+        return error
+    return R2LError(
         "Something unexpected happened",
         plain(f"{type(error).__name__}: {error}"),
         "The viewer goes on. Please report this with the details from the button.",

@@ -22,6 +22,7 @@ from PIL import Image
 from r2l_core.datasets import open_dataset
 from r2l_core.errors import DatasetError
 from r2l_core.geometry.camera import Camera
+from tests.fuzz.mutations import damaged_json
 
 pytestmark = pytest.mark.slow
 
@@ -258,19 +259,6 @@ json_values = st.recursive(
 )
 
 
-def damaged(tree: object, draw) -> object:
-    """The tree with one node, anywhere in it, replaced or taken away."""
-    if isinstance(tree, dict) and tree and draw(st.integers(0, 6)):
-        key = draw(st.sampled_from(sorted(tree)))
-        if not draw(st.integers(0, 6)):
-            return {k: v for k, v in tree.items() if k != key}
-        return {**tree, key: damaged(tree[key], draw)}
-    if isinstance(tree, list) and tree and draw(st.integers(0, 6)):
-        index = draw(st.integers(0, len(tree) - 1))
-        return [*tree[:index], damaged(tree[index], draw), *tree[index + 1 :]]
-    return draw(json_values)
-
-
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -287,7 +275,7 @@ def test_any_damaged_description_is_refused_or_sound(write_dataset, kind, name):
     @FUZZ
     @given(st.data())
     def check(data):
-        file.write_text(json.dumps(damaged(original, data.draw)))
+        file.write_text(json.dumps(damaged_json(original, data.draw, json_values)))
         opens_or_is_refused(folder)
 
     check()
