@@ -16,21 +16,20 @@ import torch
 
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
 from r2l_core.checkpoints.radiance import save_radiance
+from r2l_core.commands.distill import distilled, new_distillation
 from r2l_core.datasets import Dataset, open_dataset
 from r2l_core.engines.teacher_engines import teacher_engine
 from r2l_core.geometry.rays import canonicalise, hits_bounds, image_rays
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.encoding import RayCoordinates, encode
-from r2l_core.model.light_field import LightField
 from r2l_core.model.module import R2LNetwork
 from r2l_core.model.radiance.field import RadianceTeacher
-from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer, TrainingConfig
-from r2l_core.training.photograph_rays import fine_tuning_rays
+from r2l_core.training.distillation import DEFAULT_NETWORK
 from r2l_core.training.radiance.config import TeachConfig
 from r2l_core.training.radiance.fitting import taught
 from r2l_core.training.radiance.trainer import TeachTrainer
-from r2l_core.training.schedule import load_schedule
+from r2l_core.training.runs import tell_nobody
 from r2l_core.training.steps import training_device
 from r2l_core.training.teachers import Teacher
 from r2l_core.types import Precision
@@ -121,20 +120,22 @@ def score_teacher(options: argparse.Namespace, place: torch.device, report: Repo
 
 def distil(options: argparse.Namespace, place: torch.device, report: Report) -> None:
     """Learns the light field and keeps it, as far as it comes."""
-    device = training_device("cuda")
-    opened = opened_teacher(options)
-    scene = replace(opened.scene, teacher=None)
-    photographs = open_dataset(options.dataset, "train")
-    teacher = teacher_engine(opened, str(place)).colors
-    config = TrainingConfig(
+    as_command = argparse.Namespace(
+        teacher=str(options.teacher),
+        finetune=options.dataset,
+        half_res=False,
+        scene=None,
         minutes=options.distill_seconds / 60.0,
-        schedule=load_schedule(options.schedule),
-        save_every_s=1e9,
+        schedule=options.schedule,
+        depth=options.depth,
+        width=options.width,
+        frequencies=DEFAULT_NETWORK.n_frequencies,
+        device="cuda",
+        out=options.out,
     )
-    network = replace(DEFAULT_NETWORK, depth=options.depth, width=options.width)
     state = options.work / "light-field.pt"
-    new_rays = fine_tuning_rays(photographs, scene, teacher, place)
-    trainer = Trainer(scene, teacher, network, config, state, device, new_rays)
+    trainer = new_distillation(as_command, state, tell_nobody)
+    trainer.config = replace(trainer.config, save_every_s=1e9)
     validation = open_dataset(options.dataset, "val")
     views = [
         view_rays(validation, index, _VALIDATION_STRIDE, place)
@@ -142,18 +143,12 @@ def distil(options: argparse.Namespace, place: torch.device, report: Report) -> 
     ]
     kept_s = 0.0
 
-    def light_field() -> LightField:
-        found = trainer.light_field(options.out.stem)
-        method = "distilled from a teacher; fine-tuned on photographs"
-        more = {"method": method, "teacher": "teacher", "photographs": photographs.name}
-        return replace(found, provenance={**found.provenance, **more})
-
     def measured() -> dict[str, float]:
         nonlocal kept_s
         if trainer.elapsed_s - kept_s > _KEPT_EVERY_S:
             kept_s = trainer.elapsed_s
-            save_halves(light_field(), options.out)
-        db = views_db(network_answers(trainer.network, scene, place), views)
+            save_halves(distilled(trainer, as_command), options.out)
+        db = views_db(network_answers(trainer.network, trainer.scene, place), views)
         depth = trainer.network.config.depth
         return {"held_out_psnr_db": statistics.mean(db), "depth": depth}
 
@@ -161,7 +156,7 @@ def distil(options: argparse.Namespace, place: torch.device, report: Report) -> 
         follow(trainer, report, "curve", _CURVE_S, measured)
     state.unlink(missing_ok=True)
     report.say("mrays", trainer.rays / 1e6)
-    save_halves(light_field(), options.out)
+    save_halves(distilled(trainer, as_command), options.out)
     report.say("stored_bytes", options.out.stat().st_size)
 
 
