@@ -37,8 +37,8 @@ _UNSEEN = re.compile(
 and the empty sign of Braille); but for the selector that makes emoji coloured."""
 
 
-def plain(text: str, most: int = MAX_SHOWN) -> str:
-    """A text from outside as it may be shown: one line, nothing invisible, `most` characters.
+def plain(text: str) -> str:
+    """A text from outside as it may be shown: one line, nothing invisible, `MAX_SHOWN` characters.
 
     Control and bidirectional characters could forge a second message or turn words around in a
     terminal or a label; they, and bytes of file names that are not UTF-8 (lone surrogates to
@@ -46,13 +46,13 @@ def plain(text: str, most: int = MAX_SHOWN) -> str:
     long loses its middle.
     """
     # Cut first: cleaning five megabytes would take seconds.
-    if len(text) > 8 * most:
-        text = f"{text[: 4 * most]}…{text[-4 * most :]}"
+    if len(text) > 8 * MAX_SHOWN:
+        text = f"{text[: 4 * MAX_SHOWN]}…{text[-4 * MAX_SHOWN :]}"
     text = "".join(map(shown, " ".join(text.split())))
-    if len(text) <= most:
+    if len(text) <= MAX_SHOWN:
         return text
-    tail = (most - 1) // 2
-    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+    tail = (MAX_SHOWN - 1) // 2
+    return f"{text[: MAX_SHOWN - 1 - tail]}…{text[len(text) - tail :]}"
 
 
 def shown(character: str) -> str:

@@ -122,10 +122,9 @@ class CameraPath:
 
     # Changes; an index outside the path is an IndexError
 
-    def added(self, keyframe: Keyframe, index: int | None = None) -> CameraPath:
-        """With one more keyframe, before the one at `index` or at the end."""
-        at = len(self.keyframes) if index is None else index
-        return replace(self, keyframes=(*self.keyframes[:at], keyframe, *self.keyframes[at:]))
+    def added(self, keyframe: Keyframe) -> CameraPath:
+        """With one more keyframe at the end."""
+        return replace(self, keyframes=(*self.keyframes, keyframe))
 
     def removed(self, index: int) -> CameraPath:
         """Without the keyframe at `index`. The last one stays: CameraPathError."""

@@ -129,10 +129,9 @@ def find_worst(
     sensitivity: Sensitivity,
     n: int | None = None,
     target_db: float | None = None,
-    cancelled: Callable[[], bool] = never,
-) -> Kept | None:
+) -> Kept:
     """The layers to keep in fp32: the `n` costliest, or as few of them as reach `target_db`, found
-    by bisection; None where cancelled.
+    by bisection.
 
     Squared errors of layers nearly add up, so that one order serves every `n`. A layer's own
     signal to noise says little about it: the noisiest layers may not reach the colours at all.
@@ -143,14 +142,11 @@ def find_worst(
     order = sensitivity.worst_first()
     precision, n_rays = sensitivity.precision, sensitivity.n_rays
     if n is not None:
-        db = mix_psnr_db(light_field, precision, order[:n], n_rays, cancelled)
-        return None if db is None else Kept(tuple(order[:n]), db)
+        return Kept(tuple(order[:n]), mix_psnr_db(light_field, precision, order[:n], n_rays))
     fewest, enough, best_db = 0, len(order), math.inf
     while fewest < enough:
         middle = (fewest + enough) // 2
-        db = mix_psnr_db(light_field, precision, order[:middle], n_rays, cancelled)
-        if db is None:
-            return None
+        db = mix_psnr_db(light_field, precision, order[:middle], n_rays)
         if target_db is not None and db >= target_db:
             enough, best_db = middle, db
         else:
@@ -162,17 +158,14 @@ def mix_psnr_db(
     light_field: LightField,
     precision: Precision,
     layers_in_fp32: Iterable[str],
-    n_rays: int = SENSITIVITY_RAYS,
-    cancelled: Callable[[], bool] = never,
-) -> float | None:
-    """PSNR of the final colours to fp32 with these layers kept in fp32; None where cancelled."""
+    n_rays: int,
+) -> float:
+    """PSNR of the final colours to fp32 with these layers kept in fp32."""
     mixed = with_mix(light_field, light_field.layers_in_fp32.union(layers_in_fp32))
     exact, rounded = exact_linear(light_field), linear_in(mixed, precision)
     squared = 0.0
     with torch.inference_mode():
         for origins, directions in _batches(light_field, n_rays):
-            if cancelled():
-                return None
             features = features_of(light_field, origins, directions)
             colors = [
                 colors_of(walk(light_field.network, linear, features))

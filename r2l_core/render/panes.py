@@ -14,9 +14,9 @@ cost nothing."""
 class Pane:
     """One source, the last picture that was made of it, and what its frames are labelled with."""
 
-    def __init__(self, source: PixelSource, light_field: str = "") -> None:
+    def __init__(self, source: PixelSource) -> None:
         self.source = source
-        self.light_field = light_field
+        self.light_field = ""
         """See Frame."""
         self.asked_share = 1.0
         """Share of a preview's pixels that the source is probably asked about."""

@@ -48,7 +48,6 @@ def test_operations_return_new_paths_and_leave_the_old_one_alone():
     before = path.keyframes
     extra = key(99)
     assert path.added(extra).keyframes == (*before, extra)
-    assert path.added(extra, 1).keyframes == (before[0], extra, *before[1:])
     assert path.removed(1).keyframes == (before[0], before[2])
     assert path.removed(-1).keyframes == before[:2]
     assert path.replaced(2, extra).keyframes == (*before[:2], extra)

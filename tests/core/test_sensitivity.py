@@ -229,12 +229,6 @@ def test_stopping_midway(field, looks):
     assert len(seen) < 8
 
 
-def test_stopping_the_choice(field, measured):
-    result = measured[Precision.INT8_SIM]
-    for wish in ({"n": 2}, {"target_db": result.all_db + 5}):
-        assert find_worst(field, result, **wish, cancelled=lambda: True) is None
-
-
 # --- refusals ----------------------------------------------------------------------------------
 
 

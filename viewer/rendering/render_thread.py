@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import QObject, QThread, pyqtSignal
+from PyQt6.QtCore import QThread, pyqtSignal
 
 from r2l_core.engines.fused.workers import usable_processors
 from r2l_core.errors import R2LError
@@ -50,8 +50,8 @@ class RenderThread(QThread):
 
     _to_be_prepared = pyqtSignal(Preparation)
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.mailbox = Mailbox()
         # By the window's thread, so that it inherits that one's niceness: what waits for a
         # processor while it imports has Python's lock, and the window waits with it.

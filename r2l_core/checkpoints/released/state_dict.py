@@ -95,12 +95,12 @@ class StateDict:
             )
         return StateDict(field, references, archive, file_bytes, notes)
 
-    def shape(self, name: str, n_dimensions: int = 2) -> tuple[int, ...]:
-        """The shape of a weight. Raises Refused where it is missing or of other dimensions."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a matrix of weights. Raises Refused where it is missing or none."""
         if name not in self.references:
             raise Refused(f"its {self.field} has no {name}")
         shape = self.references[name].shape
-        if len(shape) != n_dimensions:
+        if len(shape) != 2:
             raise Refused(f"{name} in its {self.field} has the shape {shape}")
         return shape
 

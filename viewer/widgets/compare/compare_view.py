@@ -33,8 +33,8 @@ class CompareView(QWidget):
     map_wanted = pyqtSignal(DifferenceKind, Frame, Frame)
     """DifferenceKind, Frame A, Frame B: a map to be computed elsewhere and given to `set_map`."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.message = MessageBar(self)
         self.pane = ComparePane(self)
         self.bar = CompareBar(self)

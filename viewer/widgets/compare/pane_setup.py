@@ -31,8 +31,8 @@ class PaneSetup(QWidget):
     file_wanted = pyqtSignal(int)
     """Position of the pane that should show a light field from a file."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Panes")
         # Rows stay close together, whatever room there is below them.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)

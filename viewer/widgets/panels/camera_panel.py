@@ -79,8 +79,8 @@ class CameraPanel(QWidget):
     view_requested = pyqtSignal(str)
     bookmark_recalled = pyqtSignal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Camera")
         self._orbit = Orbit(0.0, 0.0, 1.0)
         self._shown_fov_x_deg = 40.0

@@ -37,8 +37,8 @@ class DatasetPanel(QWidget):
     thumbnail_wanted = pyqtSignal(int, int)
     """Position of a view, and how many device pixels there are each way."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Dataset")
         self._splits: tuple[str, ...] = ()
         self._split = ""

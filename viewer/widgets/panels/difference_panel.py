@@ -50,8 +50,8 @@ class DifferencePanel(QWidget):
     seen_changed = pyqtSignal(bool)
     """Whether the panel can be seen, so that counting is worth its time."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Difference")
         self._options = DifferenceOptions()
         self._readout: DifferenceReadout | None = None

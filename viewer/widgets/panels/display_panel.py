@@ -23,8 +23,8 @@ class DisplayPanel(QWidget):
 
     display_changed = pyqtSignal(DisplayOptions)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Display")
         self._options = DisplayOptions()
         self._channels = {

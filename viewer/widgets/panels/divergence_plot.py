@@ -40,8 +40,8 @@ class DivergenceReadout:
 class DivergencePlot(QWidget):
     """One line a precision in its colour, dashed where it is simulated, on a logarithmic axis."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Divergence from fp32 block by block")
         self._readout: DivergenceReadout | None = None
         self._caption = QLabel(_HINT, self)

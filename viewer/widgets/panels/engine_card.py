@@ -41,8 +41,8 @@ class EngineCard(QWidget):
     contest_stopped = pyqtSignal()
     """Nobody wants to know whether another engine is faster."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Engine that runs")
         self._swatch = _Swatch(self)
         self._swatch.hide()

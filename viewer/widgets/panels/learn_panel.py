@@ -57,8 +57,8 @@ class LearnPanel(QWidget):
     dataset_browse_requested = pyqtSignal()
     file_browse_requested = pyqtSignal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Learn")
         self._proposed = ""
         """The file that was proposed last: one that was typed is not replaced."""

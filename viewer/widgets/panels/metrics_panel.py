@@ -114,8 +114,8 @@ class MetricsPanel(QWidget):
     reference_chosen = pyqtSignal(object)
     """Position of the pane that the others should be measured against; None: every two."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Metrics")
         self._reference = FlatCombo(self)
         self._reference.setAccessibleName("Reference pane")

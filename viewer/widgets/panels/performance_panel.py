@@ -32,8 +32,8 @@ _RATE_SCALE = 2.1
 class PerformancePanel(QWidget):
     """Every number is measured, has a unit and keeps its place while it changes."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Performance")
         self._values: dict[str, QLabel] = {}
         self._units: dict[str, QLabel] = {}

@@ -228,8 +228,8 @@ class PrecisionSwitch(QWidget):
 
     precision_chosen = pyqtSignal(Precision)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Precision")
         self._segments: list[PrecisionSegment] = []
         self._offered: dict[Precision, Availability] = {}

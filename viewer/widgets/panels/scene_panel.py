@@ -138,8 +138,8 @@ class ScenePanel(QWidget):
     match_window_chosen = pyqtSignal()
     target_fps_chosen = pyqtSignal(float)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Scene")
         self._described: tuple[str, float, float, int, int] | None = None
         self._name = ElidedLabel(_NONE, self)

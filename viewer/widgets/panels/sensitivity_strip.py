@@ -41,8 +41,8 @@ class SensitivityStrip(QWidget):
     restore_requested = pyqtSignal()
     save_requested = pyqtSignal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Sensitivity of the layers")
         caption = ElidedLabel("Signal to noise in int8, dB", self)
         caption.setFont(theme.font(self, 0.9))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QPalette
-from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
+from PyQt6.QtWidgets import QLabel, QStatusBar
 
 from r2l_core.render.frames import Frame
 from r2l_core.types import EngineInfo
@@ -17,8 +17,8 @@ from viewer.widgets.panels.performance_readout import PerformanceReadout
 class StatusLine(QStatusBar):
     """What runs stands at the left; the readouts keep their places at the right."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setSizeGripEnabled(False)
         self._engine = ElidedLabel("Nothing runs yet", self)
         self._engine.setContentsMargins(8, 0, 0, 0)

@@ -24,8 +24,8 @@ class Timeline(QWidget):
     """The widget that a menu of ready-made paths belongs to."""
     record_requested = pyqtSignal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Timeline")
         self._readout = TimelineReadout()
         self._seconds = 0.0
