@@ -97,7 +97,7 @@ def _fov_y_deg(entry: Fields, fields: Fields) -> float:
     """Vertical field of view of a photograph; that of its width where its shape is unknown."""
 
     # With Pillow, which a start of the window does not need.
-    from r2l_core.datasets.lenses import field_of_view, lens_field, lens_levels
+    from r2l_core.datasets.lenses import fields_of_view, lens_field, lens_levels
 
     levels = lens_levels((entry, fields), [])
     sources = [one for level in levels for one in level]
@@ -107,8 +107,7 @@ def _fov_y_deg(entry: Fields, fields: Fields) -> float:
         return field.optional_number(name, 1, 65_536)
 
     width, height = side_px("w"), side_px("h")
-    for level in levels:  # as `read_lens` has it: the frame first, and there lengths in pixels
-        x, y = (field_of_view(level, axis, []) for axis in "xy")
+    for x, y in fields_of_view(levels, []):
         if y is not None and y.focal_px is None:
             return math.degrees(y.angle_rad)
         focal_px = next((one.focal_px for one in (y, x) if one and one.focal_px), None)

@@ -21,7 +21,7 @@ so our principal point lies half a pixel before theirs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -133,14 +133,9 @@ def read_lens(
             return seen.focal_px * (across if axis == "x" else down)
         return given_px[axis == "y"] / 2 / math.tan(seen.angle_rad / 2)
 
-    # Of the frame before those of the file.
     x, y = (
-        [
-            (at, seen)
-            for at, level in enumerate(levels)
-            if (seen := field_of_view(level, axis, doubts)) is not None
-        ]
-        for axis in "xy"
+        [(at, seen) for at, seen in enumerate(along) if seen is not None]
+        for along in zip(*fields_of_view(levels, doubts), strict=True)
     )
     if x:
         fx = focal_px(x[0][1], "x")
@@ -194,7 +189,16 @@ def lens_levels(sources: Sequence[_F], doubts: list[str]) -> list[list[_F]]:
     return [[one, *_of_matrix(one, doubts), *_of_parameters(one, doubts)] for one in sources]
 
 
-def field_of_view(level: Sequence[_F], axis: str, doubts: list[str]) -> FieldOfView | None:
+def fields_of_view(
+    levels: Sequence[Sequence[_F]], doubts: list[str]
+) -> Iterator[tuple[FieldOfView | None, FieldOfView | None]]:
+    """Along x and along y, as far as each level says it: of the frame before those of the file.
+    Raises the error of their fields."""
+    for level in levels:
+        yield _field_of_view(level, "x", doubts), _field_of_view(level, "y", doubts)
+
+
+def _field_of_view(level: Sequence[_F], axis: str, doubts: list[str]) -> FieldOfView | None:
     """Along `axis`, x or y, as far as one level says it. Raises the error of its fields."""
     field, name = lens_field(level, f"fl_{axis}")
     if (focal_px := field.optional_number(name, 1e-3, _MAX_FOCAL_PX)) is not None:
