@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import (
     QDialog,
     QGridLayout,
@@ -22,11 +22,11 @@ from PyQt6.QtWidgets import (
 from viewer.widgets import theme
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
 from viewer.widgets.controls.value_spin import ValueSpin
+from viewer.widgets.panels.film_preview import FilmPreview
 from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
 from viewer.widgets.picture.picture import Picture
 
 _WIDTH_PX = 420
-_PREVIEW_HEIGHT_PX = 150
 _ENDINGS = "The ending says the format: .mp4, .webm, .gif, or .png for numbered pictures."
 PREPARING = "Preparing…"
 """What is said of a film until its first frame is there."""
@@ -63,7 +63,7 @@ class RecordPanel(QDialog):
         self._title.setAccessibleName("Title card")
         self._title.setPlaceholderText("None")
         self._title.setToolTip("Two seconds of title before the path; leave empty for none.")
-        self._preview = _Preview(self)
+        self._preview = FilmPreview(self)
         self._bar = QProgressBar(self)
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(6)
@@ -277,38 +277,6 @@ class RecordPanel(QDialog):
         """Propose a name in `folder` unless one was given."""
         if not self._file.text():
             self._file.setText(str(Path(folder) / "r2l.mp4"))
-
-
-class _Preview(QWidget):
-    """The newest frame, made to fit."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAccessibleName("Newest frame")
-        self.setFixedHeight(_PREVIEW_HEIGHT_PX)
-        self._picture: Picture | None = None
-
-    def show_picture(self, picture: Picture) -> None:
-        self._picture = picture
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(_WIDTH_PX, _PREVIEW_HEIGHT_PX)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(theme.tones_of(self).surround))
-        if self._picture is None:
-            painter.setPen(QColor(theme.tones_of(self).on_surround))
-            painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter), "No frame yet")
-            return
-        image = self._picture.image
-        room = QRectF(self.rect()).adjusted(6, 6, -6, -6)
-        shown = image.size().toSizeF().scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        place = QRectF(0, 0, shown.width(), shown.height())
-        place.moveCenter(room.center())
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(place, image)
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:
