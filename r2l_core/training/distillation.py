@@ -1,9 +1,4 @@
-"""Training of a light field: growing depth, Muon and Adam, by a schedule, resumable.
-
-The published network is 88 layers deep; a shallow one learns faster per second. So training
-starts shallow and doubles the depth by inserting residual blocks whose last layer is zero: the
-network's function does not change at that moment.
-"""
+"""Training of a light field: growing depth, Muon and Adam, by a schedule, resumable."""
 
 from __future__ import annotations
 
@@ -11,12 +6,11 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from r2l_core.engines.cuda.device import Device
 from r2l_core.errors import R2LError
@@ -24,9 +18,10 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.json_fields import parse_json
 from r2l_core.model.encoding import RayCoordinates
 from r2l_core.model.light_field import LightField
-from r2l_core.model.module import R2LNetwork, ResidualBlock
+from r2l_core.model.module import R2LNetwork
 from r2l_core.model.network import NetworkConfig
 from r2l_core.training.arithmetic import DTYPES
+from r2l_core.training.growing import grown, start_network
 from r2l_core.training.runs import Speed, Stopwatch, loaded_state, save_state
 from r2l_core.training.sampling import DrawnAhead, RaySampler, RaySource
 from r2l_core.training.schedule import GROWING, Schedule, Stage
@@ -284,40 +279,3 @@ class Trainer:
             "device": "cpu" if self._device is None else self._device.name,
             "arithmetic": self._arithmetic,
         }
-
-
-def grown(network: R2LNetwork, blocks: int) -> R2LNetwork:
-    """The same function with more residual blocks, spread evenly; old parameters are reused.
-
-    New blocks end in a zero layer, so they pass their input through until trained.
-    """
-    old = list(network.body)
-    device = next(network.parameters()).device
-    result = R2LNetwork(replace(network.config, depth=2 * blocks + 2)).to(device)
-    result.head, result.tail = network.head, network.tail
-    # Block k of the old network goes to the first slot of its share of the new one.
-    places = {round(k * blocks / len(old)): block for k, block in enumerate(old)}
-    body: list[nn.Module] = []
-    for slot in range(blocks):
-        fresh = result.body[slot]
-        assert isinstance(fresh, ResidualBlock)
-        _zero_last(fresh)
-        body.append(places.get(slot, fresh))
-    result.body = nn.Sequential(*body)
-    return result
-
-
-def start_network(final: NetworkConfig, blocks: int) -> R2LNetwork:
-    """A fresh network of `blocks` blocks that pass their input through."""
-    network = R2LNetwork(replace(final, depth=2 * blocks + 2))
-    for block in network.body:
-        assert isinstance(block, ResidualBlock)
-        _zero_last(block)
-    return network
-
-
-def _zero_last(block: ResidualBlock) -> None:
-    last = block.body[2]
-    assert isinstance(last, nn.Linear)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)

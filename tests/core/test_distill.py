@@ -27,7 +27,8 @@ from r2l_core.render.progressive_image import render_image
 from r2l_core.render.sources import NetworkSource
 from r2l_core.training import distillation as training
 from r2l_core.training.demo_scene import render_rays
-from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer, TrainingConfig, grown
+from r2l_core.training.distillation import DEFAULT_NETWORK, Trainer, TrainingConfig
+from r2l_core.training.growing import grown
 from r2l_core.training.sampling import RayBatch, RaySampler, SamplingConfig
 from r2l_core.training.schedule import GROWING, Schedule, Stage, load_schedule
 from r2l_core.types import Precision

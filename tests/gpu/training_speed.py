@@ -14,7 +14,8 @@ from torch.profiler import ProfilerActivity, profile
 from r2l_core.engines.cuda.device import Device
 from r2l_core.geometry.scene import SceneSpec, load_scene
 from r2l_core.model.encoding import RayCoordinates
-from r2l_core.training.distillation import DEFAULT_NETWORK, start_network
+from r2l_core.training.distillation import DEFAULT_NETWORK
+from r2l_core.training.growing import start_network
 from r2l_core.training.sampling import RaySampler, SamplingConfig
 from r2l_core.training.steps import Optimizers, TrainingSteps, training_device
 from r2l_core.training.teachers import teacher_of
