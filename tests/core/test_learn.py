@@ -211,13 +211,13 @@ def test_a_pause_while_the_grid_grows_is_no_training_time(
     monkeypatch.setattr(trainer_module, "_SETTLING_STEPS", 0)
     clock = fake_clock(trainer_module, seconds_per_look=STEP_S)
 
-    def told(what: str, done: int, _total: int) -> None:
+    def tell(what: str, done: int, _total: int) -> None:
         if what == doing and done == 3:
             clock.now += 1000.0
 
     config = TeachConfig(batch_rays=256, growths=(Growth(0.0, 0.5, 0.0, 256),))
     views = open_dataset(dataset, "train")
-    trainer = TeachTrainer(views, None, config, tmp_path / "state.pt", told=told)
+    trainer = TeachTrainer(views, None, config, tmp_path / "state.pt", tell=tell)
     progress = next(trainer.run())
     assert progress.elapsed_s == pytest.approx(STEP_S)
 
