@@ -49,6 +49,7 @@ import pickle, sys
 from r2l_core.engines.cuda.fusion import TritonFusion
 from r2l_core.engines.cuda.network import DTYPES, DeviceNetwork
 from r2l_core.model.encoding import FeatureEncoder
+from r2l_core.quantization.folding import folded
 
 def run_blocks(blocks, x, rays_per_program):
     blocks(x, rays_per_program)
@@ -64,7 +65,9 @@ def network_colors(light_field, precision, rays, fused):
 def first_layer(light_field, precision, rays):
     from r2l_core.engines.cuda.triton_ends import TritonEnds
 
-    ends = TritonEnds(light_field, DTYPES[precision], light_field.network.width, rays[0].device)
+    numbers = folded(light_field, precision)
+    width = light_field.network.width
+    ends = TritonEnds(light_field, numbers, DTYPES[precision], width, rays[0].device)
     return ends.first(*rays)[0]
 
 def spoiled_ends(light_field, precision, how):
@@ -74,6 +77,8 @@ def spoiled_ends(light_field, precision, how):
         def first(self, origins, directions):
             if how == "low":
                 self._low.zero_()
+            if how == "turn":
+                self._turn[0].zero_()
             x, hidden = super().first(origins, directions)
             return (x.roll(1, 1) if how == "x" else x, hidden + (how == "hidden"))
 
@@ -83,7 +88,13 @@ def spoiled_ends(light_field, precision, how):
     kind, triton_ends.TritonEnds = triton_ends.TritonEnds, Spoiled
     place = light_field.tensors["tail.0.bias"].device
     try:
-        triton_ends.checked_ends(light_field, DTYPES[precision], light_field.network.width, place)
+        triton_ends.checked_ends(
+            light_field,
+            folded(light_field, precision),
+            DTYPES[precision],
+            light_field.network.width,
+            place,
+        )
     finally:
         triton_ends.TritonEnds = kind
 

@@ -60,7 +60,7 @@ def _opened(
     if file_scene is None and scene is None:
         notes = (NO_SCENE.format(SceneSpec(path.stem)),)
     try:
-        tensors, quantization = unpacked(tensors, header.get("quantization"))
+        tensors, quantization = unpacked(config, tensors, header.get("quantization"))
     except ValueError as error:
         raise cannot_open(
             path, f"its quantised layers are damaged ({error})", "Quantise the original again."

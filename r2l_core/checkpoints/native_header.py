@@ -20,8 +20,8 @@ def check_promise(path: Path, header: Header) -> None:
     config, _, _ = describe(path, header.metadata)
     promised = sum(tensor.numel for tensor in header.tensors.values())
     # Before shapes: a forged depth must not make us build a billion names. Layers in eight bits
-    # bring up to three tensors of scales along.
-    if not n_tensors(config) <= len(header.tensors) <= 5 * n_tensors(config):
+    # bring up to three tensors of scales along, and all of them one of signs.
+    if not n_tensors(config) <= len(header.tensors) <= 5 * n_tensors(config) + 1:
         raise bad_count(path, config, len(header.tensors))
     shapes = config.tensor_shapes().values()
     if promised > sum(math.prod(shape) + 2 * sum(shape) + 2 for shape in shapes):

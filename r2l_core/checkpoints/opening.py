@@ -4,7 +4,9 @@ The file's header metadata holds `format` = "r2l-light-field", `version` = "1" a
 `network` (NetworkConfig), `scene` (SceneSpec) and `provenance` (how it was made). The tensors bear
 the released state-dict names. A quantised light field has a fourth text, `quantization` (recipe and
 settings); its 8-bit layers are stored as an int8 `NAME.weight` with `NAME.weight_scale` (out, 1)
-and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,). A light field whose rays must
+and, for static recipes, `NAME.input_amax` () and `NAME.smooth` (in,). In `int8` they have an
+`NAME.input_center` (in,) instead, and one int8 `turn_signs` (width,) turns the stream for all
+(`model.turning`): their weights and biases are stored turned. A light field whose rays must
 not be re-based unasked says so with `rays` = "plain". The format carries no code, so nothing in a
 file is ever run; released checkpoints are pickles, which could, and are read by `released`.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import get_args
 
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from r2l_core.json_fields import parse_json
 from r2l_core.model.arithmetic import QuantizedRows
-from r2l_core.model.quantized import Quantization, QuantizedLinear, Recipe
+from r2l_core.model.network import NetworkConfig
+from r2l_core.model.quantized import Quantization, QuantizedLinear, Recipe, stood_for
+from r2l_core.model.turning import TURN_SIGNS, are_turn_signs
 
 _STORED_TYPE = {"weights-bf16": torch.bfloat16}
 """What a weight-only recipe is stored in; the other recipes' floats stay float32."""
@@ -32,11 +35,15 @@ def packed(tensors: Mapping[str, Tensor], quantization: Quantization | None) -> 
             result[f"{name}.smooth"] = layer.smooth.contiguous()
         if layer.center is not None:
             result[f"{name}.input_center"] = layer.center.contiguous()
+        if layer.bias is not None:
+            result[f"{name}.bias"] = layer.bias.contiguous()
+    if quantization is not None and quantization.turn_signs is not None:
+        result[TURN_SIGNS] = quantization.turn_signs.contiguous()
     return result
 
 
 def unpacked(
-    stored: Mapping[str, Tensor], description: str | None
+    network: NetworkConfig, stored: Mapping[str, Tensor], description: str | None
 ) -> tuple[dict[str, Tensor], Quantization | None]:
     """State-dict tensors, 8-bit layers turned back into float32, and the quantisation they carry.
 
@@ -53,12 +60,17 @@ def unpacked(
         name = key.removesuffix(".weight_scale")
         layer = _layer(name, tensors)
         _check_recipe(name, layer, values["recipe"])
-        tensors[f"{name}.weight"] = layer.effective_weight()
         layers[name] = layer
+    signs = tensors.pop(TURN_SIGNS, None)
+    if signs is not None:
+        eight_bits = values["recipe"] == "int8" and signs.dtype is torch.int8
+        if not eight_bits or not are_turn_signs(signs.numpy(), network):
+            raise ValueError(f"{TURN_SIGNS} do not turn the stream of this network")
+        layers = {name: _behind_turn(network, name, layers[name], tensors) for name in layers}
     settings = values.get("settings")
-    return tensors, Quantization(
-        values["recipe"], layers, settings if isinstance(settings, dict) else {}
-    )
+    settings = settings if isinstance(settings, dict) else {}
+    quantization = Quantization(values["recipe"], layers, settings, signs)
+    return stood_for(network, tensors, quantization), quantization
 
 
 def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLinear:
@@ -99,6 +111,16 @@ def _check_recipe(name: str, layer: QuantizedLinear, recipe: Recipe) -> None:
         raise ValueError(f"{name} has a centre, and {recipe} has none")
     if recipe == "int8-static" and layer.input_amax is None:
         raise ValueError(f"{name}.input_amax is missing")
+
+
+def _behind_turn(
+    network: NetworkConfig, name: str, layer: QuantizedLinear, tensors: Mapping[str, Tensor]
+) -> QuantizedLinear:
+    """The layer with its own bias, which is turned as its integers are."""
+    width, bias = network.width, tensors.get(f"{name}.bias")
+    if layer.weight.values.shape != (width, width) or bias is None or bias.shape != (width,):
+        raise ValueError(f"{name} does not fit {TURN_SIGNS}")
+    return replace(layer, bias=bias.to(torch.float32))
 
 
 def _positive(values: Tensor, or_zero: bool) -> bool:

@@ -13,7 +13,6 @@ import functools
 import importlib.util
 import sys
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,10 +24,9 @@ from r2l_core.engines.base import Shaded, failures_of
 from r2l_core.engines.processor import this_processor
 from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
-from r2l_core.model.network import LEAKY_SLOPE, Activation
-from r2l_core.model.quantized import QuantizedLinear, described
-from r2l_core.quantization.dynamic import folded_biases
-from r2l_core.quantization.mix import quantized_layers
+from r2l_core.model.network import LEAKY_SLOPE, Activation, NetworkConfig
+from r2l_core.model.quantized import described
+from r2l_core.quantization.folding import FoldedNetwork, folded
 from r2l_core.torch_threads import one_torch_thread
 from r2l_core.types import Availability, EngineInfo, Precision
 
@@ -65,8 +63,9 @@ class OpenVinoEngine:
 
         network = light_field.network
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
-        quantized = quantized_layers(light_field, precision)
-        graph = _Graph(light_field, self._encoder, quantized)
+        numbers = folded(light_field, precision)
+        quantized = numbers.integers
+        graph = _Graph(network, numbers, self._encoder)
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision is Precision.BF16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -97,7 +96,7 @@ class OpenVinoEngine:
             if precision is Precision.INT8
             else _ARITHMETIC[precision],
             kernel=f"OpenVINO {ov.__version__.split('-')[0]}",
-            weight_bytes=graph.weight_bytes(precision),
+            weight_bytes=numbers.weight_bytes(2 if precision is Precision.BF16 else 4),
         )
 
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
@@ -121,29 +120,21 @@ class _Graph:
 
     def __init__(
         self,
-        light_field: LightField,
+        network: NetworkConfig,
+        numbers: FoldedNetwork,
         encoder: FeatureEncoder,
-        quantized: Mapping[str, QuantizedLinear],
     ) -> None:
-        self._network = light_field.network
-        self._tensors = light_field.tensors
+        self._network = network
+        self._tensors, self._turn = numbers.tensors, numbers.turn
         self._encoder = encoder
-        self._quantized = quantized
+        self._quantized = numbers.integers
         self._biases = {
             "head.0": self._tensors["head.0.bias"],
-            **folded_biases(light_field, quantized),
+            **numbers.biases,
             "tail.0": self._tensors["tail.0.bias"],
         }
-        self._pad = -self._network.width % _WIDTH_MULTIPLE if quantized else 0
+        self._pad = -network.width % _WIDTH_MULTIPLE if numbers.integers else 0
         self.width = self._network.width + self._pad
-
-    def weight_bytes(self, precision: Precision) -> int:
-        """Bytes of weights as this precision holds them."""
-        wide = 2 if precision is Precision.BF16 else 4
-        return sum(
-            tensor.numel() * (1 if name.removesuffix(".weight") in self._quantized else wide)
-            for name, tensor in self._tensors.items()
-        )
 
     def model(self, input_size: int) -> ov.Model:
         """Features (n, input_size) to colours (n, 3), for any n."""
@@ -153,6 +144,9 @@ class _Graph:
         features = op.parameter([-1, input_size], np.float32)
         network = self._network
         hidden = _activated(self._linear(features, "head.0"), network.act)
+        if self._turn is not None:
+            turn = functional.pad(self._turn, (0, self._pad, 0, self._pad))
+            hidden = op.matmul(hidden, op.constant(turn.numpy()), False, True)
         x = hidden
         for k in range(network.n_blocks):
             *inner, last = network.block_layers(k)
@@ -168,7 +162,7 @@ class _Graph:
     def _linear(self, x: Any, name: str, scale: float = 1.0) -> Any:
         from openvino import opset13 as op
 
-        weight, bias = self._tensors[f"{name}.weight"], self._biases[name]
+        bias = self._biases[name]
         # Zero rows and columns: the padded channels stay zero, and change no row's maximum.
         columns = 0 if name == "head.0" else self._pad
         rows = 0 if name == "tail.0" else self._pad
@@ -181,6 +175,7 @@ class _Graph:
                 op.convert(op.constant(values.numpy()), "f32"), op.constant(scales.numpy())
             )
         else:
+            weight = self._tensors[f"{name}.weight"]
             if name == "head.0":
                 weight = self._encoder.head_weight(weight)
             padded = functional.pad(weight * scale, (0, columns, 0, rows))

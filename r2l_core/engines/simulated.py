@@ -17,9 +17,10 @@ from r2l_core.engines.torch_engine import PackedLinear
 from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import body_layers, described
-from r2l_core.quantization.mix import quantized_layers
+from r2l_core.model.turning import turned
+from r2l_core.quantization.mix import quantized_layers, stream_turn
 from r2l_core.quantization.simulation import Layer, fake_batch, fake_rows, simulated_layer
-from r2l_core.quantization.walk import colors_of, walk
+from r2l_core.quantization.walk import TURN, Layers, colors_of, walk
 from r2l_core.types import Availability, EngineInfo, Precision
 
 _TILE_RAYS = 2048
@@ -51,10 +52,14 @@ class SimulatedEngine:
     def __init__(
         self, light_field: LightField, precision: Precision, rounding: bool = True
     ) -> None:
-        network, tensors = light_field.network, light_field.tensors
+        network = light_field.network
         self._network = network
         self._encoder = FeatureEncoder(light_field, self.tile_rays)
-        quantized = quantized_layers(light_field, precision)
+        quantized, turn = (
+            quantized_layers(light_field, precision),
+            stream_turn(light_field, precision),
+        )
+        tensors = turned(network, light_field.tensors, turn)
 
         def layer(name: str) -> Layer:
             weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
@@ -70,7 +75,10 @@ class SimulatedEngine:
             return PackedLinear(weight, bias, self.tile_rays)
 
         names = ["head.0", *body_layers(network), "tail.0"]
-        self._layers = {name: layer(name) for name in names}
+        layers = {name: layer(name) for name in names}
+        if turn is not None:
+            layers[TURN] = PackedLinear(turn, torch.zeros(len(turn)), self.tile_rays)
+        self._layers = Layers(lambda name, x: layers[name](x), turn)
         arithmetic = _ARITHMETIC[precision]
         rounds_weights = precision is Precision.DYNAMIC_INT8_FAKE
         if not rounds_weights:
@@ -86,9 +94,6 @@ class SimulatedEngine:
             emulated=_EMULATED[precision],
         )
 
-    def _linear(self, name: str, x: Tensor) -> Tensor:
-        return self._layers[name](x)
-
     @torch.inference_mode()
     def shade(self, origins: Tensor, directions: Tensor) -> Shaded:
         """See Engine.shade."""
@@ -99,7 +104,7 @@ class SimulatedEngine:
         start = time.perf_counter()
         features = self._encoder.encode(origins, directions)
         encoded = time.perf_counter()
-        colors = colors_of(walk(self._network, self._linear, features))
+        colors = colors_of(walk(self._network, self._layers, features))
         done = time.perf_counter()
         return Shaded(colors, (encoded - start) * 1e3, (done - encoded) * 1e3)
 

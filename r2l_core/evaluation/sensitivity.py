@@ -18,13 +18,13 @@ from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.quantization.mix import quantized_layers, with_mix
-from r2l_core.quantization.simulation import linear_in
+from r2l_core.quantization.simulation import layers_in
 from r2l_core.quantization.walk import (
     Linear,
     activated,
     block_of,
     colors_of,
-    exact_linear,
+    exact_layers,
     features_of,
     walk,
     walk_on,
@@ -162,14 +162,14 @@ def mix_psnr_db(
 ) -> float:
     """PSNR of the final colours to fp32 with these layers kept in fp32."""
     mixed = with_mix(light_field, light_field.layers_in_fp32.union(layers_in_fp32))
-    exact, rounded = exact_linear(light_field), linear_in(mixed, precision)
+    exact, rounded = exact_layers(light_field), layers_in(mixed, precision)
     squared = 0.0
     with torch.inference_mode():
         for origins, directions in _batches(light_field, n_rays):
             features = features_of(light_field, origins, directions)
             colors = [
-                colors_of(walk(light_field.network, linear, features))
-                for linear in (exact, rounded)
+                colors_of(walk(light_field.network, layers, features))
+                for layers in (exact, rounded)
             ]
             squared += _squared(*colors)
     return psnr_db(squared / (3 * n_rays))
@@ -213,8 +213,8 @@ class _Pair:
         eight_bits = quantized_layers(light_field, precision)
         self.names = [name for name in body_layers(light_field.network) if name in eight_bits]
         self._network = light_field.network
-        self._exact = exact_linear(light_field)
-        self._rounded = linear_in(light_field, precision)
+        self._rounded = layers_in(light_field, precision)
+        self._exact = exact_layers(light_field, self._rounded.turn)
 
     def walk(
         self, features: Tensor, sums: Mapping[str, _Sums], cancelled: Callable[[], bool]
@@ -233,7 +233,7 @@ class _Pair:
                 streams.append(exact.stream)
                 rounded_streams.append(rounded.stream)
             if name in sums:
-                alone = activated(self._network, name, self._rounded(name, exact.inputs))
+                alone = activated(self._network, name, self._rounded.linear(name, exact.inputs))
                 sums[name].signal += float(exact.output.square().sum())
                 sums[name].noise += _squared(exact.output, alone)
                 sums[name].accumulated_noise += _squared(exact.output, rounded.output)
@@ -251,8 +251,8 @@ class _Pair:
             return colors_of(walk_on(self._network, linear, hidden, stream, block))
 
         return (
-            colors(self._rounded, self._exact, paths.streams[block]),
-            colors(self._exact, self._rounded, paths.rounded_streams[block]),
+            colors(self._rounded.linear, self._exact.linear, paths.streams[block]),
+            colors(self._exact.linear, self._rounded.linear, paths.rounded_streams[block]),
         )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from r2l_core.errors import QuantizationError
 from r2l_core.model.network import NetworkConfig
+from r2l_core.model.turning import turn_matrix, turned
 from r2l_core.types import Precision
 
 if TYPE_CHECKING:
@@ -62,11 +63,22 @@ class Quantization:
     """How a light field was quantised.
 
     layers: those in eight bits, none for published recipes; all others run in float32. settings:
-    how the scales were found, for people and provenance."""
+    how the scales were found, for people and provenance. turn_signs: int8 (width,), of the turn
+    (`model.turning`) that the residual stream has where these layers meet it, or None. A light
+    field's own tensors are never turned.
+    """
 
     recipe: Recipe
     layers: Mapping[str, QuantizedLinear]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    turn_signs: Tensor | None = None
+
+    def turn(self) -> Tensor | None:
+        """The matrix that turns the stream, float32 (width, width), or None."""
+        import torch
+
+        signs = self.turn_signs
+        return None if signs is None else torch.from_numpy(turn_matrix(signs.numpy()))
 
     @property
     def opens_in(self) -> Precision:
@@ -76,6 +88,20 @@ class Quantization:
             "int8-static": Precision.INT8_STATIC_SIM,
             "dynamic-int8-fake": Precision.DYNAMIC_INT8_FAKE,
         }.get(self.recipe, Precision.FP32)
+
+
+def stood_for(
+    network: NetworkConfig, tensors: Mapping[str, Tensor], quantization: Quantization
+) -> dict[str, Tensor]:
+    """`tensors` (by state-dict name), and for the layers in eight bits the float32 weights and
+    biases that their integers stand for, turned back."""
+    result = dict(tensors)
+    for name, layer in quantization.layers.items():
+        result[f"{name}.weight"] = layer.effective_weight()
+        if layer.bias is not None:
+            result[f"{name}.bias"] = layer.bias
+    turn = quantization.turn()
+    return turned(network, result, None if turn is None else turn.T, quantization.layers)
 
 
 def body_layers(network: NetworkConfig) -> list[str]:

@@ -29,7 +29,7 @@ from r2l_core.model.quantized import (
     body_layers,
     chosen_layers,
 )
-from r2l_core.quantization.walk import exact_linear, features_of, walk
+from r2l_core.quantization.walk import exact_layers, features_of, walk
 from r2l_core.types import RayMode
 
 Calibrator = Literal["max", "percentile", "mse", "entropy"]
@@ -146,12 +146,12 @@ def layer_inputs(
     light_field: LightField, origins: Tensor, directions: Tensor
 ) -> Iterator[tuple[str, Tensor]]:
     """Inputs of every body layer in float32, as (name, (N, width)), batch by batch."""
-    linear = exact_linear(light_field)
+    layers = exact_layers(light_field)
     with torch.inference_mode():
         for start in range(0, len(origins), _BATCH):
             batch = slice(start, start + _BATCH)
             features = features_of(light_field, origins[batch], directions[batch])
-            for call in walk(light_field.network, linear, features):
+            for call in walk(light_field.network, layers, features):
                 if call.name.startswith("body."):
                     yield call.name, call.inputs
 

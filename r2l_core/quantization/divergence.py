@@ -17,8 +17,8 @@ from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import canonicalise, pixel_rays
 from r2l_core.model.light_field import LightField
 from r2l_core.quantization.calibration import calibration_rays
-from r2l_core.quantization.simulation import linear_in
-from r2l_core.quantization.walk import block_of, exact_linear, features_of, walk
+from r2l_core.quantization.simulation import layers_in
+from r2l_core.quantization.walk import block_of, exact_layers, features_of, walk
 from r2l_core.types import Precision, RayMode
 
 
@@ -74,11 +74,11 @@ def probe_rays(
     Raises QuantizationError where a static range cannot be found.
     """
     features = features_of(light_field, origins, directions)
-    network, linear = light_field.network, linear_in(light_field, precision)
+    network, layers = light_field.network, layers_in(light_field, precision)
     rows: list[LayerDivergence] = []
     for exact, other in zip(
-        walk(network, exact_linear(light_field), features),
-        walk(network, linear, features),
+        walk(network, exact_layers(light_field, layers.turn), features),
+        walk(network, layers, features),
         strict=True,
     ):
         stream_error = None
@@ -141,7 +141,7 @@ def residual_stream_sizes(light_field: LightField, n_rays: int) -> list[StreamSi
     rays = calibration_rays(light_field.scene, n_rays, _SEED, light_field.ray_mode())
     features = features_of(light_field, *rays)
     sizes: list[StreamSize] = []
-    for call in walk(light_field.network, exact_linear(light_field), features):
+    for call in walk(light_field.network, exact_layers(light_field), features):
         if call.stream is None:
             continue
         rms = float(call.stream.double().square().mean().sqrt())

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
+from torch import Tensor
+
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import (
     QuantizedLinear,
@@ -18,7 +20,7 @@ from r2l_core.model.quantized import (
     chosen_layers,
 )
 from r2l_core.quantization.calibration import calibrated
-from r2l_core.quantization.dynamic import quantize_dynamic
+from r2l_core.quantization.dynamic import quantize_dynamic, turn_of
 from r2l_core.types import Precision
 
 _RECIPES: dict[Precision, Recipe] = {
@@ -49,6 +51,17 @@ def quantized_layers(
         found[recipe] = _layers(light_field, recipe)
     left_alone = light_field.layers_in_fp32
     return {name: layer for name, layer in found[recipe].items() if name not in left_alone}
+
+
+def stream_turn(light_field: LightField, precision: Precision) -> Tensor | None:
+    """By what the residual stream is turned where it meets these layers: float32 (width, width), or
+    None where it stays as it is."""
+    recipe, own = _RECIPES.get(precision), light_field.quantization
+    if recipe is None or not quantized_layers(light_field, precision):
+        return None
+    if own is not None and own.recipe == recipe:
+        return own.turn()
+    return turn_of(light_field.network) if recipe == "int8" else None
 
 
 def with_mix(light_field: LightField, layers_in_fp32: Iterable[str]) -> LightField:

@@ -24,9 +24,10 @@ from r2l_core.model.quantized import (
     Quantization,
     Recipe,
     chosen_layers,
+    stood_for,
 )
 from r2l_core.quantization.calibration import CalibrationConfig, ImportedRange, calibrated
-from r2l_core.quantization.dynamic import ROUNDING_RAYS, quantize_dynamic
+from r2l_core.quantization.dynamic import ROUNDING_RAYS, quantize_dynamic, turn_signs
 from r2l_core.quantization.simulation import rounded_tensors
 from r2l_core.types import Precision
 
@@ -53,7 +54,8 @@ def quantized(
     tensors = light_field.tensors
     if recipe == "int8":
         layers = quantize_dynamic(light_field, chosen_layers(light_field.network, mix))
-        quantization = Quantization(recipe, layers, {"rounding_rays": ROUNDING_RAYS})
+        signs = turn_signs(light_field.network) if layers else None
+        quantization = Quantization(recipe, layers, {"rounding_rays": ROUNDING_RAYS}, signs)
     elif recipe == "int8-static":
         quantization = calibrated(light_field, config, mix, imported)
     else:
@@ -62,11 +64,7 @@ def quantized(
             tensors = rounded_tensors(Precision(recipe), tensors)
         quantization = Quantization(recipe, {})
     # As after reopening the file: `tensors` holds what the integers stand for.
-    tensors = dict(tensors)
-    for name, layer in quantization.layers.items():
-        tensors[f"{name}.weight"] = layer.effective_weight()
-        if layer.bias is not None:
-            tensors[f"{name}.bias"] = layer.bias
+    tensors = stood_for(light_field.network, tensors, quantization)
     provenance = {
         **light_field.provenance,
         "quantized_from_sha256": light_field.sha256,

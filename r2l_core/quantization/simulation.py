@@ -16,8 +16,9 @@ from torch.nn import functional
 from r2l_core.model.arithmetic import LEVELS, TINY, fake_quantize
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import QuantizedLinear
-from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.walk import Linear
+from r2l_core.model.turning import turned
+from r2l_core.quantization.mix import quantized_layers, stream_turn
+from r2l_core.quantization.walk import TURN, Layers
 from r2l_core.types import Precision
 
 
@@ -55,8 +56,8 @@ Layer = Callable[[Tensor], Tensor]
 def simulated_layer(
     layer: QuantizedLinear, bias: Tensor, product: Layer, rounding: bool = True
 ) -> Layer:
-    """An eight-bit layer in float32. bias: the light field's own. product: the levels (N, in) times
-    the layer's integers.
+    """An eight-bit layer in float32. bias: the light field's own, turned where layers are. product:
+    the levels (N, in) times the layer's integers.
 
     `rounding` off leaves activations as they are: for tests that must tell rounding from none.
     """
@@ -79,7 +80,7 @@ def simulated_layer(
     return run
 
 
-def linear_in(light_field: LightField, precision: Precision) -> Linear:
+def layers_in(light_field: LightField, precision: Precision) -> Layers:
     """The layers as `precision` computes them on a processor, for `walk` with published features.
 
     `int8` is its simulation, `fp16` is rounded weights in float32, as on processors without that
@@ -90,7 +91,8 @@ def linear_in(light_field: LightField, precision: Precision) -> Linear:
     dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32
     if precision in (Precision.FP16, Precision.WEIGHTS_BF16, Precision.WEIGHTS_INT8_FAKE):
         tensors = rounded_tensors(precision, tensors)
-    quantized = quantized_layers(light_field, precision)
+    quantized, turn = quantized_layers(light_field, precision), stream_turn(light_field, precision)
+    tensors = turned(light_field.network, tensors, turn)
 
     def layer(name: str) -> Layer:
         weight, bias = tensors[f"{name}.weight"].to(dtype), tensors[f"{name}.bias"].to(dtype)
@@ -109,4 +111,6 @@ def linear_in(light_field: LightField, precision: Precision) -> Linear:
         for name in tensors
         if name.endswith(".weight")
     }
-    return lambda name, x: layers[name](x)
+    if turn is not None:
+        layers[TURN] = partial(functional.linear, weight=turn)
+    return Layers(lambda name, x: layers[name](x), turn)

@@ -16,16 +16,29 @@ from r2l_core.model.encoding import RayCoordinates, encode
 from r2l_core.model.light_field import LightField
 from r2l_core.model.module import activate_
 from r2l_core.model.network import NetworkConfig
+from r2l_core.model.turning import turned
 
 Linear = Callable[[str, Tensor], Tensor]
 """A layer's name, such as `body.3.body.0`, and its inputs (N, in) to its product (N, out)."""
 
 
+TURN = "turn"
+
+
+class Layers(NamedTuple):
+    """A network's layers as somebody computes them. turn: (width, width), by which the head's
+    output is turned on its way into the stream (`model.turning`), or None; where there is one,
+    `linear` computes it as the layer TURN."""
+
+    linear: Linear
+    turn: Tensor | None = None
+
+
 class LayerCall(NamedTuple):
     """One layer at work. `inputs` (N, in); `output` (N, out), after its activation.
 
-    `stream`: the residual stream (N, width) that leaves the head or a block's last layer, with
-    which the next block begins; None within a block and at the tail.
+    `stream`: the residual stream (N, width), maybe turned, that leaves the head or a block's last
+    layer, with which the next block begins; None within a block and at the tail.
     """
 
     name: str
@@ -34,21 +47,24 @@ class LayerCall(NamedTuple):
     stream: Tensor | None = None
 
 
-def walk(network: NetworkConfig, linear: Linear, features: Tensor) -> Iterator[LayerCall]:
+def walk(network: NetworkConfig, layers: Layers, features: Tensor) -> Iterator[LayerCall]:
     """Every layer from head to tail, whose output is the colours: float32 (N, 3) in [0, 1].
 
-    features: (N, input_size) in the order that `linear` wants. The residual stream has the type of
+    features: (N, input_size) in the order that the head wants. The residual stream has the type of
     the head's product.
     """
+    linear, turn = layers
     hidden = activated(network, "head.0", linear("head.0", features))
-    yield LayerCall("head.0", features, hidden, hidden)
-    yield from walk_on(network, linear, hidden, hidden)
+    stream = hidden if turn is None else linear(TURN, hidden)
+    yield LayerCall("head.0", features, hidden, stream)
+    yield from walk_on(network, linear, stream, stream)
 
 
 def walk_on(
     network: NetworkConfig, linear: Linear, hidden: Tensor, stream: Tensor, first_block: int = 0
 ) -> Iterator[LayerCall]:
-    """The layers from a block on. hidden: the head's output; stream: the block's inputs."""
+    """The layers from a block on. hidden: the stream out of the head; stream: the block's
+    inputs."""
     for k in range(first_block, network.n_blocks):
         *inner, last = network.block_layers(k)
         x = stream
@@ -87,10 +103,17 @@ def block_of(name: str) -> int:
     return int(name.split(".")[1])
 
 
-def exact_linear(light_field: LightField) -> Linear:
-    """The layers as they are, in float32."""
-    tensors = light_field.tensors
-    return lambda name, x: functional.linear(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+def exact_layers(light_field: LightField, turn: Tensor | None = None) -> Layers:
+    """The layers in float32: as they are, or behind a turned stream, which changes no colour."""
+    tensors = turned(light_field.network, light_field.tensors, turn)
+    if turn is not None:
+        tensors[f"{TURN}.weight"] = turn
+    return Layers(
+        lambda name, x: functional.linear(
+            x, tensors[f"{name}.weight"], tensors.get(f"{name}.bias")
+        ),
+        turn,
+    )
 
 
 def features_of(light_field: LightField, origins: Tensor, directions: Tensor) -> Tensor:

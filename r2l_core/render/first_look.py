@@ -23,6 +23,7 @@ from r2l_core.errors import EngineError, EngineUnavailable, R2LError
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.network import NetworkConfig
+from r2l_core.model.turning import TURN_SIGNS, are_turn_signs, turn_matrix, turned
 from r2l_core.render.budget import finest_stride
 from r2l_core.render.frames import STRIDES, Frame, FrameTimings, RenderRequest
 from r2l_core.render.numpy_network import (
@@ -184,6 +185,11 @@ def open_first_look(
             if not _holds(header, shapes):
                 raise _not_here("its tensors are others than its network's")
             tensors = {name: _weights(file, header, name) for name in shapes}
+            if TURN_SIGNS in header.tensors:
+                signs = _read(file, header, TURN_SIGNS)
+                if not are_turn_signs(signs, network):
+                    raise ValueError(f"{TURN_SIGNS} do not turn the stream of this network")
+                tensors = turned(network, tensors, turn_matrix(signs).T, _eight_bits(header))
     except (OSError, ValueError) as error:
         raise _not_here(str(error)) from error
     plain = rays == "auto" and header.metadata.get("rays") == "plain"
@@ -203,12 +209,19 @@ def _not_here(why: str) -> R2LError:
 def _holds(header: Header, shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether all tensors of a network are there, and beside them only what layers in eight bits
     bring along."""
-    layers = {name.removesuffix(_SCALE) for name in header.tensors if name.endswith(_SCALE)}
-    if "quantization" not in header.metadata:
-        layers = set()
+    layers = _eight_bits(header)
     brought = {f"{layer}{ending}" for layer in layers for ending in (_SCALE, *_BESIDE)}
+    if layers:
+        brought.add(TURN_SIGNS)
     found = {name: one.shape for name, one in header.tensors.items() if name not in brought}
     return found == shapes
+
+
+def _eight_bits(header: Header) -> set[str]:
+    """Names of the layers in eight bits."""
+    if "quantization" not in header.metadata:
+        return set()
+    return {name.removesuffix(_SCALE) for name in header.tensors if name.endswith(_SCALE)}
 
 
 def _weights(file: Any, header: Header, name: str) -> Array:

@@ -472,7 +472,8 @@ def test_the_account(make_light_field):
     assert "cuBLAS" in info.kernel
     info = cuda_engine.engine_info(light_field, Precision.INT8, "Some GPU", 0, "")
     assert info.weight_type == "int8"
-    assert info.weight_bytes == 4 * n_values - 3 * 64 * 64 * 4
+    # Four layers in eight bits, and the matrix that turns the stream.
+    assert info.weight_bytes == 4 * (n_values + 64 * 64) - 3 * 64 * 64 * 4
     assert info.arithmetic.startswith("int8 x int8 -> int32, one scale per ray")
 
     names = body_layers(light_field.network)

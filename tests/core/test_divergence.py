@@ -18,8 +18,8 @@ from r2l_core.images.metrics import psnr_db
 from r2l_core.model.module import activate_
 from r2l_core.model.quantized import body_layers
 from r2l_core.quantization.divergence import probe_pixel, probe_rays
-from r2l_core.quantization.simulation import linear_in
-from r2l_core.quantization.walk import colors_of, exact_linear, features_of, walk, walk_on
+from r2l_core.quantization.simulation import layers_in
+from r2l_core.quantization.walk import colors_of, exact_layers, features_of, walk, walk_on
 from r2l_core.types import Precision
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def test_the_walk_is_the_network(make_light_field, scene_rays, network):
     field, rays = make_light_field(**network), scene_rays(64)
     config = field.network
     features = features_of(field, *rays)
-    calls = list(walk(field.network, exact_linear(field), features))
+    calls = list(walk(field.network, exact_layers(field), features))
     names = ["head.0", *body_layers(field.network), "tail.0"]
     assert [call.name for call in calls] == names
     torch.testing.assert_close(calls[-1].output, field.module()(features))
@@ -72,7 +72,7 @@ def test_the_walk_is_the_network(make_light_field, scene_rays, network):
 def test_the_stream_is_what_the_next_block_begins_with(make_light_field, scene_rays):
     field = make_light_field(depth=11, n_learnable=3, outact="relu", use_residual=False)
     features = features_of(field, *scene_rays(64))
-    calls = {call.name: call for call in walk(field.network, exact_linear(field), features)}
+    calls = {call.name: call for call in walk(field.network, exact_layers(field), features)}
     kept = [name for name, call in calls.items() if call.stream is not None]
     assert kept == ["head.0", *(f"body.{k}.body.4" for k in range(3))]
     for name, following in zip(
@@ -84,10 +84,10 @@ def test_the_stream_is_what_the_next_block_begins_with(make_light_field, scene_r
 
 def test_walking_on_from_a_block(make_light_field, scene_rays):
     field = make_light_field(depth=8)
-    linear, features = exact_linear(field), features_of(field, *scene_rays(64))
-    calls = list(walk(field.network, linear, features))
+    layers, features = exact_layers(field), features_of(field, *scene_rays(64))
+    calls = list(walk(field.network, layers, features))
     stream = next(call.inputs for call in calls if call.name == "body.2.body.0")
-    rest = list(walk_on(field.network, linear, calls[0].output, stream, 2))
+    rest = list(walk_on(field.network, layers.linear, calls[0].output, stream, 2))
     assert [call.name for call in rest] == ["body.2.body.0", "body.2.body.2", "tail.0"]
     assert torch.equal(rest[-1].output, calls[-1].output)
 
@@ -98,8 +98,8 @@ def test_layers_are_those_of_the_engines(make_light_field, scene_rays, precision
     if not (answer := availability(precision)).available:
         pytest.skip(answer.why_not)
     field, rays = make_light_field(**network), scene_rays(256)
-    linear = linear_in(field, precision)
-    colors = colors_of(walk(field.network, linear, features_of(field, *rays)))
+    layers = layers_in(field, precision)
+    colors = colors_of(walk(field.network, layers, features_of(field, *rays)))
     expected = shade_all(build_engine(field, precision, device="cpu"), *rays)
     assert psnr_db(float((colors - expected).square().mean())) > LIKE_ENGINES[precision]
 
@@ -108,8 +108,8 @@ def test_the_published_batch_is_the_one_given(make_light_field, scene_rays):
     field = make_light_field()
     engine = build_engine(field, Precision.DYNAMIC_INT8_FAKE)
     rays = scene_rays(engine.tile_rays)
-    linear = linear_in(field, Precision.DYNAMIC_INT8_FAKE)
-    colors = colors_of(walk(field.network, linear, features_of(field, *rays)))
+    layers = layers_in(field, Precision.DYNAMIC_INT8_FAKE)
+    colors = colors_of(walk(field.network, layers, features_of(field, *rays)))
     assert psnr_db(float((colors - shade_all(engine, *rays)).square().mean())) > 55
 
 
@@ -192,7 +192,8 @@ def test_layers_without_output(field, scene_rays):
     tensors = {name: torch.zeros_like(t) for name, t in field.tensors.items()}
     tensors["head.0.bias"][:3] = torch.tensor([127.0, 0.625, 0.625])
     tensors["body.0.body.0.weight"][0, :3] = torch.tensor([-0.625, 63.5, 63.5])
-    odd = probe_rays(replace(field, tensors=tensors), Precision.INT8_SIM, *scene_rays(1))
+    odd_field = replace(field, tensors=tensors)
+    odd = probe_rays(odd_field, Precision.DYNAMIC_INT8_FAKE, *scene_rays(1))
     layer = next(layer for layer in odd.layers if layer.name == "body.0.body.0")
     assert layer.fp32_rms == 0
     assert layer.relative_error == math.inf

@@ -9,17 +9,26 @@ import torch
 from torch.nn import functional
 
 from r2l_core.model.arithmetic import quantize_rows
+from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import QuantizedLinear, body_layers
-from r2l_core.quantization.dynamic import folded_biases, quantize_dynamic, rounded_rows
+from r2l_core.model.turning import turned
+from r2l_core.quantization.dynamic import quantize_dynamic, rounded_rows, turn_of
+from r2l_core.quantization.folding import folded
 from r2l_core.quantization.mix import with_mix
 from r2l_core.quantization.simulation import simulated_layer
-from r2l_core.quantization.walk import colors_of, exact_linear, features_of, walk
+from r2l_core.quantization.walk import Layers, colors_of, exact_layers, features_of, walk
+from r2l_core.types import Precision
 
 
 @pytest.fixture
 def quantised(make_light_field):
     light_field = make_light_field(width=24, depth=8)
     return light_field, quantize_dynamic(light_field, body_layers(light_field.network), 256)
+
+
+def behind_turn(light_field: LightField) -> dict[str, torch.Tensor]:
+    """The light field's tensors as `int8` rounds them."""
+    return turned(light_field.network, light_field.tensors, turn_of(light_field.network))
 
 
 def inputs_of(n: int, width: int) -> torch.Tensor:
@@ -102,7 +111,7 @@ def test_the_bias_takes_back_what_rounding_changes_at_the_mean(quantised, scene_
     light_field, _ = quantised
     layers = quantize_dynamic(light_field, ["body.1.body.0"], 256)
     layer = layers["body.1.body.0"]
-    weight, bias = (light_field.tensors[f"body.1.body.0.{kind}"] for kind in ("weight", "bias"))
+    weight, bias = (behind_turn(light_field)[f"body.1.body.0.{x}"] for x in ("weight", "bias"))
     exact = functional.linear(layer.center, weight, bias)
     rounded = functional.linear(layer.center, layer.effective_weight(), layer.bias)
     torch.testing.assert_close(rounded, exact, rtol=1e-5, atol=1e-6)
@@ -120,9 +129,12 @@ def test_folded_biases_change_no_colour(make_light_field, scene_rays, network, k
     against layers that subtract their centre themselves."""
     light_field = make_light_field(width=24, depth=11, **network)
     names = body_layers(light_field.network)
-    quantized = quantize_dynamic(light_field, [n for n in names if n not in kept], 256)
-    exact = exact_linear(light_field)
-    biases = folded_biases(light_field, quantized)
+    mixed = with_mix(light_field, kept)
+    numbers = folded(mixed, Precision.INT8)
+    quantized, biases = numbers.integers, numbers.biases
+    assert set(names) - set(quantized) == set(kept)
+    exact = exact_layers(light_field, numbers.turn).linear
+    tensors = behind_turn(light_field)
     last = {light_field.network.block_layers(k)[-1] for k in range(light_field.network.n_blocks)}
 
     def unrounded(name, x):
@@ -130,28 +142,30 @@ def test_folded_biases_change_no_colour(make_light_field, scene_rays, network, k
         if layer is None:
             return exact(name, x)
         values = layer.weight.values.float()
-        bias = light_field.tensors[f"{name}.bias"]
+        bias = tensors[f"{name}.bias"]
         return simulated_layer(layer, bias, lambda x: x @ values.T, rounding=False)(x)
 
     def shifted(name, x):
         if name not in biases:
             return exact(name, x)
         layer = quantized.get(name)
-        weight = light_field.tensors[f"{name}.weight"]
-        weight = weight if layer is None else layer.effective_weight()
+        weight = tensors[f"{name}.weight"] if layer is None else layer.effective_weight()
         scale = light_field.network.res_scale if name in last else 1.0
         # `walk` multiplies by res_scale itself.
         return (x @ weight.T * scale + biases[name]) / scale
 
     features = features_of(light_field, *scene_rays(100))
-    colors = [colors_of(walk(light_field.network, each, features)) for each in (unrounded, shifted)]
+    colors = [
+        colors_of(walk(light_field.network, Layers(linear, numbers.turn), features))
+        for linear in (unrounded, shifted)
+    ]
     torch.testing.assert_close(*colors, rtol=0, atol=2e-6)
     assert any(layer.center is not None for layer in quantized.values())
 
 
 def test_without_centres_biases_are_the_light_fields_own(make_light_field):
     light_field = make_light_field(res_scale=0.5)
-    biases = folded_biases(light_field, {})
+    biases = folded(light_field, Precision.FP32).biases
     assert torch.equal(biases["body.0.body.0"], light_field.tensors["body.0.body.0.bias"])
     assert torch.equal(biases["body.0.body.2"], 0.5 * light_field.tensors["body.0.body.2.bias"])
 
@@ -161,26 +175,24 @@ def test_int8_loses_less_than_rounding_to_the_nearest(make_light_field, scene_ra
     light_field = make_light_field(width=64, depth=12)
     names = body_layers(light_field.network)
     features = features_of(light_field, *scene_rays(500, seed=5))
-    exact = colors_of(walk(light_field.network, exact_linear(light_field), features))
+    exact = colors_of(walk(light_field.network, exact_layers(light_field), features))
 
-    def lost(layers):
+    def lost(layers, turn=None):
         linear = {}
         for name, layer in layers.items():
             values, bias = layer.weight.values.float(), light_field.tensors[f"{name}.bias"]
             linear[name] = simulated_layer(layer, bias, lambda x, v=values: x @ v.T)
-        other = exact_linear(light_field)
-        colors = colors_of(
-            walk(
-                light_field.network,
-                lambda name, x: linear[name](x) if name in linear else other(name, x),
-                features,
-            )
+        other = exact_layers(light_field, turn).linear
+        rounded = Layers(
+            lambda name, x: linear[name](x) if name in linear else other(name, x), turn
         )
+        colors = colors_of(walk(light_field.network, rounded, features))
         return (colors - exact).square().mean()
 
     weights = {name: light_field.tensors[f"{name}.weight"] for name in names}
     nearest = {name: QuantizedLinear(quantize_rows(weight)) for name, weight in weights.items()}
-    assert lost(quantize_dynamic(light_field, names)) < 0.67 * lost(nearest)
+    turn = turn_of(light_field.network)
+    assert lost(quantize_dynamic(light_field, names), turn) < 0.67 * lost(nearest)
 
 
 def test_networks_that_are_not_finite_are_rounded_to_the_nearest(make_light_field):
@@ -189,8 +201,9 @@ def test_networks_that_are_not_finite_are_rounded_to_the_nearest(make_light_fiel
     tensors["head.0.bias"] = torch.full_like(tensors["head.0.bias"], 3e38)
     layers = quantize_dynamic(replace(light_field, tensors=tensors), ["body.1.body.0"], 64)
     layer = layers["body.1.body.0"]
-    assert (layer.center, layer.bias) == (None, None)
-    nearest = quantize_rows(light_field.tensors["body.1.body.0.weight"])
+    assert layer.center is None
+    assert torch.equal(layer.bias, tensors["body.1.body.0.bias"])
+    nearest = quantize_rows(behind_turn(light_field)["body.1.body.0.weight"])
     assert torch.equal(layer.weight.values, nearest.values)
 
 
@@ -210,6 +223,7 @@ def test_networks_that_see_the_same_in_every_ray_are_rounded_to_the_nearest(make
     tensors["head.0.weight"] = torch.zeros_like(light_field.tensors["head.0.weight"])
     constant = replace(light_field, tensors=tensors)
     for name, layer in quantize_dynamic(constant, body_layers(constant.network), 64).items():
-        nearest = quantize_rows(tensors[f"{name}.weight"])
+        nearest = quantize_rows(behind_turn(constant)[f"{name}.weight"])
         assert torch.equal(layer.weight.values, nearest.values)
-        assert (layer.center, layer.bias) == (None, None)
+        assert layer.center is None
+        assert torch.equal(layer.bias, behind_turn(constant)[f"{name}.bias"])

@@ -28,7 +28,9 @@ from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.encoding import FeatureEncoder, encode_reference
 from r2l_core.model.light_field import LightField
 from r2l_core.model.module import R2LNetwork
+from r2l_core.model.turning import turned
 from r2l_core.quantization.calibration import CalibrationConfig
+from r2l_core.quantization.dynamic import turn_of
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Availability, EngineInfo, Precision
@@ -207,10 +209,12 @@ def _eight_bit_colors(
     light_field: LightField, features: np.ndarray, rounded_layers: str, per_ray: bool
 ) -> np.ndarray:
     """The network with 8-bit inputs and weights in layers whose name starts as given; float64."""
-    weights: Mapping[str, np.ndarray] = {
-        name: tensor.double().numpy() for name, tensor in light_field.tensors.items()
-    }
     network = light_field.network
+    turn = turn_of(network) if per_ray else torch.eye(network.width)
+    weights: Mapping[str, np.ndarray] = {
+        name: tensor.double().numpy()
+        for name, tensor in turned(network, light_field.tensors, turn).items()
+    }
     layers = quantized_layers(light_field, Precision.INT8_SIM) if per_ray else {}
 
     def linear(name: str, x: np.ndarray) -> np.ndarray:
@@ -227,7 +231,7 @@ def _eight_bit_colors(
             x = _levels(x, np.where(amax == 0, 1.0, amax))
         return x @ weight.T + weights[f"{name}.bias"]
 
-    head = x = np.maximum(linear("head.0", features), 0)
+    head = x = np.maximum(linear("head.0", features), 0) @ turn.double().numpy().T
     for block in range(network.n_blocks):
         inner = np.maximum(linear(f"body.{block}.body.0", x), 0)
         x = x + linear(f"body.{block}.body.2", inner) * network.res_scale
@@ -477,7 +481,8 @@ def test_the_account_of_an_engine_is_true(combination, build, light_field):
     narrow = ("body",)
     if name == "fused":
         narrow, rest = ("body", "head") if held == "bfloat16" else ("body",), "float32"
-    assert info.weight_bytes == sum(
+    turn = 4 * light_field.network.width**2 if precision is Precision.INT8 else 0
+    assert info.weight_bytes == turn + sum(
         math.prod(shape)
         * BYTES[body if layer.startswith(narrow) and layer.endswith("weight") else rest]
         for layer, shape in light_field.network.tensor_shapes().items()

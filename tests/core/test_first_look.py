@@ -20,11 +20,13 @@ from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError, EngineUnavailable, R2LError
 from r2l_core.geometry import rays as torch_rays
 from r2l_core.geometry.scene import PRESETS
+from r2l_core.quantization.folding import folded
 from r2l_core.quantization.recipes import quantized
 from r2l_core.render import first_look, numpy_network
 from r2l_core.render.first_look import FINEST, open_first_look
 from r2l_core.render.frames import RenderRequest
 from r2l_core.render.pixel_grids import interpolated
+from r2l_core.types import Precision
 
 DEMO = PRESETS["demo"]
 
@@ -80,7 +82,9 @@ class TestTheSameComputation:
         light_field = make_light_field(width=64, **network)
         origins, directions = scene_rays(20, light_field.scene)
         ours = numpy_network.network_colors(
-            weights_of(light_field, {}), origins.numpy(), directions.numpy()
+            weights_of(light_field, folded(light_field, Precision.FP32)),
+            origins.numpy(),
+            directions.numpy(),
         )
         theirs = ReferenceEngine(light_field).shade(origins, directions).colors
         np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-5)

@@ -21,7 +21,9 @@ from r2l_core.model.encoding import encode_reference
 from r2l_core.model.light_field import LightField
 from r2l_core.model.network import NetworkConfig
 from r2l_core.model.quantized import Quantization, body_layers
+from r2l_core.model.turning import turned
 from r2l_core.quantization.calibration import CalibrationConfig, calibrated
+from r2l_core.quantization.dynamic import turn_of
 from r2l_core.quantization.mix import quantized_layers
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
@@ -157,11 +159,22 @@ def test_dark_rays_beside_bright_ones(make_light_field, scene_rays, name, device
 # --- the simulations against integers ----------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def exact_head():
+@pytest.fixture
+def exact_head(monkeypatch):
     """A function that makes a light field whose head is exact in float32 in whatever order it is
     summed up, with rays: everything is a small multiple of 1/8, and the encoding has no sines. The
-    tail picks three channels. So every rounding is that of the body."""
+    tail picks three channels. So every rounding is that of the body. The stream's turn is as exact:
+    each four channels give halves of their sums and differences."""
+
+    def halves(signs: np.ndarray) -> np.ndarray:
+        four = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+        turn = np.eye(len(signs), dtype=np.float32)
+        for start in range(0, len(signs) - 3, 4):
+            turn[start : start + 4, start : start + 4] = four
+        return turn
+
+    for place in ("model.quantized", "quantization.dynamic"):
+        monkeypatch.setattr(f"r2l_core.{place}.turn_matrix", halves)
 
     def make(**network) -> tuple[LightField, tuple[torch.Tensor, torch.Tensor]]:
         config = NetworkConfig(
@@ -197,6 +210,10 @@ def body_in_integers(
     network = light_field.network
     dynamic = quantized_layers(light_field, Precision.INT8_SIM)
     tensors = {name: tensor.numpy() for name, tensor in light_field.tensors.items()}
+    turn = np.eye(network.width, dtype=np.float32)
+    if static is None:
+        turn = turn_of(network).numpy()
+        tensors = turned(network, tensors, turn)
     f32 = np.float32
 
     def to_levels(x: np.ndarray, amax: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,7 +247,7 @@ def body_in_integers(
 
     points = sample_points(*rays, sample_depths(light_field.scene, network.n_sample)).double()
     hidden = points.numpy() @ tensors["head.0.weight"].T.astype(np.float64) + tensors["head.0.bias"]
-    hidden = np.maximum(hidden, 0).astype(f32)
+    hidden = np.maximum(hidden, 0).astype(f32) @ turn.T
     x = hidden
     for k in range(network.n_blocks):
         inner = np.maximum(linear(f"body.{k}.body.0", x), 0)
@@ -448,7 +465,8 @@ def test_the_account_is_honest(make_light_field, name, precision):
             Precision.FP32: ("float32", 4 * parameters),
             Precision.BF16: ("bfloat16", 2 * parameters),
             Precision.FP16: ("float16", 2 * parameters),
-            Precision.INT8: ("int8", 4 * parameters - 3 * integer_weights),
+            # With the matrix that turns the stream.
+            Precision.INT8: ("int8", 4 * (parameters + 64 * 64) - 3 * integer_weights),
         }[precision]
         assert (info.weight_type, info.weight_bytes) == expected
         assert {"int8": "int8 x int8"}.get(info.weight_type, info.weight_type) in info.arithmetic

@@ -20,6 +20,7 @@ from r2l_core.engines.faithful import default_precision
 from r2l_core.errors import CheckpointError, QuantizationError
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import Recipe, body_layers
+from r2l_core.model.turning import TURN_SIGNS
 from r2l_core.quantization import mix, recipes
 from r2l_core.quantization.calibration import CalibrationConfig
 from r2l_core.quantization.recipes import load_mix, quantized
@@ -346,6 +347,16 @@ DAMAGED = {
     "amax-in-int8": ("int8", lambda t: t.update({f"{LAYER}.input_amax": torch.tensor(1.0)})),
     "smooth-in-int8": ("int8", lambda t: t.update({f"{LAYER}.smooth": torch.ones(24)})),
     "integer-head": ("int8", integer_head),
+    "signs-two": ("int8", lambda t: t.update({TURN_SIGNS: 2 * t[TURN_SIGNS]})),
+    "signs-zero": ("int8", lambda t: t.update({TURN_SIGNS: 0 * t[TURN_SIGNS]})),
+    "signs-short": ("int8", lambda t: t.update({TURN_SIGNS: t[TURN_SIGNS][:-1].clone()})),
+    "signs-square": ("int8", lambda t: t.update({TURN_SIGNS: torch.ones(24, 24).to(torch.int8)})),
+    "signs-float": ("int8", lambda t: t.update({TURN_SIGNS: t[TURN_SIGNS].float()})),
+    "signs-static": (
+        "int8-static",
+        lambda t: t.update({TURN_SIGNS: torch.ones(24, dtype=torch.int8)}),
+    ),
+    "weight-narrow": ("int8", poked("weight", lambda t: t[:, :-1].contiguous())),
     "unknown-layer": (
         "int8",
         lambda t: t.update(

@@ -10,7 +10,7 @@ import torch
 
 from r2l_core.quantization.calibration import calibration_rays
 from r2l_core.quantization.divergence import residual_stream_sizes
-from r2l_core.quantization.walk import exact_linear, features_of, walk
+from r2l_core.quantization.walk import exact_layers, features_of, walk
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_growth_of_differing_rays(make_light_field):
     field = make_light_field(res_scale=0.5)
     sizes = residual_stream_sizes(field, 100)
     features = features_of(field, *calibration_rays(field.scene, 100, 1))
-    calls = walk(field.network, exact_linear(field), features)
+    calls = walk(field.network, exact_layers(field), features)
     streams = [call.stream for call in calls if call.stream is not None]
     assert len(streams) == len(sizes) == 1 + field.network.n_blocks
     for size, stream in zip(sizes, streams, strict=True):

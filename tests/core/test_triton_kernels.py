@@ -15,6 +15,7 @@ from r2l_core.engines.reference import ReferenceEngine
 from r2l_core.errors import EngineError
 from r2l_core.model.encoding import RayCoordinates, encode_reference
 from r2l_core.model.quantized import body_layers
+from r2l_core.quantization.dynamic import turn_of
 from r2l_core.quantization.recipes import quantized
 from r2l_core.types import Precision
 from tests.cuda_cases import (
@@ -358,19 +359,22 @@ def test_the_first_layer_compiles_for_tensor_cores(capability, rays, three):
 @needs_triton
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16, Precision.INT8])
 def test_the_ends_are_near_float64(interpreted, make_light_field, scene_rays, precision):
-    """int8 has its first layer in float32, as three products in float16."""
+    """int8 has its first layer in float32, as three products in float16, and the stream turned by
+    three more."""
     light_field, rays = make_light_field(width=64, n_sample=16, n_frequencies=10), scene_rays(128)
     hidden = interpreted("first_layer", light_field, precision, rays)
     points = RayCoordinates(light_field.network, light_field.scene)(*rays)
     features = encode_reference(points, light_field.network.n_frequencies).double()
     weight, bias = (light_field.tensors[f"head.0.{part}"].double() for part in ("weight", "bias"))
     expected = (features @ weight.T + bias).clamp_min(0.0)
+    if precision is Precision.INT8:
+        expected = expected @ turn_of(light_field.network).T.double()
     error = (hidden - expected).norm() / expected.norm()
     assert error < {Precision.BF16: 4e-3, Precision.FP16: 5e-4, Precision.INT8: 1e-5}[precision]
 
 
 @needs_triton
-@pytest.mark.parametrize("how", ["x", "hidden", "colors", "low"])
+@pytest.mark.parametrize("how", ["x", "hidden", "colors", "low", "turn"])
 def test_wrong_ends_are_refused(interpreted, make_light_field, how):
     """Also where only the smaller halves of the weights are missing, a ten-thousandth."""
     light_field = make_light_field(width=64, n_sample=16, n_frequencies=6)

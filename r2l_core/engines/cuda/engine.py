@@ -38,7 +38,7 @@ from r2l_core.geometry.scene import SceneSpec
 from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.quantized import described
-from r2l_core.quantization.mix import quantized_layers
+from r2l_core.quantization.folding import folded
 from r2l_core.types import Availability, EngineInfo, Precision, RayMode
 
 TILE_RAYS = 132 * 128
@@ -197,7 +197,8 @@ def engine_info(
 ) -> EngineInfo:
     """The account of an engine that runs `n_fused` of the network's blocks fused, by what, and
     maybe its first and last layer in kernels of their own."""
-    dtype, quantized = DTYPES[precision], quantized_layers(light_field, precision)
+    dtype, numbers = DTYPES[precision], folded(light_field, precision)
+    quantized = numbers.integers
     weight_type, arithmetic = str(dtype).removeprefix("torch."), _ARITHMETIC[precision]
     if precision is Precision.INT8:
         weight_type = "int8" if quantized else weight_type
@@ -216,10 +217,7 @@ def engine_info(
         weight_type=weight_type,
         arithmetic=arithmetic,
         kernel=f"torch {torch.__version__}, {kernel}, captured in a CUDA graph",
-        weight_bytes=sum(
-            tensor.numel() * (1 if name.removesuffix(".weight") in quantized else dtype.itemsize)
-            for name, tensor in light_field.tensors.items()
-        ),
+        weight_bytes=numbers.weight_bytes(dtype.itemsize),
     )
 
 

@@ -20,8 +20,7 @@ from r2l_core.model.encoding import FeatureEncoder
 from r2l_core.model.light_field import LightField
 from r2l_core.model.module import activate_
 from r2l_core.model.network import NetworkConfig
-from r2l_core.quantization.dynamic import folded_biases
-from r2l_core.quantization.mix import quantized_layers
+from r2l_core.quantization.folding import folded
 from r2l_core.types import Precision
 
 if TYPE_CHECKING:
@@ -92,12 +91,12 @@ class DeviceNetwork:
         encoder: FeatureEncoder,
         fusion: Fusion | None,
     ) -> None:
-        network, tensors = light_field.network, light_field.tensors
-        self._light_field = light_field
+        network, numbers = light_field.network, folded(light_field, precision)
+        tensors = numbers.tensors
+        self._network, self._numbers = network, numbers
         self._encoder, self._device = encoder, encoder.features.device
         self._dtype = DTYPES[precision]
-        self._quantized = quantized_layers(light_field, precision)
-        self._biases = folded_biases(light_field, self._quantized)
+        self._quantized = numbers.integers
         self._width = network.width
         if fusion is not None:
             self._width = min(width for width in fusion.widths if width >= network.width)
@@ -112,6 +111,10 @@ class DeviceNetwork:
         )
         tail = functional.pad(tensors["tail.0.weight"], (0, self._width - network.width))
         self._tail = self._held(tail), self._held(tensors["tail.0.bias"])
+        self._turn: Tensor | None = None
+        if numbers.turn is not None:
+            wider = self._width - network.width
+            self._turn = functional.pad(numbers.turn, (0, wider, 0, wider)).to(self._device)
         self._ends: TritonEnds | None = None
         self.why_torch_ends = ""
         """Why the first and last layer run through torch though there is a kernel, a sentence."""
@@ -120,7 +123,9 @@ class DeviceNetwork:
                 # Imported here: Triton is optional.
                 from r2l_core.engines.cuda.triton_ends import checked_ends
 
-                self._ends = checked_ends(light_field, self._dtype, self._width, self._device)
+                self._ends = checked_ends(
+                    light_field, numbers, self._dtype, self._width, self._device
+                )
             except (torch.OutOfMemoryError, torch.AcceleratorError):
                 raise
             except Exception as error:  # of any kind, as for want of a C compiler
@@ -166,9 +171,11 @@ class DeviceNetwork:
 
         A ray whose activations have overflowed has a colour that is not a number.
         """
-        network = self._light_field.network
+        network = self._network
         hidden = functional.linear(features.to(self._dtype), *self._head)
         hidden = activate_(hidden, network.act).float()
+        if self._turn is not None:
+            hidden = functional.linear(hidden, self._turn)
         use_residual = network.use_residual
         x = hidden.clone() if use_residual else hidden
         for segment in self._segments:
@@ -182,11 +189,10 @@ class DeviceNetwork:
 
     def _fusible(self, block: int, precision: Precision) -> bool:
         """The kernels take standard blocks all in eight bits, or all in 16."""
-        network = self._light_field.network
-        if not network.standard_blocks:
+        if not self._network.standard_blocks:
             return False
         if precision is Precision.INT8:
-            return all(name in self._quantized for name in network.block_layers(block))
+            return all(name in self._quantized for name in self._network.block_layers(block))
         return precision is not Precision.FP32
 
     def _held(self, tensor: Tensor) -> Tensor:
@@ -199,10 +205,10 @@ class DeviceNetwork:
     def _weight(self, name: str, factor: float) -> Tensor:
         """(width, width), out by in; int8 where the layer is."""
         rows = self._quantized.get(name)
-        weight = self._light_field.tensors[f"{name}.weight"]
-        pad = self._width - len(weight)
+        pad = self._width - self._network.width
         if rows is not None:
             return functional.pad(rows.weight.values, (0, pad, 0, pad)).to(self._device)
+        weight = self._numbers.tensors[f"{name}.weight"]
         return self._held(functional.pad(weight * factor, (0, pad, 0, pad)))
 
     def _scales(self, name: str, factor: float) -> Tensor:
@@ -214,13 +220,13 @@ class DeviceNetwork:
         eight_bits = weights.dtype is torch.int8
         return fusion.blocks(
             weights,
-            torch.stack([self._padded(self._biases[name]) for name, _ in names]),
+            torch.stack([self._padded(self._numbers.biases[name]) for name, _ in names]),
             torch.stack([self._scales(*name) for name in names]) if eight_bits else None,
         )
 
     def _layer(self, name: str, factor: float) -> Callable[[Tensor], Tensor]:
         """One layer through torch, (rays, width) to the same."""
-        weight, bias = self._weight(name, factor), self._padded(self._biases[name])
+        weight, bias = self._weight(name, factor), self._padded(self._numbers.biases[name])
         dtype = self._dtype
         if name not in self._quantized:
             bias = self._held(bias)

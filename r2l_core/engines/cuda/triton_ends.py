@@ -21,9 +21,13 @@ from r2l_core.errors import EngineError
 from r2l_core.geometry.rays import sample_depths
 from r2l_core.model.encoding import RayCoordinates, encode_reference
 from r2l_core.model.light_field import LightField
+from r2l_core.quantization.folding import FoldedNetwork
 
 STAGES, WARPS = 2, 8
 """Of the first layer: loads ahead, and what a program is divided into."""
+
+_TURNED_INPUTS = 32
+"""Channels of a stream that are turned at a time."""
 
 _LAST_RAYS = 32
 """Of a program of the last layer."""
@@ -130,6 +134,36 @@ def first_layer(
 
 
 @triton.jit
+def turned(
+    x_ptr: tl.tensor,
+    weight_ptr: tl.tensor,
+    low_ptr: tl.tensor,
+    turned_ptr: tl.tensor,
+    hidden_ptr: tl.tensor,
+    WIDTH: tl.constexpr,
+    RAYS: tl.constexpr,
+    INPUTS: tl.constexpr,
+    STAGES: tl.constexpr,
+) -> None:
+    """turned = hidden = x W; one program per RAYS rays, INPUTS channels at a time.
+
+    x, turned, hidden: float32 (rays, WIDTH). weight, low: float16 (WIDTH in, WIDTH out), their sum
+    a float32 matrix; see `_added`.
+    """
+    rows = tl.program_id(0) * RAYS + tl.arange(0, RAYS)
+    columns = tl.arange(0, WIDTH)
+    sums = tl.zeros((RAYS, WIDTH), tl.float32)
+    for start in tl.range(0, WIDTH, INPUTS, num_stages=STAGES):
+        inputs = start + tl.arange(0, INPUTS)
+        values = tl.load(x_ptr + rows[:, None] * WIDTH + inputs[None, :])
+        tile = inputs[:, None] * WIDTH + columns[None, :]
+        sums = _added(sums, values, weight_ptr + tile, low_ptr + tile, True)
+    here = rows[:, None] * WIDTH + columns[None, :]
+    tl.store(turned_ptr + here, sums)
+    tl.store(hidden_ptr + here, sums)
+
+
+@triton.jit
 def last_layer(
     x_ptr: tl.tensor,
     hidden_ptr: tl.tensor,
@@ -165,11 +199,12 @@ class TritonEnds:
     def __init__(
         self,
         light_field: LightField,
+        numbers: FoldedNetwork,
         dtype: torch.dtype,
         width: int,
         device: torch.device,
     ) -> None:
-        network, tensors = light_field.network, light_field.tensors
+        network, tensors = light_field.network, numbers.tensors
         pad = width - network.width
         n_coordinates, n_slots = network.n_coordinates, 2 * network.n_frequencies + 1
         # As published: of each coordinate its sines, its cosines, itself.
@@ -188,6 +223,12 @@ class TritonEnds:
         tail = torch.nn.functional.pad(tensors["tail.0.weight"], (0, pad))
         self._tail = tail.to(dtype).to(device, torch.float32)
         self._tail_bias = tensors["tail.0.bias"].to(dtype).to(device, torch.float32)
+        self._turn: tuple[Tensor, Tensor] | None = None
+        if numbers.turn is not None:
+            matrix = torch.nn.functional.pad(numbers.turn.T, (0, pad, 0, pad))
+            matrix = matrix.contiguous().to(device)
+            high = matrix.to(torch.float16)
+            self._turn = high, (matrix - high.float()).to(torch.float16)
         self._depths = sample_depths(light_field.scene, network.n_sample, device)
         self._width, self._counts = width, (n_coordinates, network.n_frequencies)
 
@@ -211,7 +252,18 @@ class TritonEnds:
             STAGES=STAGES,
             num_warps=WARPS,
         )
-        return x, hidden
+        if self._turn is None:
+            return x, hidden
+        stream = torch.empty_like(x)
+        turned[(n_rays // rays,)](
+            *(x, *self._turn, stream, hidden),
+            WIDTH=self._width,
+            RAYS=rays,
+            INPUTS=_TURNED_INPUTS,
+            STAGES=STAGES,
+            num_warps=WARPS,
+        )
+        return stream, hidden
 
     def last(self, x: Tensor, hidden: Tensor) -> Tensor:
         """float32 (rays, width) each -> colours, float32 (rays, 3)."""
@@ -227,16 +279,20 @@ class TritonEnds:
 
 
 def checked_ends(
-    light_field: LightField, dtype: torch.dtype, width: int, device: torch.device
+    light_field: LightField,
+    numbers: FoldedNetwork,
+    dtype: torch.dtype,
+    width: int,
+    device: torch.device,
 ) -> TritonEnds:
     """See TritonEnds. Raises EngineError where they differ from float64 on rays of the scene, and
     errors of any kind where they cannot be built."""
-    ends = TritonEnds(light_field, dtype, width, device)
+    ends = TritonEnds(light_field, numbers, dtype, width, device)
     rays = check_rays(light_field, _CHECK_RAYS)
     origins, directions = (part.contiguous().to(device) for part in rays)
     x, hidden = ends.first(origins, directions)
     colors = ends.last(x, hidden)
-    network, tensors = light_field.network, light_field.tensors
+    network, tensors = light_field.network, numbers.tensors
     coordinates = RayCoordinates(network, light_field.scene, device)(origins, directions)
     features = encode_reference(coordinates, network.n_frequencies).double()
 
@@ -247,6 +303,8 @@ def checked_ends(
         return values @ weight.T + bias
 
     expected = layer("head.0", features).clamp_min(0.0)
+    if numbers.turn is not None:
+        expected = expected @ numbers.turn.T.to(device).double()
     wrong = [
         float((values[:, : network.width] - expected).norm() / expected.norm())
         for values in (x, hidden)

@@ -7,8 +7,6 @@ rays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -21,10 +19,8 @@ from r2l_core.errors import EngineError, EngineUnavailable
 from r2l_core.geometry.rays import sample_depths
 from r2l_core.images.metrics import psnr_db
 from r2l_core.model.light_field import LightField
-from r2l_core.model.quantized import QuantizedLinear
-from r2l_core.quantization.dynamic import folded_biases
-from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.simulation import linear_in
+from r2l_core.quantization.folding import FoldedNetwork, folded
+from r2l_core.quantization.simulation import layers_in
 from r2l_core.quantization.walk import colors_of, features_of, walk
 from r2l_core.torch_threads import one_torch_thread
 from r2l_core.types import Availability, Precision
@@ -54,10 +50,9 @@ class FusedEngine:
         n_threads: int | None = None,
     ) -> None:
         threads = torch.get_num_threads() if n_threads is None else n_threads
-        quantized = quantized_layers(light_field, precision)
         # Hundreds of small steps: a second thread would only wait for the first.
         with one_torch_thread():
-            weights = weights_of(light_field, quantized)
+            weights = weights_of(light_field, folded(light_field, precision))
         self._kernel = FusedKernel(weights, precision, level, threads)
         self.tile_rays = self._kernel.call_rays
         self.info = self._kernel.info
@@ -80,19 +75,19 @@ class FusedEngine:
         self._kernel.cancel()
 
 
-def weights_of(light_field: LightField, quantized: Mapping[str, QuantizedLinear]) -> Weights:
-    """A light field as the kernel takes it, these layers in eight bits."""
+def weights_of(light_field: LightField, numbers: FoldedNetwork) -> Weights:
+    """A light field as the kernel takes it."""
     network = light_field.network
-    biases = folded_biases(light_field, quantized)
     return Weights(
         network,
-        {name: tensor.numpy() for name, tensor in light_field.tensors.items()},
+        {name: tensor.numpy() for name, tensor in numbers.tensors.items()},
         sample_depths(light_field.scene, network.n_sample).numpy(),
         {
             name: IntegerLayer(one.weight.values.numpy(), one.weight.scale[:, 0].numpy())
-            for name, one in quantized.items()
+            for name, one in numbers.integers.items()
         },
-        {name: bias.numpy() for name, bias in biases.items()},
+        {name: bias.numpy() for name, bias in numbers.biases.items()},
+        None if numbers.turn is None else numbers.turn.numpy(),
     )
 
 
@@ -140,7 +135,7 @@ def _check(engine: FusedEngine, light_field: LightField, precision: Precision) -
     colors = engine.shade(origins, directions).colors
     with torch.inference_mode(), one_torch_thread():
         features = features_of(light_field, origins, directions)
-        expected = colors_of(walk(light_field.network, linear_in(light_field, precision), features))
+        expected = colors_of(walk(light_field.network, layers_in(light_field, precision), features))
     agreement_db = psnr_db(float((colors - expected).square().mean()))
     floor_db = _CHECK_FLOOR_DB.get(precision, _CHECK_FLOOR_INT8_DB)
     if not agreement_db >= floor_db:

@@ -17,7 +17,6 @@ from r2l_core.engines.fused.library import Array, Call, Level, Spent
 from r2l_core.engines.fused.packing import PackedNetwork, Weights
 from r2l_core.engines.fused.workers import work_together
 from r2l_core.errors import EngineError
-from r2l_core.model.network import NetworkConfig
 from r2l_core.model.quantized import described
 from r2l_core.types import EngineInfo, Precision
 
@@ -134,19 +133,19 @@ def _info(weights: Weights, precision: Precision, level: Level, n_threads: int) 
         arithmetic=arithmetic,
         kernel=f"fused, {level.name}, {n_threads} thread{'s' * (n_threads > 1)}",
         weight_bytes=_weight_bytes(
-            weights.network,
-            frozenset(integers),
+            weights,
             narrow=precision is Precision.BF16 and not stand_in,
         ),
         emulated=stand_in,
     )
 
 
-def _weight_bytes(network: NetworkConfig, integers: frozenset[str], narrow: bool) -> int:
+def _weight_bytes(weights: Weights, narrow: bool) -> int:
     def n_bytes(name: str) -> int:
-        if name.removesuffix(".weight") in integers:
+        if name.removesuffix(".weight") in weights.integers:
             return 1
         return 2 if narrow and name.endswith(".weight") and name != "tail.0.weight" else 4
 
-    shapes = network.tensor_shapes()
-    return sum(int(np.prod(shape)) * n_bytes(name) for name, shape in shapes.items())
+    shapes = weights.network.tensor_shapes()
+    turn = 0 if weights.turn is None else weights.turn.nbytes
+    return turn + sum(int(np.prod(shape)) * n_bytes(name) for name, shape in shapes.items())

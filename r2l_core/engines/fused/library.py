@@ -63,6 +63,7 @@ class Network(ctypes.Structure):
         ("use_residual", ctypes.c_int32),
         ("depths", ctypes.c_void_p),
         ("head", Layer),
+        ("turn", Layer),
         ("tail_weight", ctypes.c_void_p),
         ("tail_bias", ctypes.c_void_p),
         ("layers", ctypes.c_void_p),

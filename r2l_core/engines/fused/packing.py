@@ -62,7 +62,8 @@ class Weights:
 
     tensors: float32, by state-dict name. depths: float32 (n_sample,), where rays are sampled; of no
     meaning for Plücker coordinates. integers: the layers in eight bits, by name. biases: of the
-    body's layers, float32 (out,), where they are others than in `tensors`.
+    body's layers, float32 (out,), where they are others than in `tensors`. turn: float32 (width,
+    width), by which the head's output is multiplied, or None.
     """
 
     network: NetworkConfig
@@ -70,6 +71,7 @@ class Weights:
     depths: Array
     integers: Mapping[str, IntegerLayer] = field(default_factory=dict)
     biases: Mapping[str, Array] = field(default_factory=dict)
+    turn: Array | None = None
 
 
 class PackedNetwork:
@@ -103,6 +105,7 @@ class PackedNetwork:
             use_residual=network.use_residual,
             depths=self._keep(depths),
             head=self._head(network, head_kind),
+            turn=self._turn(weights.turn, head_kind),
             tail_weight=self._keep(self._padded(self._tensors["tail.0.weight"], rows=3)),
             tail_bias=self._keep(self._tensors["tail.0.bias"]),
             layers=ctypes.addressof(layers),
@@ -134,6 +137,12 @@ class PackedNetwork:
         columns = np.zeros((self.width, _inputs(network)), np.float32)
         columns[:, : ordered[0].size] = ordered.reshape(self.width, -1)
         return self._float_layer(kind, columns, self._padded(self._tensors["head.0.bias"]))
+
+    def _turn(self, turn: Array | None, kind: Kind) -> library.Layer:
+        """Without weights where there is none."""
+        if turn is None:
+            return library.Layer()
+        return self._float_layer(kind, self._padded(turn), np.zeros(self.width, np.float32))
 
     def _block(
         self, network: NetworkConfig, block: int, kind: Kind

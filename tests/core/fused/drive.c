@@ -80,6 +80,7 @@ static void drive(void) {
   Call call = {.n = head[6], .tile = head[7]};
   net.depths = array();
   net.head = read_layer();
+  net.turn = read_layer();
   net.tail_weight = array();
   net.tail_bias = array();
   Layer *layers = aligned(sizeof(Layer) * (2 * net.n_blocks + 1));

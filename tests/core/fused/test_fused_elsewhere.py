@@ -27,8 +27,8 @@ from r2l_core.engines.fused.packing import PackedNetwork
 from r2l_core.geometry.scene import SceneSpec
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.light_field import LightField
-from r2l_core.quantization.mix import quantized_layers
-from r2l_core.quantization.simulation import linear_in
+from r2l_core.quantization.folding import folded
+from r2l_core.quantization.simulation import layers_in
 from r2l_core.quantization.walk import colors_of, features_of, walk
 from r2l_core.render.carrying import Shown, carried_along
 from r2l_core.render.sources import NetworkSource
@@ -68,8 +68,8 @@ class Program:
         rays: tuple[torch.Tensor, torch.Tensor],
     ) -> torch.Tensor:
         """Colours of rays, float32 (n, 3) each, in tiles of 24."""
-        quantized = quantized_layers(light_field, precision)
-        packed = PackedNetwork(weights_of(light_field, quantized), precision, self._level)
+        weights = weights_of(light_field, folded(light_field, precision))
+        packed = PackedNetwork(weights, precision, self._level)
         done = subprocess.run(
             self._command,
             input=_written(packed, rays),
@@ -156,6 +156,7 @@ def _written(packed: PackedNetwork, rays: tuple[torch.Tensor, torch.Tensor]) -> 
             ).tobytes(),
             array(net.depths),
             layer(net.head),
+            layer(net.turn),
             array(net.tail_weight),
             array(net.tail_bias),
             *(layer(packed._layers[i]) for i in range(2 * net.n_blocks)),
@@ -167,7 +168,7 @@ def _written(packed: PackedNetwork, rays: tuple[torch.Tensor, torch.Tensor]) -> 
 def expected_colors(light_field, precision, rays) -> torch.Tensor:
     with torch.inference_mode():
         features = features_of(light_field, *rays)
-        return colors_of(walk(light_field.network, linear_in(light_field, precision), features))
+        return colors_of(walk(light_field.network, layers_in(light_field, precision), features))
 
 
 def agreement_db(one: torch.Tensor, other: torch.Tensor) -> float:

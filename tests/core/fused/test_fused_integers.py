@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from r2l_core.engines.fused.library import Level
 from r2l_core.engines.fused.packing import PackedNetwork
 from r2l_core.engines.processor import this_processor
 from r2l_core.model.arithmetic import QuantizedRows, quantize_rows
-from r2l_core.model.quantized import QuantizedLinear
+from r2l_core.model.quantized import Quantization, QuantizedLinear
+from r2l_core.quantization.folding import folded
 from r2l_core.types import Precision
 
 pytestmark = pytest.mark.slow
@@ -46,7 +48,10 @@ class Body:
             for i, values in enumerate((first, second))
         }
         self._level = level
-        self._packed = PackedNetwork(weights_of(light_field, layers), Precision.INT8, level)
+        # As a file brings them, whose stream is not turned.
+        given = replace(light_field, quantization=Quantization("int8", layers))
+        weights = weights_of(given, folded(given, Precision.INT8))
+        self._packed = PackedNetwork(weights, Precision.INT8, level)
         self._address = ctypes.addressof(self._packed.structure)
         n_bytes = level.scratch_bytes(self._address, level.tile)
         self._memory = np.zeros(n_bytes + 64, np.uint8)

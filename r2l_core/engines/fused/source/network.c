@@ -20,6 +20,7 @@ typedef struct {
   int32_t width, n_blocks, n_sample, n_coordinates, n_frequencies, use_residual;
   const float *depths;  // (n_sample,); n_sample 0 means Plücker coordinates
   Layer head;
+  Layer turn;           // of the head's output, before it enters body and skip; without weights: none
   const float *tail_weight, *tail_bias;  // (3, width), (3,)
   const Layer *layers;                   // two a block
 } Network;
@@ -237,7 +238,9 @@ INLINE void layer(int to, const Network *net, const Layer *layer, int n, const f
   const int width = net->width;
 #define RUN(kind)                                                                                             \
   if (kind == BYTES) quantise(to, width, n, in, t);                                                           \
-  else if (kind != FLOAT) convert(kind, (size_t)n * width, in, t->q);                                         \
+  else if (kind != FLOAT)                                                                                     \
+    for (int r = 0; r < n; r++)                                                                               \
+      convert(kind, width, in + (size_t)r * width, (char *)t->q + (size_t)r * width * (kind == BF16 ? 2 : 4));  \
   multiply(kind, to, layer, width, n, kind == FLOAT ? (const void *)in : t->q, t, out)
   EACH_KIND(layer->kind, RUN)
 #undef RUN
@@ -247,6 +250,15 @@ static void layer_first(const Network *net, const Layer *l, int n, const float *
 }
 static void layer_second(const Network *net, const Layer *l, int n, const float *in, float *out, Tile *t) {
   layer(ADD, net, l, n, in, out, t);
+}
+
+// The stream in other coordinates, which changes no colour, but spreads it evenly over its channels.
+static void turn(const Network *net, int n, Tile *t) {
+  float *turned = t->y;
+  for (size_t i = 0; i < (size_t)n * net->width; i += VF) store(turned + i, (vf){0});
+  layer_second(net, &net->turn, n, t->x, turned, t);
+  t->y = t->x;
+  t->x = turned;
 }
 
 // 1 / (1 + exp(-t)), within 2e-7; no number where t is none, or infinite, as what has overflowed in float16.
@@ -333,6 +345,7 @@ EXPORT(void, run)(const Network *net, Call *call, char *scratch, uint64_t spent[
       default: RUN(FLOAT); break;
     }
 #undef RUN
+    if (net->turn.weights) turn(net, n, &t);
     if (net->use_residual)
       for (size_t i = 0; i < (size_t)n * net->width; i += VF) store(t.hidden + i, load(t.x + i));
     for (int b = 0; b < net->n_blocks; b++) {
