@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pyqtgraph as pg
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
@@ -16,6 +16,9 @@ AXIS_PX = 38
 
 class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
     """Is looked at only: neither mouse nor keyboard change it. `axes`: "left", "bottom"."""
+
+    scheme_changed = pyqtSignal()
+    """Who draws in it has to do so in other colours."""
 
     def __init__(
         self,
@@ -43,6 +46,12 @@ class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
         for side in axes:
             self.getAxis(side).setStyle(tickLength=0, tickFont=theme.font(self, 0.85, tabular=True))
         self.getAxis("left").setWidth(axis_px)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Say when the scheme is another one."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            self.scheme_changed.emit()
 
     def restyle(self, tones: theme.Tones) -> None:
         """Follow the scheme."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
+from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -41,6 +41,7 @@ class CostPlot(QWidget):
         super().__init__(parent)
         self._precision = ""
         self._costs = _Bars("Plot of the time of each image in ms", _COSTS_HEIGHT_PX, len(PARTS))
+        self._costs.scheme_changed.connect(self._restyle)
         self._strides = _Bars("Plot of the resolution of each image", _STRIDES_HEIGHT_PX, 1)
         # A step up for each halving of the stride. Labels that stick out would be dropped.
         levels = len(STRIDES)
@@ -90,12 +91,6 @@ class CostPlot(QWidget):
         """Draw in the colour of the precision that runs."""
         self._precision = precision
         self._restyle()
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Follow the scheme."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._restyle()
 
     def _restyle(self) -> None:
         tones = theme.tones_of(self)

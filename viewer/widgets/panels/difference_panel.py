@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from PyQt6.QtCore import QEvent, QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
@@ -81,6 +81,7 @@ class DifferencePanel(QWidget):
         self._lock.setAccessibleName("Lock the scale")
         self._lock.toggled.connect(self._set_lock)
         self._histogram = DifferenceHistogram(self)
+        self._histogram.scheme_changed.connect(self._follow_scheme)
         self._bar = ColorBar(AXIS_PX, parent=self)
         self._counts = _Counts(self)
         self._save = FlatButton("Save as .npy…", _SAVE, self)
@@ -131,12 +132,9 @@ class DifferencePanel(QWidget):
         super().hideEvent(event)
         self.seen_changed.emit(False)
 
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Follow the scheme."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._histogram.restyle(theme.tones_of(self))
-            self.show_readout(self._readout)
+    def _follow_scheme(self) -> None:
+        self._histogram.restyle(theme.tones_of(self))
+        self.show_readout(self._readout)
 
     def _choose_kind(self, position: int) -> None:
         self.set_options(replace(self._options, kind=self._kind.itemData(position)))

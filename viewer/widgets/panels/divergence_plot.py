@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, QRectF, Qt
+from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPalette
 from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
@@ -49,6 +49,7 @@ class DivergencePlot(QWidget):
         self._caption.setFont(theme.font(self, tabular=True))
         self._caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._plot = _Plot(self)
+        self._plot.scheme_changed.connect(self._draw)
         self._key = _Key(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -78,12 +79,6 @@ class DivergencePlot(QWidget):
         lines = readout.lines if readout is not None else ()
         self._plot.setVisible(bool(lines))
         self._draw()
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Follow the scheme."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._draw()
 
     def _draw(self) -> None:
         lines = self._readout.lines if self._readout is not None else ()

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
+from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -78,6 +78,7 @@ class CurvePlot(QWidget):
         self._curve, self._seconds = LearningCurve(), 60.0
         name = "dB over the time of training"
         self._plot = QuietPlot(name, _HEIGHT_PX, ("left", "bottom"), _AXIS_PX, self)
+        self._plot.scheme_changed.connect(self._draw)
         self._plot.showGrid(x=False, y=True, alpha=0.25)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -88,12 +89,6 @@ class CurvePlot(QWidget):
         """Draw it over `minutes`, which the whole training takes."""
         self._curve, self._seconds = curve, 60.0 * minutes
         self._draw()
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Follow the scheme."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._draw()
 
     def _draw(self) -> None:
         tones, plot = theme.tones_of(self), self._plot
