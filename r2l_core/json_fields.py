@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -16,6 +17,7 @@ from r2l_core import limits
 from r2l_core.errors import R2LError, system_reason
 
 T = TypeVar("T")
+Member = TypeVar("Member", bound=StrEnum)
 
 
 def read_json(path: Path, what: str, error: type[R2LError], remedy: str) -> Any:
@@ -157,6 +159,10 @@ class Fields:
         if text not in kinds:
             self.refuse(name, f"is '{_short(text)}', not one of {', '.join(kinds)}")
         return kinds[text]
+
+    def member(self, name: str, kind: type[Member], default: Member | None = None) -> Member:
+        """The member of an enumeration that the text of this field names."""
+        return self.choice(name, {str(one): one for one in kind}, default)
 
     def values(self, name: str, most: int) -> list[Any]:
         """A list of at most `most` entries."""

@@ -44,8 +44,6 @@ from r2l_core.types import Precision
 FORMAT = "r2l-camera-path"
 VERSION = 1
 
-_PRECISIONS = {precision.value: precision for precision in Precision}
-
 
 def load_camera_path(file: Path) -> CameraPath:
     """Read our own JSON, nerfstudio's, instant-ngp's or a dataset's `transforms.json`. Raises
@@ -148,7 +146,7 @@ def _keyframe(fields: Fields) -> Keyframe:
     wipe = fields.optional_number("wipe", 0.0, 1.0)
     gain = fields.optional_number("gain", *GAIN_RANGE)
     precision_a, precision_b = (
-        fields.choice(name, _PRECISIONS) if name in fields else None
+        fields.member(name, Precision) if name in fields else None
         for name in ("precision_a", "precision_b")
     )
     try:

@@ -18,8 +18,6 @@ from r2l_core.recording.plan import FPS_RANGE, MAX_SECONDS, Labels, Mode, Record
 from r2l_core.recording.sidecar import FORMAT, PANES, VERSION, Engines, Recipe, State, other_writer
 from r2l_core.types import Precision, RayMode
 
-_PRECISIONS = {precision.value: precision for precision in Precision}
-
 
 @dataclass(frozen=True, eq=False)
 class LoadedSidecar:
@@ -122,9 +120,8 @@ def _plan(fields: Fields) -> RecordingPlan:
     labels: dict[str, Labels] = {label: label for label in get_args(Labels)}
     mode = fields.choice("mode", modes)
     names = fields.values("precisions", 2)
-    if len(names) != (1 if mode == "single" else 2) or not all(
-        isinstance(name, str) and name in _PRECISIONS for name in names
-    ):
+    known = all(isinstance(name, str) and name in set(Precision) for name in names)
+    if len(names) != (1 if mode == "single" else 2) or not known:
         fields.refuse("precisions", f"does not name what the mode '{mode}' needs")
     size = fields.values("pane_px", 2)
     if len(size) != 2 or not all(type(px) is int and 1 <= px <= limits.SIDE_PX for px in size):
@@ -135,7 +132,7 @@ def _plan(fields: Fields) -> RecordingPlan:
         fps=fields.number("fps", None, *FPS_RANGE),
         width_px=size[0],
         height_px=size[1],
-        precisions=tuple(_PRECISIONS[name] for name in names),
+        precisions=tuple(Precision(name) for name in names),
         mode=mode,
         labels=fields.choice("labels", labels),
         gain=fields.number("gain", None, *GAIN_RANGE),
@@ -167,12 +164,12 @@ def _other_writer(fields: Fields) -> int | None:
 def _engines(fields: Fields, n_panes: int) -> tuple[Engines, ...]:
     panes = {pane: pane for pane in PANES}
     engines: tuple[dict[Precision, tuple[str, str]], ...] = tuple({} for _ in range(n_panes))
-    for entry in fields.objects("engines", 2 * len(_PRECISIONS)):
+    for entry in fields.objects("engines", 2 * len(Precision)):
         device = "cpu" if entry.text("device") == "cpu" else "cuda"
         named = entry.choice("pane", panes) if "pane" in entry else None
         for pane, found in zip(PANES, engines, strict=False):
             if named in (None, pane):
-                found[entry.choice("precision", _PRECISIONS)] = (entry.text("engine"), device)
+                found[entry.member("precision", Precision)] = (entry.text("engine"), device)
     return engines
 
 

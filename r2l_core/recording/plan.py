@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from r2l_core import limits
 from r2l_core.camera_paths.camera_path import GAIN_RANGE, CameraPath
@@ -142,3 +143,15 @@ def _require(name: str, value: float, low: float, high: float, unit: str) -> Non
             f"{value:g} is not {low:g} to {high:g} {unit}".rstrip(),
             "Choose another.",
         )
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingProgress:
+    """One frame more. frames_done counts those rendered, from the recording's first; picture: the
+    composed frame with its labels, uint8 (H, W, 3), read-only, as it is encoded. eta_s: seconds to
+    go at the pace so far, without pauses."""
+
+    frames_done: int
+    frames_total: int
+    eta_s: float
+    picture: NDArray[np.uint8]

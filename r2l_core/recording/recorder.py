@@ -8,7 +8,6 @@ import statistics
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from r2l_core.recording.compose import Colors, Picture, composed
 from r2l_core.recording.files import VideoFiles
 from r2l_core.recording.labels import PaneNumbers, labelled, title_card
 from r2l_core.recording.loading import writer_of
-from r2l_core.recording.plan import Shot
+from r2l_core.recording.plan import RecordingProgress, Shot
 from r2l_core.recording.sidecar import Recipe, Sidecar, State
 from r2l_core.recording.table import frame_table, row_of
 from r2l_core.recording.writer import Writer
@@ -29,18 +28,6 @@ from r2l_core.render.sources import PixelSource
 from r2l_core.types import Precision, to_uint8
 
 _PAUSE_POLL_S = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """One frame more. frames_done counts those rendered, from the recording's first; picture: the
-    composed frame with its labels, uint8 (H, W, 3), read-only, as it is encoded. eta_s: seconds to
-    go at the pace so far, without pauses."""
-
-    frames_done: int
-    frames_total: int
-    eta_s: float
-    picture: Picture
 
 
 class Recorder:
@@ -88,7 +75,7 @@ class Recorder:
 
     def frames(
         self, aborted: Callable[[], bool] = never, paused: Callable[[], bool] = never
-    ) -> Iterator[Progress]:
+    ) -> Iterator[RecordingProgress]:
         """Render what is left, yielding after each frame.
 
         Raises RecordingError where writing fails and EngineError where rendering does.
@@ -130,7 +117,7 @@ class Recorder:
 
     def _render(
         self, writer: Writer, aborted: Callable[[], bool], paused: Callable[[], bool]
-    ) -> Iterator[Progress]:
+    ) -> Iterator[RecordingProgress]:
         total = self.plan.n_frames
         for frame in range(self.first_frame, total):
             while paused() and not aborted():
@@ -146,7 +133,7 @@ class Recorder:
             self.rendered_s += time.perf_counter() - start
             done = frame + 1
             pace_s = self.rendered_s / (done - self.first_frame)
-            yield Progress(done, total, pace_s * (total - done), picture)
+            yield RecordingProgress(done, total, pace_s * (total - done), picture)
         self.state = "finished"
 
     def _frame(

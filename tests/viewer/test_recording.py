@@ -18,15 +18,17 @@ from PyQt6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLabel
 from r2l_core.engines import backends
 from r2l_core.geometry.scene import PRESETS
 from r2l_core.recording.loading import unfinished
+from r2l_core.recording.plan import RecordingProgress
 from r2l_core.types import Precision
 from tests.viewer.find import button, named, words
 from tests.viewer.states import shown
 from viewer.app import App
 from viewer.state.panes import TRUTH, CompareMode, PaneChoice
+from viewer.widgets.controls import wording
 from viewer.widgets.controls.timers import Clock
 from viewer.widgets.panels.key_panel import KeySettings
-from viewer.widgets.panels.record_panel import RecordPanel
-from viewer.widgets.panels.record_settings import RecordProgress, RecordSettings, duration
+from viewer.widgets.panels.record_panel import RecordPanel, progress_words
+from viewer.widgets.panels.record_settings import RecordSettings
 
 pytestmark = pytest.mark.slow
 
@@ -510,6 +512,7 @@ class TestLive:
 
 def test_progress_in_words():
     picture = np.zeros((2, 2, 3), np.uint8)
-    assert RecordProgress(3, 9, 61.2, picture).words == "3 of 9 frames, 1 min 01 s to go"
-    assert RecordProgress(9, 9, 0.0, picture).words == "9 frames; finishing the file…"
-    assert [duration(s) for s in (4.6, 3600 * 2 + 300)] == ["5 s", "2 h 05 min"]
+    amid, done = (RecordingProgress(n, 9, 61.2, picture) for n in (3, 9))
+    assert progress_words(amid) == "3 of 9 frames, 1 min 01 s to go"
+    assert progress_words(done) == "9 frames; finishing the file…"
+    assert [wording.duration(s) for s in (4.6, 3600 * 2 + 300)] == ["5 s", "2 h 05 min"]

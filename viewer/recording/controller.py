@@ -9,6 +9,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from r2l_core.errors import R2LError, RecordingError
 from r2l_core.recording.loading import Unfinished, unfinished
+from r2l_core.recording.plan import RecordingProgress
 from viewer.recording.filmed import (
     NOT_MADE,
     filmed_panes,
@@ -24,8 +25,8 @@ from viewer.state.panes import LETTERS, CompareMode, PaneChoice
 from viewer.state.preferences import Preferences
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_film
-from viewer.widgets.panels.record_panel import PREPARING, RecordPanel
-from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
+from viewer.widgets.panels.record_panel import PREPARING, RecordPanel, progress_words
+from viewer.widgets.panels.record_settings import MODES, RecordSettings
 from viewer.window.main_window import MainWindow
 
 _NAME = 24
@@ -44,7 +45,7 @@ class RecordingController(QObject):
     """Makes one film at a time, while the window goes on."""
 
     failed = pyqtSignal(Exception)
-    progressed = pyqtSignal(RecordProgress)
+    progressed = pyqtSignal(RecordingProgress)
     finished = pyqtSignal(RecordingEnd)
 
     def __init__(
@@ -137,7 +138,7 @@ class RecordingController(QObject):
         self._store.listen(self._state_changed)
         self.progressed.connect(panel.show_progress)
         # The panel may be closed or behind the window.
-        self.progressed.connect(lambda progress: window.status.show_film(progress.words))
+        self.progressed.connect(lambda progress: window.status.show_film(progress_words(progress)))
         panel.start_requested.connect(self.start)
         panel.resume_requested.connect(self.resume)
         panel.instead_requested.connect(self._film_instead)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import QObject, QThread, pyqtSignal
 
 from r2l_core.engines.fused.workers import usable_processors
+from r2l_core.recording.plan import RecordingProgress
 from r2l_core.types import RayMode
 from viewer.runtime import lower_thread_priority
-from viewer.widgets.panels.record_settings import RecordProgress
 
 if TYPE_CHECKING:
     from r2l_core.model.light_field import LightField
@@ -65,7 +65,7 @@ class RecordingThread(QThread):
 
     begun = pyqtSignal()
     """Everything that can be refused was accepted; the first frame is being made."""
-    progressed = pyqtSignal(RecordProgress)
+    progressed = pyqtSignal(RecordingProgress)
     ended = pyqtSignal(RecordingEnd)
     failed = pyqtSignal(Exception)
     """The exception. What was written until then stays."""
@@ -101,9 +101,7 @@ class RecordingThread(QThread):
         recorder = _opened(self._job)
         self.begun.emit()
         for step in recorder.frames(self._aborted.is_set, self._paused.is_set):
-            self.progressed.emit(
-                RecordProgress(step.frames_done, step.frames_total, step.eta_s, step.picture)
-            )
+            self.progressed.emit(step)
         done = recorder.frames_done
         seconds = float(done / recorder.plan.exact_fps)
         self.ended.emit(RecordingEnd(recorder.out, done, recorder.plan.n_frames, seconds))

@@ -48,8 +48,7 @@ FORMAT = "r2l-session"
 VERSION = 2
 MAX_ASSUMED = 20
 
-_PRECISIONS = {precision.value: precision for precision in Precision}
-_SOURCES: dict[str, Precision | str] = {**_PRECISIONS, **{truth: truth for truth in TRUTHS}}
+_SOURCES: dict[str, Precision | str] = {str(one): one for one in (*Precision, *TRUTHS)}
 _RAYS = {rays: rays for rays in ("auto", "plain", "canonical")}
 
 
@@ -138,7 +137,7 @@ def _session(fields: Fields) -> Session:
         for one in (fields, *of_panes)
         if "checkpoint" in one and "sha256" in one
     }
-    mode = fields.choice("mode", {str(mode): mode for mode in CompareMode}, CompareMode.SINGLE)
+    mode = fields.member("mode", CompareMode, CompareMode.SINGLE)
     usual = ViewState(LightFieldChoice(fields.text("checkpoint")))
     strides = {stride: stride for stride in STRIDES}
     state = ViewState(
@@ -188,7 +187,7 @@ def _of_version_1(fields: Fields, state: ViewState) -> ViewState:
         replace(pane, layers_in_fp32=layers) if pane.has_mix else pane for pane in state.panes
     )
     state = state.with_panes(panes)
-    precision = fields.choice("precision", _PRECISIONS) if "precision" in fields else None
+    precision = fields.member("precision", Precision) if "precision" in fields else None
     if state.comparing or precision is None:
         return state
     alone = PaneChoice(precision)

@@ -22,9 +22,8 @@ _MOST_PX = 1 << 20
 def read_difference(fields: Fields) -> DifferenceOptions:
     """What `asdict` wrote; raises the error of `fields`, naming the entry."""
     usual = DifferenceOptions()
-    kinds = {str(kind): kind for kind in DifferenceKind}
     return DifferenceOptions(
-        kind=fields.choice("kind", kinds, str(usual.kind)),
+        kind=fields.member("kind", DifferenceKind, usual.kind),
         gain=fields.number("gain", usual.gain, 1.0, MAX_GAIN),
         locked=fields.boolean("locked", usual.locked),
         scale=fields.choice("scale", {name: name for name in SCALES}, usual.scale),
@@ -36,11 +35,10 @@ def read_difference(fields: Fields) -> DifferenceOptions:
 
 def read_display(fields: Fields) -> DisplayOptions:
     """What `asdict` wrote; raises the error of `fields`, naming the entry."""
-    channels = {str(channel): channel for channel in Channel}
     return DisplayOptions(
         exposure_ev=fields.number("exposure_ev", 0.0, -MOST_EV, MOST_EV),
         offset=fields.number("offset", 0.0, -MOST_OFFSET, MOST_OFFSET),
-        channel=fields.choice("channel", channels, str(Channel.ALL)),
+        channel=fields.member("channel", Channel, Channel.ALL),
     )
 
 

@@ -63,6 +63,16 @@ def megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB"
 
 
+def duration(seconds: float) -> str:
+    """Rounded for reading: "45 s", "3 min 20 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 def size(width_px: int, height_px: int) -> str:
     """Pixels across and down."""
     return f"{width_px}×{height_px}"

@@ -17,7 +17,6 @@ from viewer.widgets.controls.flat import FlatButton, FlatToggle
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.learn_progress import CurvePlot, StageStrip
 from viewer.widgets.panels.learn_readout import LearningCurve, LearnSettings
-from viewer.widgets.panels.record_settings import duration
 
 _MINUTES = 120.0
 _LEAST_WIDTH_PX = 276
@@ -135,8 +134,8 @@ class LearnPanel(QWidget):
         if progress.rays_per_s is not None:
             self._facts.show_fact("Rays", f"{wording.number(progress.rays_per_s / 1e3)} kray/s")
         if progress.elapsed_s is not None and left is not None:
-            whole = duration(progress.elapsed_s + left)
-            self._facts.show_fact("Trained", f"{duration(progress.elapsed_s)} of {whole}")
+            whole = wording.duration(progress.elapsed_s + left)
+            self._facts.show_fact("Trained", f"{wording.duration(progress.elapsed_s)} of {whole}")
         if progress.held_out_psnr_db is not None:
             self._facts.show_fact("Unseen", f"{progress.held_out_psnr_db:.2f} dB")
 
@@ -274,7 +273,7 @@ def _left_words(progress: LearningProgress) -> str:
     if progress.doing:
         return wording.capital(progress.doing)
     left = progress.remaining_s
-    return _WORDS.get(progress.stage, "" if left is None else f"{duration(left)} to go")
+    return _WORDS.get(progress.stage, "" if left is None else f"{wording.duration(left)} to go")
 
 
 def _column(owner: QWidget) -> QVBoxLayout:

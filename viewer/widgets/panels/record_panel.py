@@ -19,11 +19,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from r2l_core.recording.plan import RecordingProgress
 from viewer.widgets import theme
+from viewer.widgets.controls import wording
 from viewer.widgets.controls.flat import FlatButton, FlatCombo, FlatToggle
 from viewer.widgets.controls.value_spin import ValueSpin
 from viewer.widgets.panels.film_preview import FilmPreview
-from viewer.widgets.panels.record_settings import MODES, RecordProgress, RecordSettings
+from viewer.widgets.panels.record_settings import MODES, RecordSettings
 from viewer.widgets.picture.picture import Picture
 
 _WIDTH_PX = 420
@@ -201,11 +203,11 @@ class RecordPanel(QDialog):
             self._end_words = ""
             self._words.setText(PREPARING)
 
-    def show_progress(self, progress: RecordProgress) -> None:
+    def show_progress(self, progress: RecordingProgress) -> None:
         """Show how far it is, and the newest frame."""
         self._bar.setRange(0, progress.frames_total)
         self._bar.setValue(progress.frames_done)
-        self._words.setText(progress.words)
+        self._words.setText(progress_words(progress))
         self._preview.show_picture(Picture(progress.picture))
 
     def show_end(self, words: str) -> None:
@@ -277,6 +279,14 @@ class RecordPanel(QDialog):
         """Propose a name in `folder` unless one was given."""
         if not self._file.text():
             self._file.setText(str(Path(folder) / "r2l.mp4"))
+
+
+def progress_words(progress: RecordingProgress) -> str:
+    """For people: "12 of 180 frames, 3 min 20 s to go"."""
+    done, total = progress.frames_done, progress.frames_total
+    if done == total:
+        return f"{done} frames; finishing the file…"
+    return f"{done} of {total} frames, {wording.duration(progress.eta_s)} to go"
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -1,11 +1,8 @@
-"""What a recording should be like, and how far it is. Knows nothing of Qt."""
+"""What a recording should be like. Knows nothing of Qt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 MODES = {
     "single": "The active pane",
@@ -29,30 +26,3 @@ class RecordSettings:
     mode: str
     file: str
     title: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class RecordProgress:
-    """One frame more. eta_s: seconds to go. picture: uint8 (H, W, 3), as it is written."""
-
-    frames_done: int
-    frames_total: int
-    eta_s: float
-    picture: NDArray[np.uint8]
-
-    @property
-    def words(self) -> str:
-        """For people: "12 of 180 frames, 3 min 20 s to go"."""
-        if self.frames_done == self.frames_total:
-            return f"{self.frames_done} frames; finishing the file…"
-        return f"{self.frames_done} of {self.frames_total} frames, {duration(self.eta_s)} to go"
-
-
-def duration(seconds: float) -> str:
-    """Rounded for reading: "45 s", "3 min 20 s", "2 h 05 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from r2l_core.render.frames import Frame
+from viewer.widgets.controls import wording
 
 _LEAST_SHARE = 0.005
 """Of the pixels that must have followed before their pace says anything."""
@@ -23,7 +24,8 @@ class Refining:
         percent = f"{int(100 * self.share)} %"
         if self.remaining_s is None:
             return f"refining – {percent}"
-        return f"exact in {_duration(self.remaining_s)} – {percent}"
+        # Rounded up, so that nobody waits longer than was said for want of a second.
+        return f"exact in {wording.duration(int(self.remaining_s) + 1)} – {percent}"
 
 
 class RefiningClock:
@@ -49,9 +51,3 @@ class RefiningClock:
         if won < _LEAST_SHARE or took_ms <= 0:
             return Refining(frame.known_share, None)
         return Refining(frame.known_share, (1 - frame.known_share) / won * took_ms / 1e3)
-
-
-def _duration(seconds: float) -> str:
-    """Rounded up, so that nobody waits longer than was said for want of a second."""
-    whole = int(seconds) + 1
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
