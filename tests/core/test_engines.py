@@ -418,7 +418,8 @@ def test_a_failing_backend_is_an_engine_error(light_field, scene_rays, monkeypat
         raise RuntimeError("out of memory\nat some address")
 
     if name == "openvino":
-        engine._request = type("Request", (), {"infer": fail, "set_input_tensor": fail})()
+        openvino = pytest.importorskip("openvino")
+        monkeypatch.setattr(openvino.InferRequest, "infer", fail)
     monkeypatch.setattr(
         FeatureEncoder, "encode", FeatureEncoder.encode if name == "openvino" else fail
     )

@@ -172,7 +172,7 @@ def test_no_distortion_changes_no_number(tmp_path):
     assert len(dataset.notes) == 1
 
 
-def test_strips_are_one_picture():
+def test_strips_are_one_picture(monkeypatch):
     """Wide pictures are undone a few rows at a time."""
     distortion = Distortion((-0.1, 0.0, 0.0, 0.0, 0.0, 0.0))
     from r2l_core.datasets import distortion as room
@@ -181,12 +181,9 @@ def test_strips_are_one_picture():
     camera = Camera(np.eye(4), 40, 50, 30.0)
     whole = room.undistorted(picture, camera, distortion)
     kept = room.counted(camera, distortion, None)
-    room._STRIP_PX, before = 130, room._STRIP_PX
-    try:
-        np.testing.assert_array_equal(room.undistorted(picture, camera, distortion), whole)
-        np.testing.assert_array_equal(room.counted(camera, distortion, None), kept)
-    finally:
-        room._STRIP_PX = before
+    monkeypatch.setattr(room, "_STRIP_PX", 130)
+    np.testing.assert_array_equal(room.undistorted(picture, camera, distortion), whole)
+    np.testing.assert_array_equal(room.counted(camera, distortion, None), kept)
 
 
 # --- masks --------------------------------------------------------------------------------------
