@@ -3,6 +3,7 @@ it loads at once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -13,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 RayMode = Literal["plain", "canonical"]
 """`plain`: rays as the camera makes them. `canonical`: moved along their own line to the sphere the
 light field was trained on (`rays.canonicalise`)."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many parts of something are done, and how many there are."""
 
 
 class Precision(StrEnum):

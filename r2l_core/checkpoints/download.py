@@ -66,7 +66,7 @@ UNPUBLISHED = {
     "r2l-llff": "the released R2L code names no download of its LLFF models",
 }
 
-Progress = Callable[[int, int | None], None]
+ByteProgress = Callable[[int, int | None], None]
 """Told how many bytes there are, and of how many where that is known."""
 
 
@@ -80,7 +80,7 @@ def trust(file: Path, digest: str) -> None:
     _note(file, {**_notes(file), "trusted": digest})
 
 
-def fetch(asset: Asset, folder: Path, progress: Progress) -> tuple[Path, str]:
+def fetch(asset: Asset, folder: Path, progress: ByteProgress) -> tuple[Path, str]:
     """The asset's file in `folder` and its SHA-256, downloading what is missing of it.
 
     Raises DownloadError: not to be had, cut off, or not the same as before.
@@ -120,7 +120,7 @@ def _download(
     part: Path,
     notes: dict[str, Any],
     note: Callable[[dict[str, Any]], None],
-    progress: Progress,
+    progress: ByteProgress,
 ) -> None:
     """Complete `part`, going on from what it has where the server still has the same file."""
     headers = {"User-Agent": "r2l-viewer", "Accept-Encoding": "identity"}
@@ -171,7 +171,7 @@ def _copy(
     target: BinaryIO,
     have: int,
     total: int | None,
-    progress: Progress,
+    progress: ByteProgress,
 ) -> None:
     if total is not None and total > MAX_BYTES:
         raise http.client.HTTPException(f"it is {total} bytes, more than any published file")

@@ -82,7 +82,7 @@ def train(
     return None
 
 
-class Progress(Protocol):
+class TrainingProgress(Protocol):
     """What a trainer yields after a step."""
 
     @property
@@ -101,7 +101,7 @@ class Progress(Protocol):
         """For a progress bar."""
 
 
-def nobody(_share: float, _progress: Progress) -> None:
+def nobody(_share: float, _progress: TrainingProgress) -> None:
     """Is told how it goes where nobody else wants to know."""
 
 
@@ -112,7 +112,7 @@ class Training(Protocol):
     def progress(self) -> float:
         """Share of the run that is done, 0 to 1."""
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Iterator[TrainingProgress]:
         """Train to the end."""
 
     def save(self) -> None:
@@ -188,7 +188,7 @@ class TrainingBar:
         stage: str = "",
         start: float = 0.0,
         end: float = 1.0,
-        after_step: Callable[[float, Progress], None] = nobody,
+        after_step: Callable[[float, TrainingProgress], None] = nobody,
     ) -> bool:
         """Train, between two shares of the whole bar; False where Ctrl+C stopped it.
         `after_step`: is called with the share of the whole that is done."""

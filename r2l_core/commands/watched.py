@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from r2l_core.commands.training import Preparation, Progress
+from r2l_core.commands.training import Preparation, TrainingProgress
 from r2l_core.errors import CheckpointError, R2LError, system_reason
 from r2l_core.training.watching import (
     PROGRESS_FILE,
@@ -114,12 +114,12 @@ class Watched:
 
     def follow(
         self, stage: Stage, save: Callable[[Path], None]
-    ) -> Callable[[float, Progress], None]:
+    ) -> Callable[[float, TrainingProgress], None]:
         """What to call after every step of a stage, with the share of the whole that is done.
         `save`: writes what has been learned by now."""
         self._told_s = self._shown_s = -math.inf
 
-        def step(share: float, progress: Progress) -> None:
+        def step(share: float, progress: TrainingProgress) -> None:
             now_s = self._clock()
             if now_s - self._told_s >= TELL_EVERY_S:
                 self._told_s = now_s
@@ -139,7 +139,7 @@ class Watched:
         while self._control.paused:
             time.sleep(_WAIT_S)
 
-    def _words(self, stage: Stage, share: float, progress: Progress) -> LearningProgress:
+    def _words(self, stage: Stage, share: float, progress: TrainingProgress) -> LearningProgress:
         return LearningProgress(
             stage,
             share,

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from r2l_core.datasets import blender, deepvoxels, donerf, llff, transforms
-from r2l_core.datasets.base import Dataset, NoSuchSplit, Progress, Request, View
+from r2l_core.datasets.base import Dataset, NoSuchSplit, Request, View
 from r2l_core.errors import DatasetError
+from r2l_core.types import Progress
 
 __all__ = [
     "Dataset",
     "NoSuchSplit",
-    "Progress",
     "View",
     "dataset_around",
     "folders_around",

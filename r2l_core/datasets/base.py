@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,14 +24,12 @@ from r2l_core.datasets.images import (
 from r2l_core.errors import CameraError, DatasetError, SceneError, plain, system_reason
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.scene import SceneSpec
+from r2l_core.types import Progress
 
 Kind = Literal["blender", "llff", "donerf", "deepvoxels", "transforms"]
 
 WHITE = (1.0, 1.0, 1.0)
 BLACK = (0.0, 0.0, 0.0)
-
-Progress = Callable[[int, int], None]
-"""Told how many of how many views are checked."""
 
 
 class NoSuchSplit(DatasetError):

@@ -30,7 +30,7 @@ from r2l_core.quantization.walk import (
     walk_on,
 )
 from r2l_core.render.progressive_image import never
-from r2l_core.types import Precision
+from r2l_core.types import Precision, Progress
 
 SENSITIVITY_RAYS = 1024
 _SEED = 1
@@ -39,9 +39,6 @@ _SEED = 1
 _BATCH = 1024
 _KEPT_VALUES = 2**24
 """Numbers of the residual stream that are kept for each of the two networks, 64 MiB of them."""
-
-Progress = Callable[[int, int], None]
-"""Called with the steps done and their total."""
 
 
 def _unheard(done: int, total: int) -> None:

@@ -53,7 +53,7 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class Progress:
+class DistillProgress:
     """State of a run for a progress bar. share: of the whole run, 0 to 1. arithmetic: of DTYPES."""
 
     share: float
@@ -126,7 +126,7 @@ class Trainer:
             return min(1.0, self.rays / (self.config.schedule.mrays * 1e6))
         return min(1.0, self.elapsed_s / (self.config.minutes * 60.0))
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Iterator[DistillProgress]:
         """Train until the time or the rays are used up, yielding after every step, on a GPU after
         some; saves every minute."""
         last_save_s, smooth_mse, speed = self.elapsed_s, math.nan, Speed()
@@ -149,7 +149,7 @@ class Trainer:
             if self.elapsed_s - last_save_s >= self.config.save_every_s:
                 self.save()
                 last_save_s = self.elapsed_s
-            yield Progress(
+            yield DistillProgress(
                 share=self.progress,
                 elapsed_s=self.elapsed_s,
                 rays=self.rays,

@@ -64,7 +64,7 @@ def trainer(state_path, fake_clock):
     return make
 
 
-def run_steps(trainer: Trainer, n: int) -> list[training.Progress]:
+def run_steps(trainer: Trainer, n: int) -> list[training.DistillProgress]:
     return list(itertools.islice(trainer.run(), n))
 
 

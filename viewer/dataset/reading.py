@@ -10,11 +10,12 @@ from PyQt6.QtCore import QObject, QThreadPool, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from r2l_core.errors import plain
+from r2l_core.types import Progress
 from viewer.state.view_state import DatasetChoice
 from viewer.widgets.picture.picture import Picture
 
 if TYPE_CHECKING:
-    from r2l_core.datasets import Dataset, Progress
+    from r2l_core.datasets import Dataset
 
 _SPLITS = ("test", "val", "train")
 """Which one is opened first: the networks have not seen the first of these."""
