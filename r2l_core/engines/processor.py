@@ -30,7 +30,7 @@ LEVELS: Mapping[str, frozenset[str]] = {
     "avx512": _AVX512,
     "avx512-vnni": _AVX512_VNNI,
     "avx512-bf16": _AVX512_BF16,
-    "amx": _AVX512_BF16 | {"avx512_fp16", "amx_tile", "amx_bf16", "amx_int8"},
+    "amx": _AVX512_BF16 | {"avx512_vbmi", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8"},
 }
 """x86-64, older ones first: what each has beyond AVX2 and FMA. Names are those of
 `torch.cpu.get_capabilities`."""

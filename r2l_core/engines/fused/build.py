@@ -38,7 +38,7 @@ _X86_64 = {
     "avx512": "x86_64_v4",
     "avx512-vnni": "x86_64_v4+avx512vnni",
     "avx512-bf16": "x86_64_v4+avx512vnni+avx512bf16",
-    "amx": "x86_64_v4+avx512vnni+avx512bf16+amx_tile+amx_int8+amx_bf16",
+    "amx": "x86_64_v4+avx512vnni+avx512bf16+avx512vbmi+amx_tile+amx_int8+amx_bf16",
 }
 _AARCH64 = {
     "neon": "generic",

@@ -32,7 +32,7 @@ def packed_bytes(values: Array, level: Level, second: bool) -> tuple[Array, Arra
     wide = values.astype(np.int32)
     if level.dot4:
         start = none if second else -level.byte_offset * wide.sum(1, dtype=np.int32)
-        return panels(values, level.panel, 4), start, modes
+        return panels(values, level.dot_panel, 4), start, modes
     if second:
         parts = values.reshape(n_panels, level.panel, -1)
         modes = np.array([longest_window(part) for part in parts], np.uint8)

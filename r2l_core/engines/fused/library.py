@@ -144,6 +144,12 @@ class Level:
     carry: Any
     carry_bytes: int
 
+    @property
+    def dot_panel(self) -> int:
+        """Outputs packed together for products of bytes and bfloat16: the matrix unit's tiles have
+        no more than 16."""
+        return 16 if self.amx else self.panel
+
 
 def library_name(system: str, architecture: str) -> str:
     """File of a system (`linux`, `darwin`, `windows`) and architecture (`x86_64`, `aarch64`)."""

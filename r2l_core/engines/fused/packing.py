@@ -1,7 +1,8 @@
 """A light field's weights as the fused kernel reads them: padded, permuted and in panels.
 
-A panel holds `level.panel` outputs of all inputs: [inputs][panel] in float32,
-[inputs / 2][panel][2] in bfloat16, [inputs / 4][panel][4] in bytes. docs/cpu.md draws them.
+A panel holds `level.panel` outputs of all inputs, or `level.dot_panel` in 16 and 8 bits:
+[inputs][panel] in float32, [inputs / 2][panel][2] in bfloat16, [inputs / 4][panel][4] in bytes.
+docs/cpu.md draws them.
 """
 
 from __future__ import annotations
@@ -191,18 +192,19 @@ class PackedNetwork:
         )
 
     def _float_layer(self, kind: Kind, weight: Array, bias: Array) -> library.Layer:
-        panel = self._level.panel
         matrix: Array = np.ascontiguousarray(weight, np.float32)
         if kind in (Kind.BF16, Kind.SPLIT):
             high = _bfloat16(matrix)
             parts = [high] if kind == Kind.BF16 else [high, _bfloat16(matrix - _float32(high))]
-            packed: Array = np.stack([panels(part, panel, 2) for part in parts], axis=1)
+            packed: Array = np.stack(
+                [panels(part, self._level.dot_panel, 2) for part in parts], axis=1
+            )
         else:
             if kind == Kind.FLOAT_BF16:
                 matrix = _float32(_bfloat16(matrix))
             elif kind == Kind.FLOAT_FP16:
                 matrix = matrix.astype(np.float16).astype(np.float32)
-            packed = panels(matrix, panel, 1)
+            packed = panels(matrix, self._level.panel, 1)
         return library.Layer(
             kind=kind,
             inputs=matrix.shape[1],

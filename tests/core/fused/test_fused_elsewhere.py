@@ -57,7 +57,14 @@ class Program:
         panel, grain, dot4, offset, bf16, amx, tile = np.frombuffer(said, np.int32)
         # What PackedNetwork wants to know of a level.
         self._level: Any = SimpleNamespace(
-            panel=panel, grain=grain, dot4=dot4, byte_offset=offset, bf16=bf16, amx=amx, tile=tile
+            panel=panel,
+            dot_panel=16 if amx else panel,
+            grain=grain,
+            dot4=dot4,
+            byte_offset=offset,
+            bf16=bf16,
+            amx=amx,
+            tile=tile,
         )
         self._facts = said
 

@@ -50,7 +50,8 @@ EXPORT uint32_t supported_levels(void) {
   int avxvnni = avx2 && has(leaf71[0], 4);
   int avx512vnni = avx512 && has(leaf7[2], 11);
   int avx512bf16 = avx512vnni && has(leaf71[0], 5);
-  int amx = avx512bf16 && (low & 0x60000) == 0x60000 && has(leaf7[3], 22) && has(leaf7[3], 24) && has(leaf7[3], 25) &&
+  // With it comes VBMI.
+  int amx = avx512bf16 && (low & 0x60000) == 0x60000 && has(leaf7[2], 1) && has(leaf7[3], 22) && has(leaf7[3], 24) && has(leaf7[3], 25) &&
             matrix_unit_granted();
   return avx2 | avxvnni << 1 | avx512 << 2 | avx512vnni << 3 | avx512bf16 << 4 | amx << 5;
 }

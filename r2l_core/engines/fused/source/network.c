@@ -133,6 +133,10 @@ INLINE vi levels(vf x, float scale, float reciprocal) {
   return nearest(quotient);
 }
 
+#if AMX
+#include "amx_bytes.h"  // needs levels
+#endif
+
 // The scale of a ray's levels, and what to divide by and to multiply with to get them.
 typedef struct {
   float scale, divisor, reciprocal;
@@ -165,11 +169,15 @@ INLINE void quantise_halves(int width, const float *x, Scale s, int16_t *q, int3
 }
 #endif
 INLINE void quantise_bytes(int to, int width, const float *x, Scale s, int8_t *q) {
+#if AMX
+  for (int k = 0; k < width; k += 64) levels_of_64(to == ADD, x + k, s.divisor, s.reciprocal, q + k);
+#else
   for (int k = 0; k < width; k += 4 * VF) {
     vi v[4];
     UNROLL for (int i = 0; i < 4; i++) v[i] = levels(load(x + k + i * VF), s.divisor, s.reciprocal);
     store_bytes(q + k, v[0], v[1], v[2], v[3], to == RELU ? BYTE_OFFSET : 0);
   }
+#endif
 }
 // Rows of x to levels with a scale for each ray, four rows at a time: finding a scale takes long, but the
 // processor does several at once.
@@ -198,7 +206,13 @@ INLINE void quantise(int to, int width, int n, const float *x, Tile *t) {
 INLINE void multiply(int kind, int to, const Layer *layer, int width, int n, const void *in, const Tile *t, float *out) {
   if (kind == BYTES) {
 #if AMX
-    layer_amx(BYTES, to, layer, width, n, in, t, out);
+    if (width == CHANNELS) {
+      Waiting w = {.to = NOTHING};
+      unit_layer(to, layer, n, out, &w, t);
+      finish_waiting(&w, t);
+    } else {
+      layer_amx(BYTES, to, layer, width, n, in, t, out);
+    }
 #else
     layer_bytes(to, layer, width, n, t, out);
 #endif
@@ -261,6 +275,27 @@ static void turn(const Network *net, int n, Tile *t) {
   t->x = turned;
 }
 
+#if AMX
+// Whether the body is of layers that need not wait for each other.
+static int is_of_bytes(const Network *net) {
+  for (int l = 0; l < 2 * net->n_blocks; l++)
+    if (net->layers[l].kind != BYTES) return 0;
+  return net->width == CHANNELS && net->n_blocks;
+}
+// The body; 0 where it was cancelled.
+static int body_of_bytes(const Network *net, const Call *call, int n, Tile *t) {
+  Waiting w = {.to = NOTHING};
+  quantise(RELU, CHANNELS, n, t->x, t);
+  for (int b = 0; b < net->n_blocks; b++) {
+    if (__atomic_load_n(&call->cancelled, __ATOMIC_RELAXED)) return 0;
+    unit_layer(RELU, net->layers + 2 * b, n, 0, &w, t);
+    unit_layer(ADD, net->layers + 2 * b + 1, n, t->x, &w, t);
+  }
+  finish_waiting(&w, t);
+  return 1;
+}
+#endif
+
 // 1 / (1 + exp(-t)), within 2e-7; no number where t is none, or infinite, as what has overflowed in float16.
 INLINE vf sigmoid(vf t) {
   vf x = max_f(min_f(-t, all(87.0f)), all(-87.0f));
@@ -313,7 +348,7 @@ static size_t arrange(const Network *net, int tile, char *scratch, Tile *t) {
   t->own = (int32_t *)place(scratch, &used, rays * 4);
   t->row = (float *)place(scratch, &used, sizeof(float) * net->head.inputs);
   t->features = (void *)place(scratch, &used, rays * sizeof(float) * net->head.inputs);
-  t->sums = (int32_t *)place(scratch, &used, AMX ? 2 * 32 * 32 * 4 : 0);
+  t->sums = (int32_t *)place(scratch, &used, SUMS_BYTES);
   return used;
 }
 
@@ -348,6 +383,11 @@ EXPORT(void, run)(const Network *net, Call *call, char *scratch, uint64_t spent[
     if (net->turn.weights) turn(net, n, &t);
     if (net->use_residual)
       for (size_t i = 0; i < (size_t)n * net->width; i += VF) store(t.hidden + i, load(t.x + i));
+#if AMX
+    if (is_of_bytes(net)) {
+      if (!body_of_bytes(net, call, n, &t)) goto done;
+    } else
+#endif
     for (int b = 0; b < net->n_blocks; b++) {
       if (__atomic_load_n(&call->cancelled, __ATOMIC_RELAXED)) goto done;
       for (int r = 0; r < n; r += GROUP) {
