@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,13 +199,15 @@ def _dataset(options: argparse.Namespace) -> Dataset | None:
             bar.total = total
             bar.update(done - bar.n)
 
-        return open_dataset(
+        dataset = open_dataset(
             options.dataset,
             options.split or "test",
             half_res=options.half_res,
             spherify=options.spherify,
             progress=progress,
         )
+        replace(dataset, views=dataset.views[: options.limit]).require_sound(progress)
+    return dataset
 
 
 def _light_field(

@@ -10,7 +10,7 @@ from pathlib import Path
 from r2l_core.checkpoints.opening import save_light_field
 from r2l_core.checkpoints.radiance import save_radiance
 from r2l_core.commands.distill import distilled, network_of, network_options, new_distillation
-from r2l_core.commands.photographs import photographs_options
+from r2l_core.commands.photographs import comparison_split, photographs_options
 from r2l_core.commands.shared import Subparsers, require_native_name, require_writable
 from r2l_core.commands.teach import new_teach_trainer
 from r2l_core.commands.training import TrainingBar, nobody, training_options
@@ -100,7 +100,10 @@ def _learn(options: argparse.Namespace) -> int:
 
 def _learn_in(options: argparse.Namespace, folder: Path, watched: Watched | None) -> int:
     with closing(TrainingBar(hidden=watched is not None)) as bar:
+        split = None
         try:
+            tell = bar.preparing() if watched is None else watched.preparing(Stage.STARTING)
+            split = comparison_split(options.dataset, options.half_res, tell)
             finished = _teach(options, folder, bar, watched)
             finished = finished and _distill(options, folder, bar, watched)
         except KeyboardInterrupt:  # between steps, where all is saved
@@ -111,11 +114,11 @@ def _learn_in(options: argparse.Namespace, folder: Path, watched: Watched | None
             watched.tell(LearningProgress(Stage.STOPPED))
         return 130
     if watched is None:
-        return _compare(options)
+        return _compare(options, split)
     watched.tell(LearningProgress(Stage.COMPARING, 1.0))
     report = folder / "report.json"
     report.unlink(missing_ok=True)
-    code = _compare(argparse.Namespace(**{**vars(options), "json": report}))
+    code = _compare(argparse.Namespace(**{**vars(options), "json": report}), split)
     found = stored_object(report.read_bytes()) if report.exists() else {}
     if options.json and found:
         write_json(options.json, found)
@@ -202,15 +205,12 @@ def _distill(
     return True
 
 
-def _compare(options: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace, split: str | None) -> int:
     """The table of `eval`, on views that no stage has learned from."""
     # Imported here: that module imports this one.
     from r2l_core.commands.cli import parser
-    from r2l_core.datasets import open_dataset
 
-    splits = open_dataset(options.dataset, "train", half_res=options.half_res).splits
-    split = "test" if "test" in splits else "val"
-    if split not in splits:
+    if split is None:
         print(f"{options.out} is made; the dataset holds no views out to compare it with.")
         return 0
     arguments = ["eval", "--checkpoint", str(options.out), "--dataset", str(options.dataset)]

@@ -12,7 +12,8 @@ from r2l_core.commands.shared import print_notes
 from r2l_core.errors import DatasetError
 
 if TYPE_CHECKING:
-    from r2l_core.datasets import Dataset
+    from r2l_core.datasets import Dataset, NoSuchSplit
+    from r2l_core.datasets.base import Progress
     from r2l_core.training.runs import TellDone
 
 MIN_VIEWS = 4
@@ -46,23 +47,7 @@ def open_photographs(
 
     Raises DatasetError: for a folder of pictures without poses, with the usual ways to get them.
     """
-    # Imported here: only trainings and evaluations read photographs.
-    from r2l_core.datasets import NoSuchSplit, open_dataset
-
-    try:
-        checked = partial(tell, "checking photographs")
-        training = open_dataset(folder, "train", half_res=half_res, progress=checked)
-    except NoSuchSplit:
-        raise
-    except DatasetError as error:
-        if not _bare_pictures(folder):
-            raise
-        raise DatasetError(
-            f"The photographs in {folder} cannot be learned from",
-            "nothing says where their cameras stood",
-            "Find that out with COLMAP (its poses become an LLFF dataset with imgs2poses.py), or "
-            "with nerfstudio's `ns-process-data images`, which makes a transforms.json.",
-        ) from error
+    training = _training_views(folder, half_res, partial(tell, "checking photographs"))
     if len(training) < MIN_VIEWS:
         raise DatasetError(
             f"The dataset {folder} cannot be learned from",
@@ -74,8 +59,53 @@ def open_photographs(
     print_notes(training.notes)
     held_out = None
     if "val" in training.splits:
-        held_out = open_dataset(folder, "val", half_res=half_res)
+        held_out = _held_out_split(folder, "val", half_res)
     return training, held_out
+
+
+def comparison_split(folder: Path, half_res: bool, tell: TellDone) -> str | None:
+    """The split that a result is compared with in the end, all of whose pictures can be read; None
+    where the dataset holds no views out. Raises DatasetError."""
+    splits = _training_views(folder, half_res).splits
+    split = next((split for split in ("test", "val") if split in splits), None)
+    if split is not None:
+        views = _held_out_split(folder, split, half_res)
+        views.require_sound(partial(tell, f"checking {split} pictures"))
+    return split
+
+
+def _training_views(folder: Path, half_res: bool, checked: Progress | None = None) -> Dataset:
+    # Imported here: only trainings and evaluations read photographs.
+    from r2l_core.datasets import NoSuchSplit, open_dataset
+
+    try:
+        return open_dataset(folder, "train", half_res=half_res, progress=checked)
+    except NoSuchSplit as error:
+        raise _incomplete(error) from error
+    except DatasetError as error:
+        if not _bare_pictures(folder):
+            raise
+        raise DatasetError(
+            f"The photographs in {folder} cannot be learned from",
+            "nothing says where their cameras stood",
+            "Find that out with COLMAP (its poses become an LLFF dataset with imgs2poses.py), or "
+            "with nerfstudio's `ns-process-data images`, which makes a transforms.json.",
+        ) from error
+
+
+def _held_out_split(folder: Path, split: str, half_res: bool) -> Dataset:
+    # Imported here, as above.
+    from r2l_core.datasets import NoSuchSplit, open_dataset
+
+    try:
+        return open_dataset(folder, split, half_res=half_res)
+    except NoSuchSplit as error:
+        raise _incomplete(error) from error
+
+
+def _incomplete(error: NoSuchSplit) -> DatasetError:
+    """Where the split is none that could be chosen."""
+    return DatasetError(error.what, error.why, "Give a complete dataset.")
 
 
 def _require_one_size(dataset: Dataset) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from r2l_core.checkpoints.opening import load_checkpoint, load_light_field
 from r2l_core.commands.arguments import assumption
 from r2l_core.engines.backends import ENGINES
@@ -91,7 +93,8 @@ def open_light_field(options: argparse.Namespace, scene: SceneSpec | None = None
 def print_notes(notes: Iterable[str]) -> None:
     """Say what was assumed, where it does not mix with results."""
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        # Not into the line of a bar.
+        tqdm.write(f"note: {note}", file=sys.stderr)
 
 
 def open_to_render(

@@ -20,6 +20,7 @@ from r2l_core.datasets.images import (
     read_image,
     read_mask,
     read_thumbnail,
+    require_sound,
 )
 from r2l_core.errors import CameraError, DatasetError, SceneError, plain, system_reason
 from r2l_core.geometry.camera import Camera
@@ -127,6 +128,15 @@ class Dataset:
         if view.distortion is not None:
             kept = counted(view.camera, view.distortion, kept)
         return None if kept is None or kept.all() else kept
+
+    def require_sound(self, progress: Progress) -> None:
+        """Decode every picture and mask, before long work that needs them late. Raises
+        DatasetError."""
+        for done, view in enumerate(self.views):
+            require_sound(view.path)
+            if view.mask is not None:
+                require_sound(view.mask)
+            progress(done + 1, len(self))
 
     def thumbnail(self, index: int, size_px: int) -> NDArray[np.uint8]:
         """A small picture that fits a square of `size_px` pixels: uint8 (h, w, 3). Raises

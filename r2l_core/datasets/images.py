@@ -66,6 +66,11 @@ def image_size(path: Path) -> tuple[int, int]:
         return image.size
 
 
+def require_sound(path: Path) -> None:
+    """Decode a picture for nothing but to know that it can be. Raises DatasetError."""
+    _decoded(path)
+
+
 def read_image(path: Path, half: bool, background: Background) -> NDArray[np.float32]:
     """A picture as float32 (H, W, 3) in [0, 1]. Raises DatasetError.
 

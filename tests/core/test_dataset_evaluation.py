@@ -544,7 +544,7 @@ def test_bad_arguments_are_refused(evaluate, case, arguments, named):
     assert named in err
 
 
-def test_a_picture_that_breaks_half_way_is_named(evaluate, case, tmp_path):
+def test_a_broken_picture_is_named_before_any_is_rendered(evaluate, case, tmp_path, rendered):
     broken = tmp_path / "broken"
     shutil.copytree(case.dataset, broken)
     picture = broken / "test" / "r_1.png"
@@ -553,7 +553,9 @@ def test_a_picture_that_breaks_half_way_is_named(evaluate, case, tmp_path):
     assert (code, report) == (2, None)
     assert str(picture) in err
     assert "Traceback" not in err
-    assert (tmp_path / "kept" / "000_fp32.png").exists()
+    assert rendered == []
+    code, *_ = evaluate("--dataset", broken, "--out", tmp_path / "kept", "--limit", 1)
+    assert code == 0, "those before it can be measured"
 
 
 def test_the_chair_can_be_evaluated(evaluate):

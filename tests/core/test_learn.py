@@ -9,8 +9,9 @@ import itertools
 import json
 import math
 import random
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -362,6 +363,38 @@ def no_picture(folder: Path) -> None:
     (folder / "train" / "3.png").write_bytes(b"no picture")
 
 
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def half_a_held_out_picture(folder: Path) -> None:
+    cut_short(folder / "val" / "1.png")
+
+
+def all_transparent(folder: Path) -> None:
+    for file in (folder / "train").iterdir():
+        iio.imwrite(file, np.zeros((SIZE_PX, SIZE_PX, 4), np.uint8))
+
+
+def no_training_views(folder: Path) -> None:
+    (folder / "transforms_train.json").unlink()
+
+
+def half_a_test_picture(folder: Path) -> None:
+    cut_short(folder / "test" / "1.png")
+
+
+def no_test_pictures(folder: Path) -> None:
+    shutil.rmtree(folder / "test")
+
+
+def undefined_test_pose(folder: Path) -> None:
+    file = folder / "transforms_test.json"
+    values = json.loads(file.read_text())
+    values["frames"][1]["transform_matrix"] = np.zeros((4, 4)).tolist()
+    file.write_text(json.dumps(values))
+
+
 def no_poses(folder: Path) -> None:
     for file in folder.glob("*.json"):
         file.unlink()
@@ -378,9 +411,31 @@ def no_poses(folder: Path) -> None:
         (another_size, "31x20"),
         (no_picture, "is no picture"),
         (no_poses, "COLMAP"),
+        (half_a_held_out_picture, "val/1.png cannot be read: it is damaged"),
+        (all_transparent, "no place shows something in every photograph"),
+        (no_training_views, "Give a complete dataset."),
     ],
 )
 def test_bad_datasets_are_one_clear_error(tmp_path, capsys, command, damage, says):
+    refused(tmp_path, capsys, command, damage, says)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (half_a_test_picture, "test/1.png cannot be read: it is damaged"),
+        (no_test_pictures, "Give a complete dataset."),
+        (undefined_test_pose, "is not a rotation"),
+    ],
+)
+def test_what_the_end_would_fail_of_is_said_before_anything_is_learned(
+    tmp_path, capsys, damage, says
+):
+    refused(tmp_path, capsys, "learn", damage, says)
+    assert not list((tmp_path / "state").glob("*.pt"))
+
+
+def refused(tmp_path: Path, capsys, command: str, damage: Callable[[Path], None], says: str):
     folder = write_photographs(tmp_path / "photographs")
     damage(folder)
     out = tmp_path / "out.safetensors"
@@ -391,6 +446,22 @@ def test_bad_datasets_are_one_clear_error(tmp_path, capsys, command, damage, say
     assert error.count("error:") == 1
     assert "Traceback" not in error
     assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["teach", "learn"])
+def test_notes_are_lines_of_their_own(tmp_path, capsys, command, monkeypatch):
+    def stop(_self) -> Iterator[None]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(TeachTrainer, "run", stop)
+    folder = write_photographs(tmp_path / "photographs")
+    (folder / "train" / "3.png").unlink()
+    out = tmp_path / "out.safetensors"
+    arguments = [command, "--dataset", str(folder), "--out", str(out), "--state"]
+    assert main([*arguments, str(tmp_path / "state")]) == 130
+    lines = re.split(r"[\r\n]", capsys.readouterr().err)
+    assert "note: 1 of 8 pictures are missing, such as './train/3'; the rest is opened" in lines
 
 
 @pytest.mark.parametrize("command", ["teach", "learn"])

@@ -34,6 +34,7 @@ from r2l_core.training.runs import (
     tell_nobody,
     views_digest,
 )
+from r2l_core.training.sampling import RayBatch
 
 _CHUNK_RAYS = 4096
 _HELD_OUT_VIEWS = 4
@@ -83,7 +84,7 @@ class TeachTrainer:
         self.dataset = photographs
         self._device = torch.device(device)
         self._photographs = Photographs(photographs, self._device, tell)
-        self._held_out = held_out
+        self._held_out = _held_out_views(held_out)
         self._extent = extent_of(photographs)
         self._view_noise = view_noise(photographs.cameras)
         self.elapsed_s, self.rays = 0.0, 0
@@ -95,6 +96,8 @@ class TeachTrainer:
         self._hull = Hull(photographs, tell) if grid.space.kind == "box" else None
         if self._hull is not None:
             grid = self._hull.carved(grid)
+            if not len(grid.cells):
+                raise _learns_nothing(photographs, "no place shows something in every photograph")
         self._use(RadianceField(grid, photographs.scene.background_rgb), 0)
 
     def _use(self, radiance: RadianceField, grown: int) -> None:
@@ -234,25 +237,14 @@ class TeachTrainer:
 
     def measure(self) -> None:
         """Compare with rays of some held-out views, spread evenly."""
-        if self._held_out is None:
+        if not self._held_out:
             return
-        n_views = min(_HELD_OUT_VIEWS, len(self._held_out))
         self.field.eval()
         scores = []
-        for index in torch.linspace(0, len(self._held_out) - 1, n_views).long().tolist():
-            truth = torch.from_numpy(self._held_out.image(index)).view(-1, 3)
-            rows = torch.arange(0, len(truth), max(1, len(truth) * n_views // _HELD_OUT_RAYS))
-            counted = self._held_out.counted(index)
-            if counted is not None:
-                rows = rows[torch.from_numpy(counted).view(-1)[rows]]
-            if not len(rows):
-                continue
-            origins, directions = image_rays(self._held_out.cameras[index])
-            colors = self.colors(origins[rows], directions[rows])
-            scores.append(psnr_db(float(functional.mse_loss(colors.cpu(), truth[rows]))))
+        for view in self._held_out:
+            colors = self.colors(view.origins, view.directions)
+            scores.append(psnr_db(float(functional.mse_loss(colors.cpu(), view.colors))))
         self.field.train()
-        if not scores:  # masks leave out all of them
-            return
         self.held_out_psnr_db = sum(scores) / len(scores)
         self.curve.append((round(self.elapsed_s, 1), round(self.held_out_psnr_db, 3)))
 
@@ -305,6 +297,24 @@ class TeachTrainer:
         own = views_digest(self.dataset)  # which older states do not name
         same = state.get("photographs", own) == own
         return same and Space.from_mapping(state["space"]) == self._extent.space
+
+
+def _held_out_views(dataset: Dataset | None) -> list[RayBatch]:
+    """Rays of some views, spread evenly, and what they should be; without views of which no pixel
+    counts. Raises DatasetError."""
+    if dataset is None:
+        return []
+    n_views, views = min(_HELD_OUT_VIEWS, len(dataset)), []
+    for index in torch.linspace(0, len(dataset) - 1, n_views).long().tolist():
+        truth = torch.from_numpy(dataset.image(index)).view(-1, 3)
+        rows = torch.arange(0, len(truth), max(1, len(truth) * n_views // _HELD_OUT_RAYS))
+        counted = dataset.counted(index)
+        if counted is not None:
+            rows = rows[torch.from_numpy(counted).view(-1)[rows]]
+        if len(rows):
+            origins, directions = image_rays(dataset.cameras[index])
+            views.append(RayBatch(origins[rows], directions[rows], truth[rows]))
+    return views
 
 
 def _variance(values: Tensor) -> Tensor:
