@@ -207,6 +207,7 @@ class App(QObject):
         # What is asked for now, an older error says nothing about.
         for asked in (
             self.rendering.asked,
+            self.learning.asked,
             window.open_requested,
             window.dataset_requested,
             window.file_dropped,
@@ -220,13 +221,13 @@ class App(QObject):
             self.camera_path.failed,
             self.recording.failed,
             self.live_capture.failed,
-            self.learning.failed,
             self.sessions.failed,
             self.files.failed,
             self.saving.failed,
             self.uncaught,
         ):
             failed.connect(self.show_error)
+        self.learning.failed.connect(lambda error: self.show_error(error, self.learning.again))
         self.dataset.busy_changed.connect(window.show_busy)
 
     def _wire_end(self) -> None:

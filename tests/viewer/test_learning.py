@@ -292,6 +292,18 @@ class TestSteering:
         assert "offers to go on" in bar(app)
         button(app.window.learn, "Resume").click()
         until(lambda: len(photographs.runs()) == 2)
+        assert not bar(app), "of what goes on, an older error says nothing"
+
+    def test_one_that_is_killed_goes_on_where_it_is_tried_again(self, learning, photographs, until):
+        app = learning
+        photographs.say(Stage.TEACHER, **teaching(30.0, 21.5))
+        until(lambda: "21.50 dB" in text(app))
+        os.kill(photographs.runs()[0][0], signal.SIGKILL)
+        until(lambda: "ended from outside" in bar(app))
+        button(app.window.message, "Try again").click()
+        until(lambda: len(photographs.runs()) == 2)
+        assert "--resume" in photographs.runs()[1]
+        assert not bar(app)
 
     def test_a_new_one_does_not_replace_an_unfinished_one(
         self, learning, photographs, settings, until
@@ -328,6 +340,8 @@ class TestErrors:
         app.learning.start(LearnSettings(**{**given, **fields}, minutes=1.0))
         assert says in bar(app).lower()
         assert app.learning.learning is None
+        app.learning.start(LearnSettings(**given, minutes=1.0))
+        assert not bar(app)
 
     def test_a_program_that_cannot_be_started(self, app, settings, monkeypatch):
         monkeypatch.setattr(process, "PROGRAM", ("/no/such/program",))

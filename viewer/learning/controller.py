@@ -33,6 +33,8 @@ class LearningController(QObject):
     its newest weights are, until something else is opened."""
 
     failed = pyqtSignal(Exception)
+    asked = pyqtSignal()
+    """Somebody wants to learn or to go on, before it is known whether that can be."""
 
     def __init__(
         self,
@@ -77,8 +79,16 @@ class LearningController(QObject):
                 self._panel.show_dataset(dataset.path)
         self._window.open_panel("Learn")
 
+    def again(self) -> None:
+        """Do once more what failed: go on with what was stopped, or begin."""
+        if self._unfinished is not None:
+            self.resume()
+        else:
+            self.start(self._panel.settings())
+
     def start(self, settings: LearnSettings) -> None:
         """Begin to learn; whatever is wrong with it is said in the message bar."""
+        self.asked.emit()
         if self._learning is not None:
             return
         try:
@@ -88,6 +98,7 @@ class LearningController(QObject):
 
     def resume(self) -> None:
         """Go on with the one that was stopped last."""
+        self.asked.emit()
         if self._learning is not None or self._unfinished is None:
             return
         try:

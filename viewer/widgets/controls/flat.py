@@ -16,6 +16,9 @@ from PyQt6.QtWidgets import QComboBox, QPushButton, QSizePolicy, QWidget
 
 from viewer.widgets import theme
 
+_TEXT_MARGIN_PX = 8
+"""At least, left and right of a button's text together."""
+
 
 class FlatButton(QPushButton):
     """Takes the keyboard by Tab only: a click must not take the arrow keys from the picture."""
@@ -36,7 +39,7 @@ class FlatButton(QPushButton):
 
     def minimumSizeHint(self) -> QSize:
         """Text with little room around it."""
-        return QSize(self.sizeHint().width() - 14, self.sizeHint().height())
+        return QSize(self.sizeHint().width() - 22 + _TEXT_MARGIN_PX, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the cell and its text."""
@@ -44,7 +47,9 @@ class FlatButton(QPushButton):
         theme.paint_cell(painter, self, self.isDown())
         tones = theme.tones_of(self)
         painter.setPen(QColor(tones.text if self.isEnabled() else tones.disabled))
-        painter.drawText(QRectF(self.rect()), int(Qt.AlignmentFlag.AlignCenter), self.text())
+        middle, room_px = Qt.TextElideMode.ElideMiddle, self.width() - _TEXT_MARGIN_PX
+        text = self.fontMetrics().elidedText(self.text(), middle, room_px)
+        painter.drawText(QRectF(self.rect()), int(Qt.AlignmentFlag.AlignCenter), text)
 
 
 class FlatToggle(FlatButton):
