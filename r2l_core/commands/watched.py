@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import math
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,9 @@ class Watched:
     def __enter__(self) -> Self:
         with contextlib.suppress(AttributeError, OSError):
             os.nice(_NICENESS)
+        # Shells start what runs in the background with Ctrl+C ignored, which would be the end of
+        # every order to stop.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=self._wait_for_end_of_input, daemon=True).start()
         threading.Thread(target=self._listen, daemon=True).start()
         self.tell(LearningProgress(Stage.STARTING))

@@ -35,6 +35,7 @@ from tests.photographs import write_photographs
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 300.0
+IN_THE_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$0" "$@"')
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +231,8 @@ def test_a_refused_dataset_is_said_as_on_the_command_line(tmp_path, capsys):
 def test_it_is_killed_and_goes_on_and_ends_with_who_started_it(dataset, tmp_path):
     out, folder = tmp_path / "toys.safetensors", tmp_path / "toys"
 
-    def begin(*more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "r2l_core", *arguments(dataset, out, *more)]
+    def begin(*more: str, program: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        command = [*program, sys.executable, "-m", "r2l_core", *arguments(dataset, out, *more)]
         return subprocess.Popen(
             [*command, "--minutes", "60"],
             cwd=ROOT,
@@ -253,7 +254,7 @@ def test_it_is_killed_and_goes_on_and_ends_with_who_started_it(dataset, tmp_path
         process.kill()
     assert not is_in_use(folder)
     told_before = len(lines_of(folder))
-    with begin("--resume") as process:
+    with begin("--resume", program=IN_THE_BACKGROUND) as process:
         until_it_learns(process, told_before)
         # As if the process that started it were gone.
         process.stdin.close()
