@@ -81,8 +81,7 @@ class MixedRays(RaySource):
         self._photographs = photographs
         self._scene = scene
         self.config = teacher_rays.config
-        self._kept: RayBatch | None = None
-        self._next = 0
+        self._kept: _Kept | None = None
         self._generator = torch.Generator(photographs.device).manual_seed(seed)
         self._tell = tell
 
@@ -115,34 +114,21 @@ class MixedRays(RaySource):
     def _telling(self) -> Tensor:
         return _telling(self._photographs, self._scene, self._tell)
 
-    def _asked_before(self, n_rays: int) -> RayBatch:
+    def _asked_before(self, n_rays: int) -> _Kept:
         """Rays of the teacher to be used again; the first of them are asked for in batches of
         `n_rays`."""
         if self._kept is None:
             n_batches = max(1, min(_KEPT_RAYS // n_rays, _FIRST_BATCHES))
             batches = counted_off("asking the teacher", range(n_batches), n_batches, self._tell)
-            self._kept = _together(*(self._teacher_rays.batch(n_rays) for _ in batches))
+            first = _together(*(self._teacher_rays.batch(n_rays) for _ in batches))
+            self._kept = _Kept(max(_KEPT_RAYS, len(first.colors)), first)
         return self._kept
 
     def _of_teacher(self, n_rays: int) -> RayBatch:
         kept = self._asked_before(n_rays)
         fresh = self._teacher_rays.batch(max(1, round(_FRESH * n_rays)))
-        n_fresh = len(fresh.colors)
-        if len(kept.colors) < _KEPT_RAYS:
-            self._kept = kept = _together(kept, fresh)
-        else:
-            rows = torch.arange(self._next, self._next + n_fresh, device=fresh.colors.device)
-            rows %= len(kept.colors)
-            for new, old in zip(_parts(fresh), _parts(kept), strict=True):
-                old[rows] = new
-            self._next = (self._next + n_fresh) % len(kept.colors)
-        again = torch.randint(
-            len(kept.colors),
-            (n_rays - n_fresh,),
-            generator=self._generator,
-            device=fresh.colors.device,
-        )
-        return _together(fresh, RayBatch(*(part[again] for part in _parts(kept))))
+        kept.add(fresh)
+        return _together(fresh, kept.some(n_rays - len(fresh.colors), self._generator))
 
     def _of_photographs(self, n_rays: int) -> RayBatch:
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -163,6 +149,32 @@ class MixedRays(RaySource):
                 break
         columns = (torch.cat(column) for column in zip(*parts, strict=True))
         return RayBatch(*(column[:n_rays] for column in columns))
+
+
+class _Kept:
+    """The newest rays of many, in memory that is taken once: what grows by copying takes as long as
+    a step."""
+
+    def __init__(self, most: int, first: RayBatch) -> None:
+        self._rays = RayBatch(*(part.new_empty(most, 3) for part in _parts(first)))
+        self._most, self._n_rays, self._next = most, 0, 0
+        self.add(first)
+
+    def add(self, rays: RayBatch) -> None:
+        """Keep these, in the place of the oldest where there is no other."""
+        n_rays = len(rays.colors)
+        rows = torch.arange(self._next, self._next + n_rays, device=rays.colors.device)
+        rows %= self._most
+        for new, kept in zip(_parts(rays), _parts(self._rays), strict=True):
+            kept[rows] = new
+        self._next = (self._next + n_rays) % self._most
+        self._n_rays = min(self._n_rays + n_rays, self._most)
+
+    def some(self, n_rays: int, generator: torch.Generator) -> RayBatch:
+        """As many random ones, some of them more than once."""
+        device = self._rays.colors.device
+        rows = torch.randint(self._n_rays, (n_rays,), generator=generator, device=device)
+        return RayBatch(*(part[rows] for part in _parts(self._rays)))
 
 
 def _telling(photographs: Photographs, scene: SceneSpec, tell: TellDone) -> Tensor:
