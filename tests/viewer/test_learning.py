@@ -276,7 +276,7 @@ class TestSteering:
         until(lambda: app.learning.learning is None)
         assert not bar(app)
         resume = button(app.window.learn, "Resume")
-        assert resume.text() == "Resume toys, 0.5 of 2 min"
+        assert resume.text() == "Resume toys, 30 s of 2 min 00 s"
         resume.click()
         until(lambda: len(photographs.runs()) == 2)
         assert "--resume" in photographs.runs()[1]

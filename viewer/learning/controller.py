@@ -19,6 +19,7 @@ from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_dataset, ask_light_field_place
 from viewer.widgets.controls.timers import REAL_TIME, Clock
 from viewer.widgets.panels.learn_readout import LearningCurve, LearnSettings
+from viewer.widgets.panels.record_settings import duration
 from viewer.window.main_window import MainWindow
 
 _LOOK_EVERY_MS = 250
@@ -278,10 +279,8 @@ class LearningController(QObject):
         if learning is None or came is None:
             self._panel.offer_resume("")
             return
-        done_min = (came.elapsed_s or 0.0) / 60.0
-        self._panel.offer_resume(
-            f"{learning.name}, {done_min:.3g} of {learning.settings.minutes:g} min"
-        )
+        done, whole = duration(came.elapsed_s or 0.0), duration(60.0 * learning.settings.minutes)
+        self._panel.offer_resume(f"{learning.name}, {done} of {whole}")
 
     def _tell(self, **fields: bool) -> None:
         if self._learning is not None:

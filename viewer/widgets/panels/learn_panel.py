@@ -101,7 +101,7 @@ class LearnPanel(QWidget):
         self._file.setText(file)
 
     def offer_resume(self, words: str) -> None:
-        """Offer to go on with an unfinished one, such as "chair, 12 of 120 min"; empty: none."""
+        """Offer to go on with an unfinished one, "chair, 30 s of 2 min 00 s"; empty: none."""
         self._resume.setText(f"Resume {words}")
         self._resume.setVisible(bool(words))
 
