@@ -13,8 +13,8 @@ from r2l_core.errors import DatasetError
 
 if TYPE_CHECKING:
     from r2l_core.datasets import Dataset, NoSuchSplit
-    from r2l_core.datasets.base import Progress
     from r2l_core.training.runs import TellDone
+    from r2l_core.types import Progress
 
 MIN_VIEWS = 4
 """Fewer say too little about where things are."""

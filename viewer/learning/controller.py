@@ -18,8 +18,8 @@ from viewer.state.preferences import Preferences
 from viewer.state.view_state import StateStore, ViewState
 from viewer.widgets.controls.file_dialogs import ask_dataset, ask_light_field_place
 from viewer.widgets.controls.timers import REAL_TIME, Clock
+from viewer.widgets.controls.wording import duration
 from viewer.widgets.panels.learn_readout import LearningCurve, LearnSettings
-from viewer.widgets.panels.record_settings import duration
 from viewer.window.main_window import MainWindow
 
 _LOOK_EVERY_MS = 250
