@@ -533,7 +533,7 @@ def learn(dataset, tmp_path_factory):
     """A function that learns a small light field, whose runs are measured in steps; gives the exit
     code, and what `eval` says."""
     with pytest.MonkeyPatch.context() as patch:
-        teaching, distilling = Clock(0.35), Clock(0.3)
+        teaching, distilling = Clock(0.35), Clock(0.45)
         patch.setattr(trainer_module, "time", teaching)
         patch.setattr(distillation, "time", distilling)
 
@@ -549,7 +549,7 @@ def learn(dataset, tmp_path_factory):
             distilling.stop_after = distilling.looks + stop_distilling
             report = out.with_suffix(".json")
             arguments = ["learn", "--dataset", str(dataset), "--out", str(out), "--minutes", "8"]
-            arguments += ["--width", "64", "--depth", "10", "--frequencies", "4", "--device", "cpu"]
+            arguments += ["--width", "96", "--depth", "10", "--frequencies", "4", "--device", "cpu"]
             arguments += ["--state", str(out.with_suffix("")), "--json", str(report)]
             code = main([*arguments, *more])
             return code, json.loads(report.read_text()) if report.exists() else {}

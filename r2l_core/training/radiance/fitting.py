@@ -129,10 +129,11 @@ def _seen(cameras: Sequence[Camera], center: Tensor) -> float:
 def _some_rays(
     cameras: Sequence[Camera], count: int, device: torch.device, tell: TellDone
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """About `count` random rays of all cameras, by camera."""
+    """About `count` random rays of all cameras, by camera; of small pictures no more than they have
+    pixels."""
     draw = torch.Generator().manual_seed(0)
     for camera in counted_off("looking for the scene", cameras, len(cameras), tell):
-        n = max(64, count // len(cameras))
+        n = min(max(64, count // len(cameras)), camera.width_px * camera.height_px)
         columns = torch.randint(camera.width_px, (n,), generator=draw)
         rows = torch.randint(camera.height_px, (n,), generator=draw)
         origins, directions = pixel_rays(camera, columns, rows)
