@@ -205,6 +205,7 @@ def test_who_is_stopped_while_the_grid_grows_goes_on_before(dataset, tmp_path, m
     assert resumed.field.grid.n_rows != rows, "it has grown at the next step"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doing", ["looking for empty cells", "carving"])
 def test_a_pause_while_the_grid_grows_is_no_training_time(
     dataset, tmp_path, monkeypatch, fake_clock, doing

@@ -57,11 +57,13 @@ def test_every_device_has_an_arithmetic():
     assert training_arithmetic("cpu") in DTYPES
 
 
+@pytest.mark.slow
 def test_either_learns_as_much_of_as_many_rays(learned):
     assert learned["fp32"] > 11.0
     assert learned["bf16"] == pytest.approx(learned["fp32"], abs=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [("bf16", "fp32"), ("fp32", "bf16")])
 def test_a_run_goes_on_in_the_other_and_says_so(learned, tmp_path, first, then):
     begun = new_trainer(tmp_path / "state.pt", first)
