@@ -10,8 +10,10 @@ import torch
 from r2l_core.engines.choice import shade_all
 from r2l_core.engines.cuda.fusion import TritonBlocks
 from r2l_core.engines.simulated import SimulatedEngine
+from r2l_core.errors import EngineUnavailable
 from r2l_core.images.metrics import mse, psnr_db
 from r2l_core.model.arithmetic import quantize_rows
+from r2l_core.render import sources
 from r2l_core.types import Precision
 from tests.triton_interpreter import N_RAYS
 
@@ -73,3 +75,12 @@ class RaysOnly:
     small_tiles = ()
     any_rays = False
     quiet_torch = False
+
+
+def rays_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources make rays with torch, as a device does, where native code may differ by a last bit."""
+
+    def missing(_):
+        raise EngineUnavailable("The fused engine cannot run here", "not in this test")
+
+    monkeypatch.setattr(sources, "level_for", missing)

@@ -6,6 +6,7 @@ which need other rooms, are in `evaluation.ground_truth`.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +24,11 @@ from r2l_core.engines.base import (
     WholePicture,
     WholePictures,
 )
+from r2l_core.engines.fused.library import Level, level_for
+from r2l_core.engines.fused.rays import pixel_rays
+from r2l_core.engines.processor import this_processor
 from r2l_core.engines.tiles import Tiles
+from r2l_core.errors import EngineUnavailable
 from r2l_core.geometry.camera import Camera
 from r2l_core.geometry.rays import camera_values, flat_pixel_rays, network_rays
 from r2l_core.geometry.scene import SceneSpec
@@ -160,6 +165,11 @@ class NetworkSource:
             self.pictures = engine.whole_pictures(scene, ray_mode)
             self._lists = engine.pixel_lists(scene, ray_mode)
         self.tiles = Tiles(engine if self._lists is None else self._lists)
+        self._native: Level | None = None
+        """What makes rays on the processor faster than torch, if there is anything."""
+        if self._lists is None:
+            with contextlib.suppress(EngineUnavailable):
+                self._native = level_for(this_processor())
 
     @property
     def info(self) -> EngineInfo:
@@ -199,6 +209,10 @@ class NetworkSource:
     def plan(self, camera: Camera, pixels: Tensor, whole: bool = False) -> Plan:
         """See PixelSource.plan."""
         skips = self.skip_background and not whole
+        if self._native is not None:
+            found = pixel_rays(self._native, camera, pixels, self.scene, self.ray_mode, skips)
+            batch = Batch(found.asked, (found.origins, found.directions))
+            return Plan(batch, found.others, self.scene.background_rgb, skips)
         rays: tuple[Tensor, ...] = ()
         if self._lists is not None:
             asked = self._lists.asked(camera, pixels, skips)

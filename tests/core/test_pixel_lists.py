@@ -22,7 +22,7 @@ from r2l_core.render.panes import Pane
 from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
-from tests.cuda_cases import RaysOnly
+from tests.cuda_cases import RaysOnly, rays_of_torch
 from tests.small_light_fields import SCENE
 from tests.stand_in_device import StandInDevice
 
@@ -34,6 +34,7 @@ TILE_RAYS = 512
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch):
+    rays_of_torch(monkeypatch)
     monkeypatch.setattr(CudaEngine, "tile_rays", TILE_RAYS)
     monkeypatch.setattr(pixels, "_TESTED_AT_ONCE", 400)
 

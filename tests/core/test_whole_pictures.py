@@ -24,7 +24,7 @@ from r2l_core.render.progressive_image import render_image, timed_image
 from r2l_core.render.renderer import Renderer
 from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision, to_uint8
-from tests.cuda_cases import RaysOnly
+from tests.cuda_cases import RaysOnly, rays_of_torch
 from tests.small_light_fields import SCENE
 from tests.stand_in_device import StandInDevice
 
@@ -35,6 +35,7 @@ WIDTH_PX, HEIGHT_PX = 37, 23
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch):
+    rays_of_torch(monkeypatch)
     monkeypatch.setattr(CudaEngine, "tile_rays", 64)
 
 

@@ -28,6 +28,8 @@ BUILT = Path(__file__).parent / "built"
 X86_64_LEVELS = ("avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16", "amx")
 """x86-64, older ones first, in the order of the bits of `supported_levels` (source/levels.c)."""
 
+_RAYS_ARGUMENTS = [ctypes.c_void_p, ctypes.c_int32, *[ctypes.c_void_p] * 5]
+
 _AT_HWCAP, _HWCAP_ASIMDDP = 16, 1 << 20
 _AT_HWCAP2, _HWCAP2_BF16 = 26, 1 << 14
 _REMEDY = "Choose another engine."
@@ -113,6 +115,21 @@ class Carry(ctypes.Structure):
     )
 
 
+class View(ctypes.Structure):
+    """See `View` in source/rays.h; `camera` as `geometry.rays.camera_values` has it."""
+
+    _fields_ = (
+        ("width", ctypes.c_int32),
+        ("canonical", ctypes.c_int32),
+        ("skip", ctypes.c_int32),
+        ("camera", ctypes.c_float * 16),
+        ("center", ctypes.c_float * 3),
+        ("origin_radius", ctypes.c_float),
+        ("origin_radius_2", ctypes.c_float),
+        ("bound_radius_2", ctypes.c_float),
+    )
+
+
 Spent = ctypes.c_uint64 * 2
 """Ticks for the encoding, and for everything."""
 
@@ -125,7 +142,8 @@ class Level:
     it multiplies bytes in fours. byte_offset: added to signed levels. bf16: whether it
     multiplies bfloat16. amx: whether that is the matrix unit's work. tile: rays that a thread
     takes at a time, at most; their activations stay in its own cache. one_layer: for tests. match,
-    carry, carry_bytes: of source/carry.h; the last is the size of `carry`'s scratch.
+    carry, carry_bytes: of source/carry.h; the last is the size of `carry`'s scratch. rays: of
+    source/rays.h.
     """
 
     name: str
@@ -143,6 +161,7 @@ class Level:
     match: Any
     carry: Any
     carry_bytes: int
+    rays: Any
 
     @property
     def dot_panel(self) -> int:
@@ -209,6 +228,8 @@ def level_of(library: ctypes.CDLL, name: str) -> Level:
         *(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
     ]
     carry.argtypes = [ctypes.c_void_p] * 2
+    rays = getattr(library, f"rays_{suffix}")
+    rays.restype, rays.argtypes = ctypes.c_int32, _RAYS_ARGUMENTS
     carry_bytes = getattr(library, f"carry_scratch_bytes_{suffix}")
     carry_bytes.restype = ctypes.c_size_t
     panel, grain, dot4, byte_offset, bf16, amx, tile = facts
@@ -228,6 +249,7 @@ def level_of(library: ctypes.CDLL, name: str) -> Level:
         match,
         carry,
         carry_bytes(),
+        rays,
     )
 
 

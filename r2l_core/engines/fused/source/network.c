@@ -34,6 +34,7 @@ typedef struct {
 } Call;
 
 #include "carry.h"  // needs EXPORT
+#include "rays.h"
 
 // ---- encoding -------------------------------------------------------------------------------------
 // Cody and Waite's reduction by multiples of pi/2, then the polynomials of Cephes (Moshier, sinf.c): within 1e-7
