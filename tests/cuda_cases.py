@@ -78,7 +78,7 @@ class RaysOnly:
 
 
 def rays_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sources make rays with torch, as a device does, where native code may differ by a last bit."""
+    """Sources make rays with torch, as a device does; native code may differ by a last bit."""
 
     def missing(_):
         raise EngineUnavailable("The fused engine cannot run here", "not in this test")

@@ -314,9 +314,10 @@ def test_a_device_that_is_lost_while_it_compares(source_of, device, monkeypatch)
 def test_panes_of_one_source_share_a_picture(warm, device):
     source = warm()
     replays = device.replays
-    (frames,) = Renderer([Pane(source, "a"), Pane(source, "b")]).frames(
-        request(), cancelled=lambda: True
-    )
+    panes = [Pane(source), Pane(source)]
+    for pane, name in zip(panes, "ab", strict=True):
+        pane.light_field = name
+    (frames,) = Renderer(panes).frames(request(), cancelled=lambda: True)
     assert device.replays == replays + 1
     assert [frame.light_field for frame in frames] == ["a", "b"]
     assert frames[0].image is frames[1].image
