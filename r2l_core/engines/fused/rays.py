@@ -40,7 +40,9 @@ def pixel_rays(
     skip_background: bool,
 ) -> PixelRays:
     """pixels: flat indices int64 (n,) of the camera's picture. skip_background: see
-    `network_rays`."""
+    `network_rays`. Raises ValueError for other pixels."""
+    if pixels.dim() != 1 or pixels.dtype is not torch.int64 or pixels.device.type != "cpu":
+        raise ValueError(f"pixels are int64 (n,) on the CPU, not {pixels.dtype} {pixels.shape}")
     n, pixels = len(pixels), pixels.contiguous()
     origin_radius = scene.origin_radius or 0.0
     view = View(

@@ -77,6 +77,14 @@ def test_a_list_with_gaps_in_memory_is_read_as_it_is(scene):
     assert all(torch.equal(one, other) for one, other in zip(whole, gaps, strict=True))
 
 
+@pytest.mark.parametrize(
+    "pixels", [torch.zeros(3, dtype=torch.int32), torch.zeros(3), torch.zeros(2, 3).long()], ids=str
+)
+def test_other_pixels_are_refused(scene, pixels):
+    with pytest.raises(ValueError, match="int64"):
+        pixel_rays(LEVELS[-1], scene.home_camera(), pixels, scene, "plain", False)
+
+
 def test_without_the_library_torch_makes_them(light_field, monkeypatch):
     engine = ENGINES["reference"].build(light_field, Precision.FP32, "cpu")
     camera, pixels = light_field.scene.home_camera(), torch.arange(0, 900, 7)
