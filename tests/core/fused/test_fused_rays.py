@@ -17,6 +17,8 @@ from r2l_core.render.sources import NetworkSource
 from r2l_core.types import Precision
 from tests.cuda_cases import rays_of_torch
 
+pytestmark = pytest.mark.slow
+
 LEVELS = [
     library.level_of(library.load(library.library_path()), name)
     for name in library.levels_for(this_processor())
