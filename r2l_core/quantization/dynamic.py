@@ -4,9 +4,8 @@ Activations get a scale per ray as they run. What eight bits cost then lies in t
 a few of its channels are several times as large as the others, and the scale has to be theirs. So
 it is turned by an orthogonal matrix with random signs, after which all channels are about as large
 (Ashkboos et al. 2024, "QuaRot", who turn language models): activations and weights use more of the
-255 levels, at the price of one float32 layer behind the head. Random rays of the demo are 50.8 dB
-from fp32 without it, and 56 to 57 dB with it, whatever the signs. Rays of the scene's own cameras
-help against the rest:
+255 levels, at the price of one float32 layer behind the head (checkpoints/demo.md has what it
+brings). Rays of the scene's own cameras help against the rest:
 
 - Rounding every weight to its nearest integer is not best, because errors that meet the same
   inputs can cancel. Columns are rounded one after the other, and what one loses is made up for by

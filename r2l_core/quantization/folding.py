@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from r2l_core.model.light_field import LightField
-from r2l_core.model.quantized import QuantizedLinear
+from r2l_core.model.quantized import QuantizedLinear, body_layers
 from r2l_core.model.turning import turned
 from r2l_core.quantization.mix import quantized_layers, stream_turn
 from r2l_core.types import Precision
@@ -42,7 +42,10 @@ def folded(light_field: LightField, precision: Precision) -> FoldedNetwork:
     """Raises QuantizationError where a static range cannot be found."""
     integers = quantized_layers(light_field, precision)
     turn = stream_turn(light_field, precision)
-    tensors = turned(light_field.network, light_field.tensors, turn)
+    network = light_field.network
+    # Those in eight bits bring weights and biases that are turned already.
+    floats = [name for name in (*body_layers(network), "tail.0") if name not in integers]
+    tensors = turned(network, light_field.tensors, turn, floats)
     biases = _biases(light_field, tensors, integers)
     for name in integers:
         del tensors[f"{name}.weight"]

@@ -118,7 +118,11 @@ class DeviceNetwork:
         self._ends: TritonEnds | None = None
         self.why_torch_ends = ""
         """Why the first and last layer run through torch though there is a kernel, a sentence."""
-        if fusion is not None and fusion.triton_ends and ends_in_triton(light_field):
+        blocks = range(network.n_blocks)
+        fusible = [fusion is not None and self._fusible(k, precision) for k in blocks]
+        # Where no block is fused, the ends are torch's as well: eight bits of none are float32.
+        takes_ends = fusion is not None and fusion.triton_ends and any(fusible)
+        if takes_ends and ends_in_triton(light_field):
             try:
                 # Imported here: Triton is optional.
                 from r2l_core.engines.cuda.triton_ends import checked_ends
@@ -137,8 +141,6 @@ class DeviceNetwork:
         """How many of the network's blocks run in a fused kernel."""
         self.rays_multiple = _LAYER_RAYS_MULTIPLE if fusion is None else fusion.rays_multiple
         """Calls have a multiple of so many rays."""
-        blocks = range(network.n_blocks)
-        fusible = [fusion is not None and self._fusible(k, precision) for k in blocks]
         for fused, run in groupby(blocks, fusible.__getitem__):
             # res_scale is folded into the layer it multiplies.
             names = []
